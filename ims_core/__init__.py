@@ -1,0 +1,1 @@
+"""A small IMS core: network functions and the signalling they speak. Knows nothing of RCS or MLS."""

@@ -1,0 +1,1 @@
+"""State that outlives a process, behind one small Protocol per concern."""

@@ -1,0 +1,1 @@
+"""asyncio: the only sockets and the only real clock."""

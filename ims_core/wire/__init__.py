@@ -1,0 +1,1 @@
+"""Sans-IO codecs and state machines: no sockets, clocks, asyncio or randomness."""

@@ -1,0 +1,1 @@
+"""RCS on an IMS: application servers, handsets, encryption and the test tool."""

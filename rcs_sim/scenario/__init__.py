@@ -1,0 +1,1 @@
+"""Simulations, scenarios and reports: the only place that composes a whole network."""
