@@ -13,7 +13,9 @@ __all__ = [
     "TransportError",
 ]
 
-_SHOWN_OCTETS = 64  # octets of the offending input quoted in an error text: enough to recognise it, too few to flood a log
+_SHOWN_OCTETS = (
+    64  # octets of the offending input quoted in an error text: enough to recognise it, too few to flood a log
+)
 
 
 class SimulatorError(Exception):

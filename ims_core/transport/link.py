@@ -1,0 +1,134 @@
+"""What carries octets between elements: the one contract of the in-memory links and of the real sockets.
+
+Everything here is synchronous on purpose: an element answers in the same turn of the loop in which the octets came,
+and a connection that is still being made queues what is sent to it. Failures arrive as `FlowHandler.closed`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+from ims_core.errors import TransportError
+
+__all__ = ["Address", "AddressBook", "Flow", "FlowHandler", "Listener", "Network", "Transport"]
+
+
+class Transport(enum.Enum):
+    """Transport protocol, spelled as in a Via header (RFC 3261 §20.42)."""
+
+    UDP = "UDP"
+    TCP = "TCP"
+    TLS = "TLS"
+
+    @property
+    def is_reliable(self) -> bool:
+        return self is not Transport.UDP
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Transport address. *host* is an IP literal without brackets; port 0 asks a listener for any free port."""
+
+    transport: Transport
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport.value.lower()}:{host}:{self.port}"
+
+
+class AddressBook:
+    """Which element owns which transport address; what the trace calls the two ends of a link."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self) -> None:
+        self._names: dict[Address, str] = {}
+
+    def register(self, address: Address, name: str) -> None:
+        self._names[address] = name
+
+    def forget(self, address: Address) -> None:
+        self._names.pop(address, None)
+
+    def name_of(self, address: Address) -> str | None:
+        """Name of the element, or None for a foreign peer."""
+        return self._names.get(address)
+
+
+class Flow(Protocol):
+    """A connection, or a pair of UDP addresses (RFC 5626 §2), as one of its two ends sees it.
+
+    `user` is a slot for the owner (its decoder, its registration). `send` never raises: what cannot be sent ends in
+    `closed`.
+    On a datagram flow one `send` is one datagram.
+    """
+
+    local: Address
+    remote: Address
+    user: object | None
+
+    @property
+    def is_open(self) -> bool:
+        """False after `close`, after `closed`, or once the peer is known to be gone. True while connecting."""
+        ...
+
+    def send(self, octets: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class FlowHandler(Protocol):
+    """The element at one end. Called by the network, never re-entered from within `send`.
+
+    *name* is the element's name in the trace; networks register its addresses under it.
+    """
+
+    name: str
+
+    def accepted(self, flow: Flow) -> None:
+        """A peer connected, or the first datagram of a new remote address came."""
+        ...
+
+    def received(self, octets: bytes, flow: Flow) -> None:
+        """A datagram, or some octets of the stream."""
+        ...
+
+    def closed(self, flow: Flow, error: TransportError | None) -> None:
+        """The flow ended; *error* is None for an orderly end. Octets that could not be delivered are lost with it."""
+        ...
+
+
+class Listener(Protocol):
+    """Something that accepts flows. `address` carries the port that was really taken."""
+
+    address: Address
+
+    async def close(self) -> None: ...
+
+
+class Network(Protocol):
+    """A host's way to the others: `MemoryNetwork` or `SocketNetwork`."""
+
+    book: AddressBook
+
+    async def listen(self, address: Address, handler: FlowHandler) -> Listener:
+        """Raises TransportError with one sentence that says what to do, such as for a port in use."""
+        ...
+
+    def connect(self, local_host: str, remote: Address, handler: FlowHandler, *, timeout_s: float = 10.0) -> Flow:
+        """Opens a flow at once; what is sent before it stands is queued (bounded). A refusal or a time-out ends in
+        `closed`.
+
+        For UDP the flow leaves from the listener that *local_host* has for UDP with the same handler, if any.
+        """
+        ...
+
+    def path_mtu(self, local_host: str, remote: Address) -> int | None:
+        """Path MTU in octets where it is known (loopback, in-memory links), else None (RFC 3261 §18.1.1)."""
+        ...
+
+    async def close(self) -> None: ...
