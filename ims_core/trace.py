@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
-__all__ = ["Annotator", "RecordKind", "Trace", "TraceRecord", "TraceSink"]
+__all__ = ["Annotator", "ListSink", "NdjsonSink", "RecordKind", "Trace", "TraceRecord", "TraceSink", "read_ndjson"]
 
 
 class RecordKind(Enum):
@@ -96,6 +97,48 @@ class TraceSink(Protocol):
     def write(self, record: TraceRecord) -> None: ...
 
     def close(self) -> None: ...
+
+
+class ListSink:
+    """Keeps the records in memory, at most *limit*; the oldest go first."""
+
+    __slots__ = ("records",)
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.records: deque[TraceRecord] = deque(maxlen=limit)
+
+    def write(self, record: TraceRecord) -> None:
+        self.records.append(record)
+
+    def close(self) -> None:
+        """Keeps what was written."""
+
+
+class NdjsonSink:
+    """One record a line (docs/formats.md). The file belongs to the sink from here on."""
+
+    __slots__ = ("_output",)
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+
+    def write(self, record: TraceRecord) -> None:
+        self._output.write(record.to_json() + "\n")
+
+    def close(self) -> None:
+        self._output.close()
+
+
+def read_ndjson(lines: Iterable[str]) -> Iterator[TraceRecord]:
+    """The records of a trace file. Raises ValueError that names the line which is not a record."""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = TraceRecord.from_json(line)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"line {number} is not a trace record: {error}") from error
+        yield record
 
 
 Annotator = Callable[[TraceRecord], Mapping[str, Any]]

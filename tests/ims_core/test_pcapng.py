@@ -1,0 +1,88 @@
+"""pcapng: block structure, and what tshark makes of it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ims_core.pcapng import write_pcapng
+from ims_core.trace import RecordKind, TraceRecord
+
+_REQUEST = (
+    b"OPTIONS sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 10.1.0.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n"
+    b"From: <sip:a@example.com>;tag=1\r\nTo: <sip:bob@example.com>\r\nCall-ID: c1\r\nCSeq: 1 OPTIONS\r\n"
+    b"Content-Length: %d\r\n\r\n%b"
+)
+_RP_DATA = bytes.fromhex("00070007912120550591F913312A0B912120550501F20000A705C8329BFD06")
+
+
+def _record(number: int, raw: bytes, transport: str, source: str, target: str, protocol: str = "SIP") -> TraceRecord:
+    return TraceRecord(
+        number=number,
+        at=1_772_446_500.25 + number,
+        kind=RecordKind.MESSAGE,
+        source="alice",
+        target="red.pcscf",
+        protocol=protocol,
+        raw=raw,
+        transport=transport,
+        source_address=source,
+        target_address=target,
+        call_id="c1",
+    )
+
+
+def _capture(records: list[TraceRecord]) -> bytes:
+    output = io.BytesIO()
+    write_pcapng(records, output, exported=lambda r: ("gsm_a_rp", r.raw) if r.protocol == "RP" else None)
+    return output.getvalue()
+
+
+def _records() -> list[TraceRecord]:
+    request = _REQUEST % (0, b"")
+    return [
+        _record(1, request, "UDP", "10.1.0.1:5060", "127.0.1.10:5060"),
+        _record(2, request, "TCP", "10.1.0.1:40000", "127.0.1.10:5060"),
+        _record(3, request, "TLS", "10.1.0.1:40001", "127.0.1.10:5061"),
+        _record(4, request, "TCP", "[2001:db8::1]:40000", "[2001:db8::2]:5060"),
+        _record(5, _REQUEST % (150_000, b"x" * 150_000), "TCP", "10.1.0.1:40000", "127.0.1.10:5060"),
+        _record(6, _RP_DATA, "", "", "", "RP"),
+    ]
+
+
+def test_every_block_says_its_length_twice() -> None:
+    octets, offset, kinds = _capture(_records()), 0, []
+    while offset < len(octets):
+        kind, length = struct.unpack_from("<II", octets, offset)
+        assert struct.unpack_from("<I", octets, offset + length - 4) == (length,)
+        assert length % 4 == 0
+        kinds.append(kind)
+        offset += length
+    assert kinds[:3] == [0x0A0D0D0A, 1, 1]
+    assert set(kinds[3:]) == {6}
+
+
+def test_records_without_octets_or_addresses_give_no_packet() -> None:
+    empty = len(_capture([]))
+    assert len(_capture([_record(1, b"", "UDP", "10.1.0.1:1", "10.1.0.2:2")])) == empty
+    assert len(_capture([_record(1, b"x", "UDP", "nowhere", "10.1.0.2:2")])) == empty
+
+
+@pytest.mark.interop
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed (Debian package tshark)")
+def test_tshark_decodes_every_packet_without_a_complaint(tmp_path: Path) -> None:
+    path = tmp_path / "trace.pcapng"
+    path.write_bytes(_capture(_records()))
+    tshark = ["tshark", "-r", str(path)]
+    bad = ["-Y", "_ws.malformed || _ws.expert.severity >= 0x800000"]
+    assert subprocess.run([*tshark, *bad], capture_output=True, check=True, text=True).stdout == ""
+    fields = [*tshark, "-T", "fields", "-e", "sip.Method", "-e", "gsm_sms.sms_text", "-e", "frame.comment"]
+    lines = subprocess.run(fields, capture_output=True, check=True, text=True).stdout.splitlines()
+    assert sum(line.startswith("OPTIONS") for line in lines) == 5
+    assert sum("\tHello\t" in line for line in lines) == 1
+    assert all("alice -> red.pcscf" in line for line in lines)
