@@ -1,0 +1,113 @@
+"""What profile and network files may say (docs/formats.md), checked by pydantic; JSON Schemas are made from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "BulkEntry",
+    "CarrierEntry",
+    "CarrierProfile",
+    "LinkEntry",
+    "NetworkFile",
+    "SubscriberEntry",
+]
+
+E164 = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{3,14}$", description="E.164 number with its plus sign")]
+Imsi = Annotated[str, Field(pattern=r"^[0-9]{6,15}$", description="IMSI, digits only")]
+Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CarrierProfile(_Strict):
+    """Behaviour of a carrier: what its servers allow and what its configuration documents say."""
+
+    name: str
+    description: str = ""
+    # Registration (TS 24.229)
+    granted_s: int = Field(3600, ge=60, description="registration lifetime that the S-CSCF grants")
+    min_expires_s: int = Field(60, ge=1, description="shorter requests get 423")
+    # Messaging server (RCC.07, OMA CPM)
+    store_and_forward: bool = True
+    store_days: float = Field(7, gt=0)
+    store_max_per_user: int = Field(1000, ge=1)
+    interworking: bool = Field(False, description="network fallback: the messaging server may send SMS (IM-SM)")
+    offline_options: Literal["480", "automata"] = Field("480", description="answer to OPTIONS for an offline user")
+    cpim_from: Literal["asserted", "keep"] = Field("asserted", description="CPIM From of terminating pager messages")
+    max_message_octets: int = Field(65536, ge=1300)
+    # Configuration document (RCC.14)
+    standalone_msg_auth: Literal[0, 1, 2] = 1
+    chat_auth: bool = False
+    switchover_octets: int = Field(1300, ge=100)
+    revoke_timer_s: int = Field(30, ge=0)
+    reconnect_guard_s: int = Field(10, ge=0)
+    cfs_trigger: Literal[0, 1] = 1
+    capability_expiry_s: int = Field(86400, ge=1)
+    non_rcs_capability_expiry_s: int = Field(2592000, ge=1)
+    message_capability_validity_s: int = Field(30, ge=0)
+    display_notifications: bool = True
+    signalling: Literal["SIPoUDP", "SIPoTCP", "SIPoTLS"] = "SIPoTCP"
+    configuration_validity_s: int = Field(604800, ge=1)
+    token_validity_s: int = Field(2592000, ge=1)
+    # Autoconfiguration server
+    header_enrichment: bool = Field(True, description="the access network adds X-MSISDN; else one-time passwords")
+
+
+class SubscriberEntry(_Strict):
+    """One subscriber. What is left out follows from the carrier; passwords and keys are drawn, never a default."""
+
+    msisdn: E164 | None = None
+    imsi: Imsi | None = None
+    name: str | None = Field(None, description="label in `rcs-sim up`; for a plain SIP subscriber the user part")
+    service: Literal["rcs", "sip"] = Field("rcs", description="sip = plain SIP without the RCS filter criteria")
+    auth: Literal["MD5", "SHA-256", "AKAv1-MD5"] = "MD5"
+    password: str | None = Field(None, min_length=1)
+
+
+class BulkEntry(_Strict):
+    """Consecutive RCS subscribers for load."""
+
+    first: E164
+    count: int = Field(ge=1, le=100_000)
+    auth: Literal["MD5", "SHA-256", "AKAv1-MD5"] = "MD5"
+    service: Literal["rcs", "sip"] = "rcs"
+    password: str | None = Field(
+        None, min_length=1, description="the same for all, for load tools; else drawn for each"
+    )
+
+
+class CarrierEntry(_Strict):
+    """One carrier of a network."""
+
+    profile: str = Field(description="name of a file of profiles/carriers")
+    domain: Domain
+    addresses: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+\.0/24$")]
+    smsc: E164
+    prefixes: list[Annotated[str, Field(pattern=r"^\+[0-9]+$")]] = Field(min_length=1)
+    subscribers: list[SubscriberEntry] = []
+    bulk: list[BulkEntry] = []
+
+
+class LinkEntry(_Strict):
+    """Quality of the in-memory links of one kind; real sockets have their own."""
+
+    latency_s: float = Field(0.0, ge=0)
+    jitter_s: float = Field(0.0, ge=0)
+    loss: float = Field(0.0, ge=0, le=1)
+
+
+class NetworkFile(_Strict):
+    """A network: one carrier or more, joined by their borders."""
+
+    name: str
+    description: str = ""
+    carriers: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], CarrierEntry] = Field(min_length=1)
+    access: LinkEntry = LinkEntry(latency_s=0.03)
+    core: LinkEntry = LinkEntry(latency_s=0.001)
+    border: LinkEntry = LinkEntry(latency_s=0.01)
