@@ -52,7 +52,7 @@ asyncio.run(main())
 """
 
 
-async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     path = tmp_path / "red.sqlite"
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(_WRITER), str(path)], stdout=subprocess.PIPE
@@ -61,7 +61,7 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         acknowledged = [int(writer.stdout.readline()) for _ in range(200)]
         writer.send_signal(signal.SIGKILL)
         acknowledged += [int(line) for line in writer.stdout.read().splitlines(keepends=True) if line.endswith(b"\n")]
-    assert set(acknowledged) <= set(await orders(path))
+    assert set(acknowledged) <= set(asyncio.run(orders(path)))
 
 
 async def test_close_writes_what_is_queued_and_a_second_store_reads_it(tmp_path: Path) -> None:
