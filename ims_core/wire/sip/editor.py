@@ -1,0 +1,148 @@
+"""Edits of a message: one copy of its header lines, changed by steps that can be chained, then a new message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
+
+from ims_core.errors import LocalProtocolError
+from ims_core.wire.sip.grammar import refuse_injection, split_list, unfold
+from ims_core.wire.sip.header import Header
+from ims_core.wire.sip.header_names import key_of
+
+if TYPE_CHECKING:
+    from ims_core.wire.sip.core_headers import ContentType
+    from ims_core.wire.sip.message import SipMessage
+    from ims_core.wire.sip.uri import Uri
+
+__all__ = ["Editor", "header_line"]
+
+M = TypeVar("M", bound="SipMessage")
+
+
+def header_line(name: str, text: str) -> str:
+    """A header field for the wire. Raises LocalProtocolError for a value that would end the line or inject another."""
+    return f"{name}: {refuse_injection(text, name)}"
+
+
+class Editor(Generic[M]):
+    """Edits a copy; each method but done() returns the editor. Typed headers and (name, text) pairs are taken alike."""
+
+    __slots__ = ("_body", "_keys", "_lines", "_source", "_start")
+
+    def __init__(self, source: M, start: str, lines: list[str], keys: list[str], body: bytes) -> None:
+        self._source = source
+        self._start = start
+        self._lines = lines
+        self._keys = keys
+        self._body = body
+
+    @overload
+    def set(self, header: Header, text: None = None) -> Self: ...
+    @overload
+    def set(self, header: str, text: str) -> Self: ...
+    def set(self, header: Header | str, text: str | None = None) -> Self:
+        """One field of that name with this value: at the place of the first of that name, or at the end."""
+        key, line = _field(header, text)
+        try:
+            place = self._keys.index(key)
+        except ValueError:
+            return self._insert(len(self._keys), key, line)
+        self._lines[place] = line
+        if key in self._keys[place + 1 :]:
+            self._remove(key, place + 1)
+        return self
+
+    @overload
+    def push(self, header: Header, text: None = None) -> Self: ...
+    @overload
+    def push(self, header: str, text: str) -> Self: ...
+    def push(self, header: Header | str, text: str | None = None) -> Self:
+        """A field above the first of that name; at the top of the header section if there is none."""
+        key, line = _field(header, text)
+        return self._insert(self._keys.index(key) if key in self._keys else 0, key, line)
+
+    @overload
+    def append(self, header: Header, text: None = None) -> Self: ...
+    @overload
+    def append(self, header: str, text: str) -> Self: ...
+    def append(self, header: Header | str, text: str | None = None) -> Self:
+        """A field below the last of that name; at the end if there is none."""
+        key, line = _field(header, text)
+        keys = self._keys
+        place = len(keys) - keys[::-1].index(key) if key in keys else len(keys)
+        return self._insert(place, key, line)
+
+    def remove(self, *names: str | type[Header]) -> Self:
+        """Away with every field of these names."""
+        for name in names:
+            key = _key(name)
+            if key in self._keys:
+                self._remove(key, 0)
+        return self
+
+    def pop(self, header: type[Header] | str) -> Self:
+        """Away with the first value of that name: of a comma list the rest stays. Nothing happens if there is none."""
+        key = _key(header)
+        if key not in self._keys:
+            return self
+        place = self._keys.index(key)
+        name, _, value = self._lines[place].partition(":")
+        values = split_list(unfold(value)) if "," in value else [value]
+        if len(values) == 1:
+            del self._lines[place], self._keys[place]
+        else:
+            self._lines[place] = f"{name}: {', '.join(values[1:])}"
+        return self
+
+    def body(self, octets: bytes, content_type: ContentType | str | None = None) -> Self:
+        """Another body, with Content-Length and, if given, Content-Type; an empty body has no Content-Type."""
+        self._body = octets
+        if content_type is not None:
+            self.set("Content-Type", str(content_type))
+        elif not octets:
+            self.remove("Content-Type")
+        return self.set("Content-Length", str(len(octets)))
+
+    def request_uri(self, uri: Uri | str) -> Self:
+        """Another Request-URI."""
+        text = refuse_injection(str(uri), "the Request-URI")
+        if not text or " " in text or "\t" in text:
+            raise LocalProtocolError(f"not a Request-URI: {text!r}", spec="RFC 3261 §7.1")
+        method, _, rest = self._start.partition(" ")
+        self._start = f"{method} {text} {rest.rpartition(' ')[2]}"
+        return self
+
+    def start(self, status: int, reason: str | None = None) -> Self:
+        """Another status and reason phrase."""
+        from ims_core.wire.sip.message import status_line  # message imports this module
+
+        self._start = status_line(status, reason)
+        return self
+
+    def done(self) -> M:
+        """The new message. It has a Content-Length, which stream transports need (RFC 3261 §16.6 step 8)."""
+        if "content-length" not in self._keys:
+            self._insert(len(self._keys), "content-length", f"Content-Length: {len(self._body)}")
+        return type(self._source)(self._start, self._lines, self._keys, self._body)
+
+    def _insert(self, place: int, key: str, line: str) -> Self:
+        self._keys.insert(place, key)
+        self._lines.insert(place, line)
+        return self
+
+    def _remove(self, key: str, start: int) -> None:
+        kept = [place for place, known in enumerate(self._keys) if known != key or place < start]
+        self._lines = [self._lines[place] for place in kept]
+        self._keys = [self._keys[place] for place in kept]
+
+
+def _field(header: Header | str, text: str | None) -> tuple[str, str]:
+    if isinstance(header, Header):
+        return header.KEY, header_line(header.NAME, str(header))
+    if text is None:
+        raise LocalProtocolError(f"no value for {header}", spec="RFC 3261 §7.3")
+    return key_of(header), header_line(header, text)
+
+
+def _key(header: type[Header] | str) -> str:
+    return key_of(header) if isinstance(header, str) else header.KEY

@@ -1,0 +1,299 @@
+"""SIP messages: lossless, read lazily, never changed in place (RFC 3261 §7).
+
+A message holds its header lines as they came. A typed value is parsed when somebody asks for it, once; a message that
+nobody edited encodes to the octets that were received."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self, TypeAlias, TypeVar
+
+from ims_core.errors import LocalProtocolError
+from ims_core.wire.sip.address_headers import Via
+from ims_core.wire.sip.core_headers import CallId, ContentType, CSeq
+from ims_core.wire.sip.editor import Editor, header_line
+from ims_core.wire.sip.grammar import SipParseError, is_token, refuse_injection, split_list, unfold
+from ims_core.wire.sip.header import Header
+from ims_core.wire.sip.header_names import key_of
+from ims_core.wire.sip.reasons import REASONS
+from ims_core.wire.sip.uri import Uri, parse_uri
+
+__all__ = ["REASONS", "Editor", "HeaderInput", "Request", "Response", "SipMessage"]
+
+H = TypeVar("H", bound=Header)
+HeaderInput: TypeAlias = Header | tuple[str, str]
+
+_COPIED_INTO_RESPONSE = ("via", "from", "to", "call-id", "cseq")  # RFC 3261 §8.2.6.2
+
+
+class SipMessage:
+    """A request or response. Text is UTF-8; octets that are not are kept as surrogate escapes."""
+
+    __slots__ = ("_all", "_first", "_keys", "_lines", "_octets", "_start", "body")
+
+    def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
+        """For the parser and the editor: *lines* as on the wire (folds inside), *keys* their canonical names."""
+        self._start = start
+        self._lines = lines
+        self._keys = keys
+        self._octets = octets
+        self._first: dict[type[Header], Header] = {}
+        self._all: dict[type[Header], tuple[Header, ...]] = {}
+        self.body = body
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def get(self, header: type[H]) -> H | None:
+        """The first value of that header, None if there is none. Raises SipParseError if it is malformed."""
+        cached = self._first.get(header)
+        if cached is not None:
+            return cached  # type: ignore[return-value]  # the cache maps each class to its own instances
+        text = self._joined(header.KEY) if header.IS_JOINED else self.text(header.KEY)
+        if text is None:
+            return None
+        if header.IS_LIST and "," in text:
+            text = split_list(text)[0]
+        value = header.parse(text)
+        self._first[header] = value
+        return value
+
+    def get_all(self, header: type[H]) -> tuple[H, ...]:
+        """Every value of that header in order, from all its fields and their comma lists. Raises SipParseError."""
+        cached = self._all.get(header)
+        if cached is None:
+            cached = self._all[header] = tuple(self._read_all(header))
+        return cached  # type: ignore[return-value]  # the cache maps each class to its own instances
+
+    def _read_all(self, header: type[Header]) -> Iterable[Header]:
+        if header.IS_JOINED:
+            joined = self.get(header)
+            return () if joined is None else (joined,)
+        texts = self.texts(header.KEY)
+        if header.IS_LIST:
+            texts = tuple([value for text in texts if text for value in split_list(text)])
+        return [header.parse(text) for text in texts]
+
+    def require(self, header: type[H]) -> H:
+        """The first value of that header. Raises SipParseError if it is absent or malformed."""
+        value = self.get(header)
+        if value is None:
+            raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")
+        return value
+
+    def text(self, name: str) -> str | None:
+        """The first value of that name (any case, long or compact) as text, unfolded; None if absent."""
+        try:
+            line = self._lines[self._keys.index(key_of(name))]
+        except ValueError:
+            return None
+        return _value_of(line)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """The text of each header field of that name, unfolded."""
+        key = key_of(name)
+        return tuple([_value_of(line) for line, known in zip(self._lines, self._keys, strict=True) if known == key])
+
+    def has(self, name: str) -> bool:
+        """Whether there is a header field of that name."""
+        return key_of(name) in self._keys
+
+    def names(self) -> tuple[str, ...]:
+        """The canonical key (lower case, long form) of each header field, in order."""
+        return tuple(self._keys)
+
+    def _joined(self, key: str) -> str | None:
+        return ", ".join(self.texts(key)) if key in self._keys else None
+
+    @property
+    def call_id(self) -> str:
+        """Call-ID. Raises SipParseError if absent or malformed."""
+        return self.require(CallId).value
+
+    @property
+    def cseq(self) -> CSeq:
+        """CSeq. Raises SipParseError if absent or malformed."""
+        return self.require(CSeq)
+
+    @property
+    def top_via(self) -> Via:
+        """The topmost Via. Raises SipParseError if absent or malformed."""
+        return self.require(Via)
+
+    @property
+    def content_type(self) -> ContentType | None:
+        """Content-Type, None if absent. Raises SipParseError if malformed."""
+        return self.get(ContentType)
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def encode(self) -> bytes:
+        """The octets of the message; exactly those received if it was not edited."""
+        octets = self._octets
+        if octets is None:
+            head = "\r\n".join([self._start, *self._lines, "\r\n"])
+            octets = self._octets = head.encode("utf-8", "surrogateescape") + self.body
+        return octets
+
+    def edit(self) -> Editor[Self]:
+        """An editor on a copy of the header lines; its done() gives the new message."""
+        return Editor(self, self._start, self._lines.copy(), self._keys.copy(), self.body)
+
+    def summary(self) -> str:
+        """One line for a trace or a ladder."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.summary()}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SipMessage) and self.encode() == other.encode()
+
+    def __hash__(self) -> int:
+        return hash(self.encode())
+
+
+class Request(SipMessage):
+    """A SIP request (RFC 3261 §7.1)."""
+
+    __slots__ = ("_request_uri", "method", "request_uri_text")
+
+    def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
+        super().__init__(start, lines, keys, body, octets)
+        self.method, _, rest = start.partition(" ")
+        self.request_uri_text = rest.rpartition(" ")[0]
+        self._request_uri: Uri | None = None
+
+    @classmethod
+    def new(
+        cls,
+        method: str,
+        uri: Uri | str,
+        headers: Iterable[HeaderInput] = (),
+        body: bytes = b"",
+        content_type: ContentType | str | None = None,
+    ) -> Self:
+        """A request of these header fields in this order, then Content-Type and Content-Length."""
+        if not is_token(method):
+            raise LocalProtocolError(f"not a method: {method!r}", spec="RFC 3261 §7.1")
+        start = f"{method} {_request_uri_text(uri)} SIP/2.0"
+        return cls(start, *_header_fields(headers, body, content_type), body)
+
+    @property
+    def request_uri(self) -> Uri:
+        """The Request-URI. Raises SipParseError if malformed."""
+        uri = self._request_uri
+        if uri is None:
+            uri = self._request_uri = parse_uri(self.request_uri_text)
+        return uri
+
+    def summary(self) -> str:
+        return f"{self.method} {self.request_uri_text}"
+
+
+class Response(SipMessage):
+    """A SIP response (RFC 3261 §7.2)."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
+        super().__init__(start, lines, keys, body, octets)
+        _, status, self.reason = start.split(" ", 2)
+        self.status = int(status)
+
+    @classmethod
+    def new(
+        cls,
+        status: int,
+        reason: str | None = None,
+        headers: Iterable[HeaderInput] = (),
+        body: bytes = b"",
+        content_type: ContentType | str | None = None,
+    ) -> Self:
+        """A response of these header fields in this order, then Content-Type and Content-Length."""
+        return cls(status_line(status, reason), *_header_fields(headers, body, content_type), body)
+
+    @classmethod
+    def to(
+        cls,
+        request: Request,
+        status: int,
+        reason: str | None = None,
+        *,
+        to_tag: str | None = None,
+        headers: Iterable[HeaderInput] = (),
+        body: bytes = b"",
+        content_type: ContentType | str | None = None,
+    ) -> Self:
+        """The response of a UAS to *request* (RFC 3261 §8.2.6): all Via, From, To, Call-ID and CSeq as they came.
+
+        *to_tag* is added to To if it has no tag; a 100 repeats Timestamp. A malformed request gives what it can."""
+        lines, keys = _copied_fields(request, status, to_tag)
+        more_lines, more_keys = _header_fields(headers, body, content_type)
+        return cls(status_line(status, reason), lines + more_lines, keys + more_keys, body)
+
+    def summary(self) -> str:
+        try:
+            return f"{self.status} {self.reason} ({self.cseq.method})"
+        except SipParseError:
+            return f"{self.status} {self.reason}"
+
+
+def status_line(status: int, reason: str | None) -> str:
+    """Status-Line (RFC 3261 §7.2), with the usual reason phrase unless one is given."""
+    if not 100 <= status <= 699:
+        raise LocalProtocolError(f"not a status code: {status}", spec="RFC 3261 §7.2")
+    phrase = REASONS.get(status, "Unknown") if reason is None else refuse_injection(reason, "the reason phrase")
+    return f"SIP/2.0 {status} {phrase}"
+
+
+def _value_of(line: str) -> str:
+    value = line.partition(":")[2]
+    return unfold(value) if "\r" in value else value.strip(" \t")
+
+
+def _request_uri_text(uri: Uri | str) -> str:
+    text = refuse_injection(str(uri), "the Request-URI")
+    if not text or " " in text or "\t" in text:
+        raise LocalProtocolError(f"not a Request-URI: {text!r}", spec="RFC 3261 §7.1")
+    return text
+
+
+def _header_fields(
+    headers: Iterable[HeaderInput], body: bytes, content_type: ContentType | str | None
+) -> tuple[list[str], list[str]]:
+    """Lines and keys of these fields, Content-Type and Content-Length."""
+    lines, keys = [], []
+    for header in headers:
+        name, text = (header.NAME, str(header)) if isinstance(header, Header) else header
+        key = key_of(name)
+        if key == "content-length":
+            continue
+        keys.append(key)
+        lines.append(header_line(name, text))
+    if content_type is not None:
+        keys.append("content-type")
+        lines.append(header_line("Content-Type", str(content_type)))
+    keys.append("content-length")
+    lines.append(f"Content-Length: {len(body)}")
+    return lines, keys
+
+
+def _copied_fields(request: Request, status: int, to_tag: str | None) -> tuple[list[str], list[str]]:
+    lines, keys = [], []
+    for line, key in zip(request._lines, request._keys, strict=True):
+        if key not in _COPIED_INTO_RESPONSE and not (status == 100 and key == "timestamp"):
+            continue
+        if key != "via" and key in keys:
+            continue  # a repeated From or To is what the request is refused for
+        keys.append(key)
+        lines.append(_with_tag(line, to_tag) if key == "to" and to_tag is not None and status != 100 else line)
+    return lines, keys
+
+
+def _with_tag(line: str, tag: str) -> str:
+    """A To line with a tag unless it has one; also for a line that cannot be parsed."""
+    if not is_token(tag):
+        raise LocalProtocolError(f"not a tag: {tag!r}", spec="RFC 3261 §19.3")
+    after_uri = _value_of(line).rpartition(">")[2]
+    has_tag = any(parameter.partition("=")[0].strip(" \t").lower() == "tag" for parameter in after_uri.split(";")[1:])
+    return line if has_tag else f"{line.rstrip()};tag={tag}"
