@@ -1,0 +1,140 @@
+"""The hashes of Digest authentication and what is computed with them (RFC 7616 §3.3, §3.4; AKA names RFC 3310 §3.1).
+
+Text is hashed as UTF-8; octets that were not UTF-8 on the wire come as surrogate escapes and are hashed as received.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Final
+
+from ims_core.errors import LocalProtocolError
+from ims_core.wire.secret import Secret
+
+__all__ = [
+    "MD5",
+    "PASSWORD_ALGORITHMS",
+    "SHA_256",
+    "SHA_512_256",
+    "Algorithm",
+    "Password",
+    "compute_ha1",
+    "compute_ha2",
+    "compute_response",
+    "compute_session_ha1",
+]
+
+Password = str | bytes | Secret
+
+_HASHES: Mapping[str, Callable[[bytes], hashlib._Hash]] = {
+    "MD5": partial(hashlib.md5, usedforsecurity=False),
+    "SHA-256": hashlib.sha256,
+    "SHA-512-256": partial(hashlib.new, "sha512_256"),
+}
+# RFC 3310 §3.1: algorithm-value = [ "AKAv" 1*DIGIT "-" ] ( "MD5" | "MD5-sess" | token )
+_ALGORITHM = re.compile(r"(?:AKAv(\d{1,4})-)?(.*?)(-sess)?", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """The ``algorithm`` parameter: a hash, perhaps ``-sess``, perhaps fed by AKA (RFC 7616 §3.3, RFC 3310 §3.1).
+
+    Names that are known here get their registered spelling; *hash_name* is None for one that is not, kept as received.
+    """
+
+    name: str
+    hash_name: str | None
+    is_session: bool = False
+    aka_version: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Algorithm:
+        return _parse_algorithm(text)
+
+    @property
+    def is_supported(self) -> bool:
+        return self.hash_name is not None and self.aka_version in (None, 1, 2)
+
+    def hash_hex(self, octets: bytes) -> str:
+        """H(octets) in lower-case hexadecimal. Raises LocalProtocolError for an unknown algorithm."""
+        if self.hash_name is None:
+            raise LocalProtocolError(f"no hash for algorithm {self.name!r}", spec="RFC 7616 §3.3")
+        return _HASHES[self.hash_name](octets).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _parse_algorithm(text: str) -> Algorithm:
+    match = _ALGORITHM.fullmatch(text)
+    hash_name = match[2].upper() if match else None
+    if match is None or hash_name not in _HASHES:
+        return Algorithm(text, None)
+    aka_version = None if match[1] is None else int(match[1])
+    prefix = "" if aka_version is None else f"AKAv{aka_version}-"
+    return Algorithm(f"{prefix}{hash_name}{'-sess' if match[3] else ''}", hash_name, match[3] is not None, aka_version)
+
+
+MD5: Final = Algorithm.parse("MD5")
+SHA_256: Final = Algorithm.parse("SHA-256")
+SHA_512_256: Final = Algorithm.parse("SHA-512-256")
+
+PASSWORD_ALGORITHMS: Final[frozenset[Algorithm]] = frozenset(
+    Algorithm.parse(name + suffix) for name in _HASHES for suffix in ("", "-sess")
+)
+"""What can be answered with a password; the AKA algorithms need a USIM as well."""
+
+
+def compute_ha1(algorithm: Algorithm, username: str, realm: str, password: Password) -> str:
+    """H(username ":" realm ":" password): what an HSS may store instead of the password (RFC 7616 §3.4.2).
+
+    For the ``-sess`` algorithms this is the inner hash, see `compute_session_ha1`. An AKA password is RES as octets
+    (RFC 3310 §3.3).
+    """
+    return algorithm.hash_hex(b":".join((_octets(username), _octets(realm), _octets(password))))
+
+
+def compute_session_ha1(algorithm: Algorithm, ha1: str, nonce: str, cnonce: str) -> str:
+    """HA1 of the ``-sess`` algorithms: H(HA1 ":" nonce ":" cnonce) (RFC 7616 §3.4.2); *ha1* itself for the others."""
+    return algorithm.hash_hex(_octets(f"{ha1}:{nonce}:{cnonce}")) if algorithm.is_session else ha1
+
+
+def compute_ha2(algorithm: Algorithm, method: str, uri: str, qop: str | None = None, body: bytes = b"") -> str:
+    """H(A2), which covers the body for ``auth-int`` only (RFC 7616 §3.4.3)."""
+    a2 = f"{method}:{uri}"
+    if _is_auth_int(qop):
+        a2 = f"{a2}:{algorithm.hash_hex(body)}"
+    return algorithm.hash_hex(_octets(a2))
+
+
+def compute_response(
+    algorithm: Algorithm,
+    ha1: str,
+    nonce: str,
+    ha2: str,
+    *,
+    qop: str | None = None,
+    nc: str | None = None,
+    cnonce: str | None = None,
+) -> str:
+    """The ``response`` (or ``rspauth``) value: RFC 7616 §3.4.1, or the form of RFC 2069 if *qop* is None.
+
+    *ha1* is the session form for ``-sess``. Raises LocalProtocolError if *qop* comes without *nc* or *cnonce*.
+    """
+    if qop is None:
+        return algorithm.hash_hex(_octets(f"{ha1}:{nonce}:{ha2}"))
+    if nc is None or cnonce is None:
+        raise LocalProtocolError("qop needs nc and cnonce", spec="RFC 7616 §3.4")
+    return algorithm.hash_hex(_octets(f"{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{ha2}"))
+
+
+def _octets(value: Password) -> bytes:
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    return value.octets if isinstance(value, Secret) else value
+
+
+def _is_auth_int(qop: str | None) -> bool:
+    return qop is not None and qop.lower() == "auth-int"

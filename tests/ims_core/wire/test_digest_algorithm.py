@@ -1,0 +1,89 @@
+"""Digest computations against the published and the recomputed responses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ims_core.errors import LocalProtocolError
+from ims_core.wire.digest_algorithm import (
+    MD5,
+    PASSWORD_ALGORITHMS,
+    SHA_256,
+    SHA_512_256,
+    Algorithm,
+    compute_ha1,
+    compute_ha2,
+    compute_response,
+    compute_session_ha1,
+)
+from ims_core.wire.secret import Secret
+from tests.support.vectors import load_vectors
+
+_CASES: list[dict[str, Any]] = load_vectors("rcs/digest_auth.json")["cases"]
+
+
+def _password(case: dict[str, Any]) -> str | bytes:
+    return case["password"] if "password" in case else bytes.fromhex(case["password_hex"])
+
+
+@pytest.mark.parametrize("case", _CASES, ids=[case["name"] for case in _CASES])
+def test_each_vector_gives_its_hashes_and_responses(case: dict[str, Any]) -> None:
+    algorithm = Algorithm.parse(case["algorithm"])
+    inner = compute_ha1(algorithm, case["username"], case["realm"], _password(case))
+    ha1 = compute_session_ha1(algorithm, inner, case["nonce"], case["cnonce"] or "")
+    body = case.get("entity_body", "").encode()
+    ha2 = compute_ha2(algorithm, case["method"], case["uri"], case["qop"], body)
+    protection = {"qop": case["qop"], "nc": case["nc"], "cnonce": case["cnonce"]}
+    assert ha1 == case["HA1"]
+    assert ha2 == case["HA2"]
+    assert compute_response(algorithm, ha1, case["nonce"], ha2, **protection) == case["response"]
+    answer_a2 = compute_ha2(algorithm, "", case["uri"], case["qop"], body)
+    assert compute_response(algorithm, ha1, case["nonce"], answer_a2, **protection) == case["rspauth"]
+
+
+@pytest.mark.parametrize("name", ["MD5", "MD5-sess", "SHA-256", "SHA-512-256-sess", "AKAv1-MD5", "AKAv2-SHA-256"])
+def test_known_names_are_read_in_any_case(name: str) -> None:
+    algorithm = Algorithm.parse(name.upper())
+    assert algorithm == Algorithm.parse(name.lower()) == Algorithm.parse(name)
+    assert algorithm.name == name
+    assert algorithm.is_supported
+
+
+@pytest.mark.parametrize("name", ["", "SHA-1", "MD5-sess-sess", "AKAv1-", "AKAv99-MD5", "-sess", "MD5\n"])
+def test_unknown_names_are_kept_and_not_supported(name: str) -> None:
+    algorithm = Algorithm.parse(name)
+    assert algorithm.name == name
+    assert not algorithm.is_supported
+
+
+def test_password_algorithms_have_no_aka_among_them() -> None:
+    assert {MD5, SHA_256, SHA_512_256} < PASSWORD_ALGORITHMS
+    assert Algorithm.parse("AKAv1-MD5") not in PASSWORD_ALGORITHMS
+
+
+def test_sha_512_256_is_the_truncated_hash_and_not_cut_sha_512() -> None:
+    # FIPS 180-4 example: SHA-512/256("abc")
+    assert SHA_512_256.hash_hex(b"abc") == "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"
+
+
+def test_a_password_may_be_text_octets_or_a_secret() -> None:
+    text = compute_ha1(MD5, "u", "r", "pässword")
+    assert text == compute_ha1(MD5, "u", "r", "pässword".encode())
+    assert text == compute_ha1(MD5, "u", "r", Secret.of_text("pässword"))
+
+
+def test_octets_that_are_no_utf_8_are_hashed_as_they_came() -> None:
+    user = b"\xff\xfe".decode("utf-8", "surrogateescape")
+    assert compute_ha1(MD5, user, "r", b"") == MD5.hash_hex(b"\xff\xfe:r:")
+
+
+def test_qop_without_its_companions_is_our_own_mistake() -> None:
+    with pytest.raises(LocalProtocolError, match="RFC 7616"):
+        compute_response(MD5, "a", "n", "b", qop="auth", nc="00000001")
+
+
+def test_hashing_with_an_unknown_algorithm_is_our_own_mistake() -> None:
+    with pytest.raises(LocalProtocolError, match="SHA-1"):
+        Algorithm.parse("SHA-1").hash_hex(b"")
