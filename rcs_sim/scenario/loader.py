@@ -27,6 +27,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 _MAX_FILE_OCTETS = 4 * 1024 * 1024  # a network with 100,000 written-out subscribers is a bulk entry, not a file
+_MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
+_MAX_VALUES = 1_000_000
 _UNKNOWN_MEMBER = ("extra_forbidden", "unexpected_keyword_argument")  # of models and of dataclasses
 _DEVICES: TypeAdapter[DevicePolicy] = TypeAdapter(DevicePolicy)
 _CARRIERS: TypeAdapter[CarrierProfile] = TypeAdapter(CarrierProfile)
@@ -71,9 +73,11 @@ def load_file(path: Path, adapter: TypeAdapter[_T]) -> _T:
     """Reads one YAML file into the type of *adapter*. Raises ProfileError."""
     document = _read_yaml(path)
     try:
-        return adapter.validate_python(_plain(document))
+        return adapter.validate_python(_plain(document, [_MAX_VALUES]))
     except ValidationError as error:
         raise _first_error(path, document, error, adapter) from None
+    except (ValueError, RecursionError) as error:
+        raise ProfileError(f"cannot be read: {error}", file=str(path)) from error
 
 
 def _read_yaml(path: Path) -> Any:
@@ -95,21 +99,26 @@ def _read_yaml(path: Path) -> Any:
         raise ProfileError(f"not YAML: {str(error).splitlines()[0]}", file=str(path)) from error
 
 
-def _plain(node: Any) -> Any:
+def _plain(node: Any, budget: list[int]) -> Any:
+    """Plain containers of *node*. Aliases are written out, so *budget* bounds how many values that may give."""
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise ValueError("too many values, or an alias that contains itself")
     if isinstance(node, Mapping):
-        return {str(key): _plain(value) for key, value in node.items()}
+        return {str(key): _plain(value, budget) for key, value in node.items()}
     if isinstance(node, Sequence) and not isinstance(node, str | bytes):
-        return [_plain(value) for value in node]
+        return [_plain(value, budget) for value in node]
     return node
 
 
 def _first_error(path: Path, document: Any, error: ValidationError, adapter: TypeAdapter[Any]) -> ProfileError:
-    details = error.errors(include_url=False)[0]
+    found = error.errors(include_url=False)
+    details = next((one for one in found if one["type"] not in _MISSING), found[0])  # a typo explains what is missing
     location = [part for part in details["loc"] if isinstance(part, int) or not part.startswith("function-")]
     line, column = _position(document, location, is_key=details["type"] in _UNKNOWN_MEMBER)
     where = ".".join(map(str, location)) or "the file"
     text = f"{where}: {_reason(details, location, adapter)}"
-    others = error.error_count() - 1
+    others = len(found) - 1
     if others:
         text += f" (and {others} more)"
     return ProfileError(text, file=str(path), line=line, column=column)
@@ -121,7 +130,7 @@ def _reason(details: Mapping[str, Any], location: Sequence[int | str], adapter: 
         return f"not known here; allowed: {allowed}" if allowed else "not known here"
     if details["type"] in ("literal_error", "enum"):
         return f"{details['input']!r} is not allowed; allowed: {details['ctx']['expected']}"
-    if details["type"] in ("missing", "missing_argument"):
+    if details["type"] in _MISSING:
         return "missing"
     return f"{details['msg']}, found {str(details['input'])[:60]!r}"
 
