@@ -20,7 +20,7 @@ def _contents(body: bytes, content_type: str = _TYPE) -> list[bytes]:
 
 def test_parts_are_split_and_preamble_and_epilogue_dropped() -> None:
     body = b"preamble\r\n--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n"
-        b"--b  \r\n\r\nplain\r\n--bc\r\n--b--\r\nepilogue\r\n--b\r\n"
+    body += b"--b  \r\n\r\nplain\r\n--bc\r\n--b--\r\nepilogue\r\n--b\r\n"
     message = Multipart.parse("Multipart/Related; Boundary=b", body)
     assert message.subtype == "related"
     assert [(part.content_type.essence, part.content) for part in message.parts] == [

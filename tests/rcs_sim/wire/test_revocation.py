@@ -34,7 +34,8 @@ def test_the_request_has_the_form_of_the_digest() -> None:
 
 
 def test_names_match_without_namespace_and_case() -> None:
-    octets = b'<q:messageRevokeResponse xmlns:q="urn:y"><message-id>m</message-id><q:Result>SUCCESS</q:Result></q:messageRevokeResponse>'
+    octets = b'<q:messageRevokeResponse xmlns:q="urn:y"><message-id>m</message-id>'
+    octets += b"<q:Result>SUCCESS</q:Result></q:messageRevokeResponse>"
     assert parse_revocation(octets) == RevokeResponse("m", True)
 
 
