@@ -10,6 +10,7 @@ from ims_core.errors import LocalProtocolError
 from ims_core.wire.sms.octets import OctetReader
 
 __all__ = [
+    "TIMESTAMP_OCTETS",
     "AbsoluteValidity",
     "EnhancedValidity",
     "RelativeValidity",
@@ -17,6 +18,7 @@ __all__ = [
     "ValidityFormat",
     "ValidityPeriod",
     "read_validity",
+    "validity_format",
 ]
 
 TIMESTAMP_OCTETS = 7
