@@ -63,7 +63,7 @@ class Flow(Protocol):
     """A connection, or a pair of UDP addresses (RFC 5626 §2), as one of its two ends sees it.
 
     `user` is a slot for the owner (its decoder, its registration). `send` never raises: what cannot be sent ends in
-    `closed`.
+    `closed`. `close` ends the flow in order, after what was sent before; the end that calls it is not called back.
     On a datagram flow one `send` is one datagram.
     """
 

@@ -1,0 +1,464 @@
+"""The in-memory world: hosts joined by links that delay, lose, reorder and fail as told, with UDP and TCP semantics.
+
+Octets are handed over by reference, always in a later turn of the loop than the one that sent them. The same seed
+gives the same run. TLS is a name only here: its octets are not encrypted (design, decision 12).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import replace
+
+from ims_core.errors import ConnectionLost, ConnectTimeout, TransportError
+from ims_core.transport.clock import Clock
+from ims_core.transport.link import Address, AddressBook, Flow, FlowHandler, Transport
+from ims_core.transport.memory_link import STREAM_GIVES_UP_AFTER_S, DeliveryQueue, LinkProfile, Path
+from ims_core.transport.tokens import Tokens
+
+__all__ = ["LinkProfile", "MemoryDatagramFlow", "MemoryListener", "MemoryNetwork", "MemoryStreamFlow"]
+
+MAX_DATAGRAM_OCTETS = 65507  # UDP payload over IPv4
+MAX_BACKLOG_OCTETS = 128 * 1024 * 1024  # per direction of a stream: the largest file (100 MiB) fits in flight
+_PATH_MTU_OCTETS = 65535
+_FIRST_EPHEMERAL_PORT, _LAST_PORT = 49152, 65535  # RFC 6335 §6
+
+
+class _State(enum.Enum):
+    CONNECTING = enum.auto()
+    OPEN = enum.auto()
+    CLOSED = enum.auto()
+
+
+class _Sign(enum.Enum):
+    """Segments without octets (RFC 9293 §3.1)."""
+
+    SYN = enum.auto()
+    SYN_ACK = enum.auto()
+    FIN = enum.auto()
+    RST = enum.auto()
+
+
+_Segment = bytes | _Sign
+
+
+class MemoryStreamFlow:
+    """One end of an in-memory connection."""
+
+    __slots__ = (
+        "_backlog",
+        "_handler",
+        "_held",
+        "_last_arrival",
+        "_network",
+        "_path",
+        "_peer",
+        "_state",
+        "_waiting",
+        "local",
+        "remote",
+        "user",
+    )
+
+    def __init__(self, network: MemoryNetwork, handler: FlowHandler, local: Address, remote: Address) -> None:
+        self._network, self._handler = network, handler
+        self.local, self.remote = local, remote
+        self.user: object | None = None
+        self._state = _State.CONNECTING
+        self._peer: MemoryStreamFlow | None = None
+        self._path = network.path(local.host, remote.host)
+        self._path.flows[self] = None
+        self._waiting: list[_Segment] | None = None  # sent before the connection stood
+        self._held: list[_Segment] | None = None  # sent while the link was down
+        self._backlog = 0  # octets on their way, waiting or held
+        self._last_arrival = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return self._state is not _State.CLOSED
+
+    def send(self, octets: bytes) -> None:
+        if self._state is _State.OPEN:
+            self._transmit(octets)
+        elif self._state is _State.CONNECTING:
+            self._wait(octets)
+        if self._backlog > MAX_BACKLOG_OCTETS:
+            self._network.queue.add(0.0, MemoryStreamFlow.lose, self, f"{self.remote} does not read")
+
+    def close(self) -> None:
+        """Ends the flow in order, after what was sent before; the own handler is not called."""
+        if self._state is _State.CLOSED:
+            return
+        was_open, self._state = self._state is _State.OPEN, _State.CLOSED
+        if was_open:
+            self._transmit(_Sign.FIN)
+        else:
+            self._wait(_Sign.FIN)
+        self._leave_if_done()
+
+    def open_to(self, timeout_s: float) -> None:
+        """Sends the SYN of an active open (for the network)."""
+        queue = self._network.queue
+        self._transmit(_Sign.SYN)
+        queue.add(queue.time() + timeout_s, MemoryStreamFlow._connect_expired, self, timeout_s)
+
+    def accept(self, peer: MemoryStreamFlow) -> None:
+        """Joins this passive end to the *peer* that asked for the connection, and tells the handler."""
+        self._peer, peer._peer = peer, self
+        self._state = _State.OPEN
+        self._transmit(_Sign.SYN_ACK)
+        self._handler.accepted(self)
+
+    def refuse(self, path_back: Path) -> None:
+        """Nothing listens at the far host: its RST comes back by *path_back*."""
+        queue = self._network.queue
+        arrival = path_back.segment_arrival(0, queue.time()) if path_back.is_up else None
+        if arrival is not None:
+            queue.add(arrival, MemoryStreamFlow._signalled, self, _Sign.RST)
+
+    def end(self, error: TransportError | None) -> None:
+        """Ends this end because of the peer or the network, and tells the handler."""
+        was_open, self._state = self.is_open, _State.CLOSED
+        self._held = self._waiting = None
+        self._leave_if_done()
+        if was_open:
+            self._handler.closed(self, error)
+
+    def lose(self, reason: str) -> None:
+        """Ends both ends."""
+        for end in (self, self._peer):
+            if end is not None:
+                end.end(ConnectionLost(reason))
+
+    def link_is_up(self) -> None:
+        """Sends what was held while the link was down."""
+        held, self._held = self._held, None
+        for segment in held or ():
+            self._backlog -= _size(segment)
+            self._transmit(segment)
+        self._leave_if_done()
+
+    def _wait(self, segment: _Segment) -> None:
+        self._backlog += _size(segment)
+        if self._waiting is None:
+            self._waiting = []
+        self._waiting.append(segment)
+
+    def _transmit(self, segment: _Segment) -> None:
+        size = _size(segment)
+        self._backlog += size
+        if not self._path.is_up or self._held:
+            if self._held is None:
+                self._held = []
+            self._held.append(segment)
+            return
+        queue = self._network.queue
+        now = queue.time()
+        arrival = self._path.segment_arrival(size, now)
+        if arrival is None:
+            queue.add(now + STREAM_GIVES_UP_AFTER_S, MemoryStreamFlow.lose, self, f"{self.remote} does not answer")
+            return
+        self._last_arrival = max(arrival, self._last_arrival)
+        queue.add(self._last_arrival, MemoryStreamFlow._arrived, self, segment)
+
+    def _arrived(self, segment: _Segment) -> None:
+        """A segment of this end reaches the far host."""
+        if not self._path.is_up:  # it was on its way when the link went down: TCP will repeat it
+            if self._held is None:
+                self._held = []
+            self._held.append(segment)
+            return
+        self._backlog -= _size(segment)
+        peer = self._peer
+        if isinstance(segment, bytes):
+            if peer is not None and peer._state is _State.OPEN:
+                peer._handler.received(segment, peer)
+        elif segment is _Sign.SYN:
+            self._network.syn_arrived(self)
+        elif peer is not None:
+            peer._signalled(segment)
+
+    def _signalled(self, sign: _Sign) -> None:
+        if sign is _Sign.SYN_ACK:
+            self._established()
+        elif sign is _Sign.FIN:
+            self.end(None)
+        elif self._state is _State.CONNECTING:
+            self.end(ConnectTimeout(f"{self.remote} refuses connections: nothing listens there"))
+        else:
+            self.end(ConnectionLost(f"connection to {self.remote} reset"))
+
+    def _established(self) -> None:
+        if self._state is _State.CONNECTING:
+            self._state = _State.OPEN
+        elif self._waiting is None:  # the connection attempt was given up meanwhile
+            self._transmit(_Sign.RST)
+        waiting, self._waiting = self._waiting, None
+        for segment in waiting or ():
+            self._backlog -= _size(segment)
+            self._transmit(segment)
+        self._leave_if_done()
+
+    def _connect_expired(self, timeout_s: float) -> None:
+        if self._state is _State.CONNECTING or self._waiting is not None:
+            self.end(ConnectTimeout(f"{self.remote} did not answer within {timeout_s:g} s"))
+
+    def _leave_if_done(self) -> None:
+        if self._state is _State.CLOSED and not self._held and not self._waiting:
+            self._path.flows.pop(self, None)
+            self._network.forget(self)
+
+
+class MemoryDatagramFlow:
+    """A pair of UDP addresses, seen from `local`."""
+
+    __slots__ = ("_endpoint", "_is_open", "_network", "_path", "_peer", "local", "remote", "user")
+
+    def __init__(self, network: MemoryNetwork, endpoint: MemoryListener, remote: Address) -> None:
+        self._network, self._endpoint = network, endpoint
+        self.local, self.remote = endpoint.address, remote
+        self.user: object | None = None
+        self._path = network.path(self.local.host, remote.host)
+        self._peer: MemoryDatagramFlow | None = None
+        self._is_open = True
+
+    @property
+    def is_open(self) -> bool:
+        return self._is_open
+
+    def send(self, octets: bytes) -> None:
+        if not self._is_open:
+            return
+        queue = self._network.queue
+        if len(octets) > MAX_DATAGRAM_OCTETS:
+            queue.add(0.0, MemoryDatagramFlow.end, self, TransportError(f"no datagram holds {len(octets)} octets"))
+            return
+        path = self._path
+        if not path.is_up:
+            return
+        for arrival in path.datagram_arrivals(len(octets), queue.time()):
+            queue.add(arrival, MemoryDatagramFlow._arrived, self, octets)
+
+    def close(self) -> None:
+        self._is_open = False
+        self._endpoint.drop(self)
+
+    def end(self, error: TransportError | None) -> None:
+        if self._is_open:
+            self.close()
+            self._endpoint.handler.closed(self, error)
+
+    def _arrived(self, octets: bytes) -> None:
+        if not self._path.is_up:
+            return
+        peer = self._peer
+        if peer is None or not peer._is_open:
+            endpoint = self._network.datagram_endpoint(self.remote)
+            peer = self._peer = None if endpoint is None else endpoint.flow_from(self.local)
+        if peer is not None:
+            peer._endpoint.handler.received(octets, peer)
+
+
+class MemoryListener:
+    """A listening address. For UDP also the socket from which flows to other hosts leave."""
+
+    __slots__ = ("_flows", "_network", "address", "handler", "is_connected")
+
+    def __init__(
+        self, network: MemoryNetwork, address: Address, handler: FlowHandler, *, is_connected: bool = False
+    ) -> None:
+        self._network, self.address, self.handler = network, address, handler
+        self._flows: dict[Address, MemoryDatagramFlow] = {}
+        self.is_connected = is_connected  # an ephemeral UDP socket: only its one remote address gets through
+
+    def flow_to(self, remote: Address) -> MemoryDatagramFlow:
+        flow = self._flows.get(remote)
+        if flow is None:
+            flow = self._flows[remote] = MemoryDatagramFlow(self._network, self, remote)
+        return flow
+
+    def flow_from(self, remote: Address) -> MemoryDatagramFlow | None:
+        """The flow of a datagram that came from *remote*; a new one is announced to the handler."""
+        flow = self._flows.get(remote)
+        if flow is None and not self.is_connected:
+            flow = self._flows[remote] = MemoryDatagramFlow(self._network, self, remote)
+            self.handler.accepted(flow)
+        return flow
+
+    def drop(self, flow: MemoryDatagramFlow) -> None:
+        self._flows.pop(flow.remote, None)
+        if self.is_connected:
+            self._network.stop_listening(self)
+
+    async def close(self) -> None:
+        """Stops listening. Accepted connections live on; UDP flows end, unheard."""
+        self._network.stop_listening(self)
+        for flow in tuple(self._flows.values()):
+            flow.close()
+
+
+class MemoryNetwork:
+    """All hosts and links of one in-memory world. *tokens* seeds loss and jitter, per link."""
+
+    def __init__(self, clock: Clock, tokens: Tokens) -> None:
+        self.clock, self._tokens = clock, tokens
+        self.book = AddressBook()
+        self.queue = DeliveryQueue()
+        self._listeners: dict[Address, MemoryListener] = {}
+        self._datagram_listeners: dict[tuple[str, int], MemoryListener] = {}
+        self._datagram_sources: dict[tuple[str, int], MemoryListener] = {}  # by host and id of the handler
+        self._profiles: dict[tuple[str, str], LinkProfile] = {("*", "*"): LinkProfile()}
+        self._cut: set[str] = set()
+        self._paths: dict[tuple[str, str], Path] = {}
+        self._next_port: dict[str, int] = {}
+
+    async def listen(self, address: Address, handler: FlowHandler) -> MemoryListener:
+        """Raises TransportError if the port is taken."""
+        if address.port == 0:
+            address = self._free_address(address.transport, address.host)
+        if address in self._listeners:
+            raise TransportError(
+                f"port {address.port} on {address.host} is in use by {self.book.name_of(address)}: choose another one"
+            )
+        return self._bind(MemoryListener(self, address, handler))
+
+    def connect(self, local_host: str, remote: Address, handler: FlowHandler, *, timeout_s: float = 10.0) -> Flow:
+        if remote.transport is Transport.UDP:
+            return self._datagram_flow(local_host, remote, handler)
+        local = self._free_address(remote.transport, local_host)
+        self.book.register(local, handler.name)
+        flow = MemoryStreamFlow(self, handler, local, remote)
+        flow.open_to(timeout_s)
+        return flow
+
+    def path_mtu(self, local_host: str, remote: Address) -> int | None:
+        return _PATH_MTU_OCTETS
+
+    async def close(self) -> None:
+        """Ends everything at once; handlers are not told."""
+        self.queue.clear()
+        for path in self._paths.values():
+            for flow in tuple(path.flows):
+                flow.close()
+        self._listeners.clear()
+        self._datagram_listeners.clear()
+        self._datagram_sources.clear()
+        self.queue.clear()
+
+    def set_link(self, source_host: str, target_host: str, profile: LinkProfile) -> None:
+        """Rules one direction; ``*`` stands for every host. The more exact rule wins, the source before the target."""
+        self._profiles[source_host, target_host] = profile
+        self._links_changed()
+
+    def link(self, source_host: str, target_host: str) -> LinkProfile:
+        """The profile that rules this direction now; down where one of the hosts is cut off."""
+        for rule in ((source_host, target_host), (source_host, "*"), ("*", target_host)):
+            if rule in self._profiles:
+                profile = self._profiles[rule]
+                break
+        else:
+            profile = self._profiles["*", "*"]
+        is_cut = source_host in self._cut or target_host in self._cut
+        return replace(profile, is_up=False) if is_cut else profile
+
+    def cut(self, host: str) -> None:
+        """Takes *host* off the network, both ways. Connections survive this for 30 s."""
+        self._cut.add(host)
+        self._links_changed()
+
+    def restore(self, host: str) -> None:
+        self._cut.discard(host)
+        self._links_changed()
+
+    def reset(self, host: str) -> None:
+        """Breaks every connection of *host*, as its restart would."""
+        for path in tuple(self._paths.values()):
+            if path.source == host:
+                for flow in tuple(path.flows):
+                    flow.lose(f"connection with {host} reset")
+
+    def path(self, source_host: str, target_host: str) -> Path:
+        """The path between two hosts (for the flows). A host reaches itself whatever the links do."""
+        path = self._paths.get((source_host, target_host))
+        if path is None:
+            path = self._paths[source_host, target_host] = Path(source_host, target_host)
+            self._refresh(path)
+        return path
+
+    def syn_arrived(self, flow: MemoryStreamFlow) -> None:
+        """A connection request reaches its target host (for the flows)."""
+        listener = self._listeners.get(flow.remote)
+        if listener is None:
+            flow.refuse(self.path(flow.remote.host, flow.local.host))
+            return
+        MemoryStreamFlow(self, listener.handler, flow.remote, flow.local).accept(flow)
+
+    def datagram_endpoint(self, address: Address) -> MemoryListener | None:
+        return self._datagram_listeners.get((address.host, address.port))
+
+    def forget(self, flow: MemoryStreamFlow) -> None:
+        if flow.local not in self._listeners:
+            self.book.forget(flow.local)
+
+    def stop_listening(self, listener: MemoryListener) -> None:
+        address = listener.address
+        if self._listeners.pop(address, None) is None:
+            return
+        self.book.forget(address)
+        if address.transport is Transport.UDP:
+            self._datagram_listeners.pop((address.host, address.port), None)
+            if self._datagram_sources.get((address.host, id(listener.handler))) is listener:
+                del self._datagram_sources[address.host, id(listener.handler)]
+
+    def _bind(self, listener: MemoryListener) -> MemoryListener:
+        address = listener.address
+        self._listeners[address] = listener
+        if address.transport is Transport.UDP:
+            self._datagram_listeners[address.host, address.port] = listener
+            if not listener.is_connected:
+                self._datagram_sources.setdefault((address.host, id(listener.handler)), listener)
+        self.book.register(address, listener.handler.name)
+        return listener
+
+    def _datagram_flow(self, local_host: str, remote: Address, handler: FlowHandler) -> MemoryDatagramFlow:
+        listener = self._datagram_sources.get((local_host, id(handler)))
+        if listener is not None:
+            return listener.flow_to(remote)
+        local = self._free_address(Transport.UDP, local_host)
+        return self._bind(MemoryListener(self, local, handler, is_connected=True)).flow_to(remote)
+
+    def _free_address(self, transport: Transport, host: str) -> Address:
+        """Raises TransportError where every ephemeral port of the host is taken."""
+        port = self._next_port.get(host, _FIRST_EPHEMERAL_PORT)
+        for _ in range(_LAST_PORT - _FIRST_EPHEMERAL_PORT + 1):
+            address = Address(transport, host, port)
+            port = port + 1 if port < _LAST_PORT else _FIRST_EPHEMERAL_PORT
+            if self.book.name_of(address) is None:
+                self._next_port[host] = port
+                return address
+        raise TransportError(f"no free port is left on {host}: close some connections")
+
+    def _refresh(self, path: Path) -> None:
+        if path.source != path.target:
+            profile = self.link(path.source, path.target)
+            path.become(profile, profile.is_up, self._tokens)
+
+    def _links_changed(self) -> None:
+        for path in self._paths.values():
+            was_up = path.is_up
+            self._refresh(path)
+            if was_up and not path.is_up:
+                path.times_down += 1
+                self.queue.add(self.queue.time() + STREAM_GIVES_UP_AFTER_S, _stayed_down, path, path.times_down)
+            elif path.is_up and not was_up:
+                for flow in tuple(path.flows):
+                    flow.link_is_up()
+
+
+def _stayed_down(path: Path, times_down: int) -> None:
+    if not path.is_up and path.times_down == times_down:
+        for flow in tuple(path.flows):
+            flow.lose(f"link from {path.source} to {path.target} down for {STREAM_GIVES_UP_AFTER_S:g} s")
+
+
+def _size(segment: _Segment) -> int:
+    return len(segment) if isinstance(segment, bytes) else 0
