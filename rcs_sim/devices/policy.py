@@ -175,7 +175,7 @@ class MessagingPolicy:
 
     sends_pager            standalone messages in pager mode are sent (``standaloneMsgAuth`` must allow them too)
     request_uri            form of Request-URI and To
-    cpim_identity          CPIM From and To of messages; receipts have them anonymous unless *receipt_target* is CPIM From
+    cpim_identity          CPIM From and To of messages; those of receipts are anonymous
     answers_with_to_tag    responses carry a To tag, as RFC 3261 §8.2.6.2 demands
     receipt_target         where receipts go
     accepts_bare_imdn      an IMDN body without CPIM is understood

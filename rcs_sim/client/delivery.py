@@ -1,0 +1,378 @@
+"""The life of one outgoing one-to-one message (digest §8.3): transmission, retry, revocation, fallback, receipts.
+
+Sans-IO. Inputs are outcomes and times; outputs are `Do` values, which the phone carries out in order. What to do is
+decided by the tables of `rcs_sim.client.fallback`; what is shown by those of `rcs_sim.client.message_state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from rcs_sim.client.fallback import (
+    Decision,
+    FallbackReason,
+    Outcome,
+    RcsOutcome,
+    Route,
+    RouteDecision,
+    Situation,
+    Step,
+    decide,
+    pager_rule,
+)
+from rcs_sim.client.message_state import MessageInput, MessageState, MessageTransport, next_state
+from rcs_sim.devices.policy import Consent
+
+__all__ = ["Delivery", "DeliveryRules", "Do", "StateChange", "Waiting"]
+
+
+class Do(Enum):
+    """What the phone has to do for a message."""
+
+    SEND_RCS = auto()
+    RESEND_RCS = auto()  # once more, as `Delivery.decision` says: redirected, authenticated, without an option
+    SEND_REVOKE = auto()
+    SEND_SMS = auto()
+    ASK_USER = auto()
+    REGISTER = auto()  # make a new flow and an initial registration
+    ROUTE_AGAIN = auto()  # what it waited for came or did not: choose the route anew
+
+
+class Waiting(Enum):
+    """What a message waits for."""
+
+    NOTHING = auto()
+    CAPABILITY = auto()
+    RECONNECT = auto()  # before the first transmission
+    RECONNECT_TO_RETRY = auto()
+    ANSWER = auto()  # of the transaction, which has a time limit of its own
+    PAUSE = auto()
+    RECEIPT = auto()
+    REVOKE_ANSWER = auto()
+    SMS = auto()
+    CONSENT = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRules:
+    """Times in seconds and switches that all messages of a phone share.
+
+    *revoke_timer_s* is ChatRevokeTimer, 0 switches the client mechanism off; *waits_for_revoke_answer* is cfsTrigger 1.
+    """
+
+    revoke_timer_s: float
+    reconnect_guard_s: float
+    capability_wait_s: float
+    waits_for_revoke_answer: bool
+    relies_on_store: bool
+    consent: Consent
+    revoke_answer_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """One line of a message's history; *at* in seconds of the phone's clock."""
+
+    at: float
+    state: MessageState
+    transport: MessageTransport
+    reason: FallbackReason
+
+
+_HOLDS = {
+    FallbackReason.ASKING_CAPABILITY: Waiting.CAPABILITY,
+    FallbackReason.RECONNECTING: Waiting.RECONNECT,
+}
+_UNDECIDED = Decision(Step.NOTHING, FallbackReason.NONE)
+
+
+class Delivery:
+    """One outgoing message. *uniform* gives the random pauses; *can_revoke* arguments tell whether the client mechanism
+    applies to the peer (`fallback.mechanism_of`)."""
+
+    __slots__ = (
+        "_is_link_up",
+        "_is_sms_under_way",
+        "_may_fall_back",
+        "_revokes_again",
+        "_rules",
+        "_uniform",
+        "_used",
+        "_was_accepted",
+        "deadline",
+        "decision",
+        "history",
+        "reason",
+        "state",
+        "transport",
+        "waiting",
+        "was_rcs",
+    )
+
+    def __init__(
+        self, rules: DeliveryRules, uniform: Callable[[float, float], float], now: float, *, may_fall_back: bool
+    ) -> None:
+        self._rules = rules
+        self._uniform = uniform
+        self._may_fall_back = may_fall_back
+        self._used: frozenset[Step] = frozenset()
+        self._was_accepted = False
+        self._is_sms_under_way = False
+        self._is_link_up = True
+        self._revokes_again = False
+        self.state = MessageState.QUEUED
+        self.transport = MessageTransport.RCS
+        self.was_rcs = False
+        self.reason = FallbackReason.NONE
+        self.decision = _UNDECIDED
+        self.waiting = Waiting.NOTHING
+        self.deadline: float | None = None
+        self.history: list[StateChange] = [StateChange(now, self.state, self.transport, self.reason)]
+
+    @property
+    def may_be_sent_as_sms(self) -> bool:
+        """Whether the user may still answer "send as text"."""
+        return self.state is MessageState.FAILED and self._may_fall_back and not self._is_sms_under_way
+
+    # ------------------------------------------------------------------------------------------------------ inputs
+
+    def start(self, route: RouteDecision, now: float) -> list[Do]:
+        """The route was chosen, for the first time or after a hold."""
+        self.reason = route.reason
+        match route.route:
+            case Route.RCS:
+                return self._submit_rcs(Do.SEND_RCS, now)
+            case Route.SMS:
+                return self._submit_sms(now)
+            case Route.HOLD:
+                is_capability = route.reason is FallbackReason.ASKING_CAPABILITY
+                limit = self._rules.capability_wait_s if is_capability else self._rules.reconnect_guard_s
+                self._wait(_HOLDS[route.reason], now + limit)
+                return []
+            case Route.ASK:
+                return self._ask(now)
+            case Route.REFUSE:
+                return self._fail(now)
+
+    def rcs_outcome(
+        self, outcome: Outcome, now: float, *, can_revoke: bool, retry_after_s: float | None = None
+    ) -> list[Do]:
+        """Final outcome of the MESSAGE transaction. Absorbed if a receipt has overtaken it."""
+        if self.waiting is not Waiting.ANSWER:
+            return []
+        return self._apply(self._decide(outcome, can_revoke, retry_after_s), now, can_revoke)
+
+    def delivered(self, now: float) -> list[Do]:
+        """A delivered receipt, or a status report of an SMS, came."""
+        return self._receipt(MessageInput.DELIVERED, now)
+
+    def displayed(self, now: float) -> list[Do]:
+        return self._receipt(MessageInput.DISPLAYED, now)
+
+    def receipt_failed(self, now: float) -> list[Do]:
+        """An IMDN says failed, forbidden or error (digest §5.1)."""
+        if self._is_sms_under_way or self.transport is MessageTransport.SMS or self._is_beyond_receipts():
+            return []
+        return self._apply(self._decide(RcsOutcome.RECEIPT_FAILED, False, None), now, False)
+
+    def interworked(self, now: float) -> list[Do]:
+        """The network delivers it as SMS (digest §5.1)."""
+        if self.transport is MessageTransport.SMS or self._is_beyond_receipts():
+            return []
+        return self._apply(self._decide(RcsOutcome.INTERWORKED, False, None), now, False)
+
+    def revoke_answered(self, is_success: bool, now: float) -> list[Do]:
+        """MessageRevokeResponse, or the final failure of the request itself."""
+        if self.waiting is not Waiting.REVOKE_ANSWER:
+            return []
+        self._wait(Waiting.NOTHING, None)
+        if is_success:
+            self._advance(MessageInput.REVOKE_SUCCEEDED, now)
+            if self._is_sms_under_way:  # cfsTrigger 0: it has gone out already
+                return []
+            return self._apply(self._decide(RcsOutcome.REVOKED, False, None), now, False)
+        self._advance(MessageInput.REVOKE_FAILED, now)
+        if self._was_accepted or self._is_sms_under_way:
+            self.decision = self._decide(RcsOutcome.REVOKE_REFUSED, False, None)
+            return []
+        return self._submit_rcs(Do.SEND_RCS, now)  # 408 or 480 left it open whether anybody has it: send it once more
+
+    def sms_accepted(self, now: float) -> None:
+        """RP-ACK for all parts."""
+        self._advance(MessageInput.FELL_BACK if self.was_rcs else MessageInput.ACCEPTED, now)
+        if self.waiting is Waiting.SMS:
+            self._wait(Waiting.NOTHING, None)
+
+    def sms_failed(self, now: float) -> None:
+        """RP-ERROR, no answer, or a status report that says failed."""
+        self._is_sms_under_way = False
+        self.reason = FallbackReason.SMS_REFUSED
+        self._advance(MessageInput.REFUSED, now)
+        self._wait(Waiting.NOTHING, None)
+
+    def consent(self, now: float) -> list[Do]:
+        """The user answers "send as text"."""
+        return self._submit_sms(now) if self.may_be_sent_as_sms else []
+
+    def link_lost(self) -> None:
+        """The own flow is down: ChatRevokeTimer is held (digest §8.3)."""
+        self._is_link_up = False
+        if self.waiting is Waiting.RECEIPT:
+            self.deadline = None
+
+    def registered(self, now: float) -> list[Do]:
+        """The own registration stands (again)."""
+        self._is_link_up = True
+        match self.waiting:
+            case Waiting.RECONNECT:
+                return [Do.ROUTE_AGAIN]
+            case Waiting.RECONNECT_TO_RETRY:
+                return self._submit_rcs(Do.RESEND_RCS, now)
+            case Waiting.RECEIPT:
+                self.deadline = now + self._rules.revoke_timer_s
+                return []
+            case Waiting.NOTHING if self._revokes_again and self.state is MessageState.SENT:
+                self._revokes_again = False
+                return self._revoke(now)
+            case _:
+                return []
+
+    def capability_known(self) -> list[Do]:
+        return [Do.ROUTE_AGAIN] if self.waiting is Waiting.CAPABILITY else []
+
+    def next_deadline(self) -> float | None:
+        return self.deadline
+
+    def handle_deadline(self, now: float) -> list[Do]:
+        if self.deadline is None or now < self.deadline:
+            return []
+        self.deadline = None
+        match self.waiting:
+            case Waiting.CAPABILITY | Waiting.RECONNECT:
+                return [Do.ROUTE_AGAIN]
+            case Waiting.PAUSE:
+                return self._submit_rcs(Do.RESEND_RCS, now)
+            case Waiting.RECEIPT:
+                return self._revoke(now)
+            case Waiting.REVOKE_ANSWER:
+                return self._revoke_unanswered(now)
+            case Waiting.RECONNECT_TO_RETRY:
+                return self._give_up_rcs(now)
+            case _:
+                return []
+
+    # --------------------------------------------------------------------------------------------------- decisions
+
+    def _decide(self, outcome: Outcome, can_revoke: bool, retry_after_s: float | None) -> Decision:
+        situation = Situation(
+            can_retry=pager_rule(outcome).step not in self._used,
+            can_wait=can_revoke and self._rules.relies_on_store and Step.WAIT not in self._used,
+            may_fall_back=self._may_fall_back,
+            consent=self._rules.consent,
+            retry_after_s=retry_after_s,
+        )
+        self.decision = decide(outcome, situation)
+        return self.decision
+
+    def _apply(self, decision: Decision, now: float, can_revoke: bool) -> list[Do]:
+        self.reason = decision.reason
+        self._used |= {decision.step}
+        match decision.step:
+            case Step.SENT:
+                self._was_accepted = True
+                self._advance(MessageInput.ACCEPTED, now)
+                self._wait_for_receipt(now, can_revoke)
+            case Step.WAIT:
+                self._wait_for_receipt(now, can_revoke)
+            case Step.SMS:
+                return self._submit_sms(now)
+            case Step.ASK:
+                return self._ask(now)
+            case Step.FAIL | Step.DECLINED:
+                return self._fail(now)
+            case Step.FOLLOW | Step.AUTHENTICATE | Step.DROP_OPTION:
+                return self._submit_rcs(Do.RESEND_RCS, now)
+            case Step.RETRY:
+                self._wait(Waiting.PAUSE, now + self._uniform(*decision.pause_s))
+            case Step.REGISTER | Step.RENEW_SECURITY:
+                self._wait(Waiting.RECONNECT_TO_RETRY, now + self._rules.reconnect_guard_s)
+                return [Do.REGISTER]
+            case Step.INTERWORKED:
+                self.transport = MessageTransport.SMS
+                self._advance(MessageInput.INTERWORKED, now)
+                self._wait(Waiting.NOTHING, None)
+            case Step.NOTHING | Step.KEEP_WAITING | Step.LARGER_MODE:
+                self._wait(Waiting.NOTHING, None)
+        return []
+
+    def _give_up_rcs(self, now: float) -> list[Do]:
+        """No registration came back in time: what comes after the retry."""
+        self._used |= {Step.REGISTER, Step.RENEW_SECURITY}
+        return self._apply(self._decide(RcsOutcome.TIMED_OUT, False, None), now, False)
+
+    def _submit_rcs(self, how: Do, now: float) -> list[Do]:
+        self.was_rcs = True
+        self._advance(MessageInput.SUBMITTED, now)
+        self._wait(Waiting.ANSWER, None)
+        return [how]
+
+    def _submit_sms(self, now: float) -> list[Do]:
+        self.transport = MessageTransport.SMS
+        self._is_sms_under_way = True
+        self._advance(MessageInput.SUBMITTED, now)
+        self._wait(Waiting.SMS, None)
+        return [Do.SEND_SMS]
+
+    def _revoke(self, now: float) -> list[Do]:
+        self.reason = FallbackReason.NO_RECEIPT
+        self._advance(MessageInput.REVOKE_SENT, now)
+        actions = [Do.SEND_REVOKE]
+        is_sms_due = not self._rules.waits_for_revoke_answer and not self._is_sms_under_way and self._may_fall_back
+        if is_sms_due and self._rules.consent is Consent.AUTOMATIC:
+            actions += self._submit_sms(now)
+        self._wait(Waiting.REVOKE_ANSWER, now + self._rules.revoke_answer_s)
+        return actions
+
+    def _revoke_unanswered(self, now: float) -> list[Do]:
+        """As a failure, with one more try after the next registration (digest §5.4)."""
+        self._revokes_again = Step.KEEP_WAITING not in self._used
+        self._used |= {Step.KEEP_WAITING}
+        return self.revoke_answered(False, now)
+
+    def _ask(self, now: float) -> list[Do]:
+        self._advance(MessageInput.REFUSED, now)
+        self._wait(Waiting.CONSENT, None)
+        return [Do.ASK_USER]
+
+    def _fail(self, now: float) -> list[Do]:
+        self._advance(MessageInput.REFUSED, now)
+        self._wait(Waiting.NOTHING, None)
+        return []
+
+    def _receipt(self, given: MessageInput, now: float) -> list[Do]:
+        if (self.state, given) == (MessageState.QUEUED, given):
+            return []  # nobody can have received what was not sent
+        self._advance(given, now)
+        if self.waiting is not Waiting.SMS:
+            self._wait(Waiting.NOTHING, None)
+        return []
+
+    def _wait_for_receipt(self, now: float, can_revoke: bool) -> None:
+        if can_revoke:
+            self._wait(Waiting.RECEIPT, now + self._rules.revoke_timer_s if self._is_link_up else None)
+        else:
+            self._wait(Waiting.NOTHING, None)
+
+    def _is_beyond_receipts(self) -> bool:
+        return self.state in (MessageState.DELIVERED, MessageState.DISPLAYED, MessageState.QUEUED)
+
+    def _wait(self, waiting: Waiting, deadline: float | None) -> None:
+        self.waiting, self.deadline = waiting, deadline
+
+    def _advance(self, given: MessageInput, now: float) -> None:
+        after = next_state(self.state, given)
+        if after is not self.state:
+            self.state = after
+            self.history.append(StateChange(now, after, self.transport, self.reason))
