@@ -1,0 +1,171 @@
+"""The command line: thin shells over `rcs_sim.scenario`. Exit status 0 passed, 1 failed, 2 the set-up is broken."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from ims_core.errors import SimulatorError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="rcs-sim",
+    help="An RCS lab: IMS core, RCS servers and emulated phones, on real octets.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+trace_app = typer.Typer(no_args_is_help=True, help="Views of a trace file.")
+app.add_typer(trace_app, name="trace")
+
+_Json = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
+_TraceFile = Annotated[Path, typer.Argument(help="trace file (NDJSON)", exists=False)]
+_Output = Annotated[Path | None, typer.Option("--output", "-o", help="write here instead of standard output")]
+
+
+def main() -> None:
+    """Entry point of the `rcs-sim` script."""
+    try:
+        app()
+    except SimulatorError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        sys.stderr.close()
+        raise SystemExit(0) from None
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        _fail(f"{error.strerror or error}{place}: mend that and try again")
+
+
+def _fail(text: str) -> NoReturn:
+    print(f"rcs-sim: {text}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+@app.command()
+def demo(
+    as_json: _Json = False,
+    seed: Annotated[int, typer.Option(help="same seed, same octets")] = 7,
+    real: Annotated[bool, typer.Option("--real", help="over loopback sockets and in real time")] = False,
+    out: Annotated[Path, typer.Option(help="folder for trace, pcapng and ladder")] = Path("rcs-sim-out"),
+) -> None:
+    """The same conversation as SMS, as plain RCS, and as plain RCS with a failing network."""
+    from rcs_sim.scenario.demo import run_demo
+
+    raise SystemExit(run_demo(seed=seed, real=real, out=out, as_json=as_json))
+
+
+@app.command()
+def up(
+    network: Annotated[str, typer.Option(help="network profile, or the path of a network file")] = "two-carriers",
+    state: Annotated[Path | None, typer.Option(help="folder for the store; default in the user's state folder")] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="also listen with TLS, under the lab's own authority")] = False,
+    ports: Annotated[str, typer.Option(help="standard or free")] = "standard",
+    trace: Annotated[Path | None, typer.Option(help="write the trace to this file")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Run the network on sockets until Ctrl-C."""
+    from rcs_sim.scenario.up import run_up
+
+    raise SystemExit(run_up(network=network, state=state, with_tls=tls, ports=ports, trace_file=trace, as_json=as_json))
+
+
+@app.command()
+def phone(
+    msisdn: Annotated[str, typer.Option(help="the phone's number, such as +12025550101")],
+    acs: Annotated[str, typer.Option(help="URL of the autoconfiguration server")],
+    device: Annotated[str, typer.Option(help="device profile")] = "android",
+    imsi: Annotated[str | None, typer.Option(help="IMSI; default made from the number as this network does")] = None,
+    host: Annotated[str, typer.Option(help="own address")] = "127.0.0.1",
+    cs: Annotated[str | None, typer.Option(help="host:port of the SMS centre, for SMS without IMS")] = None,
+    k: Annotated[str | None, typer.Option(envvar="RCS_SIM_K", help="AKA key, 32 hexadecimal digits")] = None,
+    opc: Annotated[str | None, typer.Option(envvar="RCS_SIM_OPC", help="AKA OPc, 32 hexadecimal digits")] = None,
+    ca: Annotated[Path | None, typer.Option(help="certificate to trust for TLS")] = None,
+    as_json: _Json = False,
+) -> None:
+    """One emulated phone in this terminal, against this network or another."""
+    from rcs_sim.scenario.terminal_phone import PhoneOptions, run_phone
+
+    options = PhoneOptions(
+        msisdn=msisdn, acs=acs, device=device, imsi=imsi, host=host, cs=cs, k=k, opc=opc, ca=ca, as_json=as_json
+    )
+    raise SystemExit(run_phone(options))
+
+
+@app.command()
+def profiles(as_json: _Json = False) -> None:
+    """Devices, carriers and networks that ship."""
+    from rcs_sim.scenario.loader import profile_names
+
+    found = {kind: profile_names(kind) for kind in ("devices", "carriers", "networks", "scenarios")}
+    if as_json:
+        print(json.dumps(found))
+        return
+    for kind, names in found.items():
+        print(f"{kind:10} {', '.join(names) or '(none yet)'}")
+
+
+@app.command()
+def doctor(as_json: _Json = False) -> None:
+    """Can this machine run everything? Says what is missing and what it is for."""
+    from rcs_sim.scenario.doctor import run_doctor
+
+    raise SystemExit(run_doctor(as_json=as_json))
+
+
+@app.command()
+def bench(
+    rows: Annotated[list[str] | None, typer.Argument(help="rows to measure; default all")] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="runs of which the median is taken")] = 5,
+    as_json: _Json = False,
+) -> None:
+    """Speed and size, beside the peers that are installed."""
+    from rcs_sim.bench.table import run_bench
+
+    raise SystemExit(run_bench(rows or [], repeat=repeat, as_json=as_json))
+
+
+@trace_app.command("show")
+def trace_show(file: _TraceFile, as_json: _Json = False) -> None:
+    """Every record on a line."""
+    from rcs_sim.scenario.trace_views import show
+
+    _print(show(file, as_json=as_json), None)
+
+
+@trace_app.command("ladder")
+def trace_ladder(
+    file: _TraceFile,
+    output: _Output = None,
+    lanes: Annotated[str | None, typer.Option(help="elements to show, comma separated, left to right")] = None,
+) -> None:
+    """Ladder diagram; SVG if the output's name ends with .svg."""
+    from rcs_sim.scenario.trace_views import ladder
+
+    as_svg = output is not None and output.suffix == ".svg"
+    _print(ladder(file, lanes.split(",") if lanes else None, as_svg=as_svg), output)
+
+
+@trace_app.command("pcapng")
+def trace_pcapng(
+    file: _TraceFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="file to write")] = Path("trace.pcapng"),
+) -> None:
+    """Capture file that Wireshark decodes."""
+    from rcs_sim.scenario.trace_views import save_pcapng
+
+    count = save_pcapng(file, output)
+    print(f"{output}: {count} messages")
+
+
+def _print(text: str, output: Path | None) -> None:
+    write: Callable[[str], object] = print if output is None else output.write_text
+    write(text)

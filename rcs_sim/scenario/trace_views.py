@@ -1,0 +1,56 @@
+"""Reads trace files and gives their views: lines, ladder, capture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ims_core.errors import SimulatorError
+from ims_core.pcapng import write_pcapng
+from ims_core.trace import RecordKind, TraceRecord, read_ndjson
+from rcs_sim.scenario.exported_pdu import exported_pdu
+from rcs_sim.scenario.ladder import ladder_svg, ladder_text
+
+__all__ = ["TraceFileError", "ladder", "read_trace", "save_pcapng", "show"]
+
+
+class TraceFileError(SimulatorError):
+    """A trace file is missing or is none."""
+
+
+def read_trace(file: Path) -> list[TraceRecord]:
+    """All records. Raises TraceFileError that names the file and the line."""
+    try:
+        with file.open(encoding="utf-8") as lines:
+            return list(read_ndjson(lines))
+    except OSError as error:
+        raise TraceFileError(f"{file}: {error.strerror}") from error
+    except ValueError as error:  # UnicodeDecodeError is one too
+        raise TraceFileError(f"{file}: {error}") from error
+
+
+def show(file: Path, *, as_json: bool = False) -> str:
+    """One line per record."""
+    records = read_trace(file)
+    return "\n".join(record.to_json() if as_json else _line(record) for record in records)
+
+
+def _line(record: TraceRecord) -> str:
+    moment = datetime.fromtimestamp(record.at, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    ends = record.source if record.source == record.target else f"{record.source} -> {record.target}"
+    kind = record.protocol or record.kind.value if record.kind is RecordKind.MESSAGE else record.kind.value
+    return f"{record.number:6} {moment} {kind:6} {record.reference_point:4} {ends:42} {record.summary}"
+
+
+def ladder(file: Path, lanes: Sequence[str] | None, *, as_svg: bool) -> str:
+    records = read_trace(file)
+    return ladder_svg(records, lanes, title=file.stem) if as_svg else ladder_text(records, lanes)
+
+
+def save_pcapng(file: Path, output: Path) -> int:
+    """Writes the messages of the trace to *output*; returns how many."""
+    records = [record for record in read_trace(file) if record.kind is RecordKind.MESSAGE]
+    with output.open("wb") as stream:
+        write_pcapng(records, stream, exported=exported_pdu)
+    return len(records)
