@@ -16,7 +16,8 @@ from ims_core.wire.sip.grammar import (
     unquote,
 )
 from ims_core.wire.sip.header import Header
-from ims_core.wire.sip.params import NO_PARAMS, Params, parse_header_params
+from ims_core.wire.sip.memo import slot_setters
+from ims_core.wire.sip.params import HEADER_PARAMS, NO_PARAMS, Params
 from ims_core.wire.sip.uri import OtherUri, Uri, parse_uri, sound_host, sound_port
 
 __all__ = [
@@ -40,24 +41,24 @@ __all__ = [
 
 # name-addr = [ display-name ] LAQUOT addr-spec RAQUOT;  display-name = *(token LWS) / quoted-string
 # DEVIATION: RFC 3261 §25.1 allows only tokens unquoted; handsets also send UTF-8 there.
+# Each character can match in one way only, so that matching is linear.
 _NAME_ADDR = re.compile(
-    rf"({QUOTED}|[-.!%*_+`'~0-9A-Za-z \t\x80-\U0010ffff]*)[ \t]*<([^<>\" \t]+)>((?:[ \t]*;.*)?)", re.S
+    rf"(?:({QUOTED})[ \t]*|([-.!%*_+`'~0-9A-Za-z \t\x80-\U0010ffff]*))<([^<>\" \t]+)>({HEADER_PARAMS})"
 )
-_ADDR_SPEC = re.compile(r"([^<>\"\s;,?]+)[ \t]*((?:;.*)?)", re.S)
+_ADDR_SPEC = re.compile(rf"([^<>\"\s;,?]+)({HEADER_PARAMS})")
 _Q_VALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _DIGITS = re.compile("[0-9]+")
 _MALFORMED_CONTACT_EXPIRES_S = 3600  # RFC 3261 §20.10
 
 # via-parm = sent-protocol LWS sent-by *( SEMI via-params );  sent-by = host [ COLON port ]
 _VIA = re.compile(
-    rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]+"
+    rf"[sS][iI][pP][ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]+"
     r"([0-9A-Za-z_][-0-9A-Za-z_.]*|\[[0-9A-Fa-f:.]+\])"
-    r"(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*((?:;.*)?)",
-    re.I | re.S,
+    rf"(?:[ \t]*:[ \t]*([0-9]{{1,5}}))?({HEADER_PARAMS})"
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class NameAddr(Header):
     """name-addr or addr-spec with header parameters. *display_name* is without quotes; None where there is none."""
 
@@ -65,14 +66,20 @@ class NameAddr(Header):
     uri: Uri
     params: Params = NO_PARAMS
 
+    def __init__(self, display_name: str | None, uri: Uri, params: Params = NO_PARAMS) -> None:
+        # Written out, as in Via and SipUri: the __init__ of a frozen dataclass takes twice as long.
+        _set_display_name(self, display_name)
+        _set_uri(self, uri)
+        _set_params(self, params)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         found = _NAME_ADDR.fullmatch(text)
         if found is None:
             return cls._parse_bare(text)
-        name, uri, params = found.groups()
-        display_name = None if not name or name.isspace() else unquote(name) if name[0] == '"' else name.strip(" \t")
-        return cls(display_name, parse_uri(uri), parse_header_params(params) if params else NO_PARAMS)
+        quoted, words, uri, params = found.groups()
+        name = unquote(quoted) if words is None else words.strip(" \t") or None if words else None
+        return cls(name, parse_uri(uri), Params.of_sound_text(params))
 
     @classmethod
     def _parse_bare(cls, text: str) -> Self:
@@ -80,7 +87,7 @@ class NameAddr(Header):
         found = _ADDR_SPEC.fullmatch(text.strip(" \t"))
         if found is None:
             raise SipParseError(f"{cls.NAME} is not a name-addr", raw=text, spec="RFC 3261 §20.10")
-        return cls(None, parse_uri(found[1]), parse_header_params(found[2]))
+        return cls(None, parse_uri(found[1]), Params.of_sound_text(found[2]))
 
     @classmethod
     def of(cls, uri: Uri | str, *, display_name: str | None = None, params: Params = NO_PARAMS) -> Self:
@@ -97,6 +104,9 @@ class NameAddr(Header):
         words = self.display_name.split(" ")
         name = self.display_name if words and all(is_token(word) for word in words) else quote(self.display_name)
         return f"{name} <{self.uri}>{self.params}"
+
+
+_set_display_name, _set_uri, _set_params = slot_setters(NameAddr)
 
 
 class _Tagged(NameAddr):
@@ -246,7 +256,7 @@ class ReferredBy(NameAddr, name="Referred-By"):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Via(Header, name="Via"):
     """One hop of Via (RFC 3261 §20.42). *transport* is in upper case; *host* of an IPv6 address keeps its brackets."""
 
@@ -256,13 +266,21 @@ class Via(Header, name="Via"):
     port: int | None = None
     params: Params = NO_PARAMS
 
+    def __init__(self, transport: str, host: str, port: int | None = None, params: Params = NO_PARAMS) -> None:
+        _set_via_transport(self, transport)
+        _set_via_host(self, host)
+        _set_via_port(self, port)
+        _set_via_params(self, params)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         found = _VIA.fullmatch(text)
         if found is None:
             raise SipParseError("not a Via", raw=text, spec="RFC 3261 §20.42")
         transport, host, port, params = found.groups()
-        return cls(transport.upper(), sound_host(host), sound_port(port), parse_header_params(params))
+        sound_host(host)
+        number = None if port is None else sound_port(port)
+        return cls(transport.upper(), host, number, Params.of_sound_text(params))
 
     @property
     def branch(self) -> str | None:
@@ -307,3 +325,6 @@ class Via(Header, name="Via"):
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
         return f"SIP/2.0/{self.transport} {self.host}{port}{self.params}"
+
+
+_set_via_transport, _set_via_host, _set_via_port, _set_via_params = slot_setters(Via)

@@ -50,6 +50,7 @@ def _read_parameters(text: str) -> tuple[tuple[str, str], ...]:
 class _AuthParameters(Header):
     """Parameters as (name, value as on the wire) pairs, in order."""
 
+    IS_SHARED = False
     UNQUOTED: ClassVar[frozenset[str]] = frozenset()
     parameters: tuple[tuple[str, str], ...] = ()
 

@@ -96,6 +96,13 @@ class CSeq(Header, name="CSeq"):
         return f"{self.number} {self.method}"
 
 
+def sound_call_id(text: str) -> str:
+    """*text* if it is a callid (RFC 3261 §25.1). Raises SipParseError."""
+    if _CALL_ID.fullmatch(text) is None:
+        raise SipParseError("not a Call-ID", raw=text, spec="RFC 3261 §20.8")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class CallId(Header, name="Call-ID"):
     """Call-ID (RFC 3261 §20.8): compared octet by octet."""
@@ -104,9 +111,7 @@ class CallId(Header, name="Call-ID"):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        if _CALL_ID.fullmatch(text) is None:
-            raise SipParseError("not a Call-ID", raw=text, spec="RFC 3261 §20.8")
-        return cls(text)
+        return cls(sound_call_id(text))
 
     def __str__(self) -> str:
         return self.value

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
 
 from ims_core.wire.sip.address_headers import Contact
 from ims_core.wire.sip.grammar import SipParseError, quote, unquote
 from ims_core.wire.sip.header import Header, TokenList, split_params
+from ims_core.wire.sip.memo import Memo
 from ims_core.wire.sip.params import NO_PARAMS, Params
 from ims_core.wire.sip.uri import escape, unescape
 
@@ -31,8 +31,6 @@ _NUMERIC = re.compile(
 _URN_CHARACTERS = re.compile(
     r"[-.!*_+`'~0-9A-Za-z]"
 )  # token without "%": what stays plain inside icsi-ref and iari-ref
-_LONGEST_CACHED = 2048  # characters of a tag's value
-_CACHED_VALUES = 2048
 
 
 def _read_values(text: str) -> frozenset[str]:
@@ -42,14 +40,13 @@ def _read_values(text: str) -> frozenset[str]:
     return frozenset([unescape(value.strip()).lower() for value in text.split(",")])
 
 
-_cached_values = lru_cache(_CACHED_VALUES)(_read_values)
+_tag_values: Memo[frozenset[str]] = Memo(_read_values)
 
 
 def _values(text: str | None) -> frozenset[str]:
     if text is None:
         return _VALUELESS
-    plain = unquote(text)
-    return _cached_values(plain) if len(plain) <= _LONGEST_CACHED else _read_values(plain)
+    return _tag_values[unquote(text)]
 
 
 _VALUELESS = frozenset((_TRUE.lower(),))

@@ -15,6 +15,7 @@ __all__ = [
     "QUOTED",
     "TOKEN",
     "SipParseError",
+    "end_of_value",
     "is_token",
     "parse_delta_seconds",
     "quote",
@@ -116,15 +117,21 @@ def split_list(text: str) -> list[str]:
     if '"' not in text and "<" not in text:
         return [value.strip(" \t") for value in text.split(",")]
     values = []
-    start = position = 0
-    while (stop := _LIST_STOP.search(text, position)) is not None:
-        if stop[0] == ",":
-            values.append(text[start : stop.start()].strip(" \t"))
-            start = position = stop.end()
-        else:
-            position = _end_of_bracket(text, stop.start())
-    values.append(text[start:].strip(" \t"))
+    start = 0
+    while start <= len(text):
+        end = end_of_value(text, start)
+        values.append(text[start:end].strip(" \t"))
+        start = end + 1
     return values
+
+
+def end_of_value(text: str, start: int = 0) -> int:
+    """Where the comma is that ends the value beginning at *start*; the text's end if it is the last."""
+    while (stop := _LIST_STOP.search(text, start)) is not None:
+        if stop[0] == ",":
+            return stop.start()
+        start = _end_of_bracket(text, stop.start())
+    return len(text)
 
 
 def _end_of_bracket(text: str, start: int) -> int:

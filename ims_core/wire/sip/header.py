@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from ims_core.wire.sip.grammar import SipParseError, is_token, split_list
+from ims_core.wire.sip.memo import Memo
 from ims_core.wire.sip.params import NO_PARAMS, Params, parse_header_params
 
 __all__ = ["COMPACT_FORMS", "Header", "ParamValue", "TokenList", "split_params"]
@@ -47,11 +48,14 @@ class Header:
     KEY: ClassVar[str]
     IS_LIST: ClassVar[bool] = False
     IS_JOINED: ClassVar[bool] = False
+    IS_SHARED: ClassVar[bool] = True  # whether equal texts may share one value; False for one that holds secrets
+    VALUES: ClassVar[Memo[Any]]  # VALUES[text] is parse(text), remembered: the next hop reads the same From, To and Via
 
     def __init_subclass__(cls, *, name: str = "") -> None:
         if name:
             cls.NAME = name
             cls.KEY = name.lower()
+        cls.VALUES = Memo(cls.parse, is_kept=cls.IS_SHARED)
 
     @classmethod
     def parse(cls, text: str) -> Self:

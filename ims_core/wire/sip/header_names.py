@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.grammar import SipParseError, is_token
 from ims_core.wire.sip.header import COMPACT_FORMS
 
-__all__ = ["key_of", "keys_of_lines", "read_key"]
+__all__ = ["key_of", "key_of_line", "known_keys", "read_key"]
 
 _COMMON = """
     Via From To Call-ID CSeq Max-Forwards Contact Route Record-Route Path Service-Route Content-Type Content-Length
@@ -50,19 +52,19 @@ def read_key(name: str) -> str:
     return key
 
 
-def keys_of_lines(lines: list[str]) -> list[str]:
-    """The canonical key of each header line. Raises SipParseError for a line without a name or colon."""
+def known_keys(lines: list[str]) -> list[str] | None:
+    """The canonical key of each header line, if each begins with a name that was met before; else None."""
     known = _KEY_OF_SPELLING
-    keys = []
-    for line in lines:
-        name, colon, _ = line.partition(":")
-        key = known.get(name)
-        if key is None or not colon:
-            if not colon:
-                raise SipParseError("a header line without a colon", raw=line, spec="RFC 3261 §7.3.1")
-            key = read_key(name)
-        keys.append(key)
-    return keys
+    keys = [known.get(line.partition(":")[0]) if ":" in line else None for line in lines]
+    return None if None in keys else cast(list[str], keys)
+
+
+def key_of_line(line: str) -> str:
+    """The canonical key of a header line. Raises SipParseError if it has no name or no colon."""
+    name, colon, _ = line.partition(":")
+    if not colon:
+        raise SipParseError("a header line without a colon", raw=line, spec="RFC 3261 §7.3.1")
+    return read_key(name)
 
 
 def key_of(name: str) -> str:

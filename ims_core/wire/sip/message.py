@@ -10,9 +10,9 @@ from typing import Self, TypeAlias, TypeVar
 
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.address_headers import Via
-from ims_core.wire.sip.core_headers import CallId, ContentType, CSeq
+from ims_core.wire.sip.core_headers import ContentType, CSeq, sound_call_id
 from ims_core.wire.sip.editor import Editor, header_line
-from ims_core.wire.sip.grammar import SipParseError, is_token, refuse_injection, split_list, unfold
+from ims_core.wire.sip.grammar import SipParseError, end_of_value, is_token, refuse_injection, split_list, unfold
 from ims_core.wire.sip.header import Header
 from ims_core.wire.sip.header_names import key_of
 from ims_core.wire.sip.reasons import REASONS
@@ -48,12 +48,18 @@ class SipMessage:
         cached = self._first.get(header)
         if cached is not None:
             return cached  # type: ignore[return-value]  # the cache maps each class to its own instances
-        text = self._joined(header.KEY) if header.IS_JOINED else self.text(header.KEY)
-        if text is None:
+        key = header.KEY
+        keys = self._keys
+        if key not in keys:
             return None
-        if header.IS_LIST and "," in text:
-            text = split_list(text)[0]
-        value = header.parse(text)
+        if header.IS_JOINED:
+            text = ", ".join(self.texts(key))
+        else:
+            text = self._lines[keys.index(key)].partition(":")[2]
+            text = unfold(text) if "\r" in text else text.strip(" \t")
+            if header.IS_LIST and "," in text:
+                text = text[: end_of_value(text)].rstrip(" \t")
+        value: H = header.VALUES[text]
         self._first[header] = value
         return value
 
@@ -71,7 +77,7 @@ class SipMessage:
         texts = self.texts(header.KEY)
         if header.IS_LIST:
             texts = tuple([value for text in texts if text for value in split_list(text)])
-        return [header.parse(text) for text in texts]
+        return [header.VALUES[text] for text in texts]
 
     def require(self, header: type[H]) -> H:
         """The first value of that header. Raises SipParseError if it is absent or malformed."""
@@ -101,13 +107,13 @@ class SipMessage:
         """The canonical key (lower case, long form) of each header field, in order."""
         return tuple(self._keys)
 
-    def _joined(self, key: str) -> str | None:
-        return ", ".join(self.texts(key)) if key in self._keys else None
-
     @property
     def call_id(self) -> str:
         """Call-ID. Raises SipParseError if absent or malformed."""
-        return self.require(CallId).value
+        text = self.text("Call-ID")
+        if text is None:
+            raise SipParseError("no Call-ID", spec="RFC 3261 §8.1.1")
+        return sound_call_id(text)
 
     @property
     def cseq(self) -> CSeq:
@@ -159,8 +165,7 @@ class Request(SipMessage):
 
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
         super().__init__(start, lines, keys, body, octets)
-        self.method, _, rest = start.partition(" ")
-        self.request_uri_text = rest.rpartition(" ")[0]
+        self.method, self.request_uri_text, _ = start.split(" ")
         self._request_uri: Uri | None = None
 
     @classmethod

@@ -4,38 +4,63 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
+from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.grammar import QUOTED, TOKEN, SipParseError, is_quoted, quote, refuse_injection, unquote
+from ims_core.wire.sip.memo import Memo
 
-__all__ = ["NO_PARAMS", "Params", "parse_header_params", "parse_uri_params"]
+__all__ = ["HEADER_PARAMS", "NO_PARAMS", "Params", "parse_header_params", "parse_uri_params"]
 
 # generic-param = token [ EQUAL gen-value ];  gen-value = token / host / quoted-string
 # DEVIATION: RFC 3261 §25.1 has no ":" outside an IPv6 reference, nor "/", "@", "&", "$" in a gen-value; peers send them
 # (received= without brackets is RFC 5118 §4.5), and nothing that reads a parameter is misled by them.
 _VALUE = r"[-.!%*_+`'~0-9A-Za-z\[\]:/@&$]+"
-_HEADER_PARAM = rf"[ \t]*;[ \t]*({TOKEN})(?:[ \t]*=[ \t]*({_VALUE}|{QUOTED}))?"
-_HEADER_PARAMS = re.compile(
-    "(?:" + _HEADER_PARAM.replace("(" + TOKEN, "(?:" + TOKEN).replace("(" + _VALUE, "(?:" + _VALUE) + r")*[ \t]*"
-)
-_EACH_HEADER_PARAM = re.compile(_HEADER_PARAM)
+# *( SEMI generic-param ), to be put into the pattern of a header value
+HEADER_PARAMS = rf"(?:[ \t]*;[ \t]*{TOKEN}(?:[ \t]*=[ \t]*(?:{_VALUE}|{QUOTED}))?)*[ \t]*"
+_HEADER_PARAMS = re.compile(HEADER_PARAMS)
+_EACH_HEADER_PARAM = re.compile(rf";[ \t]*({TOKEN})(?:[ \t]*=[ \t]*({_VALUE}|{QUOTED}))?")
 
 # uri-parameter: paramchar = param-unreserved / unreserved / escaped; param-unreserved = [ ] / : & + $
-_PARAMCHAR = r"(?:[-\[\]/:&+$_.!~*'()0-9A-Za-z]|%[0-9A-Fa-f]{2})+"
-_URI_PARAMS = re.compile(rf"(?:;{_PARAMCHAR}(?:={_PARAMCHAR})?)*")
+_PARAMCHARS = r"[-\[\]/:&+$_.!~*'()%0-9A-Za-z]+"
+_URI_PARAMS = re.compile(rf"(?:;{_PARAMCHARS}(?:={_PARAMCHARS})?)*")
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _NEEDS_NO_QUOTES = re.compile(_VALUE)
 
-_LONGEST_CACHED = 256  # characters: keeps the shared cache below a few megabytes whatever peers send
-_CACHED_VALUES = 4096
+Pairs: TypeAlias = tuple[tuple[str, str | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Params:
-    """Parameters in order, as (name, value) pairs: the value with its quotes, if any; None if there is no "="."""
+    """Parameters in order, as (name, value) pairs: the value with its quotes, if any; None if there is no "=".
 
-    pairs: tuple[tuple[str, str | None], ...] = ()
+    Immutable. Those of a received header value are told apart only when somebody asks for one."""
+
+    __slots__ = ("_pairs", "_text")
+
+    def __init__(self, pairs: Pairs = ()) -> None:
+        self._pairs: Pairs | None = pairs
+        self._text = ""
+
+    @classmethod
+    def of_sound_text(cls, text: str) -> Params:
+        """Those of *text*, which has been matched with HEADER_PARAMS."""
+        if not text:
+            return NO_PARAMS
+        params = cls.__new__(cls)
+        params._pairs = None
+        params._text = text
+        return params
+
+    @property
+    def pairs(self) -> Pairs:
+        """All of them."""
+        pairs = self._pairs
+        if pairs is None:
+            # An empty value is not in the grammar, so findall's "" means that there was none.
+            pairs = self._pairs = tuple(
+                [(name, value or None) for name, value in _EACH_HEADER_PARAM.findall(self._text)]
+            )
+        return pairs
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name, without quotes; "" for a parameter without value."""
@@ -93,8 +118,17 @@ class Params:
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.has(name)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Params) and (self is other or self.pairs == other.pairs)
+
+    def __hash__(self) -> int:
+        return hash(self.pairs)
+
     def __str__(self) -> str:
         return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in self.pairs])
+
+    def __repr__(self) -> str:
+        return f"Params({str(self)!r})"
 
 
 NO_PARAMS: Final = Params()
@@ -103,7 +137,7 @@ _ABSENT: Final = "\0absent"  # no value on the wire can be this one
 
 def _checked_name(name: str) -> str:
     if not name or any(character in name for character in ' \t;=,"<>'):
-        raise ValueError(f"not a parameter name: {name!r}")
+        raise LocalProtocolError(f"not a parameter name: {name!r}", spec="RFC 3261 §25.1")
     return refuse_injection(name, "a parameter name")
 
 
@@ -116,28 +150,21 @@ def parse_header_params(text: str) -> Params:
     """Parameters after a header value, from the first ";" on. Raises SipParseError."""
     if not text:
         return NO_PARAMS
-    return _header_params(text) if len(text) <= _LONGEST_CACHED else _read_header_params(text)
-
-
-def _read_header_params(text: str) -> Params:
     if _HEADER_PARAMS.fullmatch(text) is None:
         raise SipParseError("bad parameters after a header value", raw=text)
-    return Params(tuple([(name, value or None) for name, value in _EACH_HEADER_PARAM.findall(text)]))
+    return Params.of_sound_text(text)
 
 
-_header_params = lru_cache(_CACHED_VALUES)(_read_header_params)
-
-
-@lru_cache(_CACHED_VALUES)
-def _uri_params(text: str) -> Params:
-    if _URI_PARAMS.fullmatch(text) is None:
+def _read_uri_params(text: str) -> Params:
+    if _URI_PARAMS.fullmatch(text) is None or _BAD_ESCAPE.search(text) is not None:
         raise SipParseError("bad URI parameters", raw=text, spec="RFC 3261 §19.1.1")
     pairs = [parameter.partition("=") for parameter in text.split(";")[1:]]
     return Params(tuple([(name, value if equals else None) for name, equals, value in pairs]))
 
 
+_uri_params: Memo[Params] = Memo(_read_uri_params)
+
+
 def parse_uri_params(text: str) -> Params:
     """Parameters of a sip, sips or tel URI, from the first ";" on. Raises SipParseError."""
-    if not text:
-        return NO_PARAMS
-    return _uri_params(text) if len(text) <= _LONGEST_CACHED else _uri_params.__wrapped__(text)
+    return _uri_params[text] if text else NO_PARAMS

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import TypeAlias
 
 from ims_core.wire.sip.grammar import SipParseError
+from ims_core.wire.sip.memo import Memo, slot_setters
 from ims_core.wire.sip.params import NO_PARAMS, Params, parse_uri_params
 
 __all__ = [
@@ -45,7 +45,7 @@ _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _GLOBAL_NUMBER = r"\+[-.()]*[0-9][-.()0-9]*"
 _TEL_URI = re.compile(rf"[tT][eE][lL]:({_GLOBAL_NUMBER}|[-.()]*[0-9A-Fa-f*#][-.()0-9A-Fa-f*#]*)((?:;.*)?)")
 _OTHER_URI = re.compile(r"([A-Za-z][-+.0-9A-Za-z]*):([^\x00-\x20\x7f<>\"\s]+)")
-# DEVIATION: RFC 3261 §25.1 has no "_" in a hostname; container networks name their hosts with it.
+# DEVIATION: RFC 3261 §25.1 has no "_" in a hostname and no digit first in its last label; containers are named so.
 _HOST_NAME = re.compile(
     r"(?:[0-9A-Za-z_](?:[-0-9A-Za-z_]*[0-9A-Za-z_])?\.)*[A-Za-z_](?:[-0-9A-Za-z_]*[0-9A-Za-z_])?\.?"
 )
@@ -59,12 +59,10 @@ _PARAM_CHARACTERS = re.compile(r"[-\[\]/:&+$_.!~*'()0-9A-Za-z]")
 _SEPARATORS = str.maketrans("", "", "-.()")
 _IN_BOTH_OR_NEITHER = ("user", "ttl", "method", "maddr", "transport")  # RFC 3261 §19.1.4
 
-_LONGEST_CACHED = 256  # characters; a longer URI is parsed each time, so the shared cache stays small
-_CACHED_URIS = 8192
-_CACHED_HOSTS = 2048
+_LONGEST_HOST = 255  # characters (RFC 1035 §2.3.4)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class SipUri:
     """SIP or SIPS URI (RFC 3261 §19.1.1). *user*, *password*, *host* and *headers* keep their spelling and escapes;
     *host* of an IPv6 address keeps its brackets."""
@@ -73,9 +71,28 @@ class SipUri:
     user: str | None
     password: str | None
     host: str
-    port: int | None
+    port: int | None = None
     params: Params = NO_PARAMS
     headers: str | None = None
+
+    def __init__(
+        self,
+        scheme: str,
+        user: str | None,
+        password: str | None,
+        host: str,
+        port: int | None = None,
+        params: Params = NO_PARAMS,
+        headers: str | None = None,
+    ) -> None:
+        # Written out because the __init__ of a frozen dataclass takes twice as long, and every message has several.
+        _set_scheme(self, scheme)
+        _set_user(self, user)
+        _set_password(self, password)
+        _set_host(self, host)
+        _set_port(self, port)
+        _set_params(self, params)
+        _set_headers(self, headers)
 
     def __str__(self) -> str:
         user = (
@@ -117,6 +134,9 @@ class SipUri:
             and _same_sip_params(self.params, other.params)
             and _header_set(self.headers) == _header_set(other.headers)
         )
+
+
+_set_scheme, _set_user, _set_password, _set_host, _set_port, _set_params, _set_headers = slot_setters(SipUri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +192,24 @@ Uri: TypeAlias = SipUri | TelUri | OtherUri
 
 def parse_uri(text: str) -> Uri:
     """A URI of any scheme. Values are shared: the same text gives the same object. Raises SipParseError."""
-    return _cached_uri(text) if len(text) <= _LONGEST_CACHED else _read_uri(text)
+    return _uris[text]
 
 
 def _read_uri(text: str) -> Uri:
     found = _SIP_URI.fullmatch(text)
     if found is not None and ("%" not in text or _BAD_ESCAPE.search(text) is None):
         scheme, user, password, host, port, params, headers = found.groups()
-        return SipUri(scheme, user, password, sound_host(host), sound_port(port), parse_uri_params(params), headers)
+        if _host_faults[host] is not None:
+            sound_host(host)
+        return SipUri(
+            scheme,
+            user,
+            password,
+            host,
+            None if port is None else sound_port(port),
+            parse_uri_params(params) if params else NO_PARAMS,
+            headers,
+        )
     found = _TEL_URI.fullmatch(text)
     if found is not None:
         return TelUri(found[1], parse_uri_params(found[2]))
@@ -189,26 +219,28 @@ def _read_uri(text: str) -> Uri:
     return OtherUri(found[1], found[2])
 
 
-_cached_uri = lru_cache(_CACHED_URIS)(_read_uri)
+_uris: Memo[Uri] = Memo(_read_uri)
 
 
-def sound_port(text: str | None) -> int | None:
+def sound_port(text: str) -> int:
     """A port number below 2**16. Raises SipParseError."""
-    if text is None:
-        return None
     port = int(text)
     if port > 65535:
         raise SipParseError("not a port number", raw=text, spec="RFC 3261 §25.1 port")
     return port
 
 
-@lru_cache(_CACHED_HOSTS)
 def _host_fault(host: str) -> str | None:
+    if len(host) > _LONGEST_HOST:
+        return "longer than any host name"
     if host[0] == "[":
         return _address_fault(host[1:-1], IPv6Address)
-    if host[-1].isdigit() and _HOST_NAME.fullmatch(host) is None:
+    if host.removesuffix(".").rpartition(".")[2].isdigit():
         return _address_fault(host, IPv4Address)
     return None if _HOST_NAME.fullmatch(host) else "not a host name"
+
+
+_host_faults: Memo[str | None] = Memo(_host_fault)
 
 
 def _address_fault(text: str, kind: type[IPv4Address] | type[IPv6Address]) -> str | None:
@@ -221,7 +253,7 @@ def _address_fault(text: str, kind: type[IPv4Address] | type[IPv6Address]) -> st
 
 def sound_host(host: str) -> str:
     """*host* if it is a host name, IPv4 address or bracketed IPv6 address (RFC 5954 §4.1). Raises SipParseError."""
-    fault = _host_fault(host) if len(host) <= _LONGEST_CACHED else "longer than any host name"
+    fault = _host_faults[host]
     if fault is not None:
         raise SipParseError(fault, raw=host, spec="RFC 5954 §4.1" if host[0] == "[" else "RFC 3261 §25.1 host")
     return host
