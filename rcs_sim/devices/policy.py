@@ -124,7 +124,9 @@ class RegistrationPolicy:
     new_from_tag_with_credentials the REGISTER that answers a challenge has a new From tag
     echoes_opaque                 the ``opaque`` of a challenge is returned, as RFC 7616 §3.4 demands
     copies_qop_verbatim           ``qop`` is copied from the challenge, list or not
+    sends_proxy_route             requests carry a Route with the P-CSCF
     uses_service_route            Service-Route is stored and sent as Route (RFC 3608)
+    offers_security_agreement     Security-Client and option tag ``sec-agree`` (RFC 3329); no ESP is run
     deregisters_in_new_call       the de-REGISTER has a Call-ID of its own
     deregisters_bare_contact      its Contact has no feature tags
     awaits_deregistration         False closes the connection at once, without waiting for the 200
@@ -144,7 +146,9 @@ class RegistrationPolicy:
     new_from_tag_with_credentials: bool = False
     echoes_opaque: bool = True
     copies_qop_verbatim: bool = False
+    sends_proxy_route: bool = True
     uses_service_route: bool = True
+    offers_security_agreement: bool = False
     deregisters_in_new_call: bool = False
     deregisters_bare_contact: bool = False
     awaits_deregistration: bool = True
