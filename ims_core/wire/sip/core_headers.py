@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -47,6 +48,7 @@ __all__ = [
     "Supported",
     "Unsupported",
     "Warning",
+    "is_acceptable",
 ]
 
 _CSEQ = re.compile(rf"([0-9]+)[ \t]+({TOKEN})[ \t]*")
@@ -57,7 +59,7 @@ _MEDIA_TYPE = re.compile(rf"({TOKEN})[ \t]*/[ \t]*({TOKEN})[ \t]*((?:;.*)?)", re
 # m-parameter values: RFC 2045 tspecials unquoted are refused there, but boundaries with "=", ":" or "/" are common.
 _MEDIA_PARAM = rf"[ \t]*;[ \t]*({TOKEN})[ \t]*=[ \t]*([-.!%*_+`'~0-9A-Za-z=:/?@\[\]()#$&^{{}}|]+|{QUOTED})"
 _MEDIA_PARAMS = re.compile(
-    "(?:" + _MEDIA_PARAM.replace("([-", "(?:[-").replace(f"({TOKEN}", f"(?:{TOKEN}") + r")*[ \t]*;?[ \t]*"
+    "(?:" + _MEDIA_PARAM.replace("([-", "(?:[-").replace(f"({TOKEN}", f"(?:{TOKEN}") + r")*(?:[ \t]*;)?[ \t]*"
 )
 _EACH_MEDIA_PARAM = re.compile(_MEDIA_PARAM)
 _RETRY_AFTER = re.compile(r"([0-9]+)[ \t]*(?:\((.*)\))?[ \t]*((?:;.*)?)", re.S)
@@ -266,12 +268,17 @@ class Accept(_MediaType, name="Accept"):
     __slots__ = ()
     IS_LIST = True
 
-    def accepts(self, media_type: str) -> bool:
-        """Whether *media_type* (lower case) falls in the range; a range with q=0 takes nothing."""
-        if self.params.get("q", "1").strip("0.") == "":  # type: ignore[union-attr]  # the default is a str
-            return False
-        main = media_type.partition("/")[0]
-        return self.type in ("*/*", f"{main}/*", media_type)
+    @property
+    def is_refused(self) -> bool:
+        """Whether q is 0: not acceptable."""
+        return (self.params.get("q") or "1").strip("0.") == ""
+
+
+def is_acceptable(media_type: str, ranges: Iterable[Accept]) -> bool:
+    """Whether *media_type* (lower case) is in these ranges; the most specific one that names it decides."""
+    named = {media_range.type: not media_range.is_refused for media_range in ranges}
+    main = media_type.partition("/")[0]
+    return next((named[known] for known in (media_type, f"{main}/*", "*/*") if known in named), False)
 
 
 class Allow(TokenList, name="Allow"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
 from ims_core.errors import LocalProtocolError
-from ims_core.wire.sip.grammar import refuse_injection, split_list, unfold
+from ims_core.wire.sip.grammar import end_of_value, refuse_injection, unfold
 from ims_core.wire.sip.header import Header
 from ims_core.wire.sip.header_names import key_of
 
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from ims_core.wire.sip.uri import Uri
 
 __all__ = ["Editor", "header_line"]
+
+# Headers whose commas do not part values (RFC 3261 §7.3.1, §25.1)
+_NOT_LISTS = frozenset(
+    (
+        *("authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "authentication-info"),
+        *("date", "call-id", "cseq", "from", "to", "subject", "organization", "server", "user-agent", "retry-after"),
+    )
+)
 
 M = TypeVar("M", bound="SipMessage")
 
@@ -87,11 +95,11 @@ class Editor(Generic[M]):
             return self
         place = self._keys.index(key)
         name, _, value = self._lines[place].partition(":")
-        values = split_list(unfold(value)) if "," in value else [value]
-        if len(values) == 1:
-            del self._lines[place], self._keys[place]
+        rest = "" if key in _NOT_LISTS or "," not in value else _after_first(unfold(value))
+        if rest:
+            self._lines[place] = f"{name}: {rest}"
         else:
-            self._lines[place] = f"{name}: {', '.join(values[1:])}"
+            del self._lines[place], self._keys[place]
         return self
 
     def body(self, octets: bytes, content_type: ContentType | str | None = None) -> Self:
@@ -134,6 +142,10 @@ class Editor(Generic[M]):
         kept = [place for place, known in enumerate(self._keys) if known != key or place < start]
         self._lines = [self._lines[place] for place in kept]
         self._keys = [self._keys[place] for place in kept]
+
+
+def _after_first(value: str) -> str:
+    return value[end_of_value(value) + 1 :].lstrip(" \t")
 
 
 def _field(header: Header | str, text: str | None) -> tuple[str, str]:

@@ -24,6 +24,7 @@ _BASE_TAGS = frozenset(
     )
 )
 _PERCENT_ENCODED = frozenset(("+g.3gpp.icsi-ref", "+g.3gpp.iari-ref"))  # TS 24.229 §7.9.2
+_MOST_COMPARED = 32  # values of one tag that are compared one by one, because they are negated or numeric
 _TRUE = "TRUE"  # what a tag without value stands for (RFC 3840 §9)
 _NUMERIC = re.compile(
     r"#(?:(<=|>=|=)([-+]?[0-9]{1,15}(?:\.[0-9]{1,9})?)|([-+]?[0-9]{1,15}(?:\.[0-9]{1,9})?):([-+]?[0-9]{1,15}(?:\.[0-9]{1,9})?))"
@@ -146,19 +147,30 @@ def _interval(value: str) -> tuple[float, float] | None:
 def _is_compatible(one: str, other: str) -> bool:
     """Whether a feature can have a value that both allow (RFC 2533 §4.1)."""
     if one.startswith("!") or other.startswith("!"):
-        return one != other if one[:1] != other[:1] and one.lstrip("!") == other.lstrip("!") else True
-    if one == other:
-        return True
+        return one.startswith("!") == other.startswith("!") or one.lstrip("!") != other.lstrip("!")
     left, right = _interval(one), _interval(other)
-    return left is not None and right is not None and left[0] <= right[1] and right[0] <= left[1]
+    if left is None or right is None:
+        return one == other
+    return left[0] <= right[1] and right[0] <= left[1]
 
 
 def _overlap(some: frozenset[str], others: frozenset[str]) -> bool:
+    """Whether any of *some* is compatible with any of *others*."""
     if not some.isdisjoint(others):
         return True
-    return any(
-        _is_compatible(one, other) for one in some for other in others if "#!".find(one[:1]) >= 0 or other[:1] == "!"
+    special, other_special = _negated_or_numeric(some), _negated_or_numeric(others)
+    return any(_is_compatible(one, other) for one in special for other in (*other_special, *_few(others))) or any(
+        _is_compatible(one, other) for other in other_special for one in _few(some)
     )
+
+
+def _negated_or_numeric(values: frozenset[str]) -> list[str]:
+    return [value for value in _few(values) if value[:1] in ("!", "#")]
+
+
+def _few(values: frozenset[str]) -> list[str]:
+    """At most as many as are compared one by one: a hostile list must not cost the square of its length."""
+    return sorted(values)[:_MOST_COMPARED]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,6 @@ QUOTED = r'"[^"\\\x00-\x08\x0a-\x1f\x7f]*(?:\\[\x00-\x09\x0b\x0c\x0e-\x7f][^"\\\
 
 _TOKEN = re.compile(TOKEN)
 _QUOTED = re.compile(QUOTED)
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.S)
 _TO_ESCAPE = re.compile(r'(["\\])')
 _DIGITS = re.compile(r"[0-9]+")
@@ -58,7 +57,7 @@ class SipParseError(RemoteProtocolError):
         request: Request | None = None,
         is_fatal: bool = False,
     ) -> None:
-        octets = raw.encode("utf-8", "surrogateescape") if isinstance(raw, str) else raw
+        octets = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
         super().__init__(message, spec=spec, raw=octets)
         self.status = status
         self.request = request
@@ -72,7 +71,9 @@ def is_token(text: str) -> bool:
 
 def unfold(text: str) -> str:
     """A header value with each fold replaced by one space (RFC 3261 §7.3.1), trimmed."""
-    return (_FOLD.sub(" ", text) if "\r" in text else text).strip(" \t")
+    if "\r" not in text:
+        return text.strip(" \t")
+    return " ".join([line.strip(" \t") for line in text.split("\r\n")]).strip(" ")
 
 
 def unquote(text: str) -> str:
@@ -84,8 +85,8 @@ def unquote(text: str) -> str:
 
 
 def quote(text: str) -> str:
-    """*text* as a quoted-string."""
-    return '"' + _TO_ESCAPE.sub(r"\\\1", text) + '"'
+    """*text* as a quoted-string. A NUL that a peer escaped (RFC 4475 §3.1.1.2) is left out: none is sent."""
+    return '"' + _TO_ESCAPE.sub(r"\\\1", text.replace("\0", "")) + '"'
 
 
 def is_quoted(text: str) -> bool:

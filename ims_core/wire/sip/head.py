@@ -26,7 +26,9 @@ DEFAULT_LIMITS: Final = Limits()
 END_OF_HEAD: Final = b"\r\n\r\n"
 BAD_LINE: Final = "RFC 3261 §7.3.1"  # the clause of a fault that leaves the other lines readable
 
-_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)", re.I)
+_STATUS_LINE = re.compile(
+    r"SIP/2\.0 ([1-6][0-9]{2})(?: [^\r\n]*)?", re.I
+)  # some stacks leave out the SP of an empty reason
 _KNOWN_METHODS = frozenset(
     (
         *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "MESSAGE"),

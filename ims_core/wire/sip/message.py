@@ -202,7 +202,7 @@ class Response(SipMessage):
 
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
         super().__init__(start, lines, keys, body, octets)
-        _, status, self.reason = start.split(" ", 2)
+        status, _, self.reason = start[8:].partition(" ")
         self.status = int(status)
 
     @classmethod

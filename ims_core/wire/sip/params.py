@@ -125,7 +125,8 @@ class Params:
         return hash(self.pairs)
 
     def __str__(self) -> str:
-        return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in self.pairs])
+        text = "".join([f";{name}" if value is None else f";{name}={value}" for name, value in self.pairs])
+        return text.replace("\\\0", "") if "\0" in text else text  # a peer may escape a NUL; none is sent
 
     def __repr__(self) -> str:
         return f"Params({str(self)!r})"

@@ -46,9 +46,8 @@ _GLOBAL_NUMBER = r"\+[-.()]*[0-9][-.()0-9]*"
 _TEL_URI = re.compile(rf"[tT][eE][lL]:({_GLOBAL_NUMBER}|[-.()]*[0-9A-Fa-f*#][-.()0-9A-Fa-f*#]*)((?:;.*)?)")
 _OTHER_URI = re.compile(r"([A-Za-z][-+.0-9A-Za-z]*):([^\x00-\x20\x7f<>\"\s]+)")
 # DEVIATION: RFC 3261 §25.1 has no "_" in a hostname and no digit first in its last label; containers are named so.
-_HOST_NAME = re.compile(
-    r"(?:[0-9A-Za-z_](?:[-0-9A-Za-z_]*[0-9A-Za-z_])?\.)*[A-Za-z_](?:[-0-9A-Za-z_]*[0-9A-Za-z_])?\.?"
-)
+_LABEL = r"[0-9A-Za-z_](?:[-0-9A-Za-z_]*[0-9A-Za-z_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _GLOBAL_USER = re.compile(_GLOBAL_NUMBER)
 _HOME_NETWORK = re.compile(r"ims\.mnc[0-9]{2,3}\.mcc[0-9]{3}\.3gppnetwork\.org")  # TS 23.003 §13.2
 
