@@ -1,0 +1,336 @@
+"""HTTP on sockets: aiohttp servers and clients around the same handlers as the in-memory ones."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import io
+import logging
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from ims_core.errors import ConnectionLost, ConnectTimeout, TransportError
+from ims_core.trace import RecordKind, Trace
+from ims_core.transport.clock import Clock
+from ims_core.transport.http_memory import MAX_HTTP_BODY_OCTETS
+from ims_core.transport.http_message import HeaderFields, HttpHandler, HttpRequest, HttpResponse
+from ims_core.transport.link import Address, AddressBook, Transport
+
+__all__ = ["SocketHttpClient", "SocketHttpServer"]
+
+_log = logging.getLogger(__name__)
+_CLOSE_S = 1.0  # what is being answered when a server closes gets so long
+
+
+class _Tap(asyncio.Protocol):
+    """Stands between a socket and aiohttp's protocol and traces the octets of both directions."""
+
+    def __init__(self, inner: Any, server: SocketHttpServer) -> None:
+        self._inner = inner
+        self._server = server
+        self._local = self._remote = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._local, self._remote = (_place(transport.get_extra_info(name)) for name in ("sockname", "peername"))
+        self._inner.connection_made(_TappedTransport(transport, self._answered))
+
+    def _answered(self, octets: bytes) -> None:
+        self._server.record(octets, self._local, self._remote, is_answer=True)
+
+    def data_received(self, octets: bytes) -> None:
+        self._server.record(octets, self._remote, self._local, is_answer=False)
+        self._inner.data_received(octets)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._inner.connection_lost(error)
+
+    def eof_received(self) -> bool | None:
+        answer: bool | None = self._inner.eof_received()
+        return answer
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+
+class _TappedTransport(asyncio.Transport):
+    """The transport that aiohttp is handed: tells *on_write* what it writes, and passes everything on."""
+
+    def __init__(self, transport: asyncio.Transport, on_write: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._transport = transport
+        self._on_write = on_write
+
+    def write(self, octets: Any) -> None:
+        self._on_write(bytes(octets))
+        self._transport.write(octets)
+
+    def writelines(self, pieces: Iterable[Any]) -> None:
+        self.write(b"".join(pieces))
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._transport.set_protocol(protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._transport.get_protocol()
+
+    def is_reading(self) -> bool:
+        return self._transport.is_reading()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._transport.set_write_buffer_limits(high, low)
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def write_eof(self) -> None:
+        self._transport.write_eof()
+
+    def can_write_eof(self) -> bool:
+        return self._transport.can_write_eof()
+
+
+class SocketHttpServer:
+    """An aiohttp server on one address; TLS with *tls*."""
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        handler: HttpHandler,
+        *,
+        clock: Clock,
+        trace: Trace,
+        book: AddressBook,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.name = name
+        self.address = address
+        self._handler = handler
+        self._clock = clock
+        self._trace = trace
+        self._book = book
+        self._tls = tls
+        self._server = web.Server(self._handle, access_log=None)
+        self._listener: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Raises TransportError with one sentence that says what to do."""
+        try:
+            self._listener = await asyncio.get_running_loop().create_server(
+                lambda: _Tap(self._server(), self), self.address.host, self.address.port, ssl=self._tls
+            )
+        except OSError as error:
+            raise listen_error(self.address, error) from error
+        port = self._listener.sockets[0].getsockname()[1]
+        self.address = Address(self.address.transport, self.address.host, port)
+        self._book.register(self.address, self.name)
+
+    async def close(self) -> None:
+        self._book.forget(self.address)
+        if self._listener is not None:
+            self._listener.close()
+        await self._server.shutdown(_CLOSE_S)
+
+    def record(self, octets: bytes, source: str, target: str, *, is_answer: bool) -> None:
+        """Traces what crossed one connection of this server."""
+        if not self._trace.enabled:
+            return
+        peer_place = target if is_answer else source
+        host, _, port = peer_place.rpartition(":")
+        peer = self._book.name_of(Address(Transport.TCP, host.strip("[]"), int(port))) or f"tcp:{peer_place}"
+        line = octets.partition(b"\r\n")[0].decode("latin-1", "replace").partition("?")[0]
+        self._trace.record(
+            at=self._clock.now(),
+            kind=RecordKind.MESSAGE,
+            source=self.name if is_answer else peer,
+            target=peer if is_answer else self.name,
+            reference_point="Ut",
+            protocol="HTTP",
+            summary=line[:120] if line[:1].isalpha() else "",
+            raw=octets,
+            transport=self.address.transport.value,
+            source_address=source,
+            target_address=target,
+        )
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            body = await self._read_body(request)
+        except ValueError:
+            return web.Response(status=413, headers={"Connection": "close"})
+        value = HttpRequest(
+            method=request.method,
+            target=request.raw_path,
+            headers=tuple((name, text) for name, text in request.headers.items()),
+            body=body,
+            scheme="http" if self._tls is None else "https",
+            peer=_place(request.transport.get_extra_info("peername")) if request.transport else "",
+        )
+        try:
+            response = await self._handler(value)
+        except Exception:  # the edge of a task: an error of the handler is logged, the client gets a 500
+            _log.exception("%s: the handler of %s failed", self.name, value.path)
+            response = HttpResponse(500)
+        headers: CIMultiDict[str] = CIMultiDict(response.headers)
+        return web.Response(status=response.status, headers=headers, body=response.body)
+
+    async def _read_body(self, request: web.BaseRequest) -> bytes:
+        body = bytearray()
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > MAX_HTTP_BODY_OCTETS:
+                raise ValueError("body too large")
+        return bytes(body)
+
+
+class SocketHttpClient:
+    """One host's aiohttp client. *access_headers* are what the emulated access link adds to plain HTTP.
+
+    A foreign server is traced by message; our own trace themselves."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        trace: Trace,
+        book: AddressBook,
+        local_host: str | None = None,
+        access_headers: HeaderFields = (),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.name = name
+        self.access_headers = access_headers
+        self._clock = clock
+        self._trace = trace
+        self._book = book
+        self._local_host = local_host
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def request(
+        self, url: str, *, method: str = "GET", headers: HeaderFields = (), body: bytes = b"", timeout_s: float
+    ) -> HttpResponse:
+        """Raises TransportError when no response came within *timeout_s* seconds."""
+        fields: CIMultiDict[str] = CIMultiDict(headers)
+        fields.extend(self.access_headers)
+        options: dict[str, Any] = {
+            "allow_redirects": False,
+            "headers": fields,
+            "data": io.BytesIO(body) if body else None,
+        }
+        options["ssl"] = self._tls if self._tls is not None else True
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._opened().request(method, url, **options) as answer,
+            ):
+                octets = await answer.content.read(MAX_HTTP_BODY_OCTETS + 1)
+                while not answer.content.at_eof() and len(octets) <= MAX_HTTP_BODY_OCTETS:
+                    octets += await answer.content.read(MAX_HTTP_BODY_OCTETS)
+                if len(octets) > MAX_HTTP_BODY_OCTETS:
+                    raise ConnectionLost("the body of the HTTP response is too large")
+                response = HttpResponse(answer.status, tuple(answer.headers.items()), octets)
+                self._trace_foreign(answer, body, response)
+                return response
+        except TimeoutError as error:
+            raise ConnectTimeout(f"no HTTP response from {_authority(url)} within {timeout_s:g} s") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise ConnectTimeout(f"no HTTP response from {_authority(url)}: {error}") from error
+
+    def _trace_foreign(self, answer: aiohttp.ClientResponse, body: bytes, response: HttpResponse) -> None:
+        """Traces by message what a server that is not ours was asked and said; ours trace their octets themselves."""
+        connection = answer.connection
+        if not self._trace.enabled or connection is None or connection.transport is None:
+            return
+        local, remote = (_place(connection.transport.get_extra_info(name)) for name in ("sockname", "peername"))
+        transport = Transport.TLS if answer.url.scheme == "https" else Transport.TCP
+        host, _, port = remote.rpartition(":")
+        if self._book.name_of(Address(transport, host.strip("[]"), int(port))) is not None:
+            return
+        target = answer.url.raw_path_qs
+        asked = _head(f"{answer.method} {target} HTTP/1.1", answer.request_info.headers.items()) + body
+        said = _head(f"HTTP/1.1 {response.status} {answer.reason or ''}", response.headers) + response.body
+        server = f"{transport.value.lower()}:{remote}"
+        for is_answer, raw in ((False, asked), (True, said)):
+            self._trace.record(
+                at=self._clock.now(),
+                kind=RecordKind.MESSAGE,
+                source=server if is_answer else self.name,
+                target=self.name if is_answer else server,
+                reference_point="Ut",
+                protocol="HTTP",
+                summary=str(response.status) if is_answer else f"{answer.method} {answer.url.raw_path}",
+                raw=raw,
+                transport=transport.value,
+                source_address=remote if is_answer else local,
+                target_address=local if is_answer else remote,
+            )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            local = (self._local_host, 0) if self._local_host else None
+            connector = aiohttp.TCPConnector(local_addr=local, force_close=True, limit=8)
+            self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
+            )
+        return self._session
+
+
+def listen_error(address: Address, error: OSError) -> TransportError:
+    """One sentence that says what to do about an address that cannot be listened on."""
+    place = f"port {address.port} on {address.host}"
+    if error.errno == errno.EADDRINUSE:
+        return TransportError(f"{place} is in use: stop the other program or use --ports free")
+    if error.errno == errno.EACCES:
+        return TransportError(f"{place} needs a privilege that this user lacks: use --ports free")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return TransportError(f"{address.host} is no address of this machine: add it to the loopback interface")
+    return TransportError(f"cannot listen at {place}: {error.strerror}")
+
+
+def _head(start: str, fields: Iterable[tuple[str, str]]) -> bytes:
+    lines = [start, *(f"{name}: {value}" for name, value in fields)]
+    return "\r\n".join([*lines, "", ""]).encode("utf-8", "replace")
+
+
+def _authority(url: str) -> str:
+    return url.partition("?")[0]
+
+
+def _place(pair: Any) -> str:
+    if not pair:
+        return "127.0.0.1:0"
+    return f"[{pair[0]}]:{pair[1]}" if ":" in pair[0] else f"{pair[0]}:{pair[1]}"
