@@ -1,9 +1,8 @@
-"""Digest: both ends against each other and against the vectors."""
+"""Digest: both ends against each other."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,61 +20,19 @@ from ims_core.wire.digest import (
     authentication_info,
     choose_challenge,
     compute_ha1,
-    compute_rspauth,
     is_authentic,
     is_server_authentic,
 )
-from tests.support.vectors import load_vectors
-
-_CASES: list[dict[str, Any]] = load_vectors("rcs/digest_auth.json")["cases"]
-
-
-def _sent(case: dict[str, Any]) -> DigestCredentials:
-    fields = {name: case[name] for name in ("username", "realm", "uri", "nonce", "response", "qop", "nc", "cnonce")}
-    return DigestCredentials(algorithm=Algorithm.parse(case["algorithm"]), **fields)
-
-
-def _ha1(case: dict[str, Any]) -> str:
-    password = case["password"] if "password" in case else bytes.fromhex(case["password_hex"])
-    return compute_ha1(Algorithm.parse(case["algorithm"]), case["username"], case["realm"], password)
-
-
-@pytest.mark.parametrize("case", _CASES, ids=[case["name"] for case in _CASES])
-def test_the_server_believes_each_vector_and_no_altered_one(case: dict[str, Any]) -> None:
-    sent, ha1, body = _sent(case), _ha1(case), case.get("entity_body", "").encode()
-    assert is_authentic(sent, ha1, case["method"], body)
-    assert is_authentic(replace(sent, response=sent.response.upper()), ha1, case["method"], body)
-    assert compute_rspauth(sent, ha1, body) == case["rspauth"]
-    for altered in (
-        replace(sent, response=""),
-        replace(sent, response=sent.response[:-1]),
-        replace(sent, response=sent.response[:-1] + "é"),
-        replace(sent, nonce=sent.nonce + "0"),
-        replace(sent, uri=sent.uri + "0"),
-        replace(sent, algorithm=Algorithm.parse("SHA-1")),
-        replace(sent, qop="new"),
-    ):
-        assert not is_authentic(altered, ha1, case["method"], body)
-    assert not is_authentic(sent, ha1, "OTHER", body)
-
-
-@pytest.mark.parametrize("case", _CASES, ids=[case["name"] for case in _CASES])
-def test_the_client_gives_the_response_of_each_vector(case: dict[str, Any]) -> None:
-    qop = (case["qop"],) if case["qop"] else ()
-    challenge = DigestChallenge(case["realm"], case["nonce"], algorithm=Algorithm.parse(case["algorithm"]), qop=qop)
-    password = case["password"] if "password" in case else bytes.fromhex(case["password_hex"])
-    client = DigestClient(challenge, case["username"], password)
-    body = case.get("entity_body", "").encode()
-    for _ in range(int(case["nc"] or "1", 16)):
-        credentials = client.authorize(case["method"], case["uri"], case["cnonce"] or "unused", body)
-    assert credentials == _sent(case)
-    assert client.accept(DigestAuthenticationInfo(rspauth=case["rspauth"]), credentials, body)
 
 
 def test_qop_without_count_or_cnonce_is_never_authentic() -> None:
-    case = _CASES[0]
-    for missing in ({"nc": None}, {"nc": "zz"}, {"cnonce": None}):
-        assert not is_authentic(replace(_sent(case), **missing), _ha1(case), "GET")
+    sent, ha1 = (
+        DigestClient(DigestChallenge("r", "n"), "u", "p").authorize("GET", "/", "c"),
+        compute_ha1(MD5, "u", "r", "p"),
+    )
+    assert is_authentic(sent, ha1, "GET")
+    for altered in (replace(sent, nc=None), replace(sent, nc="zz"), replace(sent, cnonce=None)):
+        assert not is_authentic(altered, ha1, "GET")
 
 
 def test_the_topmost_answerable_challenge_is_chosen() -> None:
