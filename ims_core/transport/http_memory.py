@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import h11
 
 from ims_core.errors import ConnectionLost, ConnectTimeout, TransportError
+from ims_core.reference_points import reference_point
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.background import Background
 from ims_core.transport.clock import Clock
@@ -23,7 +24,6 @@ _log = logging.getLogger(__name__)
 
 MAX_HTTP_BODY_OCTETS = 4 * 1024 * 1024  # configuration documents have some 10 kB; files go to a content server
 _MAX_HEAD_OCTETS = 64 * 1024
-_STATE = "Ut"  # reference point of the configuration server as seen from a phone
 
 
 def _record(trace: Trace, clock: Clock, source: str, target: str, flow: Flow, octets: bytes, summary: str) -> None:
@@ -33,7 +33,7 @@ def _record(trace: Trace, clock: Clock, source: str, target: str, flow: Flow, oc
             kind=RecordKind.MESSAGE,
             source=source,
             target=target,
-            reference_point=_STATE,
+            reference_point=reference_point(source, target),
             protocol="HTTP",
             summary=summary,
             raw=octets,

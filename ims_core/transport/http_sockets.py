@@ -15,6 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from ims_core.errors import ConnectionLost, ConnectTimeout, TransportError
+from ims_core.reference_points import reference_point
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.clock import Clock
 from ims_core.transport.http_memory import MAX_HTTP_BODY_OCTETS
@@ -171,7 +172,7 @@ class SocketHttpServer:
             kind=RecordKind.MESSAGE,
             source=self.name if is_answer else peer,
             target=peer if is_answer else self.name,
-            reference_point="Ut",
+            reference_point=reference_point(self.name, peer),
             protocol="HTTP",
             summary=line[:120] if line[:1].isalpha() else "",
             raw=octets,
@@ -285,7 +286,7 @@ class SocketHttpClient:
                 kind=RecordKind.MESSAGE,
                 source=server if is_answer else self.name,
                 target=self.name if is_answer else server,
-                reference_point="Ut",
+                reference_point=reference_point(self.name, server),
                 protocol="HTTP",
                 summary=str(response.status) if is_answer else f"{answer.method} {answer.url.raw_path}",
                 raw=raw,
