@@ -324,7 +324,10 @@ class MemoryNetwork:
     def connect(self, local_host: str, remote: Address, handler: FlowHandler, *, timeout_s: float = 10.0) -> Flow:
         if remote.transport is Transport.UDP:
             return self._datagram_flow(local_host, remote, handler)
-        local = self._free_address(remote.transport, local_host)
+        try:
+            local = self._free_address(remote.transport, local_host)
+        except TransportError as error:
+            return self._stillborn(local_host, remote, handler, error)
         self.book.register(local, handler.name)
         flow = MemoryStreamFlow(self, handler, local, remote)
         flow.open_to(timeout_s)
@@ -419,15 +422,23 @@ class MemoryNetwork:
         self.book.register(address, listener.handler.name)
         return listener
 
-    def _datagram_flow(self, local_host: str, remote: Address, handler: FlowHandler) -> MemoryDatagramFlow:
+    def _stillborn(self, local_host: str, remote: Address, handler: FlowHandler, error: TransportError) -> Flow:
+        flow = MemoryStreamFlow(self, handler, Address(remote.transport, local_host, 0), remote)
+        self.queue.add(0.0, MemoryStreamFlow.end, flow, error)
+        return flow
+
+    def _datagram_flow(self, local_host: str, remote: Address, handler: FlowHandler) -> Flow:
         listener = self._datagram_sources.get((local_host, id(handler)))
         if listener is not None:
             return listener.flow_to(remote)
-        local = self._free_address(Transport.UDP, local_host)
+        try:
+            local = self._free_address(Transport.UDP, local_host)
+        except TransportError as error:
+            return self._stillborn(local_host, remote, handler, error)
         return self._bind(MemoryListener(self, local, handler, is_connected=True)).flow_to(remote)
 
     def _free_address(self, transport: Transport, host: str) -> Address:
-        """Raises TransportError where every ephemeral port of the host is taken."""
+        """An unused ephemeral address of the host. Raises TransportError where every port is taken."""
         port = self._next_port.get(host, _FIRST_EPHEMERAL_PORT)
         for _ in range(_LAST_PORT - _FIRST_EPHEMERAL_PORT + 1):
             address = Address(transport, host, port)
