@@ -6,7 +6,7 @@ The octets are the business of `ims_core.transport.http` (aiohttp on sockets, h1
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -41,7 +41,7 @@ class HttpRequest:
     method: str
     target: str
     headers: HeaderFields = ()
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)  # may hold credentials
     scheme: str = "http"
     peer: str = ""
 
@@ -109,7 +109,7 @@ class HttpResponse:
 
     status: int
     headers: HeaderFields = ()
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)  # may hold credentials
 
     def header(self, name: str) -> str | None:
         """First field value of *name*, compared without regard to case."""
