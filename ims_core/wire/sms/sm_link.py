@@ -5,7 +5,7 @@ IP-SM-GW to SMSC, SMSC to SMSC, and the messaging server (as IWF) or another SME
 
 A frame, numbers big-endian::
 
-    length      2 octets: those of the rest, 5 to 1024
+    length      2 octets: those of the rest, 5 to 4096
     type        1 octet
     reference   4 octets: chosen by who asks, repeated in the answer
     elements    each: tag 1 octet, length 1 octet, value; a tag that is not known is skipped
@@ -65,7 +65,7 @@ __all__ = [
     "parse_frame",
 ]
 
-MAX_FRAME_OCTETS = 1024  # of the rest behind the length: four times the longest RP message
+MAX_FRAME_OCTETS = 4096  # of the rest behind the length: more than every element at its longest
 _MIN_FRAME_OCTETS = 5
 _MAX_VALUE_OCTETS = 255
 _SPEC = "SM link"

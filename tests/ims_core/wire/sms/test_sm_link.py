@@ -151,17 +151,23 @@ def test_unknown_elements_are_skipped_and_the_first_of_a_kind_counts() -> None:
         Result(1, bytes(256)),
         Result(2**32, b""),
         Bind(1, LinkRole.SMSC, "x" * 256),
-        Forward(
-            reference=1,
-            kind=ForwardKind.MO,
-            rpdu=bytes(248),
-            identifier="x" * 255,
-            report_to="x" * 255,
-            report_key="x" * 255,
-            originator=Party.name("x" * 100),
-        ),
+        Forward(reference=1, kind=ForwardKind.MO, rpdu=b"", originator=Party.name("x" * 255)),
     ],
 )
 def test_what_does_not_fit_is_our_own_error(message: SmLinkMessage) -> None:
     with pytest.raises(LocalProtocolError):
         encode_frame(message)
+
+
+def test_every_element_at_its_longest_fits_one_frame() -> None:
+    longest = Forward(
+        reference=1,
+        kind=ForwardKind.MO,
+        rpdu=bytes(248),
+        originator=Party.name("x" * 254),
+        destination=Party.name("x" * 254),
+        identifier="x" * 255,
+        report_to="x" * 255,
+        report_key="x" * 255,
+    )
+    assert parse_frame(encode_frame(longest)[2:]) == longest
