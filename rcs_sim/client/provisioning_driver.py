@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from ims_core.errors import TransportError
+from ims_core.errors import RemoteProtocolError, TransportError
 from ims_core.transport.clock import Clock
 from ims_core.transport.http_message import HttpClient
 from rcs_sim.client.provisioning import Provisioning
@@ -94,7 +94,7 @@ class ProvisioningDriver:
     async def _ask(self, request: SendHttpRequest) -> None:
         try:
             response = await self._http.request(request.url, headers=request.headers, timeout_s=request.timeout_s)
-        except TransportError as error:
+        except (TransportError, RemoteProtocolError) as error:
             _log.info("%s: autoconfiguration server: %s", self._name, error)
             self._request = None
             self._carry_out(self.core.failed(request.number, self._clock.now()))

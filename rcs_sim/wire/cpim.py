@@ -24,6 +24,7 @@ from rcs_sim.wire.cpim_header import (
     CpimParseError,
     declare_namespace,
     escape_value,
+    is_name,
     is_uri,
     scan_parameters,
     split_header_name,
@@ -305,6 +306,27 @@ class CpimMessage:
     def without_header(self, namespace: str, name: str) -> CpimMessage:
         """The same message without any such header; its NS line stays."""
         return self._rebuilt(dict.fromkeys(self._line_indices(namespace, name), ""))
+
+    def with_prefix(self, namespace: str, prefix: str) -> CpimMessage:
+        """The same message with the headers of *namespace* under *prefix*, for readers that know them by it alone.
+
+        Lines that use *prefix* undeclared are dropped: they would come into force. A message that has given *prefix* to
+        another namespace is returned as it is."""
+        if not is_name(prefix):
+            raise LocalProtocolError(f"no CPIM prefix: {prefix!r}", spec="RFC 3862 §3.4")
+        ours = {field[4]: field for field in self._fields if field[0] == namespace}
+        if any(field[0] != namespace and self._prefix_of(field[4]) == f"{prefix}." for field in self._fields):
+            return self
+        replaced: dict[int, str] = {}
+        for index, line in enumerate(self._lines):
+            written, _, rest = line.partition(":")
+            if index in ours:
+                replaced[index] = f"{prefix}.{ours[index][1]}:{rest}\r\n"
+            elif written.upper() == "NS" and rest.partition("<")[2].partition(">")[0] == namespace:
+                replaced[index] = f"NS: {prefix} <{namespace}>\r\n"
+            elif written.startswith(f"{prefix}."):
+                replaced[index] = ""
+        return self if all(replaced[i].rstrip() == self._lines[i] for i in replaced) else self._rebuilt(replaced)
 
     def _line_indices(self, namespace: str, name: str) -> list[int]:
         wanted = name.lower()

@@ -22,6 +22,7 @@ __all__ = [
     "Parameters",
     "declare_namespace",
     "escape_value",
+    "is_name",
     "is_uri",
     "scan_parameters",
     "split_header_name",
@@ -146,6 +147,11 @@ def declare_namespace(value: str, declared: dict[str, str]) -> None:
     if not (bracket and closing and uri) or (prefix and not _NAME.fullmatch(prefix)):
         raise CpimParseError("malformed NS header", spec="RFC 3862 §3.4", raw=value[:80].encode())
     declared[prefix] = CORE if uri == _CORE_URI else uri
+
+
+def is_name(text: str) -> bool:
+    """Whether *text* is a Name (RFC 3862 §3.6), as prefixes and header names are."""
+    return _NAME.fullmatch(text) is not None
 
 
 def is_uri(text: str) -> bool:

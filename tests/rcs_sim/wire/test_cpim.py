@@ -138,6 +138,23 @@ def test_a_header_is_added_with_its_declaration_only_if_none_is_in_force() -> No
     assert clash.get("urn:x", "A") == "1"
 
 
+def test_headers_are_put_under_the_prefix_that_a_reader_knows() -> None:
+    message = _message(
+        "NS: q <urn:ietf:params:imdn>",
+        "imdn.Message-ID: spoof",
+        "q.Message-ID: m",
+        "NS: <urn:ietf:params:imdn>",
+        "X: 1",
+    ).with_prefix(IMDN, "imdn")
+    assert message.raw == (
+        b"NS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: m\r\n"
+        b"NS: imdn <urn:ietf:params:imdn>\r\nimdn.X: 1\r\n\r\n\r\nHi"
+    )
+    assert message.with_prefix(IMDN, "imdn") is message
+    clash = _message("NS: imdn <urn:x>", "imdn.A: 1", "NS: q <urn:ietf:params:imdn>", "q.Message-ID: m")
+    assert clash.with_prefix(IMDN, "imdn") is clash
+
+
 def test_a_header_is_removed_with_all_its_repeats() -> None:
     message = _message("From: <tel:+1>", "Subject: a", "Subject:;lang=fr b").without_header(CORE, "subject")
     assert message.raw == b"From: <tel:+1>\r\n\r\n\r\nHi"
