@@ -376,19 +376,21 @@ class _Index:
     def credentials(self) -> tuple[str, str, str, Secret | None]:
         """AuthType, Realm, UserName, UserPwd or their aliases (``AAuthType`` ...), of one place: the first APPAUTH
         or Ext/GSMA that names a user, those of the IMS part before others; what it lacks, from wherever it stands."""
-        places = {path: None for aliases in _CREDENTIALS for name in aliases for path, _ in self._parms.get(name, ())}
-        ranked = sorted((p for p in places if p[-1] in _CREDENTIAL_PLACES), key=_credential_rank)
-        chosen = next((path for path in ranked if self._credential(_USER_NAME, path)), None)
-        auth_type, realm, user_name, password = (self._credential(aliases, chosen) for aliases in _CREDENTIALS)
+        places: dict[tuple[str, ...], dict[str, str]] = {(): {}}  # () has the first of each, wherever it stands
+        for name in (alias for aliases in _CREDENTIALS for alias in aliases):
+            for path, value in self._parms.get(name, ()):
+                for place in ((), path) if value.strip() else ():
+                    places.setdefault(place, {}).setdefault(name, value)
+        ranked = sorted((p for p in places if p and p[-1] in _CREDENTIAL_PLACES), key=_credential_rank)
+        chosen = next((places[path] for path in ranked if _first_of(_USER_NAME, places[path])), {})
+        texts = [_first_of(aliases, chosen) or _first_of(aliases, places[()]) for aliases in _CREDENTIALS]
+        auth_type, realm, user_name, password = texts
         known = next((each for each in AuthType if each.value.lower() == auth_type.lower()), auth_type)
         return known or AuthType.DIGEST, realm, user_name, Secret.of_text(password) if password else None
 
-    def _credential(self, aliases: tuple[str, ...], place: tuple[str, ...] | None) -> str:
-        for name in aliases:
-            for path, value in self._parms.get(name, ()):
-                if place in (None, path) and value.strip():
-                    return value
-        return "" if place is None else self._credential(aliases, None)
+
+def _first_of(aliases: tuple[str, ...], values: dict[str, str]) -> str:
+    return next((values[name] for name in aliases if name in values), "")
 
 
 def _path_element(characteristic: Characteristic) -> str:
