@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import io
 import logging
 import ssl
@@ -14,13 +13,14 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from ims_core.errors import ConnectionLost, ConnectTimeout, TransportError
+from ims_core.errors import ConnectionLost, ConnectTimeout
 from ims_core.reference_points import reference_point
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.clock import Clock
 from ims_core.transport.http_memory import MAX_HTTP_BODY_OCTETS
 from ims_core.transport.http_message import HeaderFields, HttpHandler, HttpRequest, HttpResponse
 from ims_core.transport.link import Address, AddressBook, Transport
+from ims_core.transport.listen_error import listen_error
 
 __all__ = ["SocketHttpClient", "SocketHttpServer"]
 
@@ -308,18 +308,6 @@ class SocketHttpClient:
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
             )
         return self._session
-
-
-def listen_error(address: Address, error: OSError) -> TransportError:
-    """One sentence that says what to do about an address that cannot be listened on."""
-    place = f"port {address.port} on {address.host}"
-    if error.errno == errno.EADDRINUSE:
-        return TransportError(f"{place} is in use: stop the other program or use --ports free")
-    if error.errno == errno.EACCES:
-        return TransportError(f"{place} needs a privilege that this user lacks: use --ports free")
-    if error.errno == errno.EADDRNOTAVAIL:
-        return TransportError(f"{address.host} is no address of this machine: add it to the loopback interface")
-    return TransportError(f"cannot listen at {place}: {error.strerror}")
 
 
 def _head(start: str, fields: Iterable[tuple[str, str]]) -> bytes:

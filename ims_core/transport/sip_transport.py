@@ -276,12 +276,12 @@ class SipTransport:
             return  # closed by us: what was on its way is void
         now = self._deadlines.time()
         stream.last_at = now
-        events = stream.decoder.feed(octets)
-        if events:
+        for event in stream.decoder.feed(octets):
             stream.pending_since = math.inf
-            for event in events:
-                self._take(event, flow)
-        elif stream.pending_since == math.inf:
+            self._take(event, flow)
+        if stream.decoder.is_between_messages:
+            return
+        if stream.pending_since == math.inf:
             stream.pending_since = now
             self._deadlines.set(stream, now + self.config.message_within_s)
 

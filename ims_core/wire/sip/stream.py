@@ -66,6 +66,11 @@ class StreamDecoder:
         self._unpaired_crlf = False
         self._is_lost = False
 
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether nothing is held that waits for more octets."""
+        return not self._buffer
+
     def feed(self, octets: bytes) -> list[StreamEvent]:
         """What these octets complete, in order."""
         events: list[StreamEvent] = []
@@ -94,7 +99,7 @@ class StreamDecoder:
         if next_octets in (b"", b"\r", b"\r\n\r"):
             return False
         if next_octets[:2] != b"\r\n":
-            raise SipParseError("a CR of its own between messages", raw=next_octets, spec="RFC 3261 §7")
+            raise SipParseError("a CR of its own between messages", raw=next_octets[:2], spec="RFC 3261 §7")
         is_whole_ping = next_octets == b"\r\n\r\n" and not self._unpaired_crlf
         events.append(KeepAlive.PING if is_whole_ping or self._unpaired_crlf else KeepAlive.PONG)
         del self._buffer[: 4 if is_whole_ping else 2]

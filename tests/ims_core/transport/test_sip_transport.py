@@ -383,6 +383,19 @@ def test_a_stream_that_never_completes_a_message_is_closed() -> None:
     story(tell)
 
 
+def test_a_message_that_stays_incomplete_behind_a_whole_one_is_not_waited_for() -> None:
+    async def tell(pair: Pair) -> None:
+        flow = pair.raw(Transport.TCP, Recorder("peer"))
+        flow.send(wire() + b"MESSAGE sip:")
+        await asyncio.sleep(31)
+        assert flow.is_open
+        await asyncio.sleep(2)
+        assert not flow.is_open
+        assert len(pair.bob.requests) == 1
+
+    story(tell)
+
+
 def test_an_idle_connection_is_closed_in_the_end_and_a_busy_one_is_not() -> None:
     async def tell(pair: Pair) -> None:
         idle, busy = Recorder("idle"), Recorder("busy")

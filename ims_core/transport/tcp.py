@@ -1,0 +1,221 @@
+"""TCP and TLS connections on sockets, as flows."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Protocol
+
+from ims_core.errors import ConnectionLost, ConnectTimeout, TransportError
+from ims_core.transport.link import Address, AddressBook, FlowHandler
+
+__all__ = ["StreamFlow", "StreamListener", "StreamOwner", "bind_socket", "open_connection"]
+
+_MAX_BACKLOG_OCTETS = 8 * 1024 * 1024  # unsent octets of one connection: beyond it the peer is taken for dead
+_BACKLOG_CONNECTIONS = 1024
+_TLS_HANDSHAKE_S = 10.0
+_TLS_CLOSE_S = 1.0
+
+
+class StreamOwner(Protocol):
+    """The network that the flows of one host belong to."""
+
+    def flow_began(self, flow: StreamFlow) -> None: ...
+
+    def flow_ended(self, flow: StreamFlow) -> None: ...
+
+
+class StreamFlow(asyncio.Protocol):
+    """One end of a TCP or TLS connection."""
+
+    __slots__ = (
+        "_error",
+        "_handler",
+        "_is_open",
+        "_owner",
+        "_transport",
+        "_waiting",
+        "_waiting_octets",
+        "is_accepted",
+        "local",
+        "remote",
+        "user",
+    )
+
+    def __init__(
+        self, owner: StreamOwner, handler: FlowHandler, local: Address, remote: Address, *, is_accepted: bool
+    ) -> None:
+        self._owner, self._handler = owner, handler
+        self.local, self.remote = local, remote
+        self.user: object | None = None
+        self.is_accepted = is_accepted
+        self._is_open = True
+        self._transport: asyncio.Transport | None = None
+        self._waiting: list[bytes] = []
+        self._waiting_octets = 0
+        self._error: TransportError | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._is_open
+
+    def send(self, octets: bytes) -> None:
+        if not self._is_open:
+            return
+        transport = self._transport
+        if transport is None:
+            self._waiting.append(octets)
+            self._waiting_octets += len(octets)
+            backlog = self._waiting_octets
+        else:
+            transport.write(octets)
+            backlog = transport.get_write_buffer_size()
+        if backlog > _MAX_BACKLOG_OCTETS:
+            self._error = ConnectionLost(f"{self.remote} does not read: {backlog} octets were waiting")
+            if transport is None:
+                asyncio.get_running_loop().call_soon(self.fail, self._error)
+            else:
+                transport.abort()
+
+    def close(self) -> None:
+        self._is_open = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def fail(self, error: TransportError) -> None:
+        """The connection was not made, or is given up."""
+        was_open, self._is_open = self._is_open, False
+        self._waiting.clear()
+        self._owner.flow_ended(self)
+        if self._transport is not None:
+            self._transport.abort()
+        if was_open:
+            self._call_closed(error)
+
+    # --- from asyncio ------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self.is_accepted:
+            self._adopt_names(transport)
+            self._owner.flow_began(self)
+            self._call_accepted()
+            return
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            transport.write(b"".join(waiting))
+        if not self._is_open:  # closed while it was being made
+            transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_open:
+            return
+        try:
+            self._handler.received(data, self)
+        except Exception as error:  # the edge: one bad turn of a handler must not end the connection
+            self._report(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        was_open, self._is_open = self._is_open, False
+        self._owner.flow_ended(self)
+        if was_open:
+            lost = None if exc is None else ConnectionLost(f"connection to {self.remote} lost: {exc}")
+            self._call_closed(self._error or lost)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _adopt_names(self, transport: asyncio.Transport) -> None:
+        name = transport.get_extra_info("peername") or ("0.0.0.0", 0)  # gone already
+        self.remote = Address(self.local.transport, name[0], name[1])
+
+    def _call_accepted(self) -> None:
+        try:
+            self._handler.accepted(self)
+        except Exception as error:  # the edge, as above
+            self._report(error)
+
+    def _call_closed(self, error: TransportError | None) -> None:
+        try:
+            self._handler.closed(self, error)
+        except Exception as failure:  # the edge, as above
+            self._report(failure)
+
+    def _report(self, error: Exception) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_exception_handler({"message": f"{self._handler.name} failed", "exception": error})
+
+
+class StreamListener:
+    """A listening TCP or TLS address."""
+
+    __slots__ = ("_book", "_owner", "_server", "address", "handler")
+
+    def __init__(self, owner: StreamOwner, address: Address, handler: FlowHandler, book: AddressBook) -> None:
+        self._owner, self.address, self.handler, self._book = owner, address, handler, book
+        self._server: asyncio.Server | None = None
+
+    async def open(self, tls: ssl.SSLContext | None) -> None:
+        """Raises OSError."""
+        self._server = await asyncio.get_running_loop().create_server(
+            self._new_flow,
+            self.address.host,
+            self.address.port,
+            ssl=tls,
+            backlog=_BACKLOG_CONNECTIONS,
+            ssl_handshake_timeout=_TLS_HANDSHAKE_S if tls else None,
+            ssl_shutdown_timeout=_TLS_CLOSE_S if tls else None,
+        )
+        port = self._server.sockets[0].getsockname()[1]
+        self.address = Address(self.address.transport, self.address.host, port)
+        self._book.register(self.address, self.handler.name)
+
+    async def close(self) -> None:
+        """Stops listening. Accepted connections live on."""
+        if self._server is not None:
+            self._server.close()
+            self._book.forget(self.address)
+            self._server = None
+
+    def _new_flow(self) -> StreamFlow:
+        return StreamFlow(self._owner, self.handler, self.address, self.address, is_accepted=True)
+
+
+def bind_socket(local_host: str) -> socket.socket:
+    """A socket to connect from, so that its port is known at once. Raises OSError."""
+    bound = socket.socket(socket.AF_INET6 if ":" in local_host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        bound.setblocking(False)
+        bound.bind((local_host, 0))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+async def open_connection(flow: StreamFlow, bound: socket.socket, tls: ssl.SSLContext | None, timeout_s: float) -> None:
+    """Connects *flow*; it tells its handler if that fails."""
+    loop, remote = asyncio.get_running_loop(), flow.remote
+    try:
+        async with asyncio.timeout(timeout_s):
+            await loop.sock_connect(bound, (remote.host, remote.port))
+            await loop.create_connection(
+                lambda: flow,
+                sock=bound,
+                ssl=tls,
+                server_hostname=remote.host if tls else None,
+                ssl_shutdown_timeout=_TLS_CLOSE_S if tls else None,
+            )
+    except TimeoutError:
+        bound.close()
+        flow.fail(ConnectTimeout(f"{remote} did not answer within {timeout_s:g} s"))
+    except ssl.SSLCertVerificationError as error:
+        bound.close()
+        flow.fail(ConnectTimeout(f"{remote} shows a certificate that is not trusted: {error.verify_message}"))
+    except OSError as error:
+        bound.close()
+        flow.fail(ConnectTimeout(f"cannot connect to {remote}: {error.strerror or error}"))
+    except asyncio.CancelledError:
+        bound.close()
+        raise

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from ims_core.errors import ConnectionLost, ConnectTimeout
+from ims_core.transport.link import Address, Flow, Transport
+from ims_core.transport.sockets import SocketNetwork
+from tests.support.flows import Recorder
+from tests.support.real_links import HOST, free_port, listen_at, until
+
+
+@pytest.mark.parametrize("transport", [Transport.TCP, Transport.TLS])
+async def test_a_refused_connection_ends_in_closed(network: SocketNetwork, transport: Transport) -> None:
+    alice = Recorder("alice")
+    flow = network.connect(HOST, Address(transport, HOST, free_port(socket.SOCK_STREAM)), alice)
+    flow.send(b"x")
+    await until(lambda: len(alice.ends) == 1)
+    assert isinstance(alice.ends[0], ConnectTimeout)
+    assert network.book.name_of(flow.local) is None
+
+
+async def test_a_peer_that_does_not_read_is_dropped(network: SocketNetwork) -> None:
+    with socket.create_server((HOST, 0)) as silent:
+        alice = Recorder("alice")
+        flow = network.connect(HOST, Address(Transport.TCP, HOST, silent.getsockname()[1]), alice)
+        for _ in range(64):
+            flow.send(bytes(1024 * 1024))
+            await asyncio.sleep(0)
+        await until(lambda: len(alice.ends) == 1)
+        assert isinstance(alice.ends[0], ConnectionLost)
+        assert "does not read" in str(alice.ends[0])
+
+
+async def test_a_flow_closed_while_it_connects_still_delivers(network: SocketNetwork) -> None:
+    bob = Recorder("bob")
+    flow = network.connect(HOST, await listen_at(network, Transport.TCP, bob), Recorder("alice"))
+    flow.send(b"early")
+    flow.close()
+    await until(lambda: bob.ends == [None])
+    assert bob.stream == b"early"
+
+
+async def test_a_handler_that_fails_keeps_its_connection(network: SocketNetwork) -> None:
+    class Broken(Recorder):
+        def received(self, octets: bytes, flow: Flow) -> None:
+            super().received(octets, flow)
+            raise ValueError("broken")
+
+    reports: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reports.append(context["exception"]))
+    for transport in (Transport.UDP, Transport.TCP):
+        bob = Broken("bob")
+        flow = network.connect(HOST, await listen_at(network, transport, bob), Recorder("alice"))
+        for word in (b"one", b"two"):
+            flow.send(word)
+            await until(lambda bob=bob, word=word: bob.stream.endswith(word))  # type: ignore[misc]  # a closure
+    assert len(reports) == 4
