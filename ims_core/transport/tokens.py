@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
-import random
+import os
 import uuid
 
 __all__ = ["Tokens"]
 
-_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_BLOCK_OCTETS = 64  # what one hash yields
+_FRACTION_BITS = 53  # of a float
 
 
 class Tokens:
@@ -18,41 +20,56 @@ class Tokens:
     `child` derives an independent stream by name, so that one element more does not shift the others' values.
     """
 
-    __slots__ = ("_random", "_seed")
+    __slots__ = ("_counter", "_key", "_pool", "_seed")
 
     def __init__(self, seed: str | None = None) -> None:
         self._seed = seed
-        self._random: random.Random = random.SystemRandom() if seed is None else _SeededRandom(_seed_number(seed))
+        # A keyed hash in counter mode: a Mersenne Twister would keep 2.5 kB for every phone.
+        self._key = b"" if seed is None else hashlib.sha256(seed.encode()).digest()
+        self._counter = 0
+        self._pool = b""
 
     def child(self, name: str) -> Tokens:
         return Tokens(None if self._seed is None else f"{self._seed}/{name}")
 
     def octets(self, count: int) -> bytes:
-        return self._random.getrandbits(8 * count).to_bytes(count, "big") if count else b""
+        pool = self._pool
+        if len(pool) < count:
+            pool = self._filled(count)
+        self._pool = pool[count:]
+        return pool[:count]
 
     def word(self, bits: int = 80) -> str:
         """Lower-case letters and digits that carry at least *bits* of randomness; a SIP token (RFC 3261 §25.1)."""
-        value, out = self._random.getrandbits(bits), []
-        for _ in range(-(-bits * 10 // 51)):  # log2(36) = 5.17 bits a character
-            value, digit = divmod(value, 36)
-            out.append(_ALPHABET[digit])
-        return "".join(out)
+        return base64.b32encode(self.octets(-(-bits // 8))).decode("ascii").rstrip("=").lower()
 
     def uuid(self) -> str:
         """UUID of version 4 (RFC 9562 §5.4)."""
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        return str(uuid.UUID(bytes=self.octets(16), version=4))
 
     def number(self, low: int, high: int) -> int:
         """An integer from *low* to *high*, both included."""
-        return self._random.randint(low, high)
+        span = high - low
+        bits = span.bit_length()
+        while True:  # each round ends it with a chance of more than one half
+            drawn = self._bits(bits)
+            if drawn <= span:
+                return low + drawn
 
     def uniform(self, low: float, high: float) -> float:
-        return self._random.uniform(low, high)
+        """A number from *low* up to *high*."""
+        return low + (high - low) * (self._bits(_FRACTION_BITS) / (1 << _FRACTION_BITS))
 
+    def _bits(self, bits: int) -> int:
+        octets = self.octets(-(-bits // 8))
+        return int.from_bytes(octets, "big") >> (8 * len(octets) - bits)
 
-class _SeededRandom(random.Random):
-    """Never reseeded, so that a stream cannot be disturbed from outside."""
-
-
-def _seed_number(seed: str) -> int:
-    return int.from_bytes(hashlib.sha256(seed.encode()).digest(), "big")
+    def _filled(self, count: int) -> bytes:
+        """The pool with at least *count* octets in it."""
+        if self._seed is None:
+            return self._pool + os.urandom(max(count, _BLOCK_OCTETS))
+        blocks = [self._pool]
+        for _ in range(-(-(count - len(self._pool)) // _BLOCK_OCTETS)):
+            self._counter += 1
+            blocks.append(hashlib.blake2b(self._counter.to_bytes(8, "big"), key=self._key).digest())
+        return b"".join(blocks)

@@ -79,7 +79,7 @@ def test_the_timers_of_the_gm_interface_are_longer() -> None:
 def test_retransmission_gets_a_datagram_through_a_bad_link_and_the_user_sees_it_once(seed: int) -> None:
     async def main() -> None:
         pair = await Pair(seed=str(seed)).start()
-        pair.network.set_link("*", "*", LinkProfile(latency_s=0.02, jitter_s=0.02, loss=0.4, duplicate=0.2))
+        pair.network.set_link("*", "*", LinkProfile(latency_s=0.02, jitter_s=0.02, loss=0.25, duplicate=0.2))
         for number in range(10):
             request = make_request(call_id=f"call-{number}")
             outcome = await pair.alice.stack.request(request, pair.bob.hop(Transport.UDP))

@@ -102,7 +102,7 @@ def test_an_invite_over_a_bad_link_is_answered_and_acknowledged() -> None:
     async def main() -> None:
         pair = await Pair().start()
         pair.bob.answer = lambda element, request, server: element.stack.reply(server, 480)
-        pair.network.set_link("*", "*", LinkProfile(latency_s=0.02, loss=0.4, duplicate=0.2))
+        pair.network.set_link("*", "*", LinkProfile(latency_s=0.02, loss=0.25, duplicate=0.2))
         for number in range(10):
             request = make_request("INVITE", call_id=f"call-{number}")
             assert (await pair.alice.stack.request(request, pair.bob.hop(Transport.UDP))).status == 480

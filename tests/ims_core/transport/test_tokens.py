@@ -30,3 +30,19 @@ def test_words_are_sip_tokens_of_enough_randomness_and_uuids_are_of_version_4() 
     assert all(len(word) == 16 and word.isalnum() and word == word.lower() for word in words)
     assert uuid.UUID(tokens.uuid()).version == 4
     assert tokens.octets(0) == b""
+
+
+def test_numbers_stay_in_their_range_and_fill_it() -> None:
+    tokens = Tokens("7")
+    assert {tokens.number(5, 9) for _ in range(200)} == {5, 6, 7, 8, 9}
+    assert tokens.number(3, 3) == 3
+    drawn = [tokens.uniform(2.0, 4.0) for _ in range(2000)]
+    assert 2.0 <= min(drawn) < 2.05
+    assert 3.95 < max(drawn) < 4.0
+    assert 2.9 < sum(drawn) / len(drawn) < 3.1
+
+
+def test_long_draws_are_the_stream_itself() -> None:
+    whole, pieces = Tokens("7").octets(1000), Tokens("7")
+    assert b"".join(pieces.octets(count) for count in (1, 63, 64, 65, 807)) == whole
+    assert len(Tokens().octets(1000)) == 1000
