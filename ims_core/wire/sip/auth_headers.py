@@ -32,7 +32,7 @@ __all__ = [
 
 # auth-param = token EQUAL ( token / quoted-string )
 # DEVIATION: RFC 3261 §25.1 has only tokens unquoted; handsets also send base64 and URIs that way.
-_VALUE = r"[-.!%*_+`'~0-9A-Za-z/:=@?&;]+"
+_VALUE = r"[-.!%*_+`'~0-9A-Za-z/:@?&;][-.!%*_+`'~0-9A-Za-z/:=@?&;]*"
 _PARAM = rf"[ \t]*({TOKEN})[ \t]*=[ \t]*({QUOTED}|{_VALUE})[ \t]*"
 _ONE = _PARAM.replace("(" + TOKEN, "(?:" + TOKEN).replace("(" + '"', "(?:" + '"')
 _PARAMS = re.compile(f"{_ONE}(?:,{_ONE})*")

@@ -1,0 +1,198 @@
+"""Requests and responses."""
+
+from __future__ import annotations
+
+import pytest
+
+from ims_core.errors import LocalProtocolError
+from ims_core.wire.sip.headers import (
+    CallId,
+    Contact,
+    ContentType,
+    CSeq,
+    From,
+    MaxForwards,
+    PAssertedIdentity,
+    Route,
+    Supported,
+    To,
+    Via,
+)
+from ims_core.wire.sip.message import REASONS, HeaderInput, Request, Response
+from ims_core.wire.sip.parser import SipParseError, check, parse_datagram
+from ims_core.wire.sip.uri import parse_uri
+
+_HEADERS: list[HeaderInput] = [
+    Via.parse("SIP/2.0/TCP 192.0.2.11:5060;branch=z9hG4bK-msg-1;rport"),
+    Via.parse("SIP/2.0/TCP 192.0.2.12;branch=z9hG4bK-msg-0"),
+    MaxForwards(70),
+    From.parse("<sip:+12025550101@ims.example>;tag=a21"),
+    To.parse("<tel:+12025550102>"),
+    CallId("msg-21@192.0.2.11"),
+    CSeq(1, "MESSAGE"),
+    ("Conversation-ID", "2f6b0a52"),
+]
+
+
+def _request() -> Request:
+    return Request.new("MESSAGE", parse_uri("tel:+12025550102"), _HEADERS, b"hi", "text/plain")
+
+
+def test_a_request_that_was_built_parses_to_itself() -> None:
+    request = _request()
+    again = parse_datagram(request.encode())
+    check(again)
+    assert again == request
+    assert hash(again) == hash(request)
+    assert isinstance(again, Request)
+    assert (again.method, again.request_uri_text, again.body) == ("MESSAGE", "tel:+12025550102", b"hi")
+    assert again.request_uri is again.request_uri
+    assert again.content_type == ContentType("text/plain")
+    assert again.encode() == (
+        b"MESSAGE tel:+12025550102 SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.11:5060;branch=z9hG4bK-msg-1;rport\r\n"
+        b"Via: SIP/2.0/TCP 192.0.2.12;branch=z9hG4bK-msg-0\r\nMax-Forwards: 70\r\n"
+        b"From: <sip:+12025550101@ims.example>;tag=a21\r\nTo: <tel:+12025550102>\r\nCall-ID: msg-21@192.0.2.11\r\n"
+        b"CSeq: 1 MESSAGE\r\nConversation-ID: 2f6b0a52\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi"
+    )
+
+
+def test_values_are_read_by_type_or_by_name() -> None:
+    request = _request()
+    assert request.call_id == "msg-21@192.0.2.11"
+    assert request.cseq == CSeq(1, "MESSAGE")
+    assert request.top_via.branch == "z9hG4bK-msg-1"
+    assert request.require(From).tag == "a21"
+    assert request.get(PAssertedIdentity) is None
+    assert request.get_all(PAssertedIdentity) == ()
+    assert (request.text("i"), request.text("CALL-ID"), request.text("conversation-id")) == (
+        "msg-21@192.0.2.11",
+    ) * 2 + ("2f6b0a52",)
+    assert request.text("None") is None
+    assert len(request.texts("via")) == 2
+    assert request.has("v")
+    assert not request.has("Route")
+    assert request.names()[:3] == ("via", "via", "max-forwards")
+
+
+def test_a_value_is_parsed_once() -> None:
+    request = _request()
+    assert request.get(From) is request.get(From)
+    assert request.get_all(Via) is request.get_all(Via)
+
+
+def test_lists_and_repeated_fields_give_all_values_in_order() -> None:
+    request = Request.new(
+        "INVITE",
+        "sip:b",
+        [
+            ("Route", "<sip:p1;lr>, <sip:u,v@p2;lr>"),
+            ("route", '"a,b" <sip:p3>'),
+            ("k", "a, b"),
+            ("Supported", "c"),
+            ("k", ""),
+        ],
+    )
+    assert [str(route.uri) for route in request.get_all(Route)] == ["sip:p1;lr", "sip:u,v@p2;lr", "sip:p3"]
+    assert str(request.require(Route).uri) == "sip:p1;lr"
+    assert request.require(Supported).tokens == ("a", "b", "c")
+    assert request.get_all(Supported) == (Supported(("a", "b", "c")),)
+
+
+def test_a_bad_value_in_a_list_is_refused_when_it_is_read() -> None:
+    request = Request.new("INVITE", "sip:b", [("m", "<sip:p1>, <sip:p2"), ("Route", "<sip:p1>,")])
+    assert str(request.require(Contact).uri) == "sip:p1"
+    for header in (Contact, Route):
+        with pytest.raises(SipParseError):
+            request.get_all(header)
+
+
+def test_an_absent_header_that_is_required_is_an_error() -> None:
+    request = Request.new("INVITE", "sip:b")
+    for read in (lambda: request.require(To), lambda: request.call_id, lambda: request.cseq, lambda: request.top_via):
+        with pytest.raises(SipParseError):
+            read()
+
+
+def test_octets_that_are_not_utf8_survive() -> None:
+    octets = b"MESSAGE sip:b@x SIP/2.0\r\nSubject: \xff\xfe\xc3\r\nContent-Length: 1\r\n\r\n\xff"
+    message = parse_datagram(octets)
+    assert message.edit().set("X", message.text("Subject") or "").remove("X").done().encode() == octets
+
+
+def test_a_response_copies_what_the_rfc_says() -> None:
+    response = Response.to(_request(), 202, to_tag="b7", headers=[Contact.of("sip:c@d"), ("X-Any", "1")])
+    assert (response.status, response.reason) == (202, "Accepted")
+    assert response.names() == ("via", "via", "from", "to", "call-id", "cseq", "contact", "x-any", "content-length")
+    assert response.require(To).tag == "b7"
+    assert response.top_via == _request().top_via
+    again = parse_datagram(response.encode())
+    check(again)
+    assert again == response
+
+
+def test_a_tag_that_is_there_stays() -> None:
+    request = _request().edit().set("To", "<tel:+1;tag=x>; TAG = old").done()
+    assert Response.to(request, 200, to_tag="new").require(To).tag == "old"
+    bare = _request().edit().set("To", "sip:a@b;tag=old").done()
+    assert Response.to(bare, 200, to_tag="new").text("To") == "sip:a@b;tag=old"
+    in_uri = _request().edit().set("To", "<sip:a@b;tag=uri>").done()
+    assert Response.to(in_uri, 200, to_tag="new").require(To).tag == "new"
+
+
+def test_a_100_has_no_tag_and_repeats_the_timestamp() -> None:
+    request = _request().edit().set("Timestamp", "54.2").done()
+    trying = Response.to(request, 100, to_tag="x")
+    assert trying.require(To).tag is None
+    assert trying.text("Timestamp") == "54.2"
+    assert not Response.to(request, 200).has("Timestamp")
+
+
+def test_summaries() -> None:
+    assert _request().summary() == "MESSAGE tel:+12025550102"
+    assert Response.to(_request(), 200).summary() == "200 OK (MESSAGE)"
+    assert Response.new(200).summary() == "200 OK"
+    assert repr(_request()) == "<Request MESSAGE tel:+12025550102>"
+
+
+def test_content_length_is_counted_not_taken() -> None:
+    assert Request.new("INVITE", "sip:b", [("Content-Length", "99")], b"abc").texts("l") == ("3",)
+
+
+@pytest.mark.parametrize(
+    ("method", "uri", "headers"),
+    [
+        ("IN VITE", "sip:b", []),
+        ("", "sip:b", []),
+        ("INVITE\r\nX:", "sip:b", []),
+        ("INVITE", "sip:b SIP/2.0\r\nX: 1\r\n", []),
+        ("INVITE", "", []),
+        ("INVITE", "sip:a b", []),
+        ("INVITE", "sip:b", [("X", "1\r\nVia: 2")]),
+        ("INVITE", "sip:b", [("X\n", "1")]),
+        ("INVITE", "sip:b", [("X", "\0")]),
+    ],
+)
+def test_nothing_is_injected_into_what_is_built(method: str, uri: str, headers: list[tuple[str, str]]) -> None:
+    with pytest.raises(LocalProtocolError):
+        Request.new(method, uri, headers)
+
+
+@pytest.mark.parametrize("status", [0, 99, 700])
+def test_a_status_is_three_digits(status: int) -> None:
+    with pytest.raises(LocalProtocolError):
+        Response.new(status)
+
+
+def test_nothing_is_injected_into_a_response() -> None:
+    with pytest.raises(LocalProtocolError):
+        Response.new(200, "OK\r\nX: 1")
+    with pytest.raises(LocalProtocolError):
+        Response.to(_request(), 200, to_tag="a;b")
+    with pytest.raises(LocalProtocolError):
+        Response.to(_request(), 200, headers=[("X-Any", "\n")])
+
+
+def test_unknown_codes_have_a_phrase() -> None:
+    assert Response.new(499).reason == "Unknown"
+    assert Response.new(200, "Fine").reason == "Fine"
+    assert REASONS[200] == "OK"
