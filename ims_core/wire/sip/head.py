@@ -82,7 +82,7 @@ def content_length(lines: list[str], keys: list[str]) -> int | None:
     text = _value_of(lines[place])
     if not (text.isascii() and text.isdigit()) or len(text) > _MAX_LENGTH_DIGITS:
         raise SipParseError("not a Content-Length", raw=text, spec="RFC 3261 §20.14")
-    if "content-length" in keys[place + 1 :]:
+    if place + 1 < len(keys) and "content-length" in keys[place + 1 :]:
         said = {_value_of(line) for line, key in zip(lines, keys, strict=True) if key == "content-length"}
         return int(text) if len(said) == 1 else None
     return int(text)
