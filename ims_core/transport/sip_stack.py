@@ -167,13 +167,13 @@ class SipStack:
             raise LocalProtocolError(f"branch {branch} is in use", spec="RFC 3261 §8.1.1.7")
         flow, sent, fallback = self._route(request, hop, branch)
         client = ClientHandle(self, key, sent, flow, on_outcome, fallback)
-        if flow.is_open:
-            self.client_begins(client)
+        size = len(sent.encode())
+        if not flow.is_open:
+            self._fail_soon(client, ConnectionLost(f"the flow to {flow.remote} is closed"))
+        elif not self.transport.can_carry(size, flow):
+            self._fail_soon(client, TransportError(f"no datagram holds {size} octets"))
         else:
-            self._clients[key] = client
-            client.start()  # into the void: only the state counts
-            error = ConnectionLost(f"the flow to {flow.remote} is closed")
-            asyncio.get_running_loop().call_soon(client.flow_failed, error)
+            self.client_begins(client)
         return client
 
     async def request(self, request: Request, hop: Hop) -> Outcome:
@@ -385,6 +385,12 @@ class SipStack:
         octets = identity.encode("utf-8", "surrogateescape")
         tag = hashlib.blake2s(octets, key=self._stateless_secret, digest_size=8).hexdigest()
         self.transport.send(Response.to(request, status, to_tag=tag, headers=headers).encode(), back)
+
+    def _fail_soon(self, client: ClientHandle, error: TransportError) -> None:
+        """A request that cannot be sent: the outcome comes after `send_request` has returned."""
+        self._clients[client.key] = client
+        client.start()  # into the void: only its state counts
+        asyncio.get_running_loop().call_soon(client.flow_failed, error)
 
     def _has_own_via(self, request: Request, flow: Flow) -> bool:
         via = request.get(Via)

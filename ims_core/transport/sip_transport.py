@@ -29,6 +29,7 @@ from ims_core.wire.sip.transaction import CORE_TIMERS, TimerConfig
 __all__ = ["MessageReceiver", "SipTransport", "StackConfig"]
 
 PING, PONG = b"\r\n\r\n", b"\r\n"  # RFC 5626 §3.5.1
+_MAX_DATAGRAM_OCTETS = 65507  # UDP payload over IPv4
 _MTU_MARGIN_OCTETS = 200  # RFC 3261 §18.1.1
 
 
@@ -95,6 +96,23 @@ class _Stream:
 
     def deadline_came(self, now: float) -> None:
         self.transport.look_at(self, now)
+
+
+class _VoidFlow:
+    """What a closed element gets for a flow: one that is over."""
+
+    __slots__ = ("local", "remote", "user")
+    is_open = False
+
+    def __init__(self, remote: Address) -> None:
+        self.local = self.remote = remote
+        self.user: object | None = None
+
+    def send(self, octets: bytes) -> None:
+        """Goes nowhere."""
+
+    def close(self) -> None:
+        """Is closed."""
 
 
 @dataclass(slots=True)
@@ -208,6 +226,8 @@ class SipTransport:
         flow = self._flows.get(address)
         if flow is not None and flow.is_open:
             return flow
+        if self._is_closed:
+            return _VoidFlow(address)
         flow = self._network.connect(self.config.host, address, self, timeout_s=self.config.connect_within_s)
         self._flows[address] = flow
         if address.transport is not Transport.UDP and flow not in self._streams:
@@ -228,8 +248,15 @@ class SipTransport:
         mtu = self._network.path_mtu(self.config.host, address)
         return size > (self.config.udp_max_octets if mtu is None else mtu - _MTU_MARGIN_OCTETS)
 
+    def can_carry(self, size: int, flow: Flow) -> bool:
+        """Whether a message of *size* octets can go on *flow* at all."""
+        return size <= _MAX_DATAGRAM_OCTETS or flow.remote.transport.is_reliable
+
     def send(self, octets: bytes, flow: Flow) -> None:
-        """Sends one message."""
+        """Sends one message. What no datagram holds is reported and dropped, and its flow lives on."""
+        if not self.can_carry(len(octets), flow):
+            self.report(f"not sent: no datagram holds {len(octets)} octets", b"", flow)
+            return
         if self._trace.enabled and flow.is_open:
             self._trace_message(octets, flow, is_sent=True)
         flow.send(octets)

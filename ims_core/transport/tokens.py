@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import uuid
@@ -41,7 +40,7 @@ class Tokens:
 
     def word(self, bits: int = 80) -> str:
         """Lower-case letters and digits that carry at least *bits* of randomness; a SIP token (RFC 3261 §25.1)."""
-        return base64.b32encode(self.octets(-(-bits // 8))).decode("ascii").rstrip("=").lower()
+        return self.octets(-(-bits // 8)).hex()
 
     def uuid(self) -> str:
         """UUID of version 4 (RFC 9562 §5.4)."""

@@ -147,6 +147,17 @@ def test_the_same_seed_gives_the_same_trace_octet_by_octet() -> None:
 # --- contract ------------------------------------------------------------------------------------------------------
 
 
+def test_a_closed_stack_answers_requests_with_a_failure() -> None:
+    async def tell(pair: Pair) -> None:
+        hop = pair.bob.hop(Transport.TCP)
+        await pair.alice.stack.close()
+        outcome = await pair.alice.stack.request(make_request(), hop)
+        assert isinstance(outcome, TransactionFailure)
+        assert outcome.reason is FailureReason.TRANSPORT
+
+    story(tell)
+
+
 def test_wrong_use_is_told_clearly() -> None:
     async def tell(pair: Pair) -> None:
         hop = pair.bob.hop(Transport.TCP)

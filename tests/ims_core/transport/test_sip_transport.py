@@ -4,6 +4,8 @@ import asyncio
 import logging
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ims_core.errors import ConnectionLost
 from ims_core.trace import RecordKind
@@ -227,6 +229,7 @@ def test_a_request_that_no_datagram_of_its_flow_holds_is_a_transport_failure() -
         outcome = await pair.alice.stack.request(make_request(body=bytes(100000)), Hop(flow=flow))
         assert isinstance(outcome, TransactionFailure)
         assert outcome.reason is FailureReason.TRANSPORT
+        assert flow.is_open, "the flow of a registration outlives a message that was too large for it"
 
     story(tell)
 
@@ -457,3 +460,20 @@ def test_a_user_that_raises_costs_a_500_and_nothing_else(caplog: pytest.LogCaptu
 
     with caplog.at_level(logging.CRITICAL, "ims_core.transport.sip_stack"):
         story(tell)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.binary(max_size=300) | st.sampled_from([wire()[:50], wire()[50:], b"\r\n", b"\r\n\r\n"]), max_size=6)
+)
+def test_any_octets_leave_the_stack_at_work(pieces: list[bytes]) -> None:
+    async def tell(pair: Pair) -> None:
+        for transport in BOTH:
+            flow = pair.raw(transport, Recorder("peer"))
+            for piece in pieces:
+                flow.send(piece)
+        await asyncio.sleep(1)
+        outcome = await pair.alice.stack.request(make_request(call_id="after"), pair.bob.hop(Transport.TCP))
+        assert outcome.status == 200
+
+    story(tell)

@@ -27,7 +27,7 @@ def test_words_are_sip_tokens_of_enough_randomness_and_uuids_are_of_version_4() 
     tokens = Tokens("7")
     words = {tokens.word() for _ in range(1000)}
     assert len(words) == 1000
-    assert all(len(word) == 16 and word.isalnum() and word == word.lower() for word in words)
+    assert all(len(word) == 20 and word.isalnum() and word == word.lower() for word in words)
     assert uuid.UUID(tokens.uuid()).version == 4
     assert tokens.octets(0) == b""
 
