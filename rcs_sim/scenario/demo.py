@@ -1,0 +1,207 @@
+"""The demo: one conversation as SMS, as plain RCS, and as plain RCS with the network failing in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ims_core.pcapng import write_pcapng
+from ims_core.trace import ListSink, RecordKind, TraceRecord
+from ims_core.transport.virtual_loop import run
+from rcs_sim.client.phone import Phone
+from rcs_sim.scenario.documents import DemoDocument, DemoRow
+from rcs_sim.scenario.exported_pdu import exported_pdu
+from rcs_sim.scenario.ladder import ladder_svg, ladder_text, lanes_of
+from rcs_sim.scenario.message_outcome import MessageOutcome, observe
+from rcs_sim.scenario.simulation import Simulation
+
+__all__ = ["COLUMNS", "DemoColumn", "play_column", "run_demo"]
+
+_SETTLE_S = 240.0  # a message that is neither shown nor given up by then counts as lost
+_READ_AFTER_S = 1.0
+_PAUSE_S = 2.0  # between an answer and the next message
+_NUMBERS = {"alice": "+12025550101", "bob": "+12025550152"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    sender: str
+    text: str
+
+
+_CONVERSATION = (
+    _Line("alice", "Hi Bob, are we still on for tonight?"),
+    _Line("bob", "Yes! Eight at the harbour."),
+    _Line("alice", "Great, I will bring the maps."),
+    _Line("bob", "See you there 👍"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoColumn:
+    """One way to have the conversation. *faults* maps the index of a message to what happens before it is sent."""
+
+    name: str
+    title: str
+    uses_sms: bool = False
+    faults: dict[int, str] | None = None
+
+
+COLUMNS = (
+    DemoColumn("sms", "SMS only", uses_sms=True),
+    DemoColumn("rcs", "plain RCS"),
+    DemoColumn(
+        "rcs-failing",
+        "plain RCS, the network fails in the middle",
+        faults={1: "red's P-CSCF cannot be reached", 3: "red's P-CSCF is back"},
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    column: DemoColumn
+    rows: list[DemoRow]
+    outcomes: list[MessageOutcome]
+    records: list[TraceRecord]
+
+
+async def play_column(column: DemoColumn, *, seed: int, is_real: bool) -> _Played:
+    """The conversation in one column, in a network of its own."""
+    sink = ListSink()
+    async with Simulation(network="two-carriers", seed=seed, is_real=is_real, sinks=[sink]) as simulation:
+        phones = {
+            name: await simulation.add_phone(
+                name, device=device, carrier=carrier, msisdn=_NUMBERS[name], reads_after_s=_READ_AFTER_S
+            )
+            for name, device, carrier in (("alice", "android", "red"), ("bob", "ios", "blue"))
+        }
+        outcomes = []
+        for index, line in enumerate(_CONVERSATION):
+            await _apply_fault(simulation, (column.faults or {}).get(index))
+            outcomes.append(await _say(column, line, f"m{index + 1}", phones, simulation, sink))
+            await asyncio.sleep(_PAUSE_S)
+    rows = [outcome.row(column.name) for outcome in outcomes]
+    return _Played(column, rows, outcomes, list(sink.records))
+
+
+async def _apply_fault(simulation: Simulation, fault: str | None) -> None:
+    if fault is None:
+        return
+    if fault.endswith("is back"):
+        simulation.restore("red.pcscf")
+    else:
+        simulation.cut("red.pcscf")
+
+
+async def _say(
+    column: DemoColumn, line: _Line, name: str, phones: dict[str, Phone], simulation: Simulation, sink: ListSink
+) -> MessageOutcome:
+    receiver = next(other for other in phones if other != line.sender)
+    peer = _NUMBERS[receiver]
+    first = len(sink.records)
+    sender = phones[line.sender]
+    send: Callable[[], Awaitable[object]] = (
+        (lambda: sender.send_sms(peer, line.text)) if column.uses_sms else (lambda: sender.chat(peer).send(line.text))
+    )
+    return await observe(
+        name,
+        line.text,
+        sender=sender,
+        receiver=phones[receiver],
+        send=send,
+        clock=simulation.clock,
+        records=lambda: list(sink.records)[first:],
+        within_s=_SETTLE_S,
+    )
+
+
+def run_demo(*, seed: int, real: bool, out: Path, as_json: bool) -> int:
+    """Plays every column, writes its files, prints the result; 0 if nothing was lost or shown twice."""
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console(stderr=as_json)
+    played: list[_Played] = []
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
+    ) as progress:
+        for column in COLUMNS:
+            task = progress.add_task(column.title, total=None)
+            played.append(
+                run(lambda c=column: play_column(c, seed=seed, is_real=real), clock="real" if real else "virtual")
+            )  # type: ignore[misc]  # default binds the loop variable
+            progress.remove_task(task)
+    files = {kind: path for one in played for kind, path in _write_files(one, out).items()}
+    document = DemoDocument(seed=seed, columns={one.column.name: one.rows for one in played}, files=files)
+    if as_json:
+        print(json.dumps(document.model_dump(by_alias=True), ensure_ascii=False))
+    else:
+        _show(played, files, console)
+    return 0 if all(row.delivered and row.displayed and not row.duplicates for one in played for row in one.rows) else 1
+
+
+def _write_files(one: _Played, out: Path) -> dict[str, str]:
+    name = one.column.name
+    trace, capture, ladder = (out / f"{name}.{kind}" for kind in ("ndjson", "pcapng", "svg"))
+    trace.write_text("".join(record.to_json() + "\n" for record in one.records), encoding="utf-8")
+    with capture.open("wb") as stream:
+        write_pcapng(one.records, stream, exported=exported_pdu)
+    ladder.write_text(ladder_svg(one.records, title=one.column.title), encoding="utf-8")
+    return {f"{name}.{kind}": str(path) for kind, path in (("trace", trace), ("pcapng", capture), ("ladder", ladder))}
+
+
+def _show(played: Sequence[_Played], files: dict[str, str], console: Console) -> None:
+    for one in played:
+        table = Table(title=one.column.title, title_justify="left", caption_justify="left")
+        for heading in (
+            "",
+            "from",
+            "text",
+            "by",
+            "label",
+            "delivered",
+            "read",
+            "shown",
+            "wire octets",
+            "seconds",
+            "why",
+        ):
+            table.add_column(heading)
+        for row in one.rows:
+            table.add_row(
+                row.id,
+                row.sender,
+                row.text,
+                row.transport,
+                row.label,
+                "✓" if row.delivered else "-",
+                "✓" if row.displayed else "-",
+                f"{row.duplicates + 1}x" if row.transport != "none" else "never",
+                f"{row.wire_octets:,}",
+                f"{row.seconds:.2f}",
+                row.reason or "",
+            )
+        console.print(table)
+        for outcome in one.outcomes:
+            console.print(f"[bold]{outcome.id}[/] what the phones showed:")
+            for shown in outcome.shown:
+                console.print(f"    {shown}", markup=False)
+        console.print(_short_ladder(one), markup=False, highlight=False, soft_wrap=True)
+    for kind, path in files.items():
+        console.print(f"{kind:22} {path}", markup=False, highlight=False)
+
+
+def _short_ladder(one: _Played) -> str:
+    """The first message alone, without the answers: where the octets went."""
+    wanted = [
+        record
+        for record in one.outcomes[0].records
+        if record.kind is RecordKind.MESSAGE and not record.raw.startswith(b"SIP/2.0 ")
+    ]
+    return "the requests of m1:\n" + ladder_text(wanted[:24], lanes_of(wanted[:24]))

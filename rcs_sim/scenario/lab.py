@@ -1,0 +1,352 @@
+"""A whole network, running: every carrier's IMS core and RCS servers, joined at their borders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from ims_core.carrier import ApplicationServer, CarrierConfig, CoreHosts, Neighbour
+from ims_core.core import ImsCore
+from ims_core.nodes.default_criteria import PLAIN_PROFILE, messaging_profile
+from ims_core.nodes.ipsmgw import IpSmGw, IpSmGwConfig
+from ims_core.nodes.smsc import ApplicationMessage, Smsc, SmscConfig
+from ims_core.service_profile import ServiceProfile
+from ims_core.store.configuration import CONFIGURATIONS
+from ims_core.store.record_table import Store
+from ims_core.transport.background import Background
+from ims_core.transport.link import Address, Transport
+from ims_core.transport.tokens import Tokens
+from rcs_sim.scenario.documents import CarrierDocument, PcscfDocument, UpDocument
+from rcs_sim.scenario.loader import load_carrier_profile
+from rcs_sim.scenario.model import CarrierEntry, CarrierProfile, NetworkFile
+from rcs_sim.scenario.provisioning_source import LabProvisioning
+from rcs_sim.scenario.subscribers import LabSubscriber, subscribers_of
+from rcs_sim.scenario.world import SM_LINK_PORT, HttpServer, World
+from rcs_sim.server.config_server import ConfigServer, ConfigServerListener
+from rcs_sim.server.config_settings import ConfigServerSettings
+from rcs_sim.server.messaging_config import ClientRule, CpimFrom, MessagingServerConfig, OfflineOptions
+from rcs_sim.server.messaging_server import MessagingServer
+from rcs_sim.wire.rcs_configuration import PcscfAddress
+
+__all__ = ["Carrier", "Lab"]
+
+_log = logging.getLogger(__name__)
+_SIP_PORT, _SIPS_PORT = 5060, 5061
+_HOST = {"messaging_server": 20, "ipsmgw": 30, "smsc": 31, "acs": 40}  # last octet of the address (design §14.3)
+_OTP_ORIGINATOR = "RCS"
+
+
+class Lab:
+    """The carriers of a network file in a world. *secrets* is what passwords and keys are drawn from."""
+
+    def __init__(self, network: NetworkFile, world: World, *, secrets: Tokens, file: str) -> None:
+        self.network = network
+        self.world = world
+        self._running = AsyncExitStack()
+        plans = {
+            name: _Plan(name, entry, world, subscribers_of(entry, secrets.child(f"subscribers/{name}"), file))
+            for name, entry in network.carriers.items()
+        }
+        self.carriers = {name: Carrier(plan, plans, world) for name, plan in plans.items()}
+
+    async def start(self) -> None:
+        """Raises SimulatorError with one sentence that says what to do; nothing runs then."""
+        try:
+            for carrier in self.carriers.values():
+                self._running.push_async_callback(carrier.close)
+                await carrier.start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Ends everything, the last carrier first, and the network at the end."""
+        await self._running.aclose()
+        await self.world.network.close()
+
+    def document(self, *, state: str | None) -> UpDocument:
+        """What `rcs-sim up` prints."""
+        ca = self.world.lab_ca
+        return UpDocument(
+            network=self.network.name,
+            state=state,
+            ca=None if ca is None else str(ca.certificate_path),
+            carriers={name: carrier.document() for name, carrier in self.carriers.items()},
+        )
+
+
+class _Plan:
+    """Addresses and subscribers of one carrier, fixed before anything runs, because the carriers name each other."""
+
+    def __init__(self, name: str, entry: CarrierEntry, world: World, subscribers: list[LabSubscriber]) -> None:
+        self.name = name
+        self.entry = entry
+        self.profile = load_carrier_profile(entry.profile)
+        self.subscribers = subscribers
+        self.prefix = entry.addresses.rpartition(".")[0]
+        self.hosts = CoreHosts.of_network(self.prefix)
+        self.messaging_server = self._sip("messaging_server", world)
+        self.ipsmgw = self._sip("ipsmgw", world)
+        self.smsc = Address(Transport.TCP, self.host("smsc"), world.port(self.host("smsc"), SM_LINK_PORT))
+
+    def host(self, role: str) -> str:
+        return f"{self.prefix}.{_HOST[role]}"
+
+    def element(self, role: str) -> str:
+        return f"{self.name}.{role}"
+
+    def _sip(self, role: str, world: World) -> tuple[Address, ...]:
+        host = self.host(role)
+        port = world.port(host, _SIP_PORT)
+        return Address(Transport.TCP, host, port), Address(Transport.UDP, host, port)
+
+    def service_profiles(self) -> tuple[ServiceProfile, ...]:
+        domain = self.entry.domain
+        rcs = messaging_profile(
+            "rcs", domain, messaging_server=f"sip:rcsas.{domain};lr", sms_gateway=f"sip:ipsmgw.{domain};lr"
+        )
+        return rcs, ServiceProfile(PLAIN_PROFILE)
+
+
+class Carrier:
+    """One carrier: IMS core, messaging server, IP-SM-GW, SMSC and ACS."""
+
+    def __init__(self, plan: _Plan, plans: Mapping[str, _Plan], world: World) -> None:
+        self.name = plan.name
+        self.entry: CarrierEntry = plan.entry
+        self.profile: CarrierProfile = plan.profile
+        self.subscribers: list[LabSubscriber] = plan.subscribers
+        self.smsc_address = plan.smsc
+        self._plan = plan
+        self._world = world
+        self._tokens = world.tokens.child(plan.name)
+        self._store: Store = world.store(plan.name)
+        self._running = AsyncExitStack()
+        self._background = Background(plan.element("acs"))
+        self._acs_servers: list[HttpServer] = []
+        self.core = ImsCore(
+            self._core_config(plans),
+            network=world.network,
+            clock=world.clock,
+            tokens=self._tokens,
+            trace=world.trace,
+            names=world.names,
+            store=self._store,
+        )
+        self.smsc = self._make_smsc(plans)
+        self.ipsmgw = self._make_ipsmgw()
+        self.messaging_server = self._make_messaging_server()
+        self.config_server: ConfigServer | None = None
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Raises SimulatorError; the caller closes."""
+        await self._store.open()
+        self._running.push_async_callback(self._store.close)
+        for element in (self._background, self.core, self.smsc, self.ipsmgw, self.messaging_server):
+            self._running.push_async_callback(element.close)
+            await element.start()
+        await self._start_acs()
+
+    async def close(self) -> None:
+        await self._running.aclose()
+
+    async def _start_acs(self) -> None:
+        host, world = self._plan.host("acs"), self._world
+        plain, secure = world.http_ports(host)
+        name = f"config.rcs.{self.entry.domain.removeprefix('ims.').replace('.3gppnetwork', '.pub.3gppnetwork')}"
+        settings = ConfigServerSettings(
+            validity_s=self.profile.configuration_validity_s,
+            token_validity_s=self.profile.token_validity_s,
+            uses_tls=world.lab_ca is not None,
+            https_port=secure,
+            server_name=host,
+        )
+        pcscf = self.core.address("pcscf")
+        addresses = (PcscfAddress(pcscf.host, pcscf.port),)
+        source = LabProvisioning(self.profile, self.entry.domain, addresses, self.subscribers)
+        self.config_server = ConfigServer(source, settings, self._tokens.child("acs"))
+        table = self._store.table(CONFIGURATIONS)
+        self.config_server.restore(await table.load_all())
+        listener = ConfigServerListener(
+            self.config_server,
+            world.clock,
+            table,
+            self._send_sms,
+            trusts_enrichment=self.profile.header_enrichment,
+        )
+        wanted = [Address(Transport.TCP, host, plain)]
+        if world.lab_ca is not None:
+            wanted.append(Address(Transport.TLS, host, secure))
+        for address in wanted:
+            server = world.http_server(self._plan.element("acs"), address, listener)
+            await server.start()
+            self._running.push_async_callback(server.close)
+            self._acs_servers.append(server)
+        world.names.add(name, self._acs_servers[0].address)
+
+    # --- elements ----------------------------------------------------------------------------------------------------
+
+    def _core_config(self, plans: Mapping[str, _Plan]) -> CarrierConfig:
+        plan, domain = self._plan, self.entry.domain
+        ports = {
+            kind: self._world.port(plan.hosts.pcscf, usual)
+            for kind, usual in ((Transport.TCP, _SIP_PORT), (Transport.TLS, _SIPS_PORT))
+            if kind is not Transport.TLS or self._world.lab_ca is not None
+        }
+        ports[Transport.UDP] = ports[Transport.TCP]
+        return CarrierConfig(
+            name=self.name,
+            home_domain=domain,
+            hosts=plan.hosts,
+            profiles=plan.service_profiles(),
+            ports=ports,
+            numbers=tuple(entry for each in plans.values() for entry in _numbers(each)),
+            subscribers=tuple(subscriber.record() for subscriber in self.subscribers),
+            servers=(
+                ApplicationServer(host_name=f"rcsas.{domain}", addresses=plan.messaging_server),
+                ApplicationServer(host_name=f"ipsmgw.{domain}", addresses=plan.ipsmgw, is_sms_gateway=True),
+            ),
+            service_identities={
+                f"ipsmgw.{domain}": f"sip:ipsmgw.{domain};lr",
+                self.entry.smsc: f"sip:ipsmgw.{domain};lr",
+            },
+            neighbours=tuple(
+                Neighbour(domain=each.entry.domain, hosts=frozenset((each.hosts.ibcf,)))
+                for each in plans.values()
+                if each is not plan
+            ),
+            granted_s=self.profile.granted_s,
+            min_s=self.profile.min_expires_s,
+        )
+
+    def _make_smsc(self, plans: Mapping[str, _Plan]) -> Smsc:
+        plan = self._plan
+        names = {each.entry.domain: each.element("smsc") for each in plans.values()}
+
+        def smsc_of(number: str) -> str | None:
+            domain = self.core.numbers.domain_of(number)
+            return None if domain is None else names.get(domain)
+
+        config = SmscConfig(
+            name=plan.element("smsc"),
+            address=self.entry.smsc,
+            listen=plan.smsc,
+            peers={each.element("smsc"): each.smsc for each in plans.values() if each is not plan},
+            trusted_hosts=frozenset((plan.host("ipsmgw"), plan.host("messaging_server"))),
+        )
+        world = self._world
+        return Smsc(
+            config,
+            network=world.network,
+            clock=world.clock,
+            trace=world.trace,
+            store=self._store,
+            sh=self.core.sh,
+            smsc_of=smsc_of,
+        )
+
+    def _make_ipsmgw(self) -> IpSmGw:
+        plan, domain, world = self._plan, self.entry.domain, self._world
+        config = IpSmGwConfig(
+            name=plan.element("ipsmgw"),
+            uri=f"sip:ipsmgw.{domain}",
+            listen=plan.ipsmgw,
+            smsc=plan.smsc,
+            route=(f"<sip:term@scscf.{domain};lr>",),
+            trusted_hosts=frozenset((plan.hosts.scscf,)),
+            application_servers={plan.host("messaging_server"): f"sip:rcsas.{domain}"},
+        )
+        return IpSmGw(
+            config,
+            network=world.network,
+            clock=world.clock,
+            tokens=self._tokens.child("ipsmgw"),
+            trace=world.trace,
+            names=world.names,
+            sh=self.core.sh,
+        )
+
+    def _make_messaging_server(self) -> MessagingServer:
+        plan, profile, world = self._plan, self.profile, self._world
+        rules = (
+            (ClientRule(has_instance=False, cpim_from=CpimFrom.ASSERTED),) if profile.cpim_from == "asserted" else ()
+        )
+        config = MessagingServerConfig(
+            name=plan.element("messaging_server"),
+            domain=self.entry.domain,
+            listen=plan.messaging_server,
+            scscf=f"sip:scscf.{self.entry.domain};lr",
+            has_store_and_forward=profile.store_and_forward,
+            store_days=profile.store_days,
+            store_max_per_user=profile.store_max_per_user,
+            offline_options=OfflineOptions(profile.offline_options),
+            has_interworking=profile.interworking,
+            client_rules=rules,
+            smsc_number=self.entry.smsc,
+        )
+        return MessagingServer(
+            config,
+            network=world.network,
+            clock=world.clock,
+            tokens=self._tokens.child("messaging_server"),
+            trace=world.trace,
+            names=world.names,
+            store=self._store,
+            subscribers=self.core.sh,
+            smsc=plan.smsc if profile.interworking else None,
+        )
+
+    # --- services between the elements --------------------------------------------------------------------------
+
+    def _send_sms(self, msisdn: str, content: str | bytes, port: int) -> None:
+        """One-time passwords and triggers of the ACS go out through the SMSC."""
+        message = ApplicationMessage(
+            originator=_OTP_ORIGINATOR,
+            destination=msisdn,
+            text=content if isinstance(content, str) else "",
+            octets=content if isinstance(content, bytes) else b"",
+            port=port or None,
+        )
+        self._background.spawn(self._submit(message), "sms")
+
+    async def _submit(self, message: ApplicationMessage) -> None:
+        cause = await self.smsc.submit(message)
+        if cause is not None:
+            _log.warning("%s: the SMS to %s was refused with cause %s", self.name, message.destination, cause)
+
+    def send_sms(self, msisdn: str, content: str | bytes, port: int = 0) -> None:
+        """An operator's SMS."""
+        self._send_sms(msisdn, content, port)
+
+    def subscriber(self, msisdn: str) -> LabSubscriber | None:
+        return next((one for one in self.subscribers if one.msisdn == msisdn), None)
+
+    @property
+    def acs_url(self) -> str:
+        address = self._acs_servers[0].address
+        return f"http://{address.host}:{address.port}/"
+
+    def document(self) -> CarrierDocument:
+        def place(transport: Transport) -> str | None:
+            if transport not in self.core.config.ports:
+                return None
+            address = self.core.address("pcscf", transport)
+            return f"{address.host}:{address.port}"
+
+        secure = self._acs_servers[1].address if len(self._acs_servers) > 1 else None
+        return CarrierDocument(
+            domain=self.entry.domain,
+            pcscf=PcscfDocument(udp=place(Transport.UDP), tcp=place(Transport.TCP), tls=place(Transport.TLS)),
+            acs=self.acs_url,
+            acs_tls=None if secure is None else f"https://{secure.host}:{secure.port}/",
+            smsc=self.entry.smsc,
+            cs=f"{self.smsc_address.host}:{self.smsc_address.port}",
+            subscribers=[subscriber.document() for subscriber in self.subscribers],
+        )
+
+
+def _numbers(plan: _Plan) -> list[tuple[str, str]]:
+    return [(prefix, plan.entry.domain) for prefix in (*plan.entry.prefixes, plan.entry.smsc)]

@@ -1,0 +1,226 @@
+"""The two worlds that a lab can stand in: in-memory links with virtual time, and sockets with the real clock."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from ims_core.errors import SimulatorError
+from ims_core.store.memory import MemoryStore
+from ims_core.store.record_table import Store
+from ims_core.store.sqlite import SqliteStore
+from ims_core.trace import Trace
+from ims_core.transport.clock import Clock
+from ims_core.transport.http_memory import MemoryHttpClient, MemoryHttpServer
+from ims_core.transport.http_message import HeaderFields, HttpClient, HttpHandler
+from ims_core.transport.http_sockets import SocketHttpClient, SocketHttpServer
+from ims_core.transport.lab_ca import LabCa
+from ims_core.transport.link import Address, Network, Transport
+from ims_core.transport.listen_error import listen_error
+from ims_core.transport.memory import MemoryNetwork
+from ims_core.transport.memory_link import LinkProfile
+from ims_core.transport.name_table import NameTable
+from ims_core.transport.sockets import SocketNetwork
+from ims_core.transport.tokens import Tokens
+from ims_core.transport.virtual_loop import RealClock, VirtualClock
+
+__all__ = ["HttpServer", "MemoryWorld", "SocketWorld", "World", "WorldError"]
+
+SM_LINK_PORT = 29168  # of the circuit-switched stand-in (choice): SGsAP's number on SCTP, free on TCP
+_HTTP_PORTS = {"standard": (80, 443), "unprivileged": (8080, 8443)}
+_SECRET_OCTETS = 32
+
+
+class WorldError(SimulatorError):
+    """The lab cannot be set up here. The text is one sentence that says what to do."""
+
+
+class HttpServer(Protocol):
+    """A listening HTTP server. `address` has the real port once it is started."""
+
+    @property
+    def address(self) -> Address: ...
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class World(Protocol):
+    """What the elements of a lab are given."""
+
+    network: Network
+    clock: Clock
+    tokens: Tokens
+    trace: Trace
+    names: NameTable
+    lab_ca: LabCa | None
+
+    def port(self, host: str, usual: int) -> int:
+        """The port that an element on *host* shall take in the place of the *usual* one."""
+        ...
+
+    def http_ports(self, host: str) -> tuple[int, int]:
+        """Ports of a plain and of a TLS HTTP server on *host*."""
+        ...
+
+    def store(self, carrier: str) -> Store: ...
+
+    def http_server(self, name: str, address: Address, handler: HttpHandler) -> HttpServer:
+        """TLS if the address says so."""
+        ...
+
+    def http_client(self, name: str, host: str, access_headers: HeaderFields = ()) -> HttpClient: ...
+
+    def phone_host(self, carrier_number: int, phone_number: int) -> str:
+        """Own address of a phone."""
+        ...
+
+
+class MemoryWorld:
+    """In-memory links. The same seed gives the same octets. TLS is off."""
+
+    def __init__(self, seed: int, trace: Trace, *, clock: Clock | None = None) -> None:
+        self.clock: Clock = clock or VirtualClock()
+        self.tokens = Tokens(f"seed {seed}")
+        self.trace = trace
+        self.names = NameTable()
+        self.lab_ca: LabCa | None = None
+        self.memory_network = MemoryNetwork(self.clock, self.tokens.child("links"))
+        self.network: Network = self.memory_network
+        self._stores: dict[str, MemoryStore] = {}
+
+    def port(self, host: str, usual: int) -> int:
+        return usual
+
+    def http_ports(self, host: str) -> tuple[int, int]:
+        return _HTTP_PORTS["standard"]
+
+    def store(self, carrier: str) -> Store:
+        return self._stores.setdefault(carrier, MemoryStore())
+
+    def http_server(self, name: str, address: Address, handler: HttpHandler) -> HttpServer:
+        return MemoryHttpServer(name, address, handler, network=self.network, clock=self.clock, trace=self.trace)
+
+    def http_client(self, name: str, host: str, access_headers: HeaderFields = ()) -> HttpClient:
+        return MemoryHttpClient(
+            name,
+            host,
+            network=self.network,
+            names=self.names,
+            clock=self.clock,
+            trace=self.trace,
+            access_headers=access_headers,
+        )
+
+    def phone_host(self, carrier_number: int, phone_number: int) -> str:
+        return f"10.{carrier_number}.{phone_number // 250}.{phone_number % 250 + 1}"
+
+    def set_links(self, hosts: dict[str, str], quality: Callable[[str, str], LinkProfile]) -> None:
+        """Gives every ordered pair of *hosts* (host to kind) the profile of their kinds."""
+        for source, source_kind in hosts.items():
+            for target, target_kind in hosts.items():
+                if source != target:
+                    self.memory_network.set_link(source, target, quality(source_kind, target_kind))
+
+
+class SocketWorld:
+    """UDP, TCP and TLS on loopback. *state* keeps the store, the secret that credentials are drawn from, and the lab's
+    authority; None keeps nothing. *ports* is ``standard`` or ``free``."""
+
+    def __init__(self, trace: Trace, *, state: Path | None, with_tls: bool, ports: str) -> None:
+        self.clock: Clock = RealClock()
+        self.trace = trace
+        self.names = NameTable()
+        self._state = state
+        self._ports = ports
+        self.tokens = Tokens()
+        self.secrets = Tokens(_lab_secret(state))
+        self.lab_ca = LabCa((state or _needed_for_tls()) / "tls") if with_tls else None
+        self.network: Network = SocketNetwork(self.clock, self.lab_ca)
+
+    def port(self, host: str, usual: int) -> int:
+        if self._ports == "standard":
+            return usual
+        with socket.socket() as probe:
+            try:
+                probe.bind((host, 0))
+            except OSError as error:
+                raise listen_error(Address(Transport.TCP, host, 0), error) from error
+            port: int = probe.getsockname()[1]
+        return port
+
+    def http_ports(self, host: str) -> tuple[int, int]:
+        if self._ports != "standard":
+            return self.port(host, 0), self.port(host, 0)
+        return _HTTP_PORTS["standard" if _may_bind(host, 80) else "unprivileged"]
+
+    def store(self, carrier: str) -> Store:
+        if self._state is None:
+            return MemoryStore()
+        return SqliteStore(self._state / f"{carrier}.sqlite")
+
+    def http_server(self, name: str, address: Address, handler: HttpHandler) -> HttpServer:
+        tls = None
+        if address.transport is Transport.TLS:
+            if self.lab_ca is None:
+                raise WorldError("an HTTPS server needs the lab's authority: start with --tls")
+            tls = self.lab_ca.server_context(name, [address.host, "localhost"])
+        return SocketHttpServer(
+            name, address, handler, clock=self.clock, trace=self.trace, book=self.network.book, tls=tls
+        )
+
+    def http_client(self, name: str, host: str, access_headers: HeaderFields = ()) -> HttpClient:
+        tls: ssl.SSLContext | None = None if self.lab_ca is None else self.lab_ca.client_context()
+        return SocketHttpClient(
+            name,
+            clock=self.clock,
+            trace=self.trace,
+            book=self.network.book,
+            local_host=host,
+            access_headers=access_headers,
+            tls=tls,
+        )
+
+    def phone_host(self, carrier_number: int, phone_number: int) -> str:
+        return "127.0.0.1"
+
+
+def _may_bind(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError:
+            return False
+        except OSError:
+            return True  # whatever it is, the server that binds there will say it
+    return True
+
+
+def _needed_for_tls() -> Path:
+    raise WorldError("TLS needs a folder for its certificates: give --state")
+
+
+def _lab_secret(state: Path | None) -> str | None:
+    """What passwords and keys are drawn from: made once, read at every start with the same folder."""
+    if state is None:
+        return None
+    path = state / "secret"
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            draft = state / "secret.new"
+            draft.unlink(missing_ok=True)
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(os.urandom(_SECRET_OCTETS))
+            draft.replace(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WorldError(f"{state} cannot keep the lab's state ({error.strerror}): give another --state") from error
