@@ -44,6 +44,26 @@ class Smsc:
     """One service centre. *smsc_of* gives the element name of the service centre that serves a number ("+" and digits),
     its own for its subscribers, None for nobody's number."""
 
+    __slots__ = (
+        "_alarm",
+        "_background",
+        "_clock",
+        "_endpoint",
+        "_has_writes",
+        "_is_closing",
+        "_link_numbers",
+        "_links",
+        "_peers",
+        "_table",
+        "_ticket_numbers",
+        "_tickets",
+        "_trace",
+        "_writes",
+        "config",
+        "core",
+        "name",
+    )
+
     def __init__(
         self,
         config: SmscConfig,
@@ -110,6 +130,10 @@ class Smsc:
         finally:
             del self._tickets[ticket]
 
+    def submit_nowait(self, message: ApplicationMessage) -> None:
+        """As `submit`, for who does not wait: a refusal is only traced."""
+        self._perform(self.core.submit(next(self._ticket_numbers), message, self._clock.now()))
+
     # --- links -------------------------------------------------------------------------------------------------------
 
     def link_opened(self, link: SmLink) -> None:
@@ -169,11 +193,16 @@ class Smsc:
                 self.core.set_congested(len(self._writes) > self.config.max_backlog)
                 self._has_writes.set()
             case Answered():
-                waiter = self._tickets.get(action.ticket)
-                if waiter is not None and not waiter.done():
-                    waiter.set_result(action.cause)
+                self._answer(action)
             case Note():
                 self._note(action)
+
+    def _answer(self, answered: Answered) -> None:
+        waiter = self._tickets.get(answered.ticket)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(answered.cause)
+        elif waiter is None and answered.cause is not None:
+            self._note(Note("application message refused", {"cause": str(answered.cause)}))
 
     def _note(self, note: Note) -> None:
         self._trace.record(

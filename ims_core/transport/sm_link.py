@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ims_core.errors import ConnectionLost, LocalProtocolError, TransportError
+from ims_core.reference_points import reference_point
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.clock import Clock
 from ims_core.transport.link import Address, Flow, Listener, Network
@@ -76,8 +77,9 @@ class SmLink:
 
 
 class SmLinkEndpoint:
-    """All SM links of one element; the `FlowHandler` of their flows. *reference_point* names them in the trace: CS for
-    a phone's, SM for those between nodes."""
+    """All SM links of one element; the `FlowHandler` of their flows."""
+
+    __slots__ = ("_clock", "_links", "_listener", "_network", "_trace", "_user", "name")
 
     def __init__(
         self,
@@ -87,14 +89,12 @@ class SmLinkEndpoint:
         network: Network,
         clock: Clock,
         trace: Trace,
-        reference_point: str = "SM",
     ) -> None:
         self.name = name
         self._user = user
         self._network = network
         self._clock = clock
         self._trace = trace
-        self._reference_point = reference_point
         self._links: dict[Flow, SmLink] = {}
         self._listener: Listener | None = None
 
@@ -187,7 +187,7 @@ class SmLinkEndpoint:
             kind=kind,
             source=source,
             target=target,
-            reference_point=self._reference_point,
+            reference_point=reference_point(source, target),
             protocol="SM",
             summary=summary,
             raw=raw,

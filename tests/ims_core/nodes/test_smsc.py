@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -69,9 +70,7 @@ class _Phone:
 
     def __init__(self, world: _World, number: str, host: str) -> None:
         self.number = number
-        self.endpoint = SmLinkEndpoint(
-            number, self, network=world.network, clock=world.clock, trace=world.trace, reference_point="CS"
-        )
+        self.endpoint = SmLinkEndpoint(number, self, network=world.network, clock=world.clock, trace=world.trace)
         self.texts: list[str] = []
         self.statuses: list[int] = []
         self.answers: list[RpAck | RpError] = []
@@ -142,8 +141,6 @@ class _World:
         )
 
     async def sleep(self, seconds: float) -> None:
-        import asyncio
-
         await asyncio.sleep(seconds)
 
 
@@ -249,8 +246,13 @@ def test_an_application_in_the_process_submits() -> None:
         assert await red.submit(message) is None
         await world.sleep(1)
         assert alice.texts == ["123456 is your code"]
+        red.submit_nowait(ApplicationMessage(originator="Lab", destination=ALICE, text="1-rcscfg", port=37273))
+        await world.sleep(1)
+        assert alice.texts[1:] == ["1-rcscfg"]
         nobody = ApplicationMessage(originator="Lab", destination="+12025550107", text="x")
         assert await red.submit(nobody) == RpCause.UNASSIGNED_NUMBER
+        red.submit_nowait(nobody)
+        assert world.sink.records[-1].summary == "application message refused"
         await red.close()
 
     _play(story)
