@@ -1,0 +1,103 @@
+"""A message offered to one device: what its answer, or its silence, means (digest §15.5, §19.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Protocol
+
+from ims_core.wire.sip.message import Response
+from rcs_sim.server.device_registry import Device
+
+__all__ = ["OFFER_TRANSITIONS", "DeviceOffer", "OfferAction", "OfferInput", "OfferKeeper", "OfferState", "verdict_of"]
+
+
+class OfferState(Enum):
+    OFFERED = auto()
+    LATE = auto()  # the deadline has passed, the transaction has not ended
+    CLOSED = auto()
+
+
+class OfferInput(Enum):
+    TAKEN = auto()  # 2xx
+    ABSENT = auto()  # it is not there: 408, 430, 480, 404 of the core, server errors
+    REFUSED = auto()  # it is there and will not take this message
+    DEADLINE = auto()
+
+
+class OfferAction(Enum):
+    TAKE = auto()
+    KEEP = auto()  # the copy stays for it
+    SKIP = auto()
+    NOTHING = auto()
+
+
+OFFER_TRANSITIONS: Mapping[tuple[OfferState, OfferInput], tuple[OfferState, OfferAction]] = {
+    (OfferState.OFFERED, OfferInput.TAKEN): (OfferState.CLOSED, OfferAction.TAKE),
+    (OfferState.OFFERED, OfferInput.ABSENT): (OfferState.CLOSED, OfferAction.KEEP),
+    (OfferState.OFFERED, OfferInput.REFUSED): (OfferState.CLOSED, OfferAction.SKIP),
+    (OfferState.OFFERED, OfferInput.DEADLINE): (OfferState.LATE, OfferAction.KEEP),
+    (OfferState.LATE, OfferInput.TAKEN): (OfferState.CLOSED, OfferAction.TAKE),
+    (OfferState.LATE, OfferInput.ABSENT): (OfferState.CLOSED, OfferAction.NOTHING),
+    (OfferState.LATE, OfferInput.REFUSED): (OfferState.CLOSED, OfferAction.NOTHING),
+}
+"""An absent pair is illegal: a transaction ends once, and a deadline that no longer matters does not fire."""
+
+_ABSENT = frozenset((404, 408, 430, 480, 604))
+_NEVER = frozenset((501, 505, 513))  # server errors that say that this message will never be taken
+
+
+def verdict_of(status: int) -> OfferInput:
+    """What a final status of one device means for its copy."""
+    if 200 <= status < 300:
+        return OfferInput.TAKEN
+    if status in _ABSENT or (500 <= status < 600 and status not in _NEVER):
+        return OfferInput.ABSENT
+    return OfferInput.REFUSED
+
+
+class OfferKeeper(Protocol):
+    """Whoever offered the message."""
+
+    def taken(self, offer: DeviceOffer, now: float) -> None: ...
+
+    def absent(self, offer: DeviceOffer, status: int, now: float) -> None: ...
+
+    def refused(self, offer: DeviceOffer, status: int, response: Response | None, now: float) -> None: ...
+
+
+class DeviceOffer:
+    """One copy on its way to one device; errand and deadline in one."""
+
+    __slots__ = ("_keeper", "device", "state")
+
+    def __init__(self, keeper: OfferKeeper, device: Device) -> None:
+        self._keeper = keeper
+        self.device = device
+        self.state = OfferState.OFFERED
+
+    @property
+    def instance(self) -> str:
+        return self.device.instance
+
+    @property
+    def is_over(self) -> bool:
+        return self.state is not OfferState.OFFERED
+
+    def finished(self, status: int, response: Response | None, now: float) -> None:
+        self._step(verdict_of(status), status, response, now)
+
+    def expired(self, now: float) -> None:
+        self._step(OfferInput.DEADLINE, 408, None, now)
+
+    def _step(self, event: OfferInput, status: int, response: Response | None, now: float) -> None:
+        self.state, action = OFFER_TRANSITIONS[self.state, event]
+        match action:
+            case OfferAction.TAKE:
+                self._keeper.taken(self, now)
+            case OfferAction.KEEP:
+                self._keeper.absent(self, status, now)
+            case OfferAction.SKIP:
+                self._keeper.refused(self, status, response, now)
+            case OfferAction.NOTHING:
+                pass

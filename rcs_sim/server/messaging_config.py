@@ -1,0 +1,97 @@
+"""Configuration of a carrier's messaging server. Names and defaults of timers and limits are those of digest §18."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ims_core.transport.link import Address
+
+__all__ = ["ClientRule", "CpimFrom", "MessagingServerConfig", "OfflineOptions"]
+
+
+class CpimFrom(Enum):
+    """What becomes of CPIM From in a pager message to a device."""
+
+    KEEP = "keep"  # the sender's, which may be anonymous
+    ASSERTED = "asserted"  # the asserted identity as a bare URI, and the prefix of RFC 5438 headers is "imdn"
+
+
+class OfflineOptions(Enum):
+    """What OPTIONS to a subscriber without registered device gets (D02)."""
+
+    UNAVAILABLE = "480"
+    AUTOMATA = "automata"  # 200 with the tags of the last registration and automata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRule:
+    """Treatment of some devices. It applies where all that it names holds; of several, the first that applies.
+
+    *has_instance*: whether the binding has a `+sip.instance`; *user_agent*: a part of User-Agent, any case."""
+
+    cpim_from: CpimFrom
+    has_instance: bool | None = None
+    user_agent: str = ""
+
+    def applies_to(self, instance: str, user_agent: str) -> bool:
+        if self.has_instance is not None and self.has_instance is not bool(instance):
+            return False
+        return self.user_agent.lower() in user_agent.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagingServerConfig:
+    """One messaging server. *scscf* is the Route URI of the S-CSCF for requests that continue no dialog; *focus_hosts*
+    are hosts whose users are groups, which know no revocation and are not interworked.
+
+    *home_domains* tell whose request it is where the S-CSCF does not say the session case (P-Served-User)."""
+
+    name: str
+    domain: str
+    listen: tuple[Address, ...]
+    scscf: str
+    focus_hosts: tuple[str, ...] = ()
+    local_host: str = ""  # where SM links leave from; the first listening host by default
+
+    has_store_and_forward: bool = True
+    store_days: float = 7.0
+    store_max_per_user: int = 1000
+    store_max_total: int = 1_000_000
+    redeliver_min_s: float = 30.0
+    redeliver_max_errors: int = 10  # server errors in a row after which a device is no longer offered a message
+    max_known_devices: int = 16  # per user, registered or not; each message is kept until all of them have it
+
+    relay_answer_s: float = 31.0  # below timer F of the hop before, so that the sender learns the answer
+    device_answer_s: float = 20.0
+    options_answer_s: float = 4.0
+    options_silence_s: float = 300.0  # a device that left OPTIONS unanswered is not asked again for so long
+    retry_after_s: int = 5
+
+    pager_max_octets: int = 1300
+    rate_per_s: float = 1000.0  # messages of one sender
+    rate_burst: int = 2000
+    max_exchanges: int = 50_000
+
+    duplicate_memory_s: float = 86400.0
+    duplicate_memory_size: int = 100_000
+
+    offline_options: OfflineOptions = OfflineOptions.UNAVAILABLE
+    has_interworking: bool = False
+    interworking_max_parts: int = 10
+    interworking_answer_s: float = 10.0  # for the SMSC to take all parts of a text
+    smsc_number: str = ""  # service centre address of the own SMSC, "+12025550199"
+    interworking_memory_s: float = 7 * 86400.0  # how long a status report is waited for
+    client_rules: tuple[ClientRule, ...] = (ClientRule(has_instance=False, cpim_from=CpimFrom.ASSERTED),)
+
+    @property
+    def host(self) -> str:
+        """Own IP address."""
+        return self.local_host or (self.listen[0].host if self.listen else "127.0.0.1")
+
+    def cpim_from(self, instance: str, user_agent: str) -> CpimFrom:
+        """How CPIM From is written for that device."""
+        for rule in self.client_rules:
+            if rule.applies_to(instance, user_agent):
+                return rule.cpim_from
+        return CpimFrom.KEEP

@@ -1,0 +1,269 @@
+"""CPM participating function of a carrier: the decision core of the messaging server (OMA CPM 2.2 §8.3, digest §15.5).
+
+Synchronous, without I/O: requests, answers, stored records and deadlines in, actions out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum, auto
+from typing import Protocol
+
+from ims_core.cx import Sh
+from ims_core.store.deferred_messages import DeferredMessage, DeliveryCursor
+from ims_core.store.record_table import StoreError
+from ims_core.store.registered_devices import REGISTERED_DEVICES, StoredDevices
+from ims_core.transport.tokens import Tokens
+from ims_core.wire.sip.grammar import SipParseError
+from ims_core.wire.sip.headers import PAssertedIdentity, PServedUser, Require
+from ims_core.wire.sip.message import HeaderInput, Request, Response
+from ims_core.wire.sip.uri import OtherUri
+from rcs_sim.server.capability_query import CapabilityQueries
+from rcs_sim.server.deferred import StoreAndForward
+from rcs_sim.server.device_registry import DeviceRegistry
+from rcs_sim.server.duplicate_filter import DuplicateFilter
+from rcs_sim.server.interworking import Interworking
+from rcs_sim.server.mailbox import Mailboxes
+from rcs_sim.server.messaging_actions import Action, Deadlines, Errand, Exchange, Outbox, Persist, StoreErrand
+from rcs_sim.server.messaging_config import MessagingServerConfig
+from rcs_sim.server.originating import OriginatingMessages
+from rcs_sim.server.part_context import PartContext
+from rcs_sim.server.relayed_request import max_forwards_of
+from rcs_sim.server.served_users import ServedUser, Subscribers, key_of_uri
+from rcs_sim.server.server_notices import ServerNotices
+from rcs_sim.server.terminating import TerminatingMessages
+from rcs_sim.server.third_party_registration import read_third_party_registration
+
+__all__ = ["ParticipatingFunction", "SessionCase", "SessionPart"]
+
+_SECONDS_PER_DAY = 86400.0
+_ALLOW: HeaderInput = ("Allow", "MESSAGE, OPTIONS, REGISTER")
+_NO_SESSION_YET = "no session mode yet: use pager mode"
+_IN_DIALOG = frozenset(("BYE", "UPDATE", "PRACK", "INFO"))
+_EVENT_METHODS = frozenset(("SUBSCRIBE", "NOTIFY", "PUBLISH"))
+
+
+class SessionCase(Enum):
+    """For whom the S-CSCF handed a request to this server (TS 24.229 §5.7.1)."""
+
+    ORIGINATING = auto()
+    TERMINATING = auto()
+
+
+class SessionPart(Protocol):
+    """Where session mode and large message mode plug in: everything about INVITE and its dialogs. Its answers and
+    requests are actions like those of the other parts."""
+
+    def invite(self, exchange: Exchange, request: Request, case: SessionCase, user: ServedUser, now: float) -> None: ...
+
+    def in_dialog(self, exchange: Exchange, request: Request, now: float) -> None:
+        """BYE, UPDATE and the like."""
+        ...
+
+
+class ParticipatingFunction:
+    """Each `handle_...` returns what is to be done, in order. An `Errand` or `StoreErrand` of an action is handed back
+    with its outcome; `next_deadline` tells when `handle_deadline` is to be called."""
+
+    def __init__(
+        self,
+        config: MessagingServerConfig,
+        sh: Sh,
+        tokens: Tokens,
+        *,
+        blocked: Mapping[str, frozenset[str]] | None = None,
+        sessions: SessionPart | None = None,
+    ) -> None:
+        memory_s = config.store_days * _SECONDS_PER_DAY
+        self.context = context = PartContext(
+            config=config,
+            tokens=tokens,
+            subscribers=Subscribers(sh, blocked),
+            devices=DeviceRegistry(memory_s, config.max_known_devices),
+            mailboxes=Mailboxes(config.store_max_per_user, config.store_max_total),
+            seen=DuplicateFilter(config.duplicate_memory_s, config.duplicate_memory_size),
+            outbox=Outbox(),
+            deadlines=Deadlines(),
+        )
+        self._notices = ServerNotices(context)
+        self._forward = StoreAndForward(context, self._notices)
+        self._interworking = Interworking(context, self._notices) if config.has_interworking else None
+        self._originating = OriginatingMessages(context, self._forward, self._interworking)
+        self._terminating = TerminatingMessages(context, self._forward, self._notices, self._interworking)
+        self._queries = CapabilityQueries(context)
+        self._sessions = sessions
+        self._notices.deliver_own = self._terminating.receive_own
+
+    # -- inputs ------------------------------------------------------------------------------------------------------
+
+    def load(
+        self,
+        messages: Iterable[DeferredMessage],
+        cursors: Iterable[DeliveryCursor],
+        devices: Iterable[StoredDevices],
+        now: float,
+    ) -> list[Action]:
+        """Takes over what the last run left in the store; then hands out what can be handed out."""
+        self.context.devices.load(devices)
+        self._forward.load(messages, cursors, now)
+        for owner in list(self.context.mailboxes.owners()):
+            self._forward.wake(owner, None, now)
+        return self.context.outbox.take()
+
+    def handle_request(self, exchange: Exchange, request: Request, now: float) -> list[Action]:
+        """A request that is not ACK. Everything that it calls for is answered, whatever its content."""
+        try:
+            self._dispatch(exchange, request, now)
+        except SipParseError as error:
+            self.context.refuse(exchange, 400, str(error))
+        return self.context.outbox.take()
+
+    def handle_outcome(self, errand: Errand, status: int, response: Response | None, now: float) -> list[Action]:
+        """The final answer to a `SendRequest`."""
+        errand.finished(status, response, now)
+        return self.context.outbox.take()
+
+    def handle_stored(self, errand: StoreErrand, error: StoreError | None, now: float) -> list[Action]:
+        """The outcome of a `Persist` or `Forget`."""
+        errand.stored(error, now)
+        return self.context.outbox.take()
+
+    def handle_submission(self, submission: str, is_accepted: bool, now: float) -> list[Action]:
+        """The SMSC took a `SubmitText`, or not."""
+        if self._interworking is not None:
+            self._interworking.submitted(submission, is_accepted, now)
+        return self.context.outbox.take()
+
+    def handle_report(self, submission: str, is_delivered: bool, now: float) -> list[Action]:
+        """The status report of a `SubmitText`."""
+        if self._interworking is not None:
+            self._interworking.reported(submission, is_delivered, now)
+        return self.context.outbox.take()
+
+    def next_deadline(self) -> float | None:
+        return self.context.deadlines.next()
+
+    def handle_deadline(self, now: float) -> list[Action]:
+        self.context.deadlines.fire(now)
+        return self.context.outbox.take()
+
+    # -- dispatch ----------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, exchange: Exchange, request: Request, now: float) -> None:
+        method = request.method
+        if method == "REGISTER":
+            self._register(exchange, request, now)
+        elif not self._is_refused(exchange, request):
+            self._serve(exchange, request, method, now)
+
+    def _is_refused(self, exchange: Exchange, request: Request) -> bool:
+        """What a UAS looks at first (RFC 3261 §8.2)."""
+        if max_forwards_of(request) == 0:
+            self.context.refuse(exchange, 483, "too many hops")
+        elif isinstance(request.request_uri, OtherUri):
+            self.context.refuse(exchange, 416, f"URI scheme {request.request_uri.scheme}")
+        elif (require := request.get(Require)) is not None and request.method != "INVITE" and require.tokens:
+            self.context.refuse(exchange, 420, "extension not supported", (("Unsupported", str(require)),))
+        else:
+            return False
+        return True
+
+    def _serve(self, exchange: Exchange, request: Request, method: str, now: float) -> None:
+        if method == "MESSAGE" or method == "OPTIONS" or method == "INVITE":
+            self._serve_user(exchange, request, method, now)
+        elif method in _EVENT_METHODS:
+            self.context.refuse(exchange, 489, "no event package is served here")
+        elif method == "REFER":
+            self.context.refuse(exchange, 403, "REFER is for groups")
+        elif method in _IN_DIALOG and self._sessions is not None:
+            self._sessions.in_dialog(exchange, request, now)
+        elif method in _IN_DIALOG or method == "CANCEL":
+            self.context.outbox.respond(exchange, 481)
+        else:
+            self.context.refuse(exchange, 405, f"method {method}"[:80], (_ALLOW,))
+
+    def _serve_user(self, exchange: Exchange, request: Request, method: str, now: float) -> None:
+        case, user = self._served(request)
+        if user is None:
+            is_originating = case is SessionCase.ORIGINATING
+            why = "the sender is no RCS subscriber" if is_originating else "no RCS subscriber"
+            self.context.refuse(exchange, 403 if is_originating else 404, why)
+        elif method == "INVITE":
+            self._invite(exchange, request, case, user, now)
+        elif case is SessionCase.ORIGINATING:
+            part = self._originating
+            (part.receive if method == "MESSAGE" else part.query)(exchange, request, user, now)
+        elif method == "MESSAGE":
+            self._terminating.receive(exchange, request, user, now)
+        else:
+            self._queries.receive(exchange, request, user, now)
+
+    def _served(self, request: Request) -> tuple[SessionCase, ServedUser | None]:
+        """The session case and its user: P-Served-User (RFC 5502) if it is there, else by whose identities these are.
+
+        Without that header a request between two of our own users counts as originating."""
+        find = self.context.subscribers.find
+        served = request.get(PServedUser)
+        if served is not None:
+            user = find(key_of_uri(served.uri))
+            case = (served.params.get("sescase") or "").lower()
+            if case in ("orig", "term"):
+                return (SessionCase.ORIGINATING if case == "orig" else SessionCase.TERMINATING), user
+        asserted = request.get(PAssertedIdentity)
+        sender = None if asserted is None else find(key_of_uri(asserted.uri))
+        if sender is not None:
+            return SessionCase.ORIGINATING, sender
+        return SessionCase.TERMINATING, find(key_of_uri(request.request_uri))
+
+    def _invite(self, exchange: Exchange, request: Request, case: SessionCase, user: ServedUser, now: float) -> None:
+        if self._sessions is not None:
+            self._sessions.invite(exchange, request, case, user, now)
+        elif case is SessionCase.TERMINATING and not self.context.devices.reachable(user.key, now):
+            self.context.refuse(exchange, 480, "the recipient is not registered")
+        elif case is SessionCase.TERMINATING and _is_of_group(request):
+            self.context.refuse(exchange, 480, _NO_SESSION_YET)  # the focus stores for its members (digest §19.6)
+        else:
+            self.context.refuse(exchange, 488, _NO_SESSION_YET)
+
+    # -- third-party registration ------------------------------------------------------------------------------------
+
+    def _register(self, exchange: Exchange, request: Request, now: float) -> None:
+        """Noted and stored, then 200 always; then what waits for the user goes out."""
+        report = read_third_party_registration(request)
+        user = self.context.subscribers.find(report.user)
+        if user is None:
+            self.context.outbox.note("registration ignored", "no RCS subscriber", user=report.user)
+            self.context.outbox.respond(exchange, 200)
+            return
+        self.context.devices.apply(user.key, report, now)
+        instances = frozenset(binding.instance for binding in report.registering) or None
+        record = self.context.devices.record_of(user.key)
+        self.context.outbox.add(Persist(REGISTERED_DEVICES, record, _Registration(self, exchange, user.key, instances)))
+
+    def registered(
+        self, exchange: Exchange, owner: str, instances: frozenset[str] | None, error: StoreError | None, now: float
+    ) -> None:
+        if error is not None:
+            self.context.outbox.note("registration not stored", str(error), user=owner)
+        self.context.outbox.respond(exchange, 200)
+        self._forward.wake(owner, instances, now)
+
+
+class _Registration:
+    """A report of the S-CSCF on its way into the store."""
+
+    __slots__ = ("_exchange", "_function", "_instances", "_owner")
+
+    def __init__(
+        self, function: ParticipatingFunction, exchange: Exchange, owner: str, instances: frozenset[str] | None
+    ) -> None:
+        self._function = function
+        self._exchange = exchange
+        self._owner = owner
+        self._instances = instances
+
+    def stored(self, error: StoreError | None, now: float) -> None:
+        self._function.registered(self._exchange, self._owner, self._instances, error, now)
+
+
+def _is_of_group(request: Request) -> bool:
+    return any(";isfocus" in contact.lower().replace(" ", "") for contact in request.texts("Contact"))

@@ -1,0 +1,137 @@
+"""MESSAGE for one of our users (digest §15.5, column "terminating")."""
+
+from __future__ import annotations
+
+from ims_core.wire.sip.grammar import SipParseError
+from ims_core.wire.sip.message import Request
+from ims_core.wire.sip.uri import SipUri
+from rcs_sim.server.deferred import StoreAndForward
+from rcs_sim.server.device_capabilities import CPM_MSG
+from rcs_sim.server.device_fork import DeviceFork, ForkEnd
+from rcs_sim.server.device_registry import Device
+from rcs_sim.server.duplicate_filter import MessageKey
+from rcs_sim.server.interworking import Interworking
+from rcs_sim.server.messaging_actions import Exchange
+from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_pager
+from rcs_sim.server.part_context import IncomingMessage, PartContext
+from rcs_sim.server.relayed_request import name_service, relay, route_of_dialog, supply_ids, wrap_bare_body
+from rcs_sim.server.revocation_server import RevocationServer
+from rcs_sim.server.served_users import ServedUser, asserted_identity, key_of_uri
+from rcs_sim.server.server_notices import ServerNotices
+from rcs_sim.wire.revocation import RevokeRequest
+
+__all__ = ["TerminatingMessages"]
+
+
+class TerminatingMessages:
+    """Duplicates, revocations, interworking, and everything else to the devices or into the store."""
+
+    __slots__ = ("_context", "_forward", "_interworking", "_pending", "_revocations")
+
+    def __init__(
+        self,
+        context: PartContext,
+        forward: StoreAndForward,
+        notices: ServerNotices,
+        interworking: Interworking | None,
+    ) -> None:
+        self._context = context
+        self._forward = forward
+        self._interworking = interworking
+        self._pending: dict[MessageKey, DeviceFork] = {}
+        self._revocations = RevocationServer(context, forward, notices, self._pending)
+
+    def receive(self, exchange: Exchange, request: Request, user: ServedUser, now: float) -> None:
+        sender = asserted_identity(request)
+        if sender is None:
+            self._context.refuse(exchange, 400, "no readable P-Asserted-Identity or From")
+            return
+        try:
+            content = read_pager(request)
+        except ContentRefused as refusal:
+            self._context.refuse(exchange, refusal.status, refusal.text, refusal.headers)
+            return
+        sender_key = key_of_uri(sender) or str(sender)
+        if sender_key in user.blocked:
+            self._context.refuse(exchange, 403, "the recipient takes no messages from this sender")
+            return
+        key = (sender_key, content.message_id, user.key)
+        if self._is_repeated(exchange, key, now) or self._is_revocation(exchange, request, content, key, now):
+            return
+        template = self._template(request, content, key, now)
+        message = IncomingMessage(user, sender, key, content, template, request.text("Conversation-ID"))
+        self._deliver(exchange, request, message, now)
+
+    def _is_repeated(self, exchange: Exchange, key: MessageKey, now: float) -> bool:
+        """P06: acknowledged without another delivery; while the first is pending it gets the answer of that."""
+        if not key[1]:
+            return False
+        pending = self._pending.get(key)
+        if pending is not None:
+            pending.exchanges.append(exchange)
+            return True
+        if self._context.seen.get(key, now) is None:
+            return False
+        self._context.outbox.note("duplicate dropped", "seen from this sender before", key[1], user=key[2])
+        self._context.outbox.respond(exchange, 200)
+        return True
+
+    def _is_revocation(
+        self, exchange: Exchange, request: Request, content: PagerContent, key: MessageKey, now: float
+    ) -> bool:
+        """A revoke request ends here, never at a device. The answer to one goes on like a message."""
+        if content.kind is not ContentKind.REVOCATION:
+            return False
+        document = content.revocation()
+        if document is None:
+            self._context.refuse(exchange, 400, "the revocation cannot be read")
+        elif isinstance(document, RevokeRequest):
+            self._context.outbox.respond(exchange, 200)
+            self._revocations.decide(request, (key[0], document.message_id, key[2]), now)
+        else:
+            return False
+        return True
+
+    def _template(self, request: Request, content: PagerContent, key: MessageKey, now: float) -> Request:
+        """What devices get, but for Request-URI, Route and Call-ID. `no-fork` would forbid what happens here."""
+        editor = relay(request, self._context.tokens, self._context.config.domain, strip=("Request-Disposition",))
+        supply_ids(request, editor, (key[0], key[2]), self._context.tokens)
+        if content.is_bare:
+            wrap_bare_body(editor, content, self._context.tokens, now)
+            name_service(request, editor, CPM_MSG)
+        return editor.done()
+
+    def receive_own(self, request: Request, user: ServedUser, now: float) -> None:
+        """A MESSAGE that this server itself made for one of its users: nobody waits for an answer."""
+        sender = asserted_identity(request)
+        if sender is not None:
+            content = read_pager(request)
+            key = (key_of_uri(sender), content.message_id, user.key)
+            self._deliver(None, request, IncomingMessage(user, sender, key, content, request, None), now)
+
+    def _deliver(self, exchange: Exchange | None, request: Request, message: IncomingMessage, now: float) -> None:
+        owner = message.user.key
+        devices, away = self._devices(request, owner, now)
+        fork = DeviceFork(self._context, self._forward, message, exchange, self._ended, now)
+        if message.message_id:
+            self._pending[message.key] = fork
+        if self._interworking is not None and self._interworking.wants(message):
+            self._interworking.submit_for(fork, now)
+        else:
+            fork.start(devices, away, route_of_dialog(request) or self._context.terminating_route, now)
+
+    def _devices(self, request: Request, owner: str, now: float) -> tuple[list[Device], list[Device]]:
+        """The registered devices, and those that may come back; only the one that a pub-gruu names (RFC 5627)."""
+        devices = self._context.devices.known(owner)
+        try:
+            uri = request.request_uri
+        except SipParseError:
+            uri = None
+        if isinstance(uri, SipUri) and uri.params.has("gr"):
+            devices = tuple(device for device in devices if device.gruu == request.request_uri_text)
+        here = [device for device in devices if device.is_reachable(now)]
+        return here, [device for device in devices if device.may_be_rcs and not device.is_reachable(now)]
+
+    def _ended(self, fork: DeviceFork, end: ForkEnd, now: float) -> None:
+        if fork.message.message_id:
+            self._pending.pop(fork.message.key, None)
