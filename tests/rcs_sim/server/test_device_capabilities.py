@@ -20,8 +20,7 @@ from tests.rcs_sim.server.messaging_lab import RCS_TAGS
     ],
 )
 def test_what_the_tags_mean(tags: str, rcs: bool) -> None:
-    features = features_of_text(tags)
-    assert (is_rcs(features)(features)) == (rcs, pager)
+    assert is_rcs(features_of_text(tags)) is rcs
 
 
 def test_text_and_features_are_inverse_and_shared() -> None:

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from rcs_sim.server.device_copy import send_copy
+from rcs_sim.server.device_offer import DeviceOffer
+from rcs_sim.server.device_registry import Device
+from tests.rcs_sim.server.messaging_lab import BLUE, BOB, PHONE, Lab, gruu, message, sip
+from tests.rcs_sim.server.test_device_offer import Keeper
+
+
+@pytest.mark.parametrize(("pub_gruu", "target"), [(gruu(PHONE), gruu(PHONE)), ("", sip(BOB, BLUE))])
+def test_a_copy_goes_to_the_gruu_or_else_the_identity_and_has_a_deadline(pub_gruu: str, target: str) -> None:
+    lab, keeper, device = Lab(), Keeper(), Device(PHONE, 0.0)
+    device.gruu = pub_gruu
+    offer = DeviceOffer(keeper, device)
+    template = message().edit().remove("Via", "Route").done()
+    send_copy(lab.core.context, offer, template, sip(BOB, BLUE), "<sip:term@scscf;lr>", lab.now)
+    lab.run(lab.core.context.outbox.take())
+    request = lab.take_one().request
+    assert (request.request_uri_text, request.text("Route")) == (target, "<sip:term@scscf;lr>")
+    lab.advance(20.0)
+    assert keeper.told == ["absent 408"]
