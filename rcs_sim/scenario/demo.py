@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.table import Table
 from ims_core.pcapng import write_pcapng
 from ims_core.trace import ListSink, RecordKind, TraceRecord
 from ims_core.transport.virtual_loop import run
+from rcs_sim.client.messages import SentMessage
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.documents import DemoDocument, DemoRow
 from rcs_sim.scenario.exported_pdu import exported_pdu
@@ -108,9 +110,12 @@ async def _say(
     peer = _NUMBERS[receiver]
     first = len(sink.records)
     sender = phones[line.sender]
-    send: Callable[[], Awaitable[object]] = (
-        (lambda: sender.send_sms(peer, line.text)) if column.uses_sms else (lambda: sender.chat(peer).send(line.text))
-    )
+
+    async def send() -> SentMessage:
+        if column.uses_sms:
+            return await sender.send_sms(peer, line.text)
+        return await sender.chat(peer).send(line.text)
+
     return await observe(
         name,
         line.text,
@@ -133,9 +138,8 @@ def run_demo(*, seed: int, real: bool, out: Path, as_json: bool) -> int:
     ) as progress:
         for column in COLUMNS:
             task = progress.add_task(column.title, total=None)
-            played.append(
-                run(lambda c=column: play_column(c, seed=seed, is_real=real), clock="real" if real else "virtual")
-            )  # type: ignore[misc]  # default binds the loop variable
+            play = partial(play_column, column, seed=seed, is_real=real)
+            played.append(run(play, clock="real" if real else "virtual"))
             progress.remove_task(task)
     files = {kind: path for one in played for kind, path in _write_files(one, out).items()}
     document = DemoDocument(seed=seed, columns={one.column.name: one.rows for one in played}, files=files)
@@ -143,7 +147,7 @@ def run_demo(*, seed: int, real: bool, out: Path, as_json: bool) -> int:
         print(json.dumps(document.model_dump(by_alias=True), ensure_ascii=False))
     else:
         _show(played, files, console)
-    return 0 if all(row.delivered and row.displayed and not row.duplicates for one in played for row in one.rows) else 1
+    return 0 if all(row.delivered and not row.duplicates for one in played for row in one.rows) else 1
 
 
 def _write_files(one: _Played, out: Path) -> dict[str, str]:

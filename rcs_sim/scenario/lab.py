@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
@@ -14,7 +13,6 @@ from ims_core.nodes.smsc import ApplicationMessage, Smsc, SmscConfig
 from ims_core.service_profile import ServiceProfile
 from ims_core.store.configuration import CONFIGURATIONS
 from ims_core.store.record_table import Store
-from ims_core.transport.background import Background
 from ims_core.transport.link import Address, Transport
 from ims_core.transport.tokens import Tokens
 from rcs_sim.scenario.documents import CarrierDocument, PcscfDocument, UpDocument
@@ -31,7 +29,6 @@ from rcs_sim.wire.rcs_configuration import PcscfAddress
 
 __all__ = ["Carrier", "Lab"]
 
-_log = logging.getLogger(__name__)
 _SIP_PORT, _SIPS_PORT = 5060, 5061
 _HOST = {"messaging_server": 20, "ipsmgw": 30, "smsc": 31, "acs": 40}  # last octet of the address (design §14.3)
 _OTP_ORIGINATOR = "RCS"
@@ -123,7 +120,6 @@ class Carrier:
         self._tokens = world.tokens.child(plan.name)
         self._store: Store = world.store(plan.name)
         self._running = AsyncExitStack()
-        self._background = Background(plan.element("acs"))
         self._acs_servers: list[HttpServer] = []
         self.core = ImsCore(
             self._core_config(plans),
@@ -145,7 +141,7 @@ class Carrier:
         """Raises SimulatorError; the caller closes."""
         await self._store.open()
         self._running.push_async_callback(self._store.close)
-        for element in (self._background, self.core, self.smsc, self.ipsmgw, self.messaging_server):
+        for element in (self.core, self.smsc, self.ipsmgw, self.messaging_server):
             self._running.push_async_callback(element.close)
             await element.start()
         await self._start_acs()
@@ -310,16 +306,17 @@ class Carrier:
             octets=content if isinstance(content, bytes) else b"",
             port=port or None,
         )
-        self._background.spawn(self._submit(message), "sms")
-
-    async def _submit(self, message: ApplicationMessage) -> None:
-        cause = await self.smsc.submit(message)
-        if cause is not None:
-            _log.warning("%s: the SMS to %s was refused with cause %s", self.name, message.destination, cause)
+        self.smsc.submit_nowait(message)
 
     def send_sms(self, msisdn: str, content: str | bytes, port: int = 0) -> None:
         """An operator's SMS."""
         self._send_sms(msisdn, content, port)
+
+    def hosts(self) -> dict[str, str]:
+        """IP address of each element by its role."""
+        core = self._plan.hosts
+        cscfs = {"pcscf": core.pcscf, "icscf": core.icscf, "scscf": core.scscf, "ibcf": core.ibcf}
+        return cscfs | {role: self._plan.host(role) for role in _HOST}
 
     def subscriber(self, msisdn: str) -> LabSubscriber | None:
         return next((one for one in self.subscribers if one.msisdn == msisdn), None)

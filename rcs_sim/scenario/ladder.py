@@ -14,7 +14,7 @@ __all__ = ["Rung", "ladder_svg", "ladder_text", "lanes_of", "rungs_of"]
 _LEFT_TO_RIGHT = ("acs", "pcscf", "icscf", "scscf", "messaging_server", "ipsmgw", "smsc", "ibcf")
 _LANE_WIDTH = 15  # characters of a lane in the terminal
 _SVG_LANE, _SVG_RUNG, _SVG_TOP = 150, 22, 56  # SVG user units
-_COLOURS = {"SIP": "#1f5fa8", "HTTP": "#7a4fa3", "SMS": "#2f7d4f", "RP": "#2f7d4f"}
+_COLOURS = {"SIP": "#1f5fa8", "HTTP": "#7a4fa3", "SM": "#2f7d4f"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,242 @@
+"""A lab with phones, for scenarios, tests and the demo: the Python that the YAML of later scenario files stands on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ims_core.errors import SimulatorError
+from ims_core.trace import RecordKind, Trace, TraceSink
+from ims_core.transport.clock import Clock
+from ims_core.transport.http_sockets import SocketHttpClient
+from ims_core.transport.memory_link import LinkProfile
+from ims_core.transport.tokens import Tokens
+from ims_core.transport.virtual_loop import VirtualLoop
+from rcs_sim.client.phone import Phone, PhoneConfig
+from rcs_sim.scenario.annotator import RcsAnnotator
+from rcs_sim.scenario.lab import Carrier, Lab
+from rcs_sim.scenario.loader import load_device, load_network
+from rcs_sim.scenario.model import LinkEntry, NetworkFile
+from rcs_sim.scenario.subscribers import LabSubscriber
+from rcs_sim.scenario.world import MemoryWorld, SocketWorld, World
+
+__all__ = ["Simulation"]
+
+_ACCESS, _CORE = "access", "core"
+
+
+class Simulation:
+    """A network and the phones on it.
+
+    With the virtual clock it stands on in-memory links and repeats per *seed*; *is_real* puts it on loopback sockets.
+    It has to be entered on an event loop of the right kind, which `rcs_sim.run` makes."""
+
+    def __init__(
+        self,
+        network: str | NetworkFile = "two-carriers",
+        seed: int = 7,
+        *,
+        is_real: bool = False,
+        sinks: Iterable[TraceSink] = (),
+        state: Path | None = None,
+        with_tls: bool = False,
+    ) -> None:
+        self.network = load_network(network) if isinstance(network, str) else network
+        self.seed = seed
+        self.trace = Trace()
+        for sink in sinks:
+            self.trace.add_sink(sink)
+        self.trace.add_annotator(RcsAnnotator())
+        self.phones: dict[str, Phone] = {}
+        self._is_real = is_real
+        self._state = state
+        self._with_tls = with_tls
+        self._running = AsyncExitStack()
+        self._world: World | None = None
+        self._lab: Lab | None = None
+        self._taken: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        is_virtual = isinstance(asyncio.get_running_loop(), VirtualLoop)
+        if self._is_real == is_virtual:
+            wanted = "real" if self._is_real else "virtual"
+            raise SimulatorError(f'this simulation wants another clock: use rcs_sim.run(main, clock="{wanted}")')
+        world, secrets = self._make_world()
+        self._world = world
+        self._lab = Lab(self.network, world, secrets=secrets, file=self.network.name)
+        self._running.push_async_callback(self._lab.close)
+        try:
+            await self._lab.start()
+        except BaseException:
+            await self._running.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for phone in reversed(self.phones.values()):
+            await phone.close()
+        await self._running.aclose()
+        self.trace.close()
+
+    def _make_world(self) -> tuple[World, Tokens]:
+        if self._is_real:
+            world = SocketWorld(self.trace, state=self._state, with_tls=self._with_tls, ports="free")
+            return world, world.secrets
+        memory = MemoryWorld(self.seed, self.trace)
+        self._set_links(memory)
+        return memory, memory.tokens.child("secrets")
+
+    def _set_links(self, world: MemoryWorld) -> None:
+        """Everybody's access link, then the core links of each carrier, then the borders between them."""
+        network = world.memory_network
+        network.set_link("*", "*", _profile(self.network.access))
+        hosts = {name: _core_hosts(entry.addresses) for name, entry in self.network.carriers.items()}
+        for name, own in hosts.items():
+            for other_name, others in hosts.items():
+                entry = self.network.core if name == other_name else self.network.border
+                for source in own:
+                    for target in others:
+                        if source != target:
+                            network.set_link(source, target, _profile(entry))
+
+    # --- what a scenario does ----------------------------------------------------------------------------------------
+
+    @property
+    def world(self) -> World:
+        """Raises SimulatorError before the simulation is entered."""
+        if self._world is None:
+            raise SimulatorError("the simulation has not been entered: use `async with Simulation(...)`")
+        return self._world
+
+    @property
+    def lab(self) -> Lab:
+        """Raises SimulatorError before the simulation is entered."""
+        if self._lab is None:
+            raise SimulatorError("the simulation has not been entered: use `async with Simulation(...)`")
+        return self._lab
+
+    @property
+    def clock(self) -> Clock:
+        return self.world.clock
+
+    def carrier(self, name: str) -> Carrier:
+        """Raises SimulatorError that lists the carriers."""
+        try:
+            return self.lab.carriers[name]
+        except KeyError:
+            known = ", ".join(self.lab.carriers)
+            raise SimulatorError(f"there is no carrier {name!r} in {self.network.name}; there are: {known}") from None
+
+    async def add_phone(
+        self,
+        name: str,
+        device: str = "android",
+        carrier: str = "red",
+        *,
+        msisdn: str | None = None,
+        reads_after_s: float | None = None,
+        is_on: bool = True,
+    ) -> Phone:
+        """A phone of the next free RCS subscriber, or of *msisdn*; switched on and registered if *is_on*."""
+        if name in self.phones:
+            raise SimulatorError(f"there is a phone {name!r} already")
+        home = self.carrier(carrier)
+        subscriber = self._subscriber(home, msisdn)
+        number = list(self.lab.carriers).index(carrier) + 1
+        host = self.world.phone_host(number, len(self.phones))
+        enriched = (("X-MSISDN", subscriber.msisdn or ""),) if home.profile.header_enrichment else ()
+        http = self.world.http_client(name, host, enriched)
+        if isinstance(http, SocketHttpClient):
+            self._running.push_async_callback(http.close)
+        config = PhoneConfig(
+            name=name,
+            policy=load_device(device),
+            imsi=subscriber.imsi or "",
+            imei=f"0049990100{len(self.phones) + 1:04d}0",
+            k=None if subscriber.k is None else subscriber.k,
+            opc=None if subscriber.opc is None else subscriber.opc,
+            host=host,
+            acs_url=home.acs_url,
+            smsc=home.smsc_address,
+            smsc_number=home.entry.smsc,
+            header_enrichment=bool(enriched),
+            reads_after_s=reads_after_s,
+        )
+        phone = Phone(
+            config,
+            network=self.world.network,
+            http=http,
+            clock=self.clock,
+            tokens=self.world.tokens.child(f"phone/{name}"),
+            trace=self.trace,
+            names=self.world.names,
+        )
+        self.phones[name] = phone
+        if is_on:
+            await phone.power_on()
+        return phone
+
+    def _subscriber(self, home: Carrier, msisdn: str | None) -> LabSubscriber:
+        free = (
+            one
+            for one in home.subscribers
+            if one.service == "rcs" and (one.msisdn == msisdn if msisdn else one.msisdn not in self._taken)
+        )
+        subscriber = next(free, None)
+        if subscriber is None or subscriber.msisdn is None:
+            wanted = msisdn or "free RCS subscriber"
+            raise SimulatorError(f"{home.name} has no {wanted}: add one to the network file")
+        self._taken.add(subscriber.msisdn)
+        return subscriber
+
+    def cut(self, element: str) -> None:
+        """The network loses an element (``red.pcscf``): nothing reaches it or leaves it. In-memory links only."""
+        self._memory().memory_network.cut(self._host_of(element))
+        self._mark("net.partition begins", element)
+
+    def restore(self, element: str) -> None:
+        """Ends what `cut` began."""
+        self._memory().memory_network.restore(self._host_of(element))
+        self._mark("net.partition ends", element)
+
+    @asynccontextmanager
+    async def partition(self, element: str) -> AsyncIterator[None]:
+        """`cut` on entry, `restore` on exit."""
+        self.cut(element)
+        try:
+            yield
+        finally:
+            self.restore(element)
+
+    def _mark(self, summary: str, element: str) -> None:
+        self.trace.record(at=self.clock.now(), kind=RecordKind.FAULT, source=element, summary=summary)
+
+    def _memory(self) -> MemoryWorld:
+        if not isinstance(self.world, MemoryWorld):
+            raise SimulatorError("links can be cut in memory only: on sockets stop the element instead")
+        return self.world
+
+    def _host_of(self, element: str) -> str:
+        phone = self.phones.get(element)
+        if phone is not None:
+            return phone.config.host
+        carrier, _, role = element.partition(".")
+        hosts = self.carrier(carrier).hosts()
+        if role not in hosts:
+            raise SimulatorError(f"there is no element {element!r}; {carrier} has: {', '.join(hosts)}")
+        return hosts[role]
+
+
+def _profile(entry: LinkEntry) -> LinkProfile:
+    return LinkProfile(latency_s=entry.latency_s, jitter_s=entry.jitter_s, loss=entry.loss)
+
+
+def _core_hosts(addresses: str) -> list[str]:
+    prefix = addresses.rpartition(".")[0]
+    return [f"{prefix}.{last}" for last in (10, 11, 12, 13, 20, 30, 31, 40)]
