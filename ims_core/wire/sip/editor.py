@@ -82,10 +82,11 @@ class Editor(Generic[M]):
 
     def remove(self, *names: str | type[Header]) -> Self:
         """Away with every field of these names."""
-        for name in names:
-            key = _key(name)
-            if key in self._keys:
-                self._remove(key, 0)
+        gone = {_key(name) for name in names}
+        if not gone.isdisjoint(self._keys):
+            kept = [place for place, known in enumerate(self._keys) if known not in gone]
+            self._lines = [self._lines[place] for place in kept]
+            self._keys = [self._keys[place] for place in kept]
         return self
 
     def pop(self, header: type[Header] | str) -> Self:
