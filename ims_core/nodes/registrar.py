@@ -1,0 +1,475 @@
+"""The registrar of an S-CSCF (RFC 3261 §10.3, TS 24.229 §5.4.1; digest §15.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from ims_core.cx import AssignmentType, Cx, CxResult, DeregistrationReason, UserProfile
+from ims_core.nodes.deadlines import Deadlines
+from ims_core.nodes.decision import Answer, Decision, Defer, Delete, Persist, Put, Reject
+from ims_core.nodes.filter_criteria import holds
+from ims_core.nodes.registration_authenticator import Examination, RegistrationAuthenticator
+from ims_core.nodes.registration_state import RegistrationAction, RegistrationInput, RegistrationState
+from ims_core.nodes.scscf_config import ScscfConfig
+from ims_core.nodes.served_user import Binding, ServedUser, UserTable, binding_key, feature_tags_of
+from ims_core.service_profile import FilterCriteria, SessionCase
+from ims_core.store.bindings import BINDINGS, StoredBinding, binding_record_key
+from ims_core.store.subscribers import SEQUENCE_NUMBERS
+from ims_core.wire.digest import DigestCredentials, DigestParseError
+from ims_core.wire.sip.address_headers import Contact, Path, To
+from ims_core.wire.sip.core_headers import Expires, Supported
+from ims_core.wire.sip.message import Request, Response
+from ims_core.wire.sip.uri import identity_key, parse_uri
+
+__all__ = ["Consequences", "ContactChange", "NotifyWatchers", "Registrar", "TellServers"]
+
+Consequences: TypeAlias = tuple[tuple[object, ...], tuple[Persist, ...]]
+"""Actions to carry out and records to store, when no request waits for them."""
+
+_MAX_CONTACTS = 8  # in one REGISTER
+_REFUSALS = {CxResult.UNABLE_TO_COMPLY: 480}  # what is not named is 403
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChange:
+    """What became of one binding, in the words of RFC 3680 §5.3.2."""
+
+    binding: Binding
+    event: str
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TellServers:
+    """Send third-party REGISTERs (TS 24.229 §5.4.1.7). *expires_s* 0: the user's last contact is gone. *register* and
+    *answer* are embedded where they are known."""
+
+    user: ServedUser
+    criteria: tuple[FilterCriteria, ...]
+    expires_s: int
+    register: Request | None = None
+    answer: Response | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyWatchers:
+    """Tell the subscribers to the reg event of *user*. *ended* is set when the registration as a whole is over."""
+
+    user: ServedUser
+    changes: tuple[ContactChange, ...]
+    ended: DeregistrationReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What one REGISTER does to the bindings."""
+
+    added: tuple[StoredBinding, ...] = ()
+    refreshed: tuple[tuple[Binding, StoredBinding], ...] = ()
+    removed: tuple[Binding, ...] = ()
+
+
+class Registrar:
+    """Decision core. *service_route* is the value of Service-Route; *octets* is the source of randomness,
+    *new_tag* that of To tags."""
+
+    def __init__(
+        self,
+        config: ScscfConfig,
+        cx: Cx,
+        *,
+        service_route: str,
+        octets: Callable[[int], bytes],
+        new_tag: Callable[[], str],
+        is_durable: bool = False,
+    ) -> None:
+        self.users = UserTable()
+        self.deadlines: Deadlines[tuple[int, int]] = Deadlines()
+        self._config = config
+        self._cx = cx
+        self._home = (config.home_domain.lower(),)
+        self._service_route = service_route
+        self._new_tag = new_tag
+        self._is_durable = is_durable  # whether there is a store to write to
+        self._authenticator = RegistrationAuthenticator(
+            cx, octets, await_auth_s=config.await_auth_s, granted_s=config.granted_s
+        )
+
+    # --- REGISTER ----------------------------------------------------------------------------------------------------
+
+    def register(self, request: Request, now: float) -> Decision:
+        """Answers a REGISTER. Raises SipParseError for a malformed header."""
+        key = identity_key(request.require(To).uri, self._home)
+        user = self.user_of(key)
+        if user is None:
+            return Reject(404 if self._cx.location_info(key).result is not CxResult.UNABLE_TO_COMPLY else 480)
+        if user.is_barred:
+            return Reject(403)
+        try:
+            credentials = _credentials(request)
+        except DigestParseError as error:
+            return Reject(400, str(error)[:60].partition(":")[0])
+        self._expire_challenge(user, now)
+        found = self._authenticator.examine(user.impi, key, credentials, now)
+        if found.event is RegistrationInput.AUTHENTIC and credentials is not None:
+            return self._accept(request, user, credentials, found, now)
+        return self._refuse(request, user, key, credentials, found, now)
+
+    def user_of(self, key: str) -> ServedUser | None:
+        """The user with that identity key; his profile is fetched if he is not served yet. None if there is no such."""
+        user = self.users.get(key)
+        if user is None and key:
+            profile = self._cx.server_assignment(key, AssignmentType.NO_ASSIGNMENT, self._config.uri).profile
+            user = None if profile is None else self.users.take(profile)
+        return user
+
+    def _expire_challenge(self, user: ServedUser, now: float) -> None:
+        if user.challenged_until and user.challenged_until <= now:
+            user.challenged_until = 0.0
+            user.failures = 0
+            user.step(RegistrationInput.AWAIT_AUTH_EXPIRED)
+
+    def _refuse(
+        self,
+        request: Request,
+        user: ServedUser,
+        key: str,
+        credentials: DigestCredentials | None,
+        found: Examination,
+        now: float,
+    ) -> Decision:
+        """401 or 403."""
+        event = found.event
+        if event is RegistrationInput.WRONG:
+            user.failures += 1
+            if user.failures >= self._config.max_auth_failures:
+                event = RegistrationInput.WRONG_AGAIN
+                user.failures = 0
+        action = user.step(event)
+        answer = found.answer
+        if action is RegistrationAction.REJECT:
+            return Reject(403)
+        if action is RegistrationAction.RESYNCHRONISE and credentials is not None:
+            answer = self._authenticator.resynchronise(key, credentials)
+        answer, challenge = self._authenticator.challenge(key, credentials, answer, now)
+        if challenge is None:
+            return Reject(_REFUSALS.get(answer.result, 403))
+        user.challenged_until = now + self._config.await_auth_s
+        if action is RegistrationAction.CHALLENGE_STALE:
+            challenge = replace(challenge, stale=True)
+        response = Response.to(request, 401, to_tag=self._new_tag(), headers=(("WWW-Authenticate", str(challenge)),))
+        if answer.changed is None or not self._is_durable:
+            return Answer(response)
+        return Defer((Put(SEQUENCE_NUMBERS, answer.changed),), Answer(response))
+
+    def _accept(
+        self, request: Request, user: ServedUser, credentials: DigestCredentials, found: Examination, now: float
+    ) -> Decision:
+        plan = self._plan(request, user, now)
+        if isinstance(plan, Reject):
+            return plan
+        was_registered = user.is_registered
+        told = _told_of([*plan.removed, *(binding for binding, _ in plan.refreshed)])
+        changes, writes = self._apply(request, user, plan)
+        user.failures = 0
+        user.challenged_until = 0.0
+        user.step(RegistrationInput.AUTHENTIC if user.bindings else RegistrationInput.AUTHENTIC_AND_GONE)
+        self._assign(user, was_registered)
+        response = self._success(request, user, credentials, found.ha1, now)
+        answer = Answer(response, self._announce(request, response, user, changes, told, now))
+        return Defer(writes, answer) if writes else answer
+
+    def _assign(self, user: ServedUser, was_registered: bool) -> None:
+        """SAR: tells the HSS of a change, and takes in the profile that it sends back."""
+        if was_registered == user.is_registered:
+            return
+        kind = AssignmentType.USER_DEREGISTRATION if was_registered else AssignmentType.REGISTRATION
+        answer = self._cx.server_assignment(user.keys[0], kind, self._config.uri)
+        if answer.profile is not None:
+            self.users.take(answer.profile)
+
+    # --- bindings ----------------------------------------------------------------------------------------------------
+
+    def _plan(self, request: Request, user: ServedUser, now: float) -> _Plan | Reject:
+        """What the REGISTER asks for, checked; nothing has changed yet (RFC 3261 §10.3 steps 6 and 7)."""
+        contacts = request.get_all(Contact)
+        expires = request.get(Expires)
+        default_s = self._config.granted_s if expires is None else expires.seconds
+        if any(contact.is_wildcard for contact in contacts):
+            if len(contacts) > 1 or expires is None or expires.seconds:
+                return Reject(400, "Contact * needs Expires 0 and no other Contact")
+            plan: _Plan | Reject = _Plan(removed=tuple(user.bindings))
+        elif len(contacts) > _MAX_CONTACTS:
+            return Reject(400, f"More than {_MAX_CONTACTS} Contacts")
+        else:
+            plan = self._plan_contacts(request, user, contacts, default_s, now)
+        if isinstance(plan, Reject):
+            return plan
+        for binding in (*plan.removed, *(known for known, _ in plan.refreshed)):
+            if binding.call_id == request.call_id and binding.cseq >= request.cseq.number:
+                return Reject(500, "CSeq is not higher than before")
+        return plan
+
+    def _plan_contacts(
+        self, request: Request, user: ServedUser, contacts: Iterable[Contact], default_s: int, now: float
+    ) -> _Plan | Reject:
+        added: list[StoredBinding] = []
+        refreshed: list[tuple[Binding, StoredBinding]] = []
+        removed: list[Binding] = []
+        path = tuple(str(each) for each in request.get_all(Path))
+        takes_outbound = _takes_outbound(request, path)
+        for contact in contacts:
+            requested_s = default_s if contact.expires is None else contact.expires
+            has_outbound = takes_outbound and contact.reg_id is not None and bool(contact.instance)
+            key = binding_key(contact, has_outbound)
+            known = user.binding(key) or user.binding_at(contact)
+            if requested_s == 0:
+                removed += [known] if known is not None else []
+                continue
+            if requested_s < self._config.min_s:
+                return Reject(423, headers=(("Min-Expires", str(self._config.min_s)),))
+            until = now + min(requested_s, self._config.granted_s)
+            record = _record(request, user, contact, key, path, has_outbound, now, until)
+            if known is not None:
+                refreshed.append((known, record))
+            elif len(user.bindings) + len(added) < self._config.max_bindings:
+                added.append(record)
+            else:
+                return Reject(403, "Too many contacts")
+        return _Plan(tuple(added), tuple(refreshed), tuple(removed))
+
+    def _apply(
+        self, request: Request, user: ServedUser, plan: _Plan
+    ) -> tuple[tuple[ContactChange, ...], tuple[Persist, ...]]:
+        """Carries out *plan*; what changed, and what has to be stored."""
+        changes: list[ContactChange] = []
+        writes: list[Persist] = []
+        told = tuple(criterion.name for criterion in self._criteria_for(request, user))
+        for binding in plan.removed:
+            self._remove(user, binding)
+            changes.append(ContactChange(binding, "unregistered"))
+            writes.append(self._deletion(user, binding))
+        for binding, record in plan.refreshed:
+            if binding.key != record.key:
+                writes.append(self._deletion(user, binding))
+            binding.update(replace(record, told=told))
+            binding.order = self.users.next_order()
+            writes.append(self._keep(user, binding))
+        for record in plan.added:
+            binding = self.users.new_binding(replace(record, told=told))
+            user.bindings.append(binding)
+            changes.append(ContactChange(binding, "registered"))
+            writes.append(self._keep(user, binding))
+        return tuple(changes), tuple(writes) if self._is_durable else ()
+
+    def _keep(self, user: ServedUser, binding: Binding) -> Persist:
+        self.deadlines.set((user.number, binding.number), binding.expires_at)
+        return Put(BINDINGS, binding.to_record(user.default_impu))
+
+    def _remove(self, user: ServedUser, binding: Binding) -> None:
+        user.bindings.remove(binding)
+        self.deadlines.remove((user.number, binding.number))
+
+    def _deletion(self, user: ServedUser, binding: Binding) -> Persist:
+        return Delete(BINDINGS, binding_record_key(user.default_impu, binding.key))
+
+    # --- the 200 and what follows it ---------------------------------------------------------------------------------
+
+    def _success(
+        self, request: Request, user: ServedUser, credentials: DigestCredentials, ha1: str, now: float
+    ) -> Response:
+        supported = request.get(Supported)
+        with_gruu = supported is not None and "gruu" in supported
+        headers = [("Contact", self._contact(user, binding, with_gruu, now)) for binding in user.bindings]
+        if user.bindings:
+            own = [binding for binding in user.bindings if binding.call_id == request.call_id]
+            if any(binding.has_outbound for binding in own):
+                headers.append(("Require", "outbound"))
+            headers += [("Path", path) for path in request.texts("Path")]
+            headers.append(("Service-Route", self._service_route))
+            headers.append(("P-Associated-URI", ", ".join([f"<{impu}>" for impu in user.impus])))
+        headers.append(("Authentication-Info", self._authenticator.server_proof(credentials, ha1)))
+        headers.append(("Supported", "path, gruu, outbound"))
+        return Response.to(request, 200, to_tag=self._new_tag(), headers=headers)
+
+    def _contact(self, user: ServedUser, binding: Binding, with_gruu: bool, now: float) -> str:
+        text = f"<{binding.contact}>"
+        if binding.instance:
+            text += f';+sip.instance="<{binding.instance}>"'
+        if binding.has_outbound:
+            text += f";reg-id={binding.reg_id}"
+        if binding.q != _FULL_Q:
+            text += f";q={binding.q / _FULL_Q:g}"
+        gruu = binding.pub_gruu(user.sip_impu() or "") if with_gruu else None
+        if gruu is not None:
+            text += f';pub-gruu="{gruu}"'
+        return f"{text};expires={max(0, round(binding.expires_at - now))}"
+
+    def _announce(
+        self,
+        request: Request,
+        response: Response,
+        user: ServedUser,
+        changes: tuple[ContactChange, ...],
+        told_before: frozenset[str],
+        now: float,
+    ) -> tuple[object, ...]:
+        """Third-party REGISTERs to all who are concerned, also those whose tags this REGISTER no longer has (digest
+        §16); the reg event."""
+        actions: list[object] = []
+        concerned = told_before | {criterion.name for criterion in self._criteria_for(request, user)}
+        criteria = self._named(user, concerned)
+        if criteria:
+            actions.append(TellServers(user, criteria, self.remaining_s(user, now), request, response))
+        if changes and user.subscriptions:
+            ended = None if user.bindings else DeregistrationReason.UNREGISTERED
+            actions.append(NotifyWatchers(user, changes, ended))
+        return tuple(actions)
+
+    def _criteria_for(self, request: Request, user: ServedUser) -> list[FilterCriteria]:
+        candidates = user.criteria.candidates(SessionCase.REGISTRATION, "REGISTER")
+        return [criterion for criterion in candidates if holds(criterion, request)]
+
+    def _named(self, user: ServedUser, names: frozenset[str] | set[str]) -> tuple[FilterCriteria, ...]:
+        if not names:
+            return ()
+        candidates = user.criteria.candidates(SessionCase.REGISTRATION, "REGISTER")
+        return tuple(criterion for criterion in candidates if criterion.name in names)
+
+    def remaining_s(self, user: ServedUser, now: float) -> int:
+        """Lifetime of the user's longest binding."""
+        return max((round(binding.expires_at - now) for binding in user.bindings), default=0)
+
+    # --- the end of a binding without a REGISTER ---------------------------------------------------------------------
+
+    def handle_deadline(self, now: float) -> Consequences:
+        """Bindings whose time is over: actions, and what has to be stored."""
+        actions: list[object] = []
+        writes: list[Persist] = []
+        for user_number, binding_number in self.deadlines.pop_due(now):
+            user = self.users.by_number(user_number)
+            gone = [each for each in user.bindings if each.number == binding_number] if user is not None else []
+            if user is not None and gone:
+                more, deletions = self._end(user, gone, "expired", RegistrationInput.BINDINGS_GONE, now)
+                actions += more
+                writes += deletions
+        return tuple(actions), tuple(writes)
+
+    def flow_failed(self, user: ServedUser, binding: Binding, now: float) -> Consequences:
+        """The P-CSCF answered 430: the binding is of no use any more (RFC 5626 §6, digest §15.3)."""
+        if binding not in user.bindings:
+            return (), ()
+        return self._end(user, [binding], "deactivated", RegistrationInput.BINDINGS_GONE, now)
+
+    def deregister(self, user: ServedUser, reason: DeregistrationReason, now: float) -> Consequences:
+        """Network-initiated de-registration (TS 24.229 §5.4.1.5)."""
+        retry_after_s = self._config.probation_s if reason is DeregistrationReason.PROBATION else None
+        gone = list(user.bindings)
+        return self._end(user, gone, reason.value, RegistrationInput.DEREGISTERED, now, reason, retry_after_s)
+
+    def _end(
+        self,
+        user: ServedUser,
+        gone: list[Binding],
+        event: str,
+        if_last: RegistrationInput,
+        now: float,
+        reason: DeregistrationReason | None = None,
+        retry_after_s: int | None = None,
+    ) -> Consequences:
+        told = self._named(user, _told_of(gone))
+        writes = tuple(self._deletion(user, binding) for binding in gone)
+        for binding in gone:
+            self._remove(user, binding)
+        if not user.bindings and gone:
+            user.step(if_last)
+            kind = (
+                AssignmentType.TIMEOUT_DEREGISTRATION
+                if reason is None
+                else AssignmentType.ADMINISTRATIVE_DEREGISTRATION
+            )
+            self._cx.server_assignment(user.keys[0], kind, self._config.uri)
+        actions: list[object] = []
+        if told:
+            actions.append(TellServers(user, told, self.remaining_s(user, now)))
+        if user.subscriptions:
+            changes = tuple(ContactChange(binding, event, retry_after_s) for binding in gone)
+            ended = None if user.bindings else reason or DeregistrationReason.UNREGISTERED
+            actions.append(NotifyWatchers(user, changes, ended))
+        return tuple(actions), writes if self._is_durable else ()
+
+    # --- restart -----------------------------------------------------------------------------------------------------
+
+    def restore(self, record: StoredBinding, now: float) -> bool:
+        """Takes in a binding of an earlier run. False if it has run out meanwhile, or its user has left."""
+        key = identity_key_of(record.owner, self._home)
+        user = self.user_of(key)
+        if user is None or record.expires_at <= now or user.binding(record.key) is not None:
+            return False
+        binding = self.users.new_binding(record)
+        user.bindings.append(binding)
+        user.state = RegistrationState.REGISTERED
+        self.deadlines.set((user.number, binding.number), binding.expires_at)
+        self._cx.server_assignment(key, AssignmentType.REGISTRATION, self._config.uri)
+        return True
+
+    def take_profile(self, profile: UserProfile) -> None:
+        """PPR."""
+        if self.users.get(profile.keys[0]) is not None:
+            self.users.take(profile)
+
+
+_FULL_Q = 1000  # q is kept in thousandths
+
+
+def identity_key_of(identity: str, home: tuple[str, ...]) -> str:
+    """Identity key of a URI text. Raises SipParseError."""
+    return identity_key(parse_uri(identity), home)
+
+
+def _credentials(request: Request) -> DigestCredentials | None:
+    """None without Authorization, and for a scheme other than Digest. Raises DigestParseError."""
+    text = request.text("Authorization")
+    if text is None or not text[:7].lower().startswith("digest"):
+        return None
+    return DigestCredentials.parse(text)
+
+
+def _takes_outbound(request: Request, path: tuple[str, ...]) -> bool:
+    """Whether RFC 5626 applies: the UE supports it, and so does the first hop (RFC 5626 §6)."""
+    supported = request.get(Supported)
+    return supported is not None and "outbound" in supported and any(";ob" in each for each in path)
+
+
+def _told_of(bindings: Iterable[Binding]) -> frozenset[str]:
+    return frozenset(name for binding in bindings for name in binding.told)
+
+
+def _record(
+    request: Request,
+    user: ServedUser,
+    contact: Contact,
+    key: str,
+    path: tuple[str, ...],
+    has_outbound: bool,
+    now: float,
+    until: float,
+) -> StoredBinding:
+    return StoredBinding(
+        owner=user.default_impu,
+        key=key,
+        impi=user.impi,
+        contact=str(contact.uri),
+        tags=feature_tags_of(contact),
+        path=path,
+        call_id=request.call_id,
+        cseq=request.cseq.number,
+        registered_at=now,
+        expires_at=until,
+        instance=contact.instance or "",
+        reg_id=contact.reg_id or 0,
+        q=int(contact.q * _FULL_Q),
+        has_outbound=has_outbound,
+    )

@@ -1,0 +1,173 @@
+"""Security mechanism agreement at the P-CSCF (RFC 3329, TS 24.229 §5.2.2, TS 33.203 §7).
+
+The headers are negotiated and checked; no ESP is run (choice)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+from ims_core.wire.sip.core_headers import ProxyRequire, Require
+from ims_core.wire.sip.editor import Editor
+from ims_core.wire.sip.grammar import split_list
+from ims_core.wire.sip.ims_headers import SecurityClient, SecurityServer, SecurityVerify
+from ims_core.wire.sip.message import Request
+
+__all__ = ["AgreementVerdict", "SecurityAgreements", "asks_for_agreement", "strip_agreement"]
+
+AWAIT_AUTH_S = 240.0  # TS 24.229 §5.2.2: reg-await-auth
+_MECHANISM = "ipsec-3gpp"
+_INTEGRITY = ("hmac-sha-1-96", "hmac-md5-96")  # TS 33.203 §7.1; the first is preferred
+_ENCRYPTION = ("aes-cbc", "null")
+_FIRST_SPI = 0x2000
+_LAST_SPI = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementVerdict:
+    """What a request's security headers come to. *status* refuses it: 494, with *server* as Security-Server."""
+
+    status: int | None = None
+    server: str = ""
+    is_protected: bool = False  # Security-Verify was there and right
+
+
+class _Agreement:
+    """Security-Client as received and Security-Server as sent."""
+
+    __slots__ = ("client", "expires_at", "server")
+
+    def __init__(self, client: str, server: str, expires_at: float) -> None:
+        self.client = client
+        self.server = server
+        self.expires_at = expires_at
+
+
+class SecurityAgreements:
+    """The agreements of all UEs. A key is whatever tells one UE from another: the flow and the IMPI."""
+
+    __slots__ = ("_agreements", "_port", "_spi")
+
+    def __init__(self, port: int) -> None:
+        """*port* is named as port-c and port-s: the UE goes on using the one connection."""
+        self._port = port
+        self._spi = _FIRST_SPI
+        self._agreements: dict[Hashable, _Agreement] = {}
+
+    def examine_register(self, key: Hashable, request: Request, now: float) -> AgreementVerdict:
+        """A REGISTER: a first one makes an offer, a second has to repeat both sides' headers unchanged."""
+        client, verify = _texts(request, SecurityClient), _texts(request, SecurityVerify)
+        known = self._live(key, now)
+        if not client and not verify:
+            return AgreementVerdict()
+        if verify:
+            if known is None or not _same(verify, known.server) or (client and not _same(client, known.client)):
+                return AgreementVerdict(494, self._offer(key, client, now) or self._any_server())
+            return AgreementVerdict(server=known.server, is_protected=True)
+        server = self._offer(key, client, now)
+        return AgreementVerdict(server=server) if server else AgreementVerdict(494, self._any_server())
+
+    def examine(self, key: Hashable, request: Request, now: float) -> AgreementVerdict:
+        """Any other request of a UE that has an agreement repeats Security-Verify (RFC 3329 §2.3.1)."""
+        known = self._live(key, now)
+        if known is None:
+            return AgreementVerdict()
+        if not _same(_texts(request, SecurityVerify), known.server):
+            return AgreementVerdict(494, known.server)
+        return AgreementVerdict(server=known.server, is_protected=True)
+
+    def keep(self, key: Hashable, until: float) -> None:
+        """The UE is registered: its agreement lives as long as the registration."""
+        known = self._agreements.get(key)
+        if known is not None:
+            known.expires_at = until
+
+    def forget(self, key: Hashable) -> None:
+        self._agreements.pop(key, None)
+
+    def _live(self, key: Hashable, now: float) -> _Agreement | None:
+        known = self._agreements.get(key)
+        if known is not None and known.expires_at <= now:
+            del self._agreements[key]
+            return None
+        return known
+
+    def _offer(self, key: Hashable, client: str, now: float) -> str:
+        """Security-Server for what the UE can do, empty if nothing fits. It replaces an agreement that was there."""
+        chosen = _choose(client)
+        if chosen is None:
+            return ""
+        server = self._server(*chosen)
+        self._drop_expired(now)
+        self._agreements[key] = _Agreement(client, server, now + AWAIT_AUTH_S)
+        return server
+
+    def _server(self, integrity: str, encryption: str) -> str:
+        first = self._spi
+        self._spi = _FIRST_SPI if first + 2 >= _LAST_SPI else first + 2
+        return (
+            f"{_MECHANISM};q=0.5;alg={integrity};ealg={encryption};prot=esp;mod=trans;spi-c={first};spi-s={first + 1};"
+            f"port-c={self._port};port-s={self._port}"
+        )
+
+    def _any_server(self) -> str:
+        return self._server(_INTEGRITY[0], _ENCRYPTION[0])
+
+    def _drop_expired(self, now: float) -> None:
+        """Amortised: only when an offer is made, and only a few."""
+        for key in list(self._agreements)[:8]:
+            self._live(key, now)
+
+
+def _choose(client: str) -> tuple[str, str] | None:
+    """Integrity and encryption algorithm out of what *client* lists; None if there is no ipsec-3gpp that fits."""
+    for mechanism in _mechanisms(client):
+        params = mechanism.params
+        ports = [params.get(name) or "" for name in ("spi-c", "spi-s", "port-c", "port-s")]
+        integrity = params.get("alg") or ""
+        encryption = params.get("ealg") or "null"
+        is_sound = all(text.isascii() and text.isdigit() and len(text) <= 10 for text in ports)
+        if mechanism.mechanism == _MECHANISM and integrity in _INTEGRITY and encryption in _ENCRYPTION and is_sound:
+            return integrity, encryption
+    return None
+
+
+def _mechanisms(text: str) -> Iterable[SecurityServer]:
+    return [SecurityServer.parse(each) for each in split_list(text) if each]
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two lists name the same mechanisms with the same parameters, in whatever order of these."""
+
+    def normal(text: str) -> list[tuple[str, frozenset[tuple[str, str | None]]]]:
+        return [
+            (each.mechanism, frozenset((name.lower(), value) for name, value in each.params))
+            for each in _mechanisms(text)
+        ]
+
+    return one == other or normal(one) == normal(other)
+
+
+def _texts(request: Request, header: type[SecurityClient] | type[SecurityVerify]) -> str:
+    return ", ".join(request.texts(header.NAME))
+
+
+def asks_for_agreement(request: Request) -> bool:
+    """Whether Require or Proxy-Require has sec-agree."""
+    return any(
+        value is not None and "sec-agree" in value for value in (request.get(Require), request.get(ProxyRequire))
+    )
+
+
+def strip_agreement(editor: Editor[Request], request: Request) -> None:
+    """Takes the security headers and the sec-agree tags away: they end at the P-CSCF (TS 24.229 §5.2.2)."""
+    editor.remove("Security-Client", "Security-Verify")
+    for header in (Require, ProxyRequire):
+        value = request.get(header)
+        if value is None or "sec-agree" not in value:
+            continue
+        rest = tuple(token for token in value.tokens if token.lower() != "sec-agree")
+        if rest:
+            editor.set(header(rest))
+        else:
+            editor.remove(header)

@@ -1,0 +1,236 @@
+"""The users that an S-CSCF serves, and their bindings (RFC 3261 §10.3, RFC 5626 §6, TS 24.229 §5.4.1).
+
+Ten thousand of them have to fit: texts are shared where they can be, and nothing parsed is kept."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from functools import lru_cache
+
+from ims_core.cx import UserProfile
+from ims_core.nodes.filter_criteria import CriteriaIndex
+from ims_core.nodes.registration_state import (
+    RegistrationAction,
+    RegistrationInput,
+    RegistrationState,
+    next_state,
+)
+from ims_core.store.bindings import StoredBinding
+from ims_core.wire.sip.address_headers import Contact
+from ims_core.wire.sip.dialog import Dialog
+from ims_core.wire.sip.feature_tags import FeatureSet, is_feature_tag
+from ims_core.wire.sip.params import Params, parse_header_params
+from ims_core.wire.sip.subscription import Notifier
+from ims_core.wire.sip.uri import SipUri, parse_uri
+
+__all__ = ["Binding", "RegSubscription", "ServedUser", "UserTable", "binding_key", "feature_tags_of", "features_of"]
+
+_INSTANCE = "+sip.instance"
+
+
+class Binding:
+    """One contact of a user. *key* tells it from his others; *order* is the place in time of its last REGISTER."""
+
+    __slots__ = (
+        *("call_id", "contact", "cseq", "expires_at", "has_outbound", "impi", "instance", "key", "number", "order"),
+        *("path", "q", "reg_id", "registered_at", "tags", "told"),
+    )
+
+    def __init__(self, record: StoredBinding, number: int) -> None:
+        self.number = number  # names it in reginfo
+        self.order = number
+        self.update(record)
+
+    def update(self, record: StoredBinding) -> None:
+        """Takes over everything from *record*."""
+        self.key = record.key
+        self.impi = record.impi
+        self.contact = record.contact
+        self.tags = sys.intern(record.tags)  # few phone models, few tag sets
+        self.path = record.path
+        self.call_id = record.call_id
+        self.cseq = record.cseq
+        self.registered_at = record.registered_at
+        self.expires_at = record.expires_at
+        self.instance = record.instance
+        self.reg_id = record.reg_id
+        self.q = record.q
+        self.has_outbound = record.has_outbound
+        self.told = record.told
+
+    def to_record(self, owner: str) -> StoredBinding:
+        return StoredBinding(
+            owner=owner,
+            key=self.key,
+            impi=self.impi,
+            contact=self.contact,
+            tags=self.tags,
+            path=self.path,
+            call_id=self.call_id,
+            cseq=self.cseq,
+            registered_at=self.registered_at,
+            expires_at=self.expires_at,
+            instance=self.instance,
+            reg_id=self.reg_id,
+            q=self.q,
+            has_outbound=self.has_outbound,
+            told=self.told,
+        )
+
+    def pub_gruu(self, impu: str) -> str | None:
+        """Public GRUU of the instance (RFC 5627 §3.1); None for a contact without one, or if *impu* is no SIP URI."""
+        if not self.instance or not impu.startswith("sip"):
+            return None
+        return f"{impu};gr={self.instance}"
+
+    def features(self) -> FeatureSet:
+        """Its feature tags; the instance is one of them (RFC 5626 §4.1)."""
+        return features_of(self.tags)
+
+
+class RegSubscription:
+    """One subscription to the reg event of a user (RFC 3680). *version* is that of the next document."""
+
+    __slots__ = ("dialog", "notifier", "user", "version")
+
+    def __init__(self, user: ServedUser, dialog: Dialog, notifier: Notifier) -> None:
+        self.user = user
+        self.dialog = dialog
+        self.notifier = notifier
+        self.version = 0
+
+
+class ServedUser:
+    """One implicit registration set that this S-CSCF has a profile of, registered or not."""
+
+    __slots__ = ("bindings", "challenged_until", "criteria", "failures", "impi", "impus", "is_barred", "keys", "number",
+                 "services", "state", "subscriptions")  # fmt: skip
+
+    def __init__(self, profile: UserProfile, criteria: CriteriaIndex, number: int) -> None:
+        self.number = number
+        self.state = RegistrationState.NOT_REGISTERED
+        self.bindings: list[Binding] = []
+        self.subscriptions: list[RegSubscription] | None = None
+        self.failures = 0
+        self.challenged_until = 0.0
+        self.take_profile(profile, criteria)
+
+    def take_profile(self, profile: UserProfile, criteria: CriteriaIndex) -> None:
+        """From the HSS: at registration, or when it changed."""
+        self.impi = profile.impi
+        self.impus = profile.impus
+        self.keys = profile.keys
+        self.is_barred = profile.is_barred
+        self.services = profile.services
+        self.criteria = criteria
+
+    @property
+    def default_impu(self) -> str:
+        return self.impus[0]
+
+    @property
+    def is_registered(self) -> bool:
+        return bool(self.bindings)
+
+    def step(self, event: RegistrationInput) -> RegistrationAction | None:
+        """One line of the registration table; None for an input that is ignored."""
+        line = next_state(self.state, event)
+        if line is None:
+            return None
+        self.state, action = line
+        return action
+
+    def binding(self, key: str) -> Binding | None:
+        return next((binding for binding in self.bindings if binding.key == key), None)
+
+    def binding_at(self, contact: Contact) -> Binding | None:
+        """The binding with that address: a de-registration may come with a bare Contact (real-clients row 5)."""
+        text = str(contact.uri)
+        for binding in self.bindings:
+            if binding.contact == text or parse_uri(binding.contact).same_as(contact.uri):
+                return binding
+        return None
+
+    def sip_impu(self) -> str | None:
+        """The first IMPU that is a SIP URI: what GRUUs are made of."""
+        return next((impu for impu in self.impus if impu.startswith("sip")), None)
+
+    def other_identity(self, identity: str) -> str | None:
+        """A tel IMPU beside a sip one and the other way round: the second P-Asserted-Identity (TS 24.229 §5.4.3.2)."""
+        is_tel = identity.startswith("tel:")
+        return next((impu for impu in self.impus if impu.startswith("tel:") is not is_tel), None)
+
+
+class UserTable:
+    """The served users by identity key and by number, with shared criteria."""
+
+    __slots__ = ("_by_key", "_by_number", "_criteria", "_next_binding", "_next_number")
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, ServedUser] = {}
+        self._by_number: dict[int, ServedUser] = {}
+        self._criteria: dict[int, CriteriaIndex] = {}
+        self._next_number = 0
+        self._next_binding = 0
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def get(self, key: str) -> ServedUser | None:
+        """By identity key of one of the IMPUs."""
+        return self._by_key.get(key)
+
+    def by_number(self, number: int) -> ServedUser | None:
+        return self._by_number.get(number)
+
+    def take(self, profile: UserProfile) -> ServedUser:
+        """The user with *profile*, made if this is the first time; a change of the profile is taken over."""
+        criteria = self._criteria.get(id(profile.service_profile))
+        if criteria is None or criteria.profile is not profile.service_profile:
+            criteria = self._criteria[id(profile.service_profile)] = CriteriaIndex(profile.service_profile)
+        user = self._by_key.get(profile.keys[0])
+        if user is None:
+            self._next_number += 1
+            user = ServedUser(profile, criteria, self._next_number)
+            self._by_number[user.number] = user
+        else:
+            user.take_profile(profile, criteria)
+        for key in profile.keys:
+            self._by_key[key] = user
+        return user
+
+    def new_binding(self, record: StoredBinding) -> Binding:
+        self._next_binding += 1
+        return Binding(record, self._next_binding)
+
+    def next_order(self) -> int:
+        self._next_binding += 1
+        return self._next_binding
+
+    def users(self) -> Iterable[ServedUser]:
+        return tuple(self._by_number.values())
+
+
+def binding_key(contact: Contact, has_outbound: bool) -> str:
+    """What makes two REGISTERs speak of one binding: the instance with its reg-id (RFC 5626 §6), the instance alone
+    (choice: a device that comes back under another address is the same one), else the contact address."""
+    if contact.instance:
+        return f"{contact.instance} {contact.reg_id or 0}" if has_outbound else f"{contact.instance} 0"
+    uri = contact.uri
+    if isinstance(uri, SipUri):
+        transport = uri.params.get("transport") or ""
+        return f"{uri.user or ''}@{uri.host.lower()}:{uri.port or 5060};{transport.lower()}"
+    return str(uri)
+
+
+def feature_tags_of(contact: Contact) -> str:
+    """The feature tags of a Contact but for the instance, as parameters: the same text for all phones of a model."""
+    tags = (pair for pair in contact.params if is_feature_tag(pair[0]) and pair[0].lower() != _INSTANCE)
+    return str(Params(tuple(tags)))
+
+
+@lru_cache(1024)
+def features_of(tags: str) -> FeatureSet:
+    """Feature tags out of Contact parameters."""
+    return FeatureSet.of_params(parse_header_params(tags))
