@@ -118,33 +118,34 @@ def program(arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str] | Non
             running.stop()
 
 
-def network_file(folder: Path, *, sip_users: Sequence[str] = (), bulk: int = 0, password: str | None = None) -> Path:
-    """A two-carrier network file with plain SIP subscribers, and *bulk* RCS subscribers on red for load tools."""
-    lines = ["name: interop", "carriers:"]
-    for carrier, mnc, net, smsc, prefixes in (
-        ("red", "001", "127.0.1.0/24", "+12025550199", '["+1202555010", "+12"]'),
-        ("blue", "002", "127.0.2.0/24", "+12025550198", '["+1202555015", "+13"]'),
-    ):
-        lines += [
-            f"  {carrier}:",
-            "    profile: google-like",
-            f"    domain: ims.mnc{mnc}.mcc001.3gppnetwork.org",
-            f"    addresses: {net}",
-            f'    smsc: "{smsc}"',
-            f"    prefixes: {prefixes}",
-            "    subscribers:",
-            *(
-                f'      - {{msisdn: "+120255501{number}"}}'
-                for number in (("01", "02", "03") if carrier == "red" else ("52",))
-            ),
-            *(f"      - {{name: {user}, service: sip}}" for user in sip_users if carrier == "red"),
-        ]
-        if bulk and carrier == "red":
-            secret = f", password: {password}" if password else ""
-            lines += ["    bulk:", f'      - {{first: "+12125550100", count: {bulk}, service: sip{secret}}}']
+def network_file(folder: Path, *, sip_users: Sequence[str] = (), bulk: int = 0, bulk_service: str = "sip") -> Path:
+    """A two-carrier network file. Red also has *sip_users* with plain SIP service, and *bulk* subscribers for load."""
+    extra = [f"      - {{name: {user}, service: sip}}" for user in sip_users]
+    if bulk:
+        extra += ["    bulk:", f'      - {{first: "+12125550100", count: {bulk}, service: {bulk_service}}}']
+    lines = [
+        "name: interop",
+        "carriers:",
+        *_carrier("red", 1, ("+12025550101", "+12025550102", "+12025550103"), "+12025550199", ("+1202555010", "+12")),
+        *extra,
+        *_carrier("blue", 2, ("+12025550152",), "+12025550198", ("+1202555015", "+13")),
+    ]
     path = folder / "network.yaml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def _carrier(name: str, number: int, subscribers: Sequence[str], smsc: str, prefixes: Sequence[str]) -> list[str]:
+    return [
+        f"  {name}:",
+        "    profile: google-like",
+        f"    domain: ims.mnc00{number}.mcc001.3gppnetwork.org",
+        f"    addresses: 127.0.{number}.0/24",
+        f'    smsc: "{smsc}"',
+        f"    prefixes: {json.dumps(prefixes)}",
+        "    subscribers:",
+        *(f'      - {{msisdn: "{msisdn}"}}' for msisdn in subscribers),
+    ]
 
 
 @contextmanager
