@@ -95,7 +95,6 @@ class Delivery:
     __slots__ = (
         "_is_link_up",
         "_is_sms_under_way",
-        "_may_fall_back",
         "_revokes_again",
         "_rules",
         "_uniform",
@@ -104,6 +103,7 @@ class Delivery:
         "deadline",
         "decision",
         "history",
+        "may_fall_back",
         "reason",
         "state",
         "transport",
@@ -116,7 +116,7 @@ class Delivery:
     ) -> None:
         self._rules = rules
         self._uniform = uniform
-        self._may_fall_back = may_fall_back
+        self.may_fall_back = may_fall_back
         self._used: frozenset[Step] = frozenset()
         self._was_accepted = False
         self._is_sms_under_way = False
@@ -134,7 +134,7 @@ class Delivery:
     @property
     def may_be_sent_as_sms(self) -> bool:
         """Whether the user may still answer "send as text"."""
-        return self.state is MessageState.FAILED and self._may_fall_back and not self._is_sms_under_way
+        return self.state is MessageState.FAILED and self.may_fall_back and not self._is_sms_under_way
 
     # ------------------------------------------------------------------------------------------------------ inputs
 
@@ -269,7 +269,7 @@ class Delivery:
         situation = Situation(
             can_retry=pager_rule(outcome).step not in self._used,
             can_wait=can_revoke and self._rules.relies_on_store and Step.WAIT not in self._used,
-            may_fall_back=self._may_fall_back,
+            may_fall_back=self.may_fall_back,
             consent=self._rules.consent,
             retry_after_s=retry_after_s,
         )
@@ -329,7 +329,7 @@ class Delivery:
         self.reason = FallbackReason.NO_RECEIPT
         self._advance(MessageInput.REVOKE_SENT, now)
         actions = [Do.SEND_REVOKE]
-        is_sms_due = not self._rules.waits_for_revoke_answer and not self._is_sms_under_way and self._may_fall_back
+        is_sms_due = not self._rules.waits_for_revoke_answer and not self._is_sms_under_way and self.may_fall_back
         if is_sms_due and self._rules.consent is Consent.AUTOMATIC:
             actions += self._submit_sms(now)
         self._wait(Waiting.REVOKE_ANSWER, now + self._rules.revoke_answer_s)

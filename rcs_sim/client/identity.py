@@ -18,11 +18,22 @@ from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.uri import SipUri, Uri, identity_key, parse_uri, tel_of_sip
 from rcs_sim.devices.policy import RequestUriForm
 
-__all__ = ["ContactKey", "NotAnAddress", "contact_key", "dialled_key", "is_number", "request_uri_text", "sender_of"]
+__all__ = [
+    "ContactKey",
+    "NotAnAddress",
+    "contact_key",
+    "dialled_key",
+    "is_number",
+    "is_reachable",
+    "nameless_key",
+    "request_uri_text",
+    "sender_of",
+]
 
 ContactKey = NewType("ContactKey", str)
 
 _CACHED_CONTACTS = 65_536  # a load run has tens of thousands of numbers; an entry is about 200 octets
+_NAME_PREFIX = "name:"
 _NUMBER_CHARACTERS = frozenset("+0123456789-.() ")
 
 
@@ -33,6 +44,16 @@ class NotAnAddress(SimulatorError):
 def is_number(key: ContactKey) -> bool:
     """Whether the key is an E.164 number, which SMS can reach."""
     return key.startswith("+")
+
+
+def nameless_key(name: str) -> ContactKey:
+    """Key of a short message sender that is no telephone number: a service's name. Nothing can be sent to it."""
+    return ContactKey(f"{_NAME_PREFIX}{name}")
+
+
+def is_reachable(key: ContactKey) -> bool:
+    """Whether anything can be sent to it."""
+    return not key.startswith(_NAME_PREFIX)
 
 
 @lru_cache(_CACHED_CONTACTS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Protocol
 
 from ims_core.errors import RemoteProtocolError, TransportError
 from ims_core.transport.clock import Clock
@@ -12,9 +13,15 @@ from ims_core.transport.http_message import HttpClient
 from rcs_sim.client.provisioning import Provisioning
 from rcs_sim.client.provisioning_values import Access, ProvisioningOutput, SendHttpRequest, Subscription
 
-__all__ = ["ProvisioningDriver"]
+__all__ = ["ProvisioningDriver", "TaskOwner"]
 
 _log = logging.getLogger(__name__)
+
+
+class TaskOwner(Protocol):
+    """A TaskGroup, or what owns tasks as one does."""
+
+    def create_task(self, work: Coroutine[Any, Any, None], /, *, name: str) -> asyncio.Task[None]: ...
 
 
 class ProvisioningDriver:
@@ -29,7 +36,7 @@ class ProvisioningDriver:
         core: Provisioning,
         http: HttpClient,
         clock: Clock,
-        tasks: asyncio.TaskGroup,
+        tasks: TaskOwner,
         deliver: Callable[[ProvisioningOutput], None],
         *,
         name: str = "phone",

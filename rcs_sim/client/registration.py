@@ -309,6 +309,10 @@ class Registration:
         """A new configuration came; the next `start` uses it."""
         self.account, self._authenticator = account, authenticator
 
+    def move(self, contact: str) -> None:
+        """The next REGISTER is for this Contact URI."""
+        self._contact = contact
+
     def lost(self) -> None:
         """Power or radio is gone without any signalling."""
         self.state, self.binding, self._deadline = _S.IDLE, None, None

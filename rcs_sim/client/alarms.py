@@ -1,0 +1,68 @@
+"""The deadlines of one phone's machines on one timer of the loop, in the phone's own time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ims_core.transport.clock import Clock
+from ims_core.transport.deadlines import DeadlineHeap
+
+__all__ = ["Alarm", "Alarms"]
+
+
+class Alarm:
+    """One deadline that can be moved. *ring* gets the time to hand to the machine: never before its deadline."""
+
+    __slots__ = ("_alarms", "_at", "_ring", "armed", "due")
+
+    def __init__(self, alarms: Alarms, ring: Callable[[float], None]) -> None:
+        self._alarms = alarms
+        self._ring = ring
+        self._at = 0.0
+        self.due = self.armed = math.inf
+
+    def set(self, at: float | None) -> None:
+        """*at* in seconds of the phone's clock; None takes the alarm away."""
+        self._at = at or 0.0
+        self._alarms.set(self, at)
+
+    def deadline_came(self, now: float) -> None:
+        if self._alarms.is_frozen:
+            self._alarms.missed.append(self)
+        else:
+            self.ring()
+
+    def ring(self) -> None:
+        self._ring(max(self._alarms.now(), self._at))
+
+
+class Alarms:
+    """All alarms of a phone. While it is switched off none rings; those that were due ring when it is on again."""
+
+    __slots__ = ("_clock", "_heap", "is_frozen", "missed")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heap = DeadlineHeap()
+        self.is_frozen = False
+        self.missed: list[Alarm] = []
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def new(self, ring: Callable[[float], None]) -> Alarm:
+        return Alarm(self, ring)
+
+    def set(self, alarm: Alarm, at: float | None) -> None:
+        self._heap.set(alarm, None if at is None else self._heap.time() + at - self._clock.now())
+
+    def freeze(self) -> None:
+        self.is_frozen = True
+
+    def thaw(self) -> None:
+        self.is_frozen = False
+        missed, self.missed = self.missed, []
+        for alarm in missed:
+            if alarm.due == math.inf:  # not set anew in the meantime
+                alarm.ring()

@@ -1,0 +1,68 @@
+"""One conversation as whoever uses the phone drives it."""
+
+from __future__ import annotations
+
+from rcs_sim.client.conversation import Conversation
+from rcs_sim.client.identity import ContactKey
+from rcs_sim.client.inbox import Inbox
+from rcs_sim.client.messages import ReceivedMessage, SentMessage
+from rcs_sim.client.messenger import Messenger
+
+__all__ = ["Chat"]
+
+
+class Chat:
+    """A view of the thread with one peer; several views of one thread are equal."""
+
+    __slots__ = ("_conversation", "_inbox", "_messenger")
+
+    def __init__(self, conversation: Conversation, messenger: Messenger, inbox: Inbox) -> None:
+        self._conversation = conversation
+        self._messenger = messenger
+        self._inbox = inbox
+
+    @property
+    def peer(self) -> ContactKey:
+        return self._conversation.peer
+
+    @property
+    def conversation_id(self) -> str:
+        return self._conversation.id
+
+    @property
+    def label(self) -> str:
+        """What the next message would be: "RCS" or "SMS"."""
+        return self._messenger.label(self._conversation)
+
+    @property
+    def messages(self) -> tuple[SentMessage | ReceivedMessage, ...]:
+        """Shown messages in order; content that is kept unseen has ``shown_count`` 0."""
+        return tuple(self._conversation.messages)
+
+    @property
+    def is_peer_typing(self) -> bool:
+        return self._conversation.peer_typing.is_typing
+
+    def send(self, text: str, *, as_sms: bool | None = None) -> SentMessage:
+        """Sends *text*; await the result to wait until it has left the phone. *as_sms* is the user's choice for this
+        message only (digest §8.2). Raises LocalProtocolError for an empty text."""
+        message = self._messenger.send_text(self._conversation, text, as_sms=as_sms)
+        self._inbox.arm(self._conversation)
+        return message
+
+    def type(self) -> None:
+        """The user presses a key."""
+        self._inbox.key_pressed(self._conversation)
+
+    def read(self) -> None:
+        """The user looks at the conversation."""
+        self._inbox.read(self._conversation)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Chat) and other._conversation is self._conversation
+
+    def __hash__(self) -> int:
+        return hash(id(self._conversation))
+
+    def __repr__(self) -> str:
+        return f"<Chat with {self.peer}: {len(self._conversation.messages)} messages, {self.label}>"

@@ -1,0 +1,230 @@
+"""What a MESSAGE brings, read without side effects (RFC 3428, RFC 3862, RFC 5438, digest §4.4, §5).
+
+`read_message` never raises for what a peer sent: octets that cannot be read become a `Refused` with its status.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from ims_core.wire.sip.core_headers import ContentEncoding
+from ims_core.wire.sip.grammar import SipParseError
+from ims_core.wire.sip.message import HeaderInput, Request
+from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE, CpimMessage, CpimParseError
+from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE, Imdn, ImdnParseError, parse_imdn
+from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE, IsComposing, IsComposingParseError
+from rcs_sim.wire.mime import MediaType, MimeParseError
+from rcs_sim.wire.revocation import (
+    REVOCATION_CONTENT_TYPE,
+    RevocationParseError,
+    RevokeRequest,
+    RevokeResponse,
+    parse_revocation,
+)
+
+__all__ = [
+    "SMS_CONTENT_TYPE",
+    "Content",
+    "Discarded",
+    "Incoming",
+    "Receipts",
+    "Refused",
+    "Revocation",
+    "ShortMessage",
+    "Typing",
+    "read_message",
+]
+
+SMS_CONTENT_TYPE = "application/vnd.3gpp.sms"
+MAX_BODY_OCTETS = 1024 * 1024  # after inflating; a pager message is below 64 KiB
+_ACCEPTED = ", ".join(
+    (
+        CPIM_CONTENT_TYPE,
+        "text/plain",
+        IMDN_CONTENT_TYPE,
+        IS_COMPOSING_CONTENT_TYPE,
+        REVOCATION_CONTENT_TYPE,
+        SMS_CONTENT_TYPE,
+    )
+)
+_ENCODINGS = "deflate, gzip, identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A message for the user. *text* is None for content that is kept but not rendered (*body*, *content_type*).
+
+    *message_id* is "" where the sender asks for no receipts by CPIM; *wishes* are its Disposition-Notification values;
+    *date_time* is the CPIM DateTime as written; *cpim_from* the URI in CPIM From, "" without one."""
+
+    text: str | None
+    content_type: str
+    body: bytes
+    message_id: str = ""
+    date_time: str = ""
+    wishes: tuple[str, ...] = ()
+    cpim_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """One or several (aggregated) notifications. *is_bare*: not in CPIM."""
+
+    imdns: tuple[Imdn, ...]
+    is_bare: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Typing:
+    state: IsComposing
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    document: RevokeRequest | RevokeResponse
+
+
+@dataclass(frozen=True, slots=True)
+class ShortMessage:
+    """An RP message (TS 24.341)."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """Accepted, with nothing to show; *why* is for the trace."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """To be answered with *status* and *headers*."""
+
+    status: int
+    why: str
+    headers: tuple[HeaderInput, ...] = ()
+
+
+Incoming = Content | Receipts | Typing | Revocation | ShortMessage | Discarded | Refused
+
+_PARSE_ERRORS = (CpimParseError, ImdnParseError, IsComposingParseError, RevocationParseError, MimeParseError)
+
+
+def read_message(request: Request) -> Incoming:
+    """The content of a MESSAGE request."""
+    try:
+        content_type = request.content_type
+        body = _decoded_body(request)
+    except SipParseError as error:
+        return Refused(400, str(error))
+    if body is None:
+        return Refused(415, "unknown Content-Encoding", (("Accept-Encoding", _ENCODINGS),))
+    if not body:
+        return Discarded("a MESSAGE without body")
+    if content_type is None:
+        return Refused(400, "a body without Content-Type")
+    try:
+        return _read_body(content_type.type, str(content_type), body)
+    except _PARSE_ERRORS as error:
+        return Refused(400, str(error))
+
+
+def _read_body(essence: str, content_type: str, body: bytes) -> Incoming:
+    match essence:
+        case "message/cpim":
+            return _read_cpim(CpimMessage.parse(body))
+        case "text/plain":
+            return Content(MediaType.parse(content_type).decode_text(body), content_type, body)
+        case "message/imdn+xml":
+            return Receipts(parse_imdn(content_type, body), is_bare=True)
+        case "multipart/mixed" if (receipts := _aggregated(content_type, body, is_bare=True)) is not None:
+            return receipts
+        case "application/im-iscomposing+xml":
+            return Typing(IsComposing.parse(body))
+        case "application/vnd.gsma.rcsrevoke+xml":
+            return Revocation(parse_revocation(body))
+        case "application/vnd.3gpp.sms":
+            return ShortMessage(body)
+    return Refused(415, f"content type {essence}", (("Accept", _ACCEPTED),))
+
+
+def _read_cpim(cpim: CpimMessage) -> Incoming:
+    """What stands in the wrapper. A document that cannot be read is dropped, not refused: the wrapper was sound."""
+    essence = cpim.content_type.essence
+    try:
+        match essence:
+            case "message/imdn+xml":
+                return Receipts(parse_imdn(cpim.content_type, cpim.body), is_bare=False)
+            case "application/im-iscomposing+xml":
+                return Typing(IsComposing.parse(cpim.body))
+            case "application/vnd.gsma.rcsrevoke+xml":
+                return Revocation(parse_revocation(cpim.body))
+    except _PARSE_ERRORS as error:
+        return Discarded(str(error))
+    if essence == "multipart/mixed":
+        receipts = _aggregated(str(cpim.content_type), cpim.body, is_bare=False)
+        if receipts is not None:
+            return receipts
+    text = cpim.text if essence == "text/plain" else None
+    return Content(
+        text,
+        str(cpim.content_type),
+        cpim.body,
+        cpim.message_id or "",
+        cpim.date_time or "",
+        cpim.disposition_notification,
+        _cpim_from(cpim),
+    )
+
+
+def _aggregated(content_type: str, body: bytes, *, is_bare: bool) -> Receipts | None:
+    """RFC 5438 §8.3; None for a multipart that is none."""
+    try:
+        return Receipts(parse_imdn(content_type, body), is_bare=is_bare)
+    except (ImdnParseError, MimeParseError):
+        return None
+
+
+def _cpim_from(cpim: CpimMessage) -> str:
+    try:
+        sender = cpim.sender
+    except CpimParseError:
+        return ""
+    return sender.uri if sender is not None else ""
+
+
+def _decoded_body(request: Request) -> bytes | None:
+    """The body without its Content-Encoding (some clients deflate their receipts); None for one that is unknown.
+
+    Raises SipParseError for octets that are not what the header says."""
+    body = request.body
+    encodings = request.get(ContentEncoding)
+    for encoding in reversed(encodings.tokens if encodings is not None else ()):
+        match encoding.lower():
+            case "identity":
+                continue
+            case "deflate":
+                body = _inflate(body, (zlib.MAX_WBITS, -zlib.MAX_WBITS))
+            case "gzip" | "x-gzip":
+                body = _inflate(body, (16 + zlib.MAX_WBITS,))
+            case _:
+                return None
+    return body
+
+
+def _inflate(octets: bytes, window_bits: tuple[int, ...]) -> bytes:
+    """ "deflate" is the zlib format; some peers send the raw one (RFC 9110 §8.4.1.2): both are taken."""
+    for bits in window_bits:
+        inflater = zlib.decompressobj(bits)
+        try:
+            inflated = inflater.decompress(octets, MAX_BODY_OCTETS)
+        except zlib.error:
+            continue
+        if inflater.unconsumed_tail:
+            raise SipParseError("an encoded body that grows beyond all bounds", raw=octets)
+        if inflater.eof:
+            return inflated
+    raise SipParseError("a body that is not what Content-Encoding says", raw=octets)

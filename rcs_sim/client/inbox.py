@@ -1,0 +1,334 @@
+"""What comes to a phone: messages, receipts, typing, revocation answers, short messages (digest §4.4, §5, §8.2)."""
+
+from __future__ import annotations
+
+from ims_core.transport.link import Flow
+from ims_core.transport.sip_stack import ServerTransaction
+from ims_core.wire.sip.message import Request
+from ims_core.wire.sip.uri import SipUri, Uri
+from rcs_sim.client.capabilities import ContactState
+from rcs_sim.client.content import (
+    Content,
+    Discarded,
+    Receipts,
+    Refused,
+    Revocation,
+    ShortMessage,
+    Typing,
+    read_message,
+)
+from rcs_sim.client.conversation import Conversation
+from rcs_sim.client.display import Shown
+from rcs_sim.client.duplicates import CopyMerger, SeenMessages
+from rcs_sim.client.fallback import LatchEvent
+from rcs_sim.client.identity import ContactKey, NotAnAddress, dialled_key, is_number, nameless_key, sender_of
+from rcs_sim.client.message_state import MessageTransport
+from rcs_sim.client.messages import ReceivedMessage, SentMessage
+from rcs_sim.client.messenger import Messenger
+from rcs_sim.client.pager import compose_typing, date_time_of, epoch_of, message_headers
+from rcs_sim.client.receipts import ReceiptSender, receipt_target
+from rcs_sim.client.sms_incoming import TextReceived
+from rcs_sim.client.typing import TypingSender, TypingSignal
+from rcs_sim.client.user_agent import UserAgent
+from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
+from rcs_sim.wire.imdn import Imdn, ImdnKind
+from rcs_sim.wire.revocation import RevokeResponse
+
+__all__ = ["Inbox"]
+
+_NETWORK_SUFFIX = ".3gppnetwork.org"
+
+
+class Inbox:
+    """The receiving side of one phone. *ua* is set while it has RCS; *reads_after_s* None never reads by itself."""
+
+    __slots__ = ("_merger", "_messenger", "_reads_after_s", "_seen", "receipts", "ua")
+
+    def __init__(self, messenger: Messenger, receipts: ReceiptSender, reads_after_s: float | None) -> None:
+        self._messenger = messenger
+        self._reads_after_s = reads_after_s
+        self._seen = SeenMessages()
+        self._merger = CopyMerger(messenger.policy.fallback.merge_window_s)
+        self.receipts = receipts
+        self.ua: UserAgent | None = None
+
+    # --- MESSAGE -----------------------------------------------------------------------------------------------------
+
+    def message_received(self, request: Request, server: ServerTransaction, flow: Flow) -> None:
+        """Handler for MESSAGE: answers when it has been parsed, then acts on it."""
+        ua = self.ua
+        if ua is None:
+            return
+        incoming = read_message(request)
+        if isinstance(incoming, ShortMessage) and not self._messenger.policy.sms.over_ip:
+            incoming = Refused(415, "SMS over IP is not registered", (("Accept", CPIM_CONTENT_TYPE),))
+        if isinstance(incoming, Refused):
+            self._messenger.display.error(f"MESSAGE refused: {incoming.why}", request.body)
+            ua.respond(server, incoming.status, incoming.headers)
+            return
+        sender = sender_of(request, ua.account.home_domain.lower())
+        if sender is None and not isinstance(incoming, ShortMessage):
+            self._messenger.display.error("MESSAGE refused: no sender can be read", request.body)
+            ua.respond(server, 400)
+            return
+        ua.respond(server, 200)
+        match incoming:
+            case ShortMessage():
+                self._messenger.sms.received_by_ip(incoming.octets, request)
+            case Discarded():
+                self._messenger.display.error(f"MESSAGE dropped: {incoming.why}", request.body)
+            case _ if sender is None:
+                pass
+            case Content():
+                self._content_received(sender[0], request, incoming)
+            case Receipts():
+                self._receipts_received(sender, incoming)
+            case Typing():
+                self._typing_received(sender[0], incoming)
+            case Revocation():
+                self._revocation_received(sender, incoming)
+
+    def _content_received(self, sender: ContactKey, request: Request, content: Content) -> None:
+        messenger, now = self._messenger, self._messenger.alarms.now()
+        earlier = self._seen.find(sender, content.message_id) if content.message_id else None
+        if isinstance(earlier, ReceivedMessage):
+            self._receipt_again(earlier)
+            return
+        thread_id = request.text("Conversation-ID") or ""
+        conversation = messenger.conversation(sender, thread_id)
+        messenger.latch(conversation, messenger.capabilities.message_received(sender, now))
+        message = self._new_message(conversation, sender, thread_id, request, content, now)
+        if content.message_id:
+            self._seen.remember(sender, content.message_id, message)
+        self._typing_ended(conversation)
+        self._take(conversation, message)
+        self.receipts.delivered(message)
+        if message.merged_into is not None and message.is_read:
+            self.receipts.displayed(message)
+
+    def _new_message(
+        self,
+        conversation: Conversation,
+        sender: ContactKey,
+        thread_id: str,
+        request: Request,
+        content: Content,
+        now: float,
+    ) -> ReceivedMessage:
+        ua = self.ua
+        home = ua.account.home_domain if ua is not None else ""
+        message = ReceivedMessage(
+            conversation,
+            content.text,
+            MessageTransport.RCS,
+            now,
+            epoch_of(content.date_time) if content.date_time else None,
+            message_id=content.message_id,
+            contribution_id=request.text("Contribution-ID") or "",
+            content_type=content.content_type,
+            body=b"" if content.text is not None else content.body,
+            date_time=content.date_time,
+            wishes=content.wishes,
+            reply_to=receipt_target(self._messenger.policy, sender, content.cpim_from, home),
+        )
+        message.thread_id = thread_id or conversation.id
+        return message
+
+    def _receipt_again(self, message: ReceivedMessage) -> None:
+        """A repeated Message-ID is acknowledged and receipted again, not shown (digest §4.4)."""
+        display = self._messenger.display
+        display.state("duplicate", "not shown", reason="imdn.Message-ID was seen before", message_id=message.id)
+        self.receipts.delivered(message)
+        if message.is_read:
+            self.receipts.displayed(message)
+
+    # --- SMS ---------------------------------------------------------------------------------------------------------
+
+    def text_received(self, text: TextReceived) -> None:
+        """A whole short message."""
+        messenger, now = self._messenger, self._messenger.alarms.now()
+        peer = self._peer_of(text.sender)
+        conversation = messenger.conversation(peer)
+        if messenger.capabilities.entry(peer).state is ContactState.OFFLINE:
+            messenger.latch(conversation, LatchEvent.SMS_RECEIVED_WHILE_OFFLINE)
+        message = ReceivedMessage(conversation, text.text, MessageTransport.SMS, now, text.sent_at)
+        self._typing_ended(conversation)
+        self._take(conversation, message)
+
+    @staticmethod
+    def _peer_of(sender: str) -> ContactKey:
+        """Numbers are threads of their own; so are the names that services send from."""
+        try:
+            return dialled_key(sender) if sender.startswith("+") else nameless_key(sender)
+        except NotAnAddress:
+            return nameless_key(sender)
+
+    # --- showing -----------------------------------------------------------------------------------------------------
+
+    def _take(self, conversation: Conversation, message: ReceivedMessage) -> None:
+        """Shows it, unless its other copy was shown (digest §8.3), or it is of a kind that is kept unseen."""
+        if message.text is None:
+            conversation.add(message)
+            return
+        other = self._merger.admit(
+            conversation.peer,
+            message.text,
+            message.transport,
+            arrived_at=message.received_at,
+            sent_at=message.sent_at,
+            message=message,
+        )
+        display = self._messenger.display
+        if isinstance(other, ReceivedMessage):
+            message.merged_into = other
+            display.state(
+                "duplicate",
+                "not shown",
+                reason=f"the same text was shown as {other.transport.value}",
+                message_id=message.id or other.id,
+                conversation_id=conversation.id,
+            )
+            return
+        message.shown_count = 1
+        conversation.add(message)
+        conversation.unread.append(message)
+        display.show(
+            Shown.MESSAGE,
+            conversation.peer,
+            message=message,
+            message_id=message.id or None,
+            conversation_id=conversation.id,
+            direction="in",
+            text=message.text,
+            transport=message.transport.value,
+        )
+        if self._reads_after_s is not None and conversation.read_at is None:
+            conversation.read_at = message.received_at + self._reads_after_s
+            self.arm(conversation)
+
+    def read(self, conversation: Conversation) -> None:
+        """The user looked at everything in it."""
+        now = self._messenger.alarms.now()
+        unread, conversation.unread = conversation.unread, []
+        conversation.read_at = None
+        for message in unread:
+            message.displayed_at = now
+            self.receipts.displayed(message)
+        self.arm(conversation)
+
+    # --- receipts and answers about our own messages -----------------------------------------------------------------
+
+    def _receipts_received(self, sender: tuple[ContactKey, Uri], receipts: Receipts) -> None:
+        messenger = self._messenger
+        if receipts.is_bare and not messenger.policy.messaging.accepts_bare_imdn:
+            messenger.display.error("a receipt without CPIM is ignored by this device")
+            return
+        for imdn in receipts.imdns:
+            message = messenger.find(imdn.message_id)
+            if message is None:
+                continue  # about a received message, or one that is history: dropped (digest §5.3)
+            if not self._may_report(sender, message):
+                messenger.display.error(f"a receipt about {imdn.message_id} from {sender[0]} is ignored")
+            else:
+                self._report(message, imdn)
+
+    def _may_report(self, sender: tuple[ContactKey, Uri], message: SentMessage) -> bool:
+        """The recipient, or a server of a carrier that speaks for itself; nobody else."""
+        key, uri = sender
+        if key == message.conversation.peer:
+            return True
+        if is_number(key) or not isinstance(uri, SipUri):
+            return False
+        host, ua = uri.host.lower(), self.ua
+        return host.endswith(_NETWORK_SUFFIX) or (ua is not None and host == ua.account.home_domain.lower())
+
+    def _report(self, message: SentMessage, imdn: Imdn) -> None:
+        messenger = self._messenger
+        match imdn.kind:
+            case ImdnKind.INTERWORKING if not imdn.is_failure:
+                messenger.interworked(message)
+            case ImdnKind.DELIVERY if not imdn.is_failure:
+                messenger.delivered(message)
+            case ImdnKind.DISPLAY if not imdn.is_failure:
+                messenger.displayed(message)
+            case ImdnKind.DELIVERY | ImdnKind.INTERWORKING:
+                messenger.receipt_failed(message)
+            case _:
+                pass  # processing, and display refused: nothing that the user would see
+
+    def _revocation_received(self, sender: tuple[ContactKey, Uri], revocation: Revocation) -> None:
+        document = revocation.document
+        if not isinstance(document, RevokeResponse):
+            return  # a request is for the server that stores, never for a phone
+        message = self._messenger.find(document.message_id)
+        if message is not None and self._may_report(sender, message):
+            self._messenger.revoke_answered(message, is_success=document.is_revoked)
+
+    # --- typing ------------------------------------------------------------------------------------------------------
+
+    def _typing_received(self, sender: ContactKey, typing: Typing) -> None:
+        messenger = self._messenger
+        conversation = messenger.conversation(sender)
+        if typing.state.is_active:
+            now, refresh = messenger.alarms.now(), typing.state.refresh_s
+            if conversation.peer_typing.active(None if refresh is None else float(refresh), now):
+                self._show_typing(conversation)
+        else:
+            self._typing_ended(conversation)
+        self.arm(conversation)
+
+    def _typing_ended(self, conversation: Conversation) -> None:
+        if conversation.peer_typing.ended():
+            self._show_typing(conversation)
+
+    def _show_typing(self, conversation: Conversation) -> None:
+        self._messenger.display.show(
+            Shown.TYPING,
+            conversation.peer,
+            conversation_id=conversation.id,
+            is_typing=conversation.peer_typing.is_typing,
+        )
+
+    def key_pressed(self, conversation: Conversation) -> None:
+        """The user types."""
+        policy = self._messenger.policy.messaging
+        if conversation.own_typing is None:
+            conversation.own_typing = TypingSender(policy.tells_typing_idle_s, policy.typing_refresh_s)
+        self._signal(conversation, conversation.own_typing.key_pressed(self._messenger.alarms.now()))
+        self.arm(conversation)
+
+    def _signal(self, conversation: Conversation, signal: TypingSignal | None) -> None:
+        """Told only where the device does so without a session, and never by SMS."""
+        messenger, ua, typing = self._messenger, self.ua, conversation.own_typing
+        if signal is None or ua is None or typing is None or not messenger.policy.messaging.types_in_pager_mode:
+            return
+        if messenger.pager is None or messenger.label(conversation) != "RCS":
+            return
+        cpim = compose_typing(
+            is_active=signal is TypingSignal.ACTIVE,
+            refresh_s=typing.refresh_s,
+            message_id=ua.tokens.uuid(),
+            date_time=date_time_of(messenger.alarms.now()),
+        )
+        headers = message_headers(conversation.id, ua.tokens.uuid())
+        request = ua.new_request("MESSAGE", messenger.pager.target(conversation.peer), headers, cpim, CPIM_CONTENT_TYPE)
+        ua.send(request, lambda outcome, sent: None)
+
+    # --- deadlines ---------------------------------------------------------------------------------------------------
+
+    def arm(self, conversation: Conversation) -> None:
+        deadline = conversation.next_deadline()
+        if conversation.alarm is None:
+            if deadline is None:
+                return
+            conversation.alarm = self._messenger.alarms.new(lambda now: self._rang(conversation, now))
+        conversation.alarm.set(deadline)
+
+    def _rang(self, conversation: Conversation, now: float) -> None:
+        if conversation.peer_typing.handle_deadline(now):
+            self._show_typing(conversation)
+        if conversation.own_typing is not None:
+            self._signal(conversation, conversation.own_typing.handle_deadline(now))
+        if conversation.read_at is not None and now >= conversation.read_at:
+            self.read(conversation)
+        self.arm(conversation)

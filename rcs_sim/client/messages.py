@@ -1,0 +1,240 @@
+"""The messages of a conversation, as whoever uses the phone sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from ims_core.errors import SimulatorError
+from ims_core.wire.sip.message import Request, Response
+from rcs_sim.client.alarms import Alarm
+from rcs_sim.client.delivery import Delivery, StateChange
+from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.client.message_state import MessageState, MessageTransport
+
+if TYPE_CHECKING:
+    from rcs_sim.client.conversation import Conversation
+
+__all__ = ["NotSeenInTime", "ReceivedMessage", "SentMessage"]
+
+LEAVES_WITHIN_S = 300.0  # longest time in "queued": a capability answer or a registration is awaited, both shorter
+
+_DELIVERED = (MessageState.DELIVERED, MessageState.DISPLAYED)
+_ENDED = (*_DELIVERED, MessageState.FAILED)
+
+
+class NotSeenInTime(SimulatorError):
+    """A message did not get where it was expected to get in time. *seen* tells what happened to it instead."""
+
+    def __init__(self, message_id: str, expected: str, seen: str, within_s: float) -> None:
+        super().__init__(f"message {message_id} was not {expected} within {within_s:g} s; seen: {seen}")
+        self.message_id, self.expected, self.seen, self.within_s = message_id, expected, seen, within_s
+
+
+class SentMessage:
+    """A text that the user of this phone sent. Awaiting it waits until it has left the phone, or has failed."""
+
+    direction: ClassVar[str] = "out"
+    shown_count: ClassVar[int] = 1
+
+    __slots__ = (
+        "_waiters",
+        "alarm",
+        "contribution_id",
+        "conversation",
+        "cpim",
+        "created_at",
+        "date_time",
+        "delivery",
+        "has_report",
+        "id",
+        "last_request",
+        "last_response",
+        "on_consent",
+        "shown_state",
+        "text",
+    )
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        message_id: str,
+        contribution_id: str,
+        text: str,
+        date_time: str,
+        delivery: Delivery,
+        on_consent: Callable[[SentMessage], None],
+        *,
+        has_report: bool,
+    ) -> None:
+        self.conversation = conversation
+        self.id = message_id
+        self.contribution_id = contribution_id
+        self.text = text
+        self.date_time = date_time
+        self.delivery = delivery
+        self.on_consent = on_consent
+        self.has_report = has_report  # an SMS copy of it gets a status report
+        self.created_at = delivery.history[0].at
+        self.alarm: Alarm | None = None
+        self.shown_state = delivery.state
+        self.cpim = b""
+        self.last_request: Request | None = None
+        self.last_response: Response | None = None
+        self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+
+    @property
+    def state(self) -> MessageState:
+        return self.delivery.state
+
+    @property
+    def transport(self) -> MessageTransport:
+        """What carried it, or carries it now."""
+        return self.delivery.transport
+
+    @property
+    def reason(self) -> FallbackReason:
+        """Why it is not, or not only, an RCS message."""
+        return self.delivery.reason
+
+    @property
+    def history(self) -> tuple[StateChange, ...]:
+        return tuple(self.delivery.history)
+
+    @property
+    def conversation_id(self) -> str:
+        return self.conversation.id
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more is expected to happen to it but being displayed."""
+        is_handed_over = self.transport is MessageTransport.SMS and not self.has_report
+        sent = (MessageState.SENT, MessageState.SENT_AS_SMS)
+        return self.state in _ENDED or (is_handed_over and self.state in sent)
+
+    def send_as_sms(self) -> None:
+        """The user's answer to "not delivered, send as text?"; without effect when that is not the question."""
+        self.on_consent(self)
+
+    def __await__(self) -> Generator[None, None, SentMessage]:
+        return self._until("sent", lambda: self.state is not MessageState.QUEUED, LEAVES_WITHIN_S).__await__()
+
+    async def sent(self, within_s: float) -> Self:
+        """Accepted by RCS or by the service centre, or further. Raises NotSeenInTime."""
+        before = (MessageState.QUEUED, MessageState.SENDING, MessageState.FAILED)
+        return await self._until("sent", lambda: self.state not in before, within_s)
+
+    async def delivered(self, within_s: float) -> Self:
+        """Raises NotSeenInTime."""
+        return await self._until("delivered", lambda: self.state in _DELIVERED, within_s)
+
+    async def displayed(self, within_s: float) -> Self:
+        """Raises NotSeenInTime."""
+        return await self._until("displayed", lambda: self.state is MessageState.DISPLAYED, within_s)
+
+    async def final(self, within_s: float) -> Self:
+        """Delivered, displayed or failed; accepted by the SMSC where no report comes. Raises NotSeenInTime."""
+        return await self._until("final", lambda: self.is_final, within_s)
+
+    def changed(self) -> None:
+        """Wakes those whose wait is over."""
+        for is_met, waiter in self._waiters:
+            if not waiter.done() and is_met():
+                waiter.set_result(None)
+
+    async def _until(self, expected: str, is_met: Callable[[], bool], within_s: float) -> Self:
+        if is_met():
+            return self
+        entry = (is_met, asyncio.get_running_loop().create_future())
+        self._waiters.append(entry)
+        try:
+            async with asyncio.timeout(within_s):
+                await entry[1]
+        except TimeoutError:
+            raise NotSeenInTime(self.id, expected, self._seen(), within_s) from None
+        finally:
+            self._waiters.remove(entry)
+        return self
+
+    def _seen(self) -> str:
+        lines = [
+            f"{change.state.value} by {change.transport.value} at +{change.at - self.created_at:.3f} s"
+            for change in self.delivery.history
+        ]
+        reason = "" if self.reason is FallbackReason.NONE else f" ({self.reason.value})"
+        return ", ".join(lines) + reason
+
+    def __repr__(self) -> str:
+        return f"<SentMessage {self.id} {self.state.value} by {self.transport.value}: {self.text[:40]!r}>"
+
+
+class ReceivedMessage:
+    """A message of the peer. *text* is None for content that is kept but not rendered; *sent_at* is what the sender or
+    the service centre says, None if it cannot be read. *shown_count* never exceeds 1."""
+
+    direction: ClassVar[str] = "in"
+
+    __slots__ = (
+        "body",
+        "content_type",
+        "contribution_id",
+        "conversation",
+        "date_time",
+        "displayed_at",
+        "id",
+        "merged_into",
+        "received_at",
+        "reply_to",
+        "sent_at",
+        "shown_count",
+        "text",
+        "thread_id",
+        "transport",
+        "wishes",
+    )
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        text: str | None,
+        transport: MessageTransport,
+        received_at: float,
+        sent_at: float | None,
+        *,
+        message_id: str = "",
+        contribution_id: str = "",
+        content_type: str = "text/plain",
+        body: bytes = b"",
+        date_time: str = "",
+        wishes: tuple[str, ...] = (),
+        reply_to: str = "",
+    ) -> None:
+        self.conversation = conversation
+        self.text = text
+        self.transport = transport
+        self.received_at, self.sent_at = received_at, sent_at
+        self.id, self.contribution_id = message_id, contribution_id
+        self.content_type, self.body = content_type, body
+        self.date_time = date_time
+        self.wishes = wishes
+        self.reply_to = reply_to  # where receipts go: a URI
+        self.thread_id = conversation.id  # Conversation-ID that it came with
+        self.displayed_at: float | None = None
+        self.shown_count = 0
+        self.merged_into: ReceivedMessage | None = None
+
+    @property
+    def state(self) -> MessageState:
+        return MessageState.DELIVERED if self.displayed_at is None else MessageState.DISPLAYED
+
+    @property
+    def is_read(self) -> bool:
+        return (self.merged_into or self).displayed_at is not None
+
+    @property
+    def conversation_id(self) -> str:
+        return self.conversation.id
+
+    def __repr__(self) -> str:
+        return f"<ReceivedMessage {self.id} by {self.transport.value}: {(self.text or self.content_type)[:40]!r}>"

@@ -1,0 +1,490 @@
+"""The messages that leave a phone: routes them and carries out what their machines decide (digest §8.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ims_core.errors import LocalProtocolError
+from ims_core.transport.sip_stack import Outcome
+from ims_core.transport.tokens import Tokens
+from ims_core.wire.sip.message import Response
+from rcs_sim.client.alarms import Alarms
+from rcs_sim.client.capabilities import CapabilityCache, CapabilityTimes, Knowledge, Occasion
+from rcs_sim.client.chat_mode import ContentKind, ModeDecision, choose_mode, may_fall_back
+from rcs_sim.client.conversation import Conversation
+from rcs_sim.client.delivery import Delivery, DeliveryRules, Do
+from rcs_sim.client.discovery import Discovery, retry_after_of, tags_of
+from rcs_sim.client.display import Display, Shown
+from rcs_sim.client.fallback import (
+    FallbackMechanism,
+    FallbackReason,
+    Latch,
+    LatchEvent,
+    OwnRcs,
+    RcsOutcome,
+    Route,
+    RouteContext,
+    RouteDecision,
+    Step,
+    choose_route,
+    mechanism_of,
+    next_latch,
+)
+from rcs_sim.client.identity import ContactKey, is_number, is_reachable
+from rcs_sim.client.message_state import MessageState
+from rcs_sim.client.messages import SentMessage
+from rcs_sim.client.narration import CFS_TIMER, show_tick, trace_decision, trace_route
+from rcs_sim.client.own_rcs import OwnRcsState
+from rcs_sim.client.pager import date_time_of
+from rcs_sim.client.pager_sender import PagerSender
+from rcs_sim.client.sms_outgoing import count_parts
+from rcs_sim.client.sms_service import SmsService
+from rcs_sim.client.user_agent import outcome_of
+from rcs_sim.devices.policy import DevicePolicy
+from rcs_sim.wire.rcs_configuration import RcsConfiguration
+
+__all__ = ["Messenger", "capability_times", "delivery_rules"]
+
+MAX_OUTGOING = 4096  # messages whose receipts are still understood; older ones are history
+_FITS_ANYWAY_CHARACTERS = 33  # per part, whatever the alphabet: surrogate pairs in UCS-2 with a 16-bit reference
+_UNCONFIGURED = RcsConfiguration()
+_LATCH_OF = {Knowledge.UNKNOWN: Latch.UNKNOWN, Knowledge.RCS: Latch.RCS, Knowledge.NOT_RCS: Latch.SMS}
+
+
+def delivery_rules(document: RcsConfiguration, policy: DevicePolicy) -> DeliveryRules:
+    """Times and switches for the messages of a phone, of its document and its device."""
+    fallback = policy.fallback
+    timer = document.revoke_timer_s if fallback.revoke_timer_s is None else fallback.revoke_timer_s
+    return DeliveryRules(
+        revoke_timer_s=float(timer) if fallback.revokes else 0.0,
+        reconnect_guard_s=float(document.reconnect_guard_s),
+        capability_wait_s=policy.capability.answer_wait_s,
+        waits_for_revoke_answer=document.waits_for_revocation,
+        relies_on_store=fallback.relies_on_store,
+        consent=fallback.consent,
+    )
+
+
+def capability_times(document: RcsConfiguration, policy: DevicePolicy) -> CapabilityTimes:
+    """Lives of what is known about contacts, of the document and the device."""
+    return CapabilityTimes(
+        rcs_expiry_s=float(document.capability_expiry_s),
+        non_rcs_expiry_s=float(document.non_rcs_capability_expiry_s),
+        message_validity_s=float(document.message_capability_validity_s),
+        guard_s=policy.capability.guard_s,
+        error_hold_s=policy.capability.error_hold_s,
+    )
+
+
+class Messenger:
+    """The sending side of one phone, and owner of its conversations. *pager* and *discovery* are None without RCS."""
+
+    __slots__ = (
+        "_active",
+        "_configuration_doubted",
+        "_document",
+        "_label_alarm",
+        "_outgoing",
+        "_register_anew",
+        "_rules",
+        "alarms",
+        "capabilities",
+        "conversations",
+        "discovery",
+        "display",
+        "own",
+        "pager",
+        "policy",
+        "sms",
+        "tokens",
+    )
+
+    def __init__(
+        self,
+        policy: DevicePolicy,
+        alarms: Alarms,
+        tokens: Tokens,
+        display: Display,
+        *,
+        register_anew: Callable[[], None],
+        configuration_doubted: Callable[[], None],
+    ) -> None:
+        self.policy = policy
+        self.alarms = alarms
+        self.tokens = tokens
+        self.display = display
+        self._register_anew = register_anew
+        self._configuration_doubted = configuration_doubted
+        self._document = _UNCONFIGURED
+        self._rules = delivery_rules(_UNCONFIGURED, policy)
+        self.capabilities = CapabilityCache(capability_times(_UNCONFIGURED, policy))
+        self.own = OwnRcsState()
+        self.pager: PagerSender | None = None
+        self.discovery: Discovery | None = None
+        self.sms: SmsService
+        self.conversations: dict[ContactKey, Conversation] = {}
+        self._label_alarm = alarms.new(lambda now: self.refresh_labels())
+        self._outgoing: dict[str, SentMessage] = {}
+        self._active: dict[SentMessage, None] = {}
+
+    # --- the phone's state -------------------------------------------------------------------------------------------
+
+    def configure(self, document: RcsConfiguration) -> None:
+        """A configuration is in force."""
+        self._document = document
+        self._rules = delivery_rules(document, self.policy)
+        self.capabilities.set_times(capability_times(document, self.policy))
+        self.own.guard_s = float(document.reconnect_guard_s)
+
+    def registered(self) -> None:
+        """The own registration stands (again): what was held goes on."""
+        now = self.alarms.now()
+        for message in tuple(self._active):
+            self._run(message, message.delivery.registered(now))
+        self.refresh_labels()
+
+    def connection_gone(self) -> None:
+        """The phone was switched off: what was on its way has no outcome any more."""
+        for message in tuple(self._active):
+            self._lost_under_way(message)
+
+    def link_lost(self) -> None:
+        """The own registration is gone: ChatRevokeTimer stands still."""
+        for message in self._active:
+            message.delivery.link_lost()
+            self._arm(message)
+        self.refresh_labels()
+
+    # --- conversations -----------------------------------------------------------------------------------------------
+
+    def conversation(self, peer: ContactKey, conversation_id: str = "") -> Conversation:
+        """The thread with *peer*; a new one takes *conversation_id*, or a UUID of our own."""
+        found = self.conversations.get(peer)
+        if found is None:
+            found = self.conversations[peer] = Conversation(peer, conversation_id or self.tokens.uuid())
+            found.latch = _LATCH_OF[self.capabilities.entry(peer).knowledge]
+        return found
+
+    def label(self, conversation: Conversation) -> str:
+        """What the next message of the conversation would be."""
+        route = choose_route(self._context(conversation, self._mode(0), may_fall_back=True, is_asking=False))
+        return "SMS" if route.route in (Route.SMS, Route.ASK) else "RCS"
+
+    def open(self, conversation: Conversation) -> None:
+        """The user opens it: the label is shown and the peer's capability is asked for if that is due."""
+        conversation.is_open = True
+        self._expire(conversation)
+        if self.discovery is not None and self.policy.capability.asks_on_open and self.own.is_registered:
+            self.discovery.ask_if_due(conversation.peer, Occasion.OPEN)
+        self._show_label(conversation)
+
+    def latch(self, conversation: Conversation, event: LatchEvent) -> None:
+        """Something was learned about which technology the peer can be reached by."""
+        before = conversation.latch
+        conversation.latch = next_latch(before, event)
+        if conversation.latch is not before:
+            self.display.state(
+                "latch",
+                conversation.latch.value,
+                reason=event.name.lower().replace("_", " "),
+                peer=conversation.peer,
+                conversation_id=conversation.id,
+            )
+            self._show_label(conversation)
+
+    def capability_learned(self, peer: ContactKey, event: LatchEvent | None) -> None:
+        """A capability answer came, or the peer asked."""
+        conversation = self.conversations.get(peer)
+        if conversation is None:
+            return
+        if event is not None:
+            self.latch(conversation, event)
+        for message in tuple(self._active):
+            if message.conversation is conversation:
+                self._run(message, message.delivery.capability_known())
+
+    def _expire(self, conversation: Conversation) -> None:
+        event = self.capabilities.expire(conversation.peer, self.alarms.now())
+        if event is not None:
+            self.latch(conversation, event)
+
+    def refresh_labels(self) -> None:
+        """The phone's own state has changed, or a guard is over."""
+        self._label_alarm.set(self.own.next_change(self.alarms.now()))
+        for conversation in self.conversations.values():
+            self._show_label(conversation)
+
+    def _show_label(self, conversation: Conversation) -> None:
+        if not conversation.is_open:
+            return
+        label = self.label(conversation)
+        if label != conversation.shown_label:
+            conversation.shown_label = label
+            self.display.show(Shown.LABEL, conversation.peer, conversation_id=conversation.id, label=label)
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    def send_text(self, conversation: Conversation, text: str, *, as_sms: bool | None = None) -> SentMessage:
+        """A text of the user. *as_sms*: the user's choice for this message, None to leave it to the phone.
+
+        Raises LocalProtocolError for an empty text."""
+        if not text:
+            raise LocalProtocolError("an empty text", spec="RCC.07 §3.2.1")
+        if conversation.own_typing is not None:
+            conversation.own_typing.message_sent()
+        message = self._new_message(conversation, text)
+        conversation.add(message)
+        self._remember(message)
+        self.display.show(
+            Shown.MESSAGE,
+            conversation.peer,
+            message=message,
+            message_id=message.id,
+            conversation_id=conversation.id,
+            direction="out",
+            text=text,
+        )
+        if is_reachable(conversation.peer):
+            self._ask_before(conversation)
+            self._route(message, as_sms=as_sms, may_wait=True)
+        else:
+            refusal = RouteDecision(Route.REFUSE, FallbackReason.NOT_ELIGIBLE)
+            self._run(message, message.delivery.start(refusal, self.alarms.now()))
+        return message
+
+    def find(self, message_id: str) -> SentMessage | None:
+        """The message of ours that a receipt is about."""
+        return self._outgoing.get(message_id)
+
+    def _new_message(self, conversation: Conversation, text: str) -> SentMessage:
+        now, tokens = self.alarms.now(), self.tokens
+        may_leave = self._may_fall_back(conversation, text)
+        return SentMessage(
+            conversation,
+            tokens.uuid(),
+            tokens.uuid(),
+            text,
+            date_time_of(now),
+            Delivery(self._rules, tokens.uniform, now, may_fall_back=may_leave),
+            self._consented,
+            has_report=self.policy.sms.requests_status_report,
+        )
+
+    def _remember(self, message: SentMessage) -> None:
+        self._outgoing[message.id] = message
+        self._active[message] = None
+        if len(self._outgoing) > MAX_OUTGOING:
+            oldest = self._outgoing.pop(next(iter(self._outgoing)))
+            self._active.pop(oldest, None)
+
+    def _may_fall_back(self, conversation: Conversation, text: str) -> bool:
+        most = self.policy.fallback.max_sms_parts
+        is_short = len(text) <= _FITS_ANYWAY_CHARACTERS * most
+        return is_number(conversation.peer) and may_fall_back(
+            ContentKind.TEXT,
+            is_group=False,
+            is_encrypted=conversation.is_encrypted,
+            sms_parts=1 if is_short else count_parts(text, most),
+            max_sms_parts=most,
+        )
+
+    def _ask_before(self, conversation: Conversation) -> None:
+        self._expire(conversation)
+        policy = self.policy.capability
+        is_unknown = self.capabilities.entry(conversation.peer).knowledge is Knowledge.UNKNOWN
+        if self.discovery is None or not self.own.is_registered:
+            return
+        if policy.asks_on_send or (policy.asks_on_open and is_unknown):
+            self.discovery.ask_if_due(conversation.peer, Occasion.SEND)
+
+    def _route(self, message: SentMessage, *, as_sms: bool | None = None, may_wait: bool) -> None:
+        conversation = message.conversation
+        entry = self.capabilities.entry(conversation.peer)
+        waits = may_wait and self.policy.capability.answer_wait_s > 0
+        mode = self._mode(0 if self.pager is None else len(self.pager.compose(message)))
+        decision = choose_route(
+            self._context(
+                conversation,
+                mode,
+                may_fall_back=message.delivery.may_fall_back,
+                is_asking=waits and entry.is_asking and entry.knowledge is Knowledge.UNKNOWN,
+                as_sms=as_sms,
+            )
+        )
+        if decision.route is not Route.RCS:
+            trace_route(self.display, message, decision, mode)
+        self._run(message, message.delivery.start(decision, self.alarms.now()))
+
+    def _context(
+        self,
+        conversation: Conversation,
+        mode: ModeDecision,
+        *,
+        may_fall_back: bool,
+        is_asking: bool,
+        as_sms: bool | None = None,
+    ) -> RouteContext:
+        return RouteContext(
+            own=OwnRcs.DOWN if self.pager is None else self.own.state(self.alarms.now()),
+            latch=conversation.latch,
+            mode=mode,
+            may_fall_back=may_fall_back,
+            consent_when_down=self.policy.fallback.consent_when_rcs_down,
+            chosen_sms=as_sms,
+            is_asking=is_asking,
+            is_encrypted=conversation.is_encrypted,
+        )
+
+    def _mode(self, cpim_octets: int) -> ModeDecision:
+        document = self._document
+        return choose_mode(
+            cpim_octets=cpim_octets,
+            switchover_octets=document.switchover_octets,
+            standalone_auth=document.standalone_auth if self.policy.messaging.sends_pager else 0,
+            chat_auth=document.chat_auth,
+        )
+
+    # --- carrying out ------------------------------------------------------------------------------------------------
+
+    def _run(self, message: SentMessage, actions: Iterable[Do]) -> None:
+        for action in actions:
+            self._do(action, message)
+        state = message.state
+        if state is not message.shown_state:
+            message.shown_state = state
+            show_tick(self.display, message)
+            if state in (MessageState.DISPLAYED, MessageState.DELIVERED):
+                self._active.pop(message, None)
+                message.cpim = b""
+            message.changed()
+        self._arm(message)
+
+    def _do(self, action: Do, message: SentMessage) -> None:
+        pager = self.pager
+        match action:
+            case Do.SEND_RCS | Do.RESEND_RCS if pager is None:
+                self._lost_under_way(message)
+            case Do.SEND_RCS if pager is not None:
+                pager.send(message)
+            case Do.RESEND_RCS if pager is not None:
+                pager.resend(message)
+            case Do.SEND_REVOKE:
+                trace_decision(self.display, message, CFS_TIMER)
+                if pager is not None:
+                    pager.revoke(message)
+            case Do.SEND_SMS:
+                self.sms.submit(message.conversation.peer, message.text, message)
+            case Do.REGISTER:
+                self._register_anew()
+            case Do.ROUTE_AGAIN:
+                self._route(message, may_wait=False)
+            case _:
+                pass  # ASK_USER: it is shown as failed, with the question
+
+    def _arm(self, message: SentMessage) -> None:
+        deadline = message.delivery.next_deadline()
+        if message.alarm is None:
+            if deadline is None:
+                return
+            message.alarm = self.alarms.new(lambda now: self._run(message, message.delivery.handle_deadline(now)))
+        message.alarm.set(deadline)
+
+    def _lost_under_way(self, message: SentMessage) -> None:
+        now = self.alarms.now()
+        self._run(message, message.delivery.rcs_outcome(RcsOutcome.LINK_FAILED, now, can_revoke=False))
+
+    # --- outcomes of RCS ---------------------------------------------------------------------------------------------
+
+    def answered(self, message: SentMessage, outcome: Outcome) -> None:
+        """The final outcome of a MESSAGE with content."""
+        now, delivery = self.alarms.now(), message.delivery
+        response = outcome if isinstance(outcome, Response) else None
+        if response is not None and response.status == 403 and self.own.refused(now):
+            self._configuration_doubted()
+        before = delivery.decision
+        actions = delivery.rcs_outcome(
+            outcome_of(outcome),
+            now,
+            can_revoke=self._can_revoke(message, response),
+            retry_after_s=retry_after_of(response) if response is not None and response.status >= 300 else None,
+        )
+        decision = delivery.decision
+        if decision is not before:
+            event = self.capabilities.learn(message.conversation.peer, decision.cache, now)
+            if event is not None:
+                self.latch(message.conversation, event)
+            if decision.hold_rcs_s:
+                self.own.hold(now + decision.hold_rcs_s)
+                self.refresh_labels()
+            if decision.step is not Step.SENT:
+                trace_decision(self.display, message, "no answer" if response is None else str(response.status))
+        self._run(message, actions)
+
+    def _can_revoke(self, message: SentMessage, response: Response | None) -> bool:
+        """Whether the client mechanism applies (digest §8.1): by the peer's tags, of OPTIONS or of this very answer."""
+        tags = self.capabilities.entry(message.conversation.peer).tags
+        if response is not None and not tags.services and response.has("contact"):
+            tags = tags_of(response)
+        mechanism = mechanism_of(
+            peer_interworks=tags.interworks,
+            peer_takes_revocations=tags.takes_revocations,
+            revoke_timer_s=self._rules.revoke_timer_s,
+        )
+        return mechanism is FallbackMechanism.CLIENT
+
+    def revoke_answered(self, message: SentMessage, *, is_success: bool) -> None:
+        """MessageRevokeResponse, or a request that nobody took."""
+        now, before = self.alarms.now(), message.delivery.decision
+        actions = message.delivery.revoke_answered(is_success, now)
+        if message.delivery.decision is not before:
+            self.capabilities.learn(message.conversation.peer, message.delivery.decision.cache, now)
+            trace_decision(self.display, message, "revoke success" if is_success else "revoke failure")
+        self._run(message, actions)
+
+    # --- receipts ----------------------------------------------------------------------------------------------------
+
+    def delivered(self, message: SentMessage) -> None:
+        """By IMDN or status report."""
+        self._run(message, message.delivery.delivered(self.alarms.now()))
+
+    def displayed(self, message: SentMessage) -> None:
+        """By IMDN."""
+        self._run(message, message.delivery.displayed(self.alarms.now()))
+
+    def receipt_failed(self, message: SentMessage) -> None:
+        """An IMDN says failed, forbidden or error."""
+        before = message.delivery.decision
+        actions = message.delivery.receipt_failed(self.alarms.now())
+        if message.delivery.decision is not before:
+            trace_decision(self.display, message, "IMDN failed")
+        self._run(message, actions)
+
+    def interworked(self, message: SentMessage) -> None:
+        """An IMDN says that the network made an SMS of it."""
+        now, before = self.alarms.now(), message.delivery.decision
+        actions = message.delivery.interworked(now)
+        if message.delivery.decision is not before:
+            self.capabilities.learn(message.conversation.peer, message.delivery.decision.cache, now)
+            self.latch(message.conversation, LatchEvent.INTERWORKED)
+            trace_decision(self.display, message, "IMDN interworking")
+        self._run(message, actions)
+
+    # --- SMS ---------------------------------------------------------------------------------------------------------
+
+    def sms_accepted(self, message: SentMessage) -> None:
+        """The service centre has it."""
+        was_revoked = any(change.state is MessageState.REVOKED for change in message.history)
+        message.delivery.sms_accepted(self.alarms.now())
+        if was_revoked:
+            self.latch(message.conversation, LatchEvent.REVOKED_TO_SMS)
+        self._run(message, ())
+
+    def sms_failed(self, message: SentMessage, cause: int | None) -> None:
+        """The service centre refused it, nobody answered, or a status report says that it failed."""
+        message.delivery.sms_failed(self.alarms.now())
+        reason = "no answer" if cause is None else f"RP cause {cause}"
+        self.display.state("SMS", "failed", reason=reason, message_id=message.id)
+        self._run(message, ())
+
+    def _consented(self, message: SentMessage) -> None:
+        self._run(message, message.delivery.consent(self.alarms.now()))

@@ -1,0 +1,140 @@
+"""Pager mode requests as a phone writes them (digest §4.2-§4.4, §5.1, §5.4): CPIM in MESSAGE, without side effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ims_core.wire.sip.message import HeaderInput
+from rcs_sim.client.contact import CPM_MESSAGE, SYSTEM_MESSAGE, accept_contact, service_urn
+from rcs_sim.client.messages import ReceivedMessage
+from rcs_sim.devices.policy import CpimIdentity, MessagingPolicy
+from rcs_sim.wire.cpim import ANONYMOUS_URI, compose_cpim
+from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE, Imdn, ImdnKind, ImdnStatus
+from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE, IsComposing
+from rcs_sim.wire.revocation import REVOCATION_CONTENT_TYPE, RevokeRequest
+
+__all__ = [
+    "compose_receipt",
+    "compose_revocation",
+    "compose_text",
+    "compose_typing",
+    "date_time_of",
+    "epoch_of",
+    "message_headers",
+    "wishes_of",
+]
+
+_POSITIVE, _DISPLAY, _NEGATIVE, _INTERWORKING = "positive-delivery", "display", "negative-delivery", "interworking"
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    urn: str
+    accept: str
+
+
+_PAGER = _Service(service_urn(CPM_MESSAGE), accept_contact(CPM_MESSAGE))
+_SYSTEM = _Service(service_urn(SYSTEM_MESSAGE), accept_contact(SYSTEM_MESSAGE, is_strict=True))
+
+
+def message_headers(conversation_id: str, contribution_id: str, *, is_system: bool = False) -> tuple[HeaderInput, ...]:
+    """Service and thread of a MESSAGE (digest §4.2). No Contact: RFC 3428 §4 forbids it."""
+    service = _SYSTEM if is_system else _PAGER
+    return (
+        ("P-Preferred-Service", service.urn),
+        ("Accept-Contact", service.accept),
+        ("Conversation-ID", conversation_id),
+        ("Contribution-ID", contribution_id),
+    )
+
+
+def date_time_of(epoch_s: float) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def epoch_of(date_time: str) -> float | None:
+    """Seconds since the epoch; None for what is no RFC 3339 time stamp."""
+    try:
+        parsed = datetime.fromisoformat(date_time)
+    except ValueError:
+        return None
+    return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def wishes_of(policy: MessagingPolicy, *, allows_display: bool) -> tuple[str, ...]:
+    """imdn.Disposition-Notification of content (digest §5.1): ``positive-delivery`` always."""
+    wishes = (
+        (_POSITIVE, True),
+        (_DISPLAY, policy.requests_display and allows_display),
+        (_NEGATIVE, policy.requests_failure),
+        (_INTERWORKING, policy.requests_interworking),
+    )
+    return tuple(wish for wish, is_wanted in wishes if is_wanted)
+
+
+def compose_text(
+    text: str,
+    *,
+    policy: MessagingPolicy,
+    sender: str,
+    recipient: str,
+    message_id: str,
+    date_time: str,
+    wishes: Sequence[str],
+) -> bytes:
+    """The CPIM of a text; *sender* and *recipient* are URIs, which a device may keep to itself."""
+    is_anonymous = policy.cpim_identity is CpimIdentity.ANONYMOUS
+    return compose_cpim(
+        sender=ANONYMOUS_URI if is_anonymous else sender,
+        recipient=ANONYMOUS_URI if is_anonymous else recipient,
+        message_id=message_id,
+        date_time=date_time,
+        body=text.encode("utf-8", "replace"),
+        disposition_notification=wishes,
+    )
+
+
+def compose_receipt(message: ReceivedMessage, kind: ImdnKind, receipt_id: str, date_time: str) -> bytes:
+    """The CPIM of a receipt about *message*: its own Message-ID, no Disposition-Notification (digest §5.1)."""
+    status = ImdnStatus.DELIVERED if kind is ImdnKind.DELIVERY else ImdnStatus.DISPLAYED
+    imdn = Imdn(message.id, message.date_time, kind, status)
+    return compose_cpim(
+        sender=ANONYMOUS_URI,
+        recipient=ANONYMOUS_URI,
+        message_id=receipt_id,
+        date_time=date_time,
+        body=imdn.encode(),
+        content_type=IMDN_CONTENT_TYPE,
+        content_disposition="notification",
+    )
+
+
+def compose_revocation(message_id: str, sender: str, recipient: str, request_id: str, date_time: str) -> bytes:
+    """The CPIM that asks for *message_id* to be never delivered (digest §5.4)."""
+    return compose_cpim(
+        sender=ANONYMOUS_URI,
+        recipient=ANONYMOUS_URI,
+        message_id=request_id,
+        date_time=date_time,
+        body=RevokeRequest(message_id, sender, recipient).encode(),
+        content_type=REVOCATION_CONTENT_TYPE,
+    )
+
+
+def compose_typing(*, is_active: bool, refresh_s: int, message_id: str, date_time: str) -> bytes:
+    """The CPIM of an is-composing document: servers want every pager message wrapped (digest §15.5)."""
+    if is_active:
+        document = IsComposing(True, "text/plain", refresh_s)
+    else:
+        document = IsComposing(False, "text/plain", last_active=date_time)
+    return compose_cpim(
+        sender=ANONYMOUS_URI,
+        recipient=ANONYMOUS_URI,
+        message_id=message_id,
+        date_time=date_time,
+        body=document.encode(),
+        content_type=IS_COMPOSING_CONTENT_TYPE,
+    )
