@@ -80,7 +80,7 @@ class Simulation:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for phone in reversed(self.phones.values()):
-            await phone.close()
+            await phone.lose_power()
         await self._running.aclose()
         self.trace.close()
 
@@ -159,12 +159,12 @@ class Simulation:
             policy=load_device(device),
             imsi=subscriber.imsi or "",
             imei=f"0049990100{len(self.phones) + 1:04d}0",
-            k=None if subscriber.k is None else subscriber.k,
-            opc=None if subscriber.opc is None else subscriber.opc,
+            k=subscriber.k,
+            opc=subscriber.opc,
             host=host,
             acs_url=home.acs_url,
             smsc=home.smsc_address,
-            smsc_number=home.entry.smsc,
+            service_centre=home.entry.smsc,
             header_enrichment=bool(enriched),
             reads_after_s=reads_after_s,
         )
