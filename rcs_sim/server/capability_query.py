@@ -44,7 +44,8 @@ class CapabilityQueries:
         for device in asked:
             copy = to_device(
                 template,
-                target=device.gruu or user.identity,
+                identity=user.identity,
+                device=device,
                 route=route_of_dialog(request) or context.terminating_route,
                 call_id=f"{context.tokens.word()}@{context.config.domain}",
             )

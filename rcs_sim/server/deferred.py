@@ -13,7 +13,7 @@ from rcs_sim.server.device_offer import DeviceOffer
 from rcs_sim.server.device_registry import Device
 from rcs_sim.server.duplicate_filter import Sighting
 from rcs_sim.server.mailbox import DeviceQueue, HeldMessage, HeldState, Mailbox
-from rcs_sim.server.messaging_actions import Forget, Persist
+from rcs_sim.server.messaging_actions import Forget, Persist, Timed
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_pager
 from rcs_sim.server.part_context import IncomingMessage, PartContext
 from rcs_sim.server.server_notices import ServerNotices
@@ -49,6 +49,10 @@ class StoreAndForward:
         for record in unreadable:
             self._context.outbox.note("stored message dropped", "it cannot be read", user=record.owner)
             self._context.outbox.add(Forget(DEFERRED_MESSAGES, DEFERRED_MESSAGES.key(record)))
+
+    def resumption(self) -> Timed:
+        """A deadline at which everything that waits is handed out, as far as its devices are registered."""
+        return _Resumption(self, self._context)
 
     def has_backlog(self, owner: str, instance: str) -> bool:
         """Whether something waits for that device already, so that what is new waits behind it (F02)."""
@@ -89,6 +93,17 @@ class StoreAndForward:
 
     # -- forwarding --------------------------------------------------------------------------------------------------
 
+    def returned(self, owner: str, instances: Collection[str], now: float) -> None:
+        """These devices came back, so what failed before says nothing: the redelivery guard is lifted, and a message
+        on its way by the old registration goes out again."""
+        box = self._context.mailboxes.get(owner)
+        for instance in instances if box is not None else ():
+            assert box is not None
+            queue = box.queue(instance)
+            queue.not_before = 0.0
+            if queue.offer is not None and not queue.offer.is_over:
+                queue.offer.expired(now)
+
     def wake(self, owner: str, instances: Collection[str] | None, now: float) -> None:
         """A device registered, or something new came for it: hands out what waits, to *instances* or (None) to all.
 
@@ -115,18 +130,19 @@ class StoreAndForward:
         held = box.next_for(device.instance)
         if held is None or queue.in_flight is not None or not device.is_reachable(now):
             return
-        queue.in_flight = held
+        offer = DeviceOffer(_Delivery(self, held), device, now)
+        queue.in_flight, queue.offer = held, offer
         user = self._context.subscribers.find(owner)
         identity = held.request.request_uri_text if user is None else user.identity
-        offer = DeviceOffer(_Delivery(self, held), device)
         self._context.outbox.note("message handed out", f"to {_name(device)}", held.message_id, user=owner)
         send_copy(self._context, offer, held.request, identity, self._context.terminating_route, now)
 
-    def is_offered(self, held: HeldMessage, instance: str) -> None:
+    def is_offered(self, held: HeldMessage, offer: DeviceOffer) -> None:
         """A copy of *held* is on its way to that device already."""
         box = self._context.mailboxes.get(held.owner)
         if box is not None:
-            box.queue(instance).in_flight = held
+            queue = box.queue(offer.instance)
+            queue.in_flight, queue.offer = held, offer
 
     def taken(self, held: HeldMessage, device: Device, now: float) -> None:
         """The device has it."""
@@ -159,16 +175,17 @@ class StoreAndForward:
         else:
             self._remove(held, "every device it waited for has it")
 
-    def absent(self, held: HeldMessage, device: Device, status: int, now: float) -> None:
+    def absent(self, held: HeldMessage, offer: DeviceOffer, status: int, now: float) -> None:
         """The device did not take it: it stays, and the device is left alone until it registers, or something new comes
         for it, and never asked again within the redelivery guard."""
         box = self._context.mailboxes.get(held.owner)
         if box is None:
             return
-        queue, config = box.queue(device.instance), self._context.config
+        device, config = offer.device, self._context.config
+        queue = box.queue(device.instance)
         _land(queue, held)
         queue.unanswered = held
-        queue.not_before = now + config.redeliver_min_s
+        queue.not_before = 0.0 if offer.came_back else now + config.redeliver_min_s
         queue.failures = queue.failures + 1 if status >= 500 else 0
         reason = f"{_name(device)}: {status}"
         if queue.failures >= config.redeliver_max_errors:
@@ -176,6 +193,8 @@ class StoreAndForward:
             return
         self._context.outbox.note("message kept", reason, held.message_id, user=held.owner)
         self._decide_revocations(held, now)
+        if offer.came_back:
+            self.wake_device(held.owner, device, now)
 
     def refused(self, held: HeldMessage, device: Device, status: int, now: float) -> None:
         """The device will never take it. If no other device may, its life ends here, and the sender is told."""
@@ -261,7 +280,7 @@ class StoreAndForward:
 
 def _land(queue: DeviceQueue, held: HeldMessage) -> None:
     if queue.in_flight is held:
-        queue.in_flight = None
+        queue.in_flight = queue.offer = None
 
 
 def _name(device: Device) -> str:
@@ -288,7 +307,7 @@ class _Delivery:
         self._forward.taken(self._held, offer.device, now)
 
     def absent(self, offer: DeviceOffer, status: int, now: float) -> None:
-        self._forward.absent(self._held, offer.device, status, now)
+        self._forward.absent(self._held, offer, status, now)
 
     def refused(self, offer: DeviceOffer, status: int, response: Response | None, now: float) -> None:
         self._forward.refused(self._held, offer.device, status, now)
@@ -340,6 +359,22 @@ class _Retry:
     def expired(self, now: float) -> None:
         self._queue.is_armed = False
         self._forward.wake_device(self._owner, self._device, now)
+
+
+class _Resumption:
+    """The end of the pause after a restart."""
+
+    __slots__ = ("_context", "_forward", "is_over")
+
+    def __init__(self, forward: StoreAndForward, context: PartContext) -> None:
+        self._forward = forward
+        self._context = context
+        self.is_over = False
+
+    def expired(self, now: float) -> None:
+        self.is_over = True
+        for owner in list(self._context.mailboxes.owners()):
+            self._forward.wake(owner, None, now)
 
 
 class _Expiry:

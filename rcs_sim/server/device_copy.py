@@ -21,7 +21,8 @@ def send_copy(
     mode = context.config.cpim_from(device.instance, device.user_agent)
     request = to_device(
         template,
-        target=device.gruu or identity,
+        identity=identity,
+        device=device,
         route=route,
         call_id=f"{context.tokens.word()}@{context.config.domain}",
         body=cpim_for_client(template.body, mode, asserted_identity(template)),

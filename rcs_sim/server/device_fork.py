@@ -48,7 +48,6 @@ class DeviceFork:
         "_message",
         "_offers",
         "_refusals",
-        "_started_at",
         "_waiting",
         "exchanges",
         "revocations",
@@ -61,13 +60,11 @@ class DeviceFork:
         message: IncomingMessage,
         exchange: Exchange | None,
         ended: Callable[[DeviceFork, ForkEnd, float], None],
-        now: float,
     ) -> None:
         self._context = context
         self._forward = forward
         self._message = message
         self._ended: Callable[[DeviceFork, ForkEnd, float], None] | None = ended
-        self._started_at = now
         self._offers: list[DeviceOffer] = []
         self._waiting: dict[str, Device] = {}  # devices that are to find a copy in the store
         self._refusals: list[tuple[int, Response | None]] = []
@@ -87,7 +84,7 @@ class DeviceFork:
             if stores and self._forward.has_backlog(owner, device.instance):
                 self._waiting[device.instance] = device  # F02: behind what waits already
             else:
-                self._offers.append(DeviceOffer(self, device))
+                self._offers.append(DeviceOffer(self, device, now))
         if stores and message.is_limited:  # a receipt is of use to devices that are there (choice)
             self._waiting.update((device.instance, device) for device in away)
         for offer in self._offers:
@@ -116,7 +113,7 @@ class DeviceFork:
     def absent(self, offer: DeviceOffer, status: int, now: float) -> None:
         self._waiting[offer.instance] = offer.device
         if self._held is not None:
-            self._forward.absent(self._held, offer.device, status, now)
+            self._forward.absent(self._held, offer, status, now)
         elif self._ended is not None and all(other.is_over for other in self._offers):
             self._conclude(now)
 
@@ -141,8 +138,9 @@ class DeviceFork:
             self._end(ForkEnd.TAKEN, 200, "", now)
         else:
             self._held = self._forward.keep(self._message, awaited, now, self._copies_kept)
-            for instance in outstanding:
-                self._forward.is_offered(self._held, instance)
+            for offer in self._offers:
+                if not offer.is_over:
+                    self._forward.is_offered(self._held, offer)
 
     def _copies_kept(self, error: StoreError | None, now: float) -> None:
         self._note("copies kept" if error is None else "copies not kept", "for devices that have not answered yet")
@@ -161,8 +159,8 @@ class DeviceFork:
         else:
             self._held = self._forward.keep(self._message, frozenset(), now, self._kept)
             for offer in self._offers:
-                if offer.device.registered_at <= self._started_at:
-                    self._forward.absent(self._held, offer.device, 408, now)
+                if not offer.came_back:
+                    self._forward.absent(self._held, offer, 408, now)
 
     def _kept(self, error: StoreError | None, now: float) -> None:
         if error is not None:
@@ -175,7 +173,7 @@ class DeviceFork:
 
     def _wake_waiting(self, now: float) -> None:
         """Devices that were not offered it, or came back meanwhile, are served from the store."""
-        offered = {offer.instance for offer in self._offers if offer.device.registered_at <= self._started_at}
+        offered = {offer.instance for offer in self._offers if not offer.came_back}
         fresh = [instance for instance in self._waiting if instance not in offered]
         if fresh:
             self._forward.wake(self._message.user.key, fresh, now)

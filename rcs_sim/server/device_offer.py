@@ -69,16 +69,22 @@ class OfferKeeper(Protocol):
 class DeviceOffer:
     """One copy on its way to one device; errand and deadline in one."""
 
-    __slots__ = ("_keeper", "device", "state")
+    __slots__ = ("_keeper", "device", "offered_at", "state")
 
-    def __init__(self, keeper: OfferKeeper, device: Device) -> None:
+    def __init__(self, keeper: OfferKeeper, device: Device, now: float) -> None:
         self._keeper = keeper
         self.device = device
+        self.offered_at = now
         self.state = OfferState.OFFERED
 
     @property
     def instance(self) -> str:
         return self.device.instance
+
+    @property
+    def came_back(self) -> bool:
+        """Whether the device has registered anew since: what it did with this copy says nothing about the next."""
+        return self.device.appeared_at > self.offered_at
 
     @property
     def is_over(self) -> bool:

@@ -19,13 +19,14 @@ class Device:
     """One device of a user. *instance* is empty for one without `+sip.instance`; *features* is None where unknown."""
 
     __slots__ = (
+        "appeared_at",
+        "call_id",
         "contact",
         "expires_at",
         "features",
         "gruu",
         "instance",
         "options_silent_until",
-        "registered_at",
         "seen_at",
         "user_agent",
     )
@@ -38,7 +39,8 @@ class Device:
         self.user_agent = ""
         self.expires_at = 0.0
         self.seen_at = seen_at
-        self.registered_at = 0.0  # when it registered or refreshed itself last
+        self.call_id = ""  # of its last REGISTER: a UE keeps it until it restarts (RFC 3261 §10.2.4)
+        self.appeared_at = 0.0  # when it registered last, other than to refresh
         self.options_silent_until = 0.0
 
     @property
@@ -49,6 +51,10 @@ class Device:
     def is_reachable(self, now: float) -> bool:
         """Registered, and not known to lack RCS."""
         return self.expires_at > now and self.may_be_rcs
+
+    def is_refreshed_by(self, binding: Binding, now: float) -> bool:
+        """Whether a REGISTER only prolongs what was there: neither a restart of the UE nor another address."""
+        return self.expires_at > now and (self.contact, self.call_id) == (binding.contact, binding.call_id)
 
     def to_stored(self) -> StoredDevice:
         tags = _UNKNOWN if self.features is None else text_of(self.features)
@@ -96,8 +102,8 @@ class DeviceRegistry:
         """The RCS devices that are registered at present."""
         return [device for device in self._users.get(owner, ()) if device.is_reachable(now)]
 
-    def apply(self, owner: str, report: ThirdPartyRegistration, now: float) -> None:
-        """Takes over a report of the S-CSCF."""
+    def apply(self, owner: str, report: ThirdPartyRegistration, now: float) -> frozenset[str]:
+        """Takes over a report of the S-CSCF. Returns the devices that came, or came back, rather than refreshed."""
         devices = {device.instance: device for device in self._users.get(owner, ())}
         if report.is_over or any(binding.contact == "*" for binding in report.registering):
             for device in devices.values():
@@ -107,15 +113,19 @@ class DeviceRegistry:
         self._users[owner] = self._pruned(devices, now)
         if not self._users[owner]:
             del self._users[owner]
+        return frozenset(device.instance for device in self._users.get(owner, ()) if device.appeared_at == now)
 
     def _merge(self, devices: dict[str, Device], report: ThirdPartyRegistration, now: float) -> None:
         for binding in report.registering:
+            known = devices.get(binding.instance)
+            is_refresh = known is not None and known.is_refreshed_by(binding, now)
             device = _update(devices, binding, now)
             device.features = NO_FEATURES if binding.features is None else binding.features
-            device.registered_at = now
+            device.call_id = binding.call_id
+            device.appeared_at = device.appeared_at if is_refresh else now
         if report.bindings is None:
-            if not report.registering:  # nothing was embedded: somebody is registered, that is all
-                _update(devices, _ANYBODY, now)
+            if not report.registering and not any(device.expires_at > now for device in devices.values()):
+                _update(devices, _ANYBODY, now)  # nothing was embedded: somebody is registered, that is all
             return
         present = {binding.instance for binding in report.bindings if binding.expires_s > 0}
         for binding in report.bindings:  # RFC 3261 §10.3 step 8: the 200 lists every binding there is

@@ -9,6 +9,7 @@ from ims_core.store.deferred_messages import DeferredMessage, DeliveryCursor, de
 from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.parser import parse_datagram
+from rcs_sim.server.device_offer import DeviceOffer
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_pager
 from rcs_sim.server.served_users import asserted_identity, key_of_uri
 
@@ -113,11 +114,12 @@ class HeldMessage:
 class DeviceQueue:
     """How far one device has come, and what it is being handed at present."""
 
-    __slots__ = ("cursor", "failures", "in_flight", "is_armed", "not_before", "unanswered")
+    __slots__ = ("cursor", "failures", "in_flight", "is_armed", "not_before", "offer", "unanswered")
 
     def __init__(self) -> None:
         self.cursor = 0
         self.in_flight: HeldMessage | None = None
+        self.offer: DeviceOffer | None = None  # of the message in flight
         self.unanswered: HeldMessage | None = None  # offered once, and no answer came: the device may have it
         self.failures = 0  # server errors in a row for the message that is next
         self.is_armed = False  # a retry is due at `not_before`

@@ -60,6 +60,7 @@ class MessagingServerConfig:
     store_max_total: int = 1_000_000
     redeliver_min_s: float = 30.0
     redeliver_max_errors: int = 10  # server errors in a row after which a device is no longer offered a message
+    restart_wait_s: float = 2.0  # before stored messages go to devices that were registered before a restart
     max_known_devices: int = 16  # per user, registered or not; each message is kept until all of them have it
 
     relay_answer_s: float = 31.0  # below timer F of the hop before, so that the sender learns the answer

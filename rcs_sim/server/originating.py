@@ -173,7 +173,7 @@ class OriginatingMessages:
         template = editor.done()
         for device in devices:
             if not _sent_by(request, device):
-                offer = DeviceOffer(_Courtesy(), device)
+                offer = DeviceOffer(_Courtesy(), device, now)
                 send_copy(context, offer, template, user.identity, context.terminating_route, now)
 
 

@@ -5,6 +5,7 @@ Synchronous, without I/O: requests, answers, stored records and deadlines in, ac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
@@ -102,11 +103,11 @@ class ParticipatingFunction:
         devices: Iterable[StoredDevices],
         now: float,
     ) -> list[Action]:
-        """Takes over what the last run left in the store; then hands out what can be handed out."""
+        """Takes over what the last run left in the store; hands out what can be handed out when the network stands."""
         self.context.devices.load(devices)
         self._forward.load(messages, cursors, now)
-        for owner in list(self.context.mailboxes.owners()):
-            self._forward.wake(owner, None, now)
+        if len(self.context.mailboxes):
+            self.context.deadlines.arm(now + self.context.config.restart_wait_s, self._forward.resumption())
         return self.context.outbox.take()
 
     def handle_request(self, exchange: Exchange, request: Request, now: float) -> list[Action]:
@@ -234,35 +235,34 @@ class ParticipatingFunction:
             self.context.outbox.note("registration ignored", "no RCS subscriber", user=report.user)
             self.context.outbox.respond(exchange, 200)
             return
-        self.context.devices.apply(user.key, report, now)
+        returned = self.context.devices.apply(user.key, report, now)
         instances = frozenset(binding.instance for binding in report.registering) or None
         record = self.context.devices.record_of(user.key)
-        self.context.outbox.add(Persist(REGISTERED_DEVICES, record, _Registration(self, exchange, user.key, instances)))
+        errand = _Registration(self, exchange, user.key, instances, returned)
+        self.context.outbox.add(Persist(REGISTERED_DEVICES, record, errand))
 
-    def registered(
-        self, exchange: Exchange, owner: str, instances: frozenset[str] | None, error: StoreError | None, now: float
-    ) -> None:
+    def registered(self, report: _Registration, error: StoreError | None, now: float) -> None:
+        """A report of the S-CSCF is safe, or could not be stored."""
         if error is not None:
-            self.context.outbox.note("registration not stored", str(error), user=owner)
-        self.context.outbox.respond(exchange, 200)
-        self._forward.wake(owner, instances, now)
+            self.context.outbox.note("registration not stored", str(error), user=report.owner)
+        self.context.outbox.respond(report.exchange, 200)
+        self._forward.returned(report.owner, report.returned, now)
+        self._forward.wake(report.owner, report.instances, now)
 
 
+@dataclass(frozen=True, slots=True)
 class _Registration:
-    """A report of the S-CSCF on its way into the store."""
+    """A report of the S-CSCF on its way into the store: which *instances* registered (None: unknown), and which of them
+    *returned* rather than refreshed."""
 
-    __slots__ = ("_exchange", "_function", "_instances", "_owner")
-
-    def __init__(
-        self, function: ParticipatingFunction, exchange: Exchange, owner: str, instances: frozenset[str] | None
-    ) -> None:
-        self._function = function
-        self._exchange = exchange
-        self._owner = owner
-        self._instances = instances
+    function: ParticipatingFunction
+    exchange: Exchange
+    owner: str
+    instances: frozenset[str] | None
+    returned: frozenset[str]
 
     def stored(self, error: StoreError | None, now: float) -> None:
-        self._function.registered(self._exchange, self._owner, self._instances, error, now)
+        self.function.registered(self, error, now)
 
 
 def _is_of_group(request: Request) -> bool:

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from ims_core.errors import LocalProtocolError
 from ims_core.transport.tokens import Tokens
 from ims_core.wire.sip.editor import Editor
-from ims_core.wire.sip.grammar import SipParseError
+from ims_core.wire.sip.grammar import SipParseError, quote
 from ims_core.wire.sip.headers import MaxForwards, Route
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from ims_core.wire.sip.uri import TelUri, Uri
 from rcs_sim.server.device_capabilities import CPM_MSG
+from rcs_sim.server.device_registry import Device
 from rcs_sim.server.messaging_config import CpimFrom
 from rcs_sim.server.pager_content import ContentKind, PagerContent
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CORE, CpimMessage, CpimParseError, compose_cpim
@@ -100,9 +101,14 @@ def conversation_id(parties: tuple[str, str]) -> str:
     return str(uuid.UUID(bytes=digest[:16], version=5))
 
 
-def to_device(template: Request, *, target: str, route: str, call_id: str, body: bytes | None = None) -> Request:
-    """A copy of *template* for one device (digest §19.2 step 9, §19.4 step 4)."""
-    editor = template.edit().request_uri(target).push("Route", route).set("Call-ID", call_id)
+def to_device(
+    template: Request, *, identity: str, device: Device, route: str, call_id: str, body: bytes | None = None
+) -> Request:
+    """A copy of *template* for one device (digest §19.2 step 9, §19.4 step 4): by its pub-gruu; without one by the
+    *identity* of its user, and by its instance id if it has that (digest §9.5)."""
+    editor = template.edit().request_uri(device.gruu or identity).push("Route", route).set("Call-ID", call_id)
+    if device.instance and not device.gruu:
+        editor.append("Accept-Contact", f"*;+sip.instance={quote(f'<{device.instance}>')};require;explicit")
     return editor.done() if body is None else editor.body(body).done()
 
 
@@ -169,6 +175,7 @@ def make_request(
     *,
     target: Uri,
     sender: str,
+    is_registered: bool,
     body: bytes,
     route: str,
     tokens: Tokens,
@@ -176,7 +183,10 @@ def make_request(
     icsi: str = CPM_MSG,
     ids: tuple[HeaderInput, ...] = (),
 ) -> Request:
-    """A MESSAGE that this server sends on behalf of its user *sender* (digest §16): receipts, revoke responses."""
+    """A MESSAGE that this server sends on behalf of its user *sender* (digest §16): receipts, revoke responses.
+
+    Where no device of the user is registered the header says so (choice): else the S-CSCF refuses it as that of an
+    unregistered originator (digest §15.3)."""
     return Request.new(
         "MESSAGE",
         target,
@@ -187,7 +197,7 @@ def make_request(
             ("To", f"<{target}>"),
             ("Call-ID", f"{tokens.word()}@{domain}"),
             ("CSeq", "1 MESSAGE"),
-            ("P-Served-User", f"<{sender}>;sescase=orig;regstate=reg"),
+            ("P-Served-User", f"<{sender}>;sescase=orig;regstate={'reg' if is_registered else 'unreg'}"),
             ("P-Asserted-Identity", f"<{sender}>"),
             ("P-Asserted-Service", icsi),
             ("Accept-Contact", accept_contact_of(icsi)),

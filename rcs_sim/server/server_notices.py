@@ -52,6 +52,7 @@ class ServerNotices:
             self._context.outbox.note("notice dropped", "its message names no sender")
             return
         context = self._context
+        served = context.subscribers.find(key_of(original.request_uri_text))
         cpim = compose_cpim(
             sender=ANONYMOUS_URI,
             recipient=ANONYMOUS_URI,
@@ -65,6 +66,7 @@ class ServerNotices:
         request = make_request(
             target=target,
             sender=original.request_uri_text,
+            is_registered=served is not None and bool(context.devices.reachable(served.key, now)),
             body=cpim,
             route=context.originating_route,
             tokens=context.tokens,
@@ -73,7 +75,7 @@ class ServerNotices:
             ids=ids,
         )
         own = context.subscribers.find(key_of_uri(target)) if self.deliver_own is not None else None
-        if own is not None and context.subscribers.find(key_of(original.request_uri_text)) is None:
+        if own is not None and served is None:
             assert self.deliver_own is not None
             self.deliver_own(request.edit().remove("Route", "P-Served-User").done(), own, now)
         else:

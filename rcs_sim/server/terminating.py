@@ -112,7 +112,7 @@ class TerminatingMessages:
     def _deliver(self, exchange: Exchange | None, request: Request, message: IncomingMessage, now: float) -> None:
         owner = message.user.key
         devices, away = self._devices(request, owner, now)
-        fork = DeviceFork(self._context, self._forward, message, exchange, self._ended, now)
+        fork = DeviceFork(self._context, self._forward, message, exchange, self._ended)
         if message.message_id:
             self._pending[message.key] = fork
         if self._interworking is not None and self._interworking.wants(message):

@@ -22,7 +22,8 @@ _MAX_BINDINGS = 64  # of one user; the S-CSCF itself allows fewer
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One Contact. *instance* is empty where there is no `+sip.instance`; *features* is None where nobody said them."""
+    """One Contact. *instance* is empty where there is no `+sip.instance`; *features* is None where nobody said them;
+    *call_id* is that of the message it was in."""
 
     instance: str
     gruu: str
@@ -30,6 +31,7 @@ class Binding:
     user_agent: str
     expires_s: int
     features: FeatureSet | None
+    call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,11 @@ def _bindings_of(message: Request | Response, default_s: int) -> tuple[Binding, 
         return ()
     seconds = default_s if header is None else header.seconds
     user_agent = message.text("User-Agent") or "" if isinstance(message, Request) else ""
-    return tuple(_binding(contact, seconds, user_agent) for contact in contacts)
+    call_id = message.text("Call-ID") or ""
+    return tuple(_binding(contact, seconds, user_agent, call_id) for contact in contacts)
 
 
-def _binding(contact: Contact, default_s: int, user_agent: str) -> Binding:
+def _binding(contact: Contact, default_s: int, user_agent: str, call_id: str) -> Binding:
     features = FeatureSet.of_contact(contact).without("+sip.instance") or NO_FEATURES
     return Binding(
         contact.instance or "",
@@ -101,6 +104,7 @@ def _binding(contact: Contact, default_s: int, user_agent: str) -> Binding:
         user_agent,
         default_s if contact.expires is None else contact.expires,
         features_of_text(text_of(features)) if features else None,
+        call_id,
     )
 
 

@@ -161,6 +161,7 @@ class UeBinding:
     tags: str = RCS_TAGS
     host: str = "192.0.2.12"
     expires: int = 3600
+    boot: str = "1"  # becomes part of the Call-ID
 
     def contact(self, number: str, *, is_response: bool) -> str:
         instance = f';+sip.instance="<{self.instance}>"' if self.instance else ""
@@ -180,7 +181,7 @@ def third_party_register(
         ("Max-Forwards", "70"),
         ("From", f"<{impu}>;tag=a1"),
         ("To", f"<{impu}>"),
-        ("Call-ID", "reg-0152@192.0.2.12"),
+        ("Call-ID", f"reg-{registering.boot}@192.0.2.12"),
         ("CSeq", "2 REGISTER"),
     ]
     register = Request.new(

@@ -127,6 +127,42 @@ def test_the_redelivery_guard_delays_what_a_registration_asks_for() -> None:
     assert ids(lab) == ["a"]
 
 
+@pytest.mark.parametrize("back", [UeBinding(boot="2"), UeBinding(host="192.0.2.77")])
+def test_a_device_that_came_back_is_not_held_to_the_guard(back: UeBinding) -> None:
+    lab = lab_with("a")
+    lab.register()
+    lab.answer(lab.take_one(), 480)
+    lab.advance(1)
+    lab.register(back)
+    assert ids(lab) == ["a"]
+
+
+def test_a_message_under_way_when_the_device_comes_back_goes_out_again_by_the_new_registration() -> None:
+    lab = lab_with("a", "b")
+    lab.register()
+    old = lab.take_one()
+    lab.advance(5)
+    lab.register(UeBinding(boot="2"))
+    assert ids(lab) == ["a"]
+    lab.answer(lab.take_one())
+    assert ids(lab) == ["b"]
+    lab.finish(old.errand, 408)
+    lab.answer(lab.take_one())
+    assert lab.take() == []
+
+
+def test_a_live_message_whose_device_came_back_meanwhile_follows_at_once_from_the_store() -> None:
+    lab = Lab()
+    lab.register()
+    exchange = lab.receive(message())
+    lab.take_one()
+    lab.advance(5)
+    lab.register(UeBinding(boot="2"))
+    lab.advance(15)
+    assert lab.answers[exchange].status == 202
+    assert ids(lab) == [M1]
+
+
 def test_a_new_message_wakes_a_device_that_failed_before() -> None:
     lab = lab_with("a")
     lab.register()
@@ -179,7 +215,7 @@ class TestExpiry:
         assert request.request_uri_text == f"tel:{ALICE}"
         assert request.text("P-Asserted-Identity") == f"<tel:{BOB}>"
         assert request.text("Route") == f"<sip:orig@scscf.{BLUE};lr>"
-        assert request.text("P-Served-User") == f"<tel:{BOB}>;sescase=orig;regstate=reg"
+        assert request.text("P-Served-User") == f"<tel:{BOB}>;sescase=orig;regstate=unreg"
         assert request.text("P-Asserted-Service") == f"{ICSI}.msg"
         assert (request.text("Conversation-ID"), request.text("Contribution-ID")) == (C1, K1)
         assert (imdn.message_id, imdn.datetime) == (M1, "2026-03-02T10:15:30.120Z")
@@ -228,6 +264,7 @@ class TestRestart:
         lab.register()
         lab.take_one()
         again = lab.restarted()
+        again.advance(2)
         assert ids(again) == ["a"]
 
     def test_a_cursor_survives_it(self) -> None:
@@ -235,6 +272,7 @@ class TestRestart:
         lab.register()
         lab.answer(lab.take_one())
         again = lab.restarted()
+        again.advance(2)
         assert ids(again) == ["b"]
 
     def test_copies_for_named_devices_survive_it(self) -> None:
@@ -246,6 +284,8 @@ class TestRestart:
         lab.answer(phone)
         lab.answer(tablet, 480)
         again = lab.restarted()
+        assert again.take() == []  # the rest of the network starts too
+        again.advance(2)
         assert again.take_one().request.request_uri_text == gruu(TABLET)
 
     def test_an_expiry_that_came_meanwhile_is_told(self) -> None:

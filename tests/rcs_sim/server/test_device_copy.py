@@ -13,11 +13,13 @@ from tests.rcs_sim.server.test_device_offer import Keeper
 def test_a_copy_goes_to_the_gruu_or_else_the_identity_and_has_a_deadline(pub_gruu: str, target: str) -> None:
     lab, keeper, device = Lab(), Keeper(), Device(PHONE, 0.0)
     device.gruu = pub_gruu
-    offer = DeviceOffer(keeper, device)
+    offer = DeviceOffer(keeper, device, lab.now)
     template = message().edit().remove("Via", "Route").done()
     send_copy(lab.core.context, offer, template, sip(BOB, BLUE), "<sip:term@scscf;lr>", lab.now)
     lab.run(lab.core.context.outbox.take())
     request = lab.take_one().request
     assert (request.request_uri_text, request.text("Route")) == (target, "<sip:term@scscf;lr>")
+    by_instance = f'*;+sip.instance="<{PHONE}>";require;explicit'
+    assert (by_instance in request.texts("Accept-Contact")) is (not pub_gruu)
     lab.advance(20.0)
     assert keeper.told == ["absent 408"]

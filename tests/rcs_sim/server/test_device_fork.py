@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +37,8 @@ class Story:
             case "wait":
                 self.lab.advance(7.0 * (number + 1))
             case "register":
-                self.lab.register(UeBinding(), TABLET_BINDING, by=TABLET_BINDING if number % 2 else UeBinding())
+                by = TABLET_BINDING if number % 2 else UeBinding()
+                self.lab.register(UeBinding(), TABLET_BINDING, by=replace(by, boot=str(number // 2)))
         self.open += self.lab.take()
 
     def answer(self, sent: SendRequest, status: int) -> None:

@@ -88,3 +88,8 @@ def test_phones_of_one_model_share_their_feature_set() -> None:
     report = read_third_party_registration(third_party_register(UeBinding(), number="+12025550154"))
     made.apply("tel:+12025550154", report, 0.0)
     assert made.known(KEY)[0].features is made.known("tel:+12025550154")[0].features
+
+
+def test_a_report_without_embedded_messages_adds_nobody_to_those_that_are_known() -> None:
+    made = registry(third_party_register(UeBinding()), third_party_register(embedded=False))
+    assert instances(made) == {PHONE}
