@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Protocol, TypeVar
+from typing import ClassVar, Final, Protocol, TypeVar
 
 from ims_core.carrier import ApplicationServer, CarrierConfig, CoreHosts, Neighbour
 from ims_core.cx import Cx, DeregistrationReason, Sh
@@ -46,6 +46,8 @@ class ImsCore:
 
     *names* is the name service, shared by all carriers of a simulation; the core enters its own nodes and servers."""
 
+    ROLES: ClassVar = ("icscf", "ibcf", "scscf", "pcscf")  # in the order in which they start
+
     def __init__(
         self,
         config: CarrierConfig,
@@ -65,7 +67,7 @@ class ImsCore:
         self._tokens = tokens
         self._trace = trace
         self._store = store
-        self._running: list[_Node] = []
+        self._running: dict[str, _Node] = {}
         self._nni_up = True
         self._hss = Hss(_hss_config(config), tokens=tokens.child("hss"), store=store)
         for server in config.servers:
@@ -77,23 +79,42 @@ class ImsCore:
         """Listens, and takes in what the store has. Raises TransportError, StoreError; nothing runs then."""
         try:
             await self._hss.start()
-            self.icscf = await self._begin(self._make_icscf(), "icscf")
-            self.ibcf = await self._begin(self._make_ibcf(), "ibcf")
-            self.scscf = await self._begin(self._make_scscf(), "scscf")
-            self.pcscf = await self._begin(self._make_pcscf(), "pcscf")
+            for role in self.ROLES:
+                await self.start_node(role)
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Ends all nodes, the P-CSCF first. The store is its owner's to close."""
-        while self._running:
-            node = self._running.pop()
+        for role in reversed(tuple(self._running)):
+            await self.stop_node(role)
+
+    async def start_node(self, role: str) -> None:
+        """Starts one of `ROLES`, also again after `stop_node`: it then has what the store kept, at the same address."""
+        if role in self._running:
+            return
+        match role:
+            case "icscf":
+                self.icscf = await self._begin(self._make_icscf(), role)
+            case "ibcf":
+                self.ibcf = await self._begin(self._make_ibcf(), role)
+            case "scscf":
+                self.scscf = await self._begin(self._make_scscf(), role)
+            case "pcscf":
+                self.pcscf = await self._begin(self._make_pcscf(), role)
+            case _:
+                raise ValueError(f"{role!r} is none of {', '.join(self.ROLES)}")
+
+    async def stop_node(self, role: str) -> None:
+        """One node of the core fails; the others go on."""
+        node = self._running.pop(role, None)
+        if node is not None:
             await node.close()
 
     async def _begin(self, node: _N, role: str) -> _N:
         await node.start()
-        self._running.append(node)
+        self._running[role] = node
         addresses = [node.stack.address(address.transport) for address in node.stack.config.listen]
         self.names.add(f"{role}.{self.config.home_domain}", *addresses)
         return node

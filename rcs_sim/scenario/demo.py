@@ -16,6 +16,7 @@ from rich.table import Table
 from ims_core.pcapng import write_pcapng
 from ims_core.trace import ListSink, RecordKind, TraceRecord
 from ims_core.transport.virtual_loop import run
+from rcs_sim.client.display import ShownEvent
 from rcs_sim.client.messages import SentMessage
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.documents import DemoDocument, DemoRow
@@ -29,6 +30,9 @@ __all__ = ["COLUMNS", "DemoColumn", "play_column", "run_demo"]
 _SETTLE_S = 240.0  # a message that is neither shown nor given up by then counts as lost
 _READ_AFTER_S = 1.0
 _PAUSE_S = 2.0  # between an answer and the next message
+_REPAIR_S = 600.0  # after the network is back: until the phones have found out, at the latest
+_REPAIR_GUARD_S = 15.0  # reconnectGuardTimer of the carrier profiles (10 s), and a little
+_WIDTH = 150  # columns of the output where it goes to no terminal
 _NUMBERS = {"alice": "+12025550101", "bob": "+12025550152"}
 
 
@@ -42,18 +46,21 @@ _CONVERSATION = (
     _Line("alice", "Hi Bob, are we still on for tonight?"),
     _Line("bob", "Yes! Eight at the harbour."),
     _Line("alice", "Great, I will bring the maps."),
+    _Line("alice", "Still there?"),
     _Line("bob", "See you there 👍"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class DemoColumn:
-    """One way to have the conversation. *faults* maps the index of a message to what happens before it is sent."""
+    """One way to have the conversation. Before message *fails_before* (from 0) red's P-CSCF fails, and is back before
+    message *is_back_before*."""
 
     name: str
     title: str
     uses_sms: bool = False
-    faults: dict[int, str] | None = None
+    fails_before: int | None = None
+    is_back_before: int | None = None
 
 
 COLUMNS = (
@@ -62,7 +69,8 @@ COLUMNS = (
     DemoColumn(
         "rcs-failing",
         "plain RCS, the network fails in the middle",
-        faults={1: "red's P-CSCF cannot be reached", 3: "red's P-CSCF is back"},
+        fails_before=1,
+        is_back_before=3,
     ),
 )
 
@@ -85,22 +93,37 @@ async def play_column(column: DemoColumn, *, seed: int, is_real: bool) -> _Playe
             )
             for name, device, carrier in (("alice", "android", "red"), ("bob", "ios", "blue"))
         }
+        await asyncio.sleep(_PAUSE_S)
         outcomes = []
         for index, line in enumerate(_CONVERSATION):
-            await _apply_fault(simulation, (column.faults or {}).get(index))
+            if index == column.fails_before:
+                await simulation.cut("red.pcscf")
+            if index == column.is_back_before:
+                await simulation.restore("red.pcscf")
+                await _until_registered(phones["alice"])
             outcomes.append(await _say(column, line, f"m{index + 1}", phones, simulation, sink))
             await asyncio.sleep(_PAUSE_S)
     rows = [outcome.row(column.name) for outcome in outcomes]
     return _Played(column, rows, outcomes, list(sink.records))
 
 
-async def _apply_fault(simulation: Simulation, fault: str | None) -> None:
-    if fault is None:
-        return
-    if fault.endswith("is back"):
-        simulation.restore("red.pcscf")
-    else:
-        simulation.cut("red.pcscf")
+async def _until_registered(phone: Phone) -> None:
+    """Waits for the phone to find out by itself that the network is back."""
+    registered = asyncio.Event()
+
+    def look(_: ShownEvent) -> None:
+        if phone.is_registered:
+            registered.set()
+
+    phone.watchers.append(look)
+    try:
+        async with asyncio.timeout(_REPAIR_S):
+            await registered.wait()
+    except TimeoutError:
+        pass  # the next rows show what came of it
+    finally:
+        phone.watchers.remove(look)
+    await asyncio.sleep(_REPAIR_GUARD_S)
 
 
 async def _say(
@@ -132,6 +155,8 @@ def run_demo(*, seed: int, real: bool, out: Path, as_json: bool) -> int:
     """Plays every column, writes its files, prints the result; 0 if nothing was lost or shown twice."""
     out.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=as_json)
+    if not console.is_terminal:
+        console.width = _WIDTH
     played: list[_Played] = []
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
@@ -202,10 +227,12 @@ def _show(played: Sequence[_Played], files: dict[str, str], console: Console) ->
 
 
 def _short_ladder(one: _Played) -> str:
-    """The first message alone, without the answers: where the octets went."""
-    wanted = [
-        record
-        for record in one.outcomes[0].records
-        if record.kind is RecordKind.MESSAGE and not record.raw.startswith(b"SIP/2.0 ")
-    ]
-    return "the requests of m1:\n" + ladder_text(wanted[:24], lanes_of(wanted[:24]))
+    """The way of the first message, without answers and receipts."""
+    wanted = [record for record in one.outcomes[0].records if _carries_text(record)]
+    return "the way of m1:\n" + ladder_text(wanted, lanes_of(wanted))
+
+
+def _carries_text(record: TraceRecord) -> bool:
+    if record.kind is not RecordKind.MESSAGE or record.raw.startswith(b"SIP/2.0 "):
+        return False
+    return "receipt" not in record.details and ("MESSAGE" in record.summary or record.protocol == "SM")

@@ -91,11 +91,16 @@ async def observe(
     records: Callable[[], Sequence[TraceRecord]],
     within_s: float,
 ) -> MessageOutcome:
-    """Sends and waits until nothing more is to come, at most *within_s* seconds."""
+    """Sends and waits until nothing more is to come, at most *within_s* seconds.
+
+    When the phone asks "not delivered: send as text?" its user says yes."""
     started_at = clock.now()
     message = await send()
     try:
         await message.final(within_s)
+        if message.state is MessageState.FAILED and message.delivery.may_be_sent_as_sms:
+            message.send_as_sms()
+            await message.final(within_s)
         if message.transport is MessageTransport.RCS and message.state is MessageState.DELIVERED:
             await message.displayed(_READ_WITHIN_S)
     except NotSeenInTime:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ims_core.core import ImsCore
 from ims_core.errors import SimulatorError
 from ims_core.trace import RecordKind, Trace, TraceSink
 from ims_core.transport.clock import Clock
@@ -195,32 +196,44 @@ class Simulation:
         self._taken.add(subscriber.msisdn)
         return subscriber
 
-    def cut(self, element: str) -> None:
-        """The network loses an element (``red.pcscf``): nothing reaches it or leaves it. In-memory links only."""
-        self._memory().memory_network.cut(self._host_of(element))
+    async def cut(self, element: str) -> None:
+        """The network loses an element: nothing reaches it or leaves it. On sockets only a P-, I- or S-CSCF or an IBCF
+        (``red.pcscf``) can be lost, which stops it."""
+        host = self._host_of(element)
         self._mark("net.partition begins", element)
+        if isinstance(self.world, MemoryWorld):
+            self.world.memory_network.cut(host)
+        else:
+            await self._core_of(element).stop_node(element.partition(".")[2])
 
-    def restore(self, element: str) -> None:
+    async def restore(self, element: str) -> None:
         """Ends what `cut` began."""
-        self._memory().memory_network.restore(self._host_of(element))
+        host = self._host_of(element)
+        if isinstance(self.world, MemoryWorld):
+            self.world.memory_network.restore(host)
+        else:
+            await self._core_of(element).start_node(element.partition(".")[2])
         self._mark("net.partition ends", element)
 
     @asynccontextmanager
     async def partition(self, element: str) -> AsyncIterator[None]:
         """`cut` on entry, `restore` on exit."""
-        self.cut(element)
+        await self.cut(element)
         try:
             yield
         finally:
-            self.restore(element)
+            await self.restore(element)
 
     def _mark(self, summary: str, element: str) -> None:
         self.trace.record(at=self.clock.now(), kind=RecordKind.FAULT, source=element, summary=summary)
 
-    def _memory(self) -> MemoryWorld:
-        if not isinstance(self.world, MemoryWorld):
-            raise SimulatorError("links can be cut in memory only: on sockets stop the element instead")
-        return self.world
+    def _core_of(self, element: str) -> ImsCore:
+        carrier, _, role = element.partition(".")
+        if carrier not in self.lab.carriers or role not in ImsCore.ROLES:
+            raise SimulatorError(
+                f"on sockets {element!r} cannot be cut; can be: <carrier>.{{{', '.join(ImsCore.ROLES)}}}"
+            )
+        return self.lab.carriers[carrier].core
 
     def _host_of(self, element: str) -> str:
         phone = self.phones.get(element)
