@@ -13,7 +13,7 @@ from typing import Any
 from ims_core.errors import LocalProtocolError
 from ims_core.transport.tokens import Tokens
 
-__all__ = ["DeliveryQueue", "LinkProfile", "Path"]
+__all__ = ["STREAM_GIVES_UP_AFTER_S", "DeliveryQueue", "LinkProfile", "Path"]
 
 STREAM_GIVES_UP_AFTER_S = 30.0
 """A TCP connection whose link is down for longer than this is closed at both ends (choice; RFC 9293 §3.8.3 R2)."""

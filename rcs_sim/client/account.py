@@ -14,7 +14,7 @@ from rcs_sim.client.identity import ContactKey, contact_key, is_number
 from rcs_sim.devices.policy import RegistrationPolicy, SignallingTransport
 from rcs_sim.wire.rcs_configuration import AuthType, RcsConfiguration
 
-__all__ = ["Account", "UnusableConfiguration", "account_of", "instance_urn", "proxy_transport"]
+__all__ = ["Account", "UnusableConfiguration", "account_of", "default_port", "instance_urn", "proxy_transport"]
 
 DEFAULT_SIP_PORT, DEFAULT_TLS_PORT = 5060, 5061
 

@@ -22,6 +22,7 @@ from rcs_sim.devices.policy import SmsPolicy
 __all__ = [
     "RP_CAUSES",
     "OutgoingMessages",
+    "Output",
     "SendRp",
     "SmsFailureStep",
     "SmsPath",

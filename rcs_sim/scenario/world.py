@@ -29,7 +29,7 @@ from ims_core.transport.sockets import SocketNetwork
 from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import RealClock, VirtualClock
 
-__all__ = ["HttpServer", "MemoryWorld", "SocketWorld", "World", "WorldError"]
+__all__ = ["SM_LINK_PORT", "HttpServer", "MemoryWorld", "SocketWorld", "World", "WorldError"]
 
 SM_LINK_PORT = 29168  # of the circuit-switched stand-in (choice): SGsAP's number on SCTP, free on TCP
 _HTTP_PORTS = {"standard": (80, 443), "unprivileged": (8080, 8443)}

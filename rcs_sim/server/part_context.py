@@ -16,7 +16,7 @@ from rcs_sim.server.messaging_config import MessagingServerConfig
 from rcs_sim.server.pager_content import ContentKind, PagerContent
 from rcs_sim.server.served_users import ServedUser, Subscribers
 
-__all__ = ["IncomingMessage", "PartContext"]
+__all__ = ["IncomingMessage", "PartContext", "with_user"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from rcs_sim.wire.cpim_header import USUAL_PREFIXES, write_header
 
 __all__ = [
     "accept_contact_of",
+    "conversation_id",
     "copied_headers",
     "cpim_for_client",
     "make_request",

@@ -49,6 +49,7 @@ __all__ = [
     "Unsupported",
     "Warning",
     "is_acceptable",
+    "sound_call_id",
 ]
 
 _CSEQ = re.compile(rf"([0-9]+)[ \t]+({TOKEN})[ \t]*")

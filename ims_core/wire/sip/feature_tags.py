@@ -14,7 +14,7 @@ from ims_core.wire.sip.memo import Memo
 from ims_core.wire.sip.params import NO_PARAMS, Params
 from ims_core.wire.sip.uri import escape, unescape
 
-__all__ = ["AcceptContact", "FeatureSet", "RejectContact", "RequestDisposition", "select_contacts"]
+__all__ = ["AcceptContact", "FeatureSet", "RejectContact", "RequestDisposition", "is_feature_tag", "select_contacts"]
 
 # base-tags (RFC 3840 §9): only these are written without "+"
 _BASE_TAGS = frozenset(

@@ -16,6 +16,7 @@ __all__ = [
     "TOKEN",
     "SipParseError",
     "end_of_value",
+    "is_quoted",
     "is_token",
     "parse_delta_seconds",
     "quote",

@@ -10,7 +10,18 @@ from ims_core.wire.sip.grammar import SipParseError, is_token
 from ims_core.wire.sip.header_names import key_of_line, known_keys
 from ims_core.wire.sip.message import Request, Response
 
-__all__ = ["DEFAULT_LIMITS", "END_OF_HEAD", "Limits", "build_message", "content_length", "refusal", "split_head"]
+__all__ = [
+    "BAD_LINE",
+    "DEFAULT_LIMITS",
+    "END_OF_HEAD",
+    "Limits",
+    "build_message",
+    "content_length",
+    "join_folds",
+    "key_or_none",
+    "refusal",
+    "split_head",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ims_core.wire.sip.header_names import key_of
 from ims_core.wire.sip.reasons import REASONS
 from ims_core.wire.sip.uri import Uri, parse_uri
 
-__all__ = ["REASONS", "Editor", "HeaderInput", "Request", "Response", "SipMessage"]
+__all__ = ["REASONS", "Editor", "HeaderInput", "Request", "Response", "SipMessage", "status_line"]
 
 H = TypeVar("H", bound=Header)
 HeaderInput: TypeAlias = Header | tuple[str, str]

@@ -22,6 +22,8 @@ __all__ = [
     "identity_key",
     "parse_uri",
     "sip_uri_of_tel",
+    "sound_host",
+    "sound_port",
     "tel_of_sip",
     "unescape",
 ]
