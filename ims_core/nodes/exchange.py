@@ -23,7 +23,15 @@ class ExchangeOwner(Protocol):
 
     def now(self) -> float: ...
 
-    def send(self, request: Request, hop: Hop, on_outcome: Callable[[Outcome], None], mark: str) -> ClientHandle: ...
+    def new_branch(self, received: Request) -> str:
+        """The branch to send a copy of *received* with."""
+        ...
+
+    def send(self, request: Request, hop: Hop, on_outcome: Callable[[Outcome], None], branch: str) -> ClientHandle: ...
+
+    def ended(self, branch: str) -> None:
+        """The transaction with that branch has its final outcome."""
+        ...
 
     def response_to(self, request: Request, rejection: Reject) -> Response: ...
 
@@ -45,10 +53,11 @@ class ExchangeOwner(Protocol):
 class _Branch:
     """One client transaction."""
 
-    __slots__ = ("exchange", "handle", "hook", "is_final", "target")
+    __slots__ = ("exchange", "handle", "hook", "is_final", "name", "target")
 
-    def __init__(self, exchange: Exchange, target: Target, hook: ResponseHook | None) -> None:
+    def __init__(self, exchange: Exchange, name: str, target: Target, hook: ResponseHook | None) -> None:
         self.exchange = exchange
+        self.name = name
         self.target = target
         self.hook = hook
         self.handle: ClientHandle | None = None
@@ -65,17 +74,16 @@ class Exchange:
     """Runs the branches of one request and answers its server transaction."""
 
     __slots__ = (
-        *("_best", "_branches", "_call_off", "_is_cancelled", "_losers", "_mark", "_owner", "_pending"),
+        *("_best", "_branches", "_call_off", "_is_cancelled", "_losers", "_owner", "_pending"),
         *("_timer_c_s", "_waiting", "is_done", "is_invite", "key", "server"),
     )
 
-    def __init__(self, owner: ExchangeOwner, server: ServerTransaction, mark: str, timer_c_s: float) -> None:
+    def __init__(self, owner: ExchangeOwner, server: ServerTransaction, timer_c_s: float) -> None:
         self.server = server
         self.is_invite = server.request.method == "INVITE"
         self.is_done = False
         self.key: tuple[str, str] | None = None  # of an INVITE, for the CANCEL to find it
         self._owner = owner
-        self._mark = mark
         self._timer_c_s = timer_c_s
         self._pending = 0
         self._waiting: list[tuple[Target, ResponseHook | None]] = []
@@ -97,11 +105,12 @@ class Exchange:
             targets = targets[:1]
         self._pending += len(targets)
         for target in targets:
-            branch = _Branch(self, target, forward.hook)
+            name = self._owner.new_branch(self.server.request)
+            branch = _Branch(self, name, target, forward.hook)
             if self.is_invite:
                 self._branches.append(branch)
                 self._restart_timer_c()
-            branch.handle = self._owner.send(target.request, target.hop, branch.take, self._mark)
+            branch.handle = self._owner.send(target.request, target.hop, branch.take, name)
         self._finish_if_idle()
         return None
 
@@ -142,8 +151,8 @@ class Exchange:
     def _take_success(self, branch: _Branch, response: Response) -> None:
         if self.is_done and not self.is_invite:
             return
-        if self.is_invite and not branch.is_final and branch.handle is not None:
-            self._owner.accepted(branch.handle.request.top_via.branch or "", branch.take)
+        if self.is_invite and not branch.is_final:
+            self._owner.accepted(branch.name, branch.take)
         self._end(branch)
         self.server.respond(self._on_way_back(branch, response))  # each 2xx to INVITE: RFC 3261 §16.7 step 5
         self.is_done = True
@@ -200,6 +209,7 @@ class Exchange:
     def _end(self, branch: _Branch) -> None:
         if not branch.is_final:
             branch.is_final = True
+            self._owner.ended(branch.name)
             self._pending -= 1
 
     def _finish_if_idle(self) -> None:

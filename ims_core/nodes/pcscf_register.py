@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ims_core.nodes.decision import Decision, Forward, Reject, ResponseHook, Target
 from ims_core.nodes.flow_tokens import FlowKey
+from ims_core.nodes.header_group import HeaderGroup
 from ims_core.nodes.request_check import max_forwards_below
 from ims_core.nodes.security_agreement import asks_for_agreement, strip_agreement
 from ims_core.store.bindings import StoredAccess
@@ -20,14 +21,14 @@ from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.uri import SipUri
 
 if TYPE_CHECKING:
-    from ims_core.nodes.pcscf import PcscfCore
+    from ims_core.nodes.pcscf_core import PcscfCore
 
 __all__ = ["route_register"]
 
 # What a UE may not tell the home network about itself: the P-CSCF says it (TS 24.229 §5.2.2)
 _FORGEABLE = ("Route", "Path", "P-Charging-Vector", "P-Charging-Function-Addresses", "P-Visited-Network-ID",
               "P-Asserted-Identity", "P-Asserted-Service", "P-Served-User")  # fmt: skip
-_TO_CORE_ONLY = ("P-Charging-Vector", "P-Charging-Function-Addresses")
+_TO_CORE_ONLY = HeaderGroup("P-Charging-Vector", "P-Charging-Function-Addresses")
 
 
 def route_register(core: PcscfCore, request: Request, flow: Flow, now: float) -> Decision:
@@ -62,16 +63,10 @@ def _agree(core: PcscfCore, request: Request, flow: Flow, now: float) -> tuple[R
         return Reject(421, headers=(("Require", "sec-agree"),)), "", False
     if not asks_for_agreement(request):
         return Reject(400, "sec-agree is not in Require"), "", False
-    key = agreement_key(core, request, flow)
-    verdict = core.agreements.examine_register(key, request, now)
+    verdict = core.agreements.examine_register(core.flows.key_of(flow), request, now)
     if verdict.status is not None:
         return Reject(verdict.status, headers=(("Security-Server", verdict.server),)), "", False
     return None, verdict.server, verdict.is_protected
-
-
-def agreement_key(core: PcscfCore, request: Request, flow: Flow) -> tuple[FlowKey, str]:
-    """An agreement belongs to a flow and the identity that registers over it."""
-    return core.flows.key_of(flow), str(request.require(To).uri)
 
 
 def _require_path(editor: Editor[Request], request: Request) -> None:
@@ -105,7 +100,7 @@ class _RegisterHook(ResponseHook):
     security_server: str
 
     def edit(self, editor: Editor[Response], response: Response, target: Target) -> None:
-        editor.remove(*_TO_CORE_ONLY)
+        _TO_CORE_ONLY.strip(editor, response)
         if response.status == 401:
             self._forward_challenge(editor, response)
         elif 200 <= response.status < 300:
@@ -146,7 +141,7 @@ class _RegisterHook(ResponseHook):
                 core.drop_accesses(self.flow_key, impus[0], contact)
             else:
                 record = self._record(contact, impus, response, now + lifetime_s)
-                core.register(record, self.flow_key, agreement_key(core, self.request, self.flow))
+                core.register(record, self.flow_key)
         return None
 
     def _record(self, contact: Contact, impus: tuple[str, ...], response: Response, until: float) -> StoredAccess:

@@ -10,7 +10,7 @@ from typing import Final
 from ims_core.errors import TransportError
 from ims_core.nodes.decision import Answer, Decision, Defer, Discard, Forward, Put, Reject, Router
 from ims_core.nodes.exchange import Exchange
-from ims_core.nodes.request_check import check_request, loop_mark
+from ims_core.nodes.request_check import check_request
 from ims_core.store.record_table import Store, StoreError
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.background import Background
@@ -64,6 +64,7 @@ class Proxy:
         self._timer_c_s = timer_c_s
         self._on_flow_closed = on_flow_closed
         self._own_sent_by: tuple[str, ...] = ()
+        self._sent: dict[str, Request] = {}  # what is being proxied, by the branch that it went out with
         self._invites: dict[tuple[str, str], Exchange] = {}
         self._accepted: dict[str, Callable[[Outcome], None]] = {}
         self._branch_prefix = f"z9hG4bK{tokens.word()}"
@@ -96,7 +97,7 @@ class Proxy:
         if request.method == "CANCEL":
             return self._cancel(request, server)
         try:
-            decision = check_request(request, self._own_sent_by, self._router.supported_extensions)
+            decision = check_request(request, self._own_sent_by, self._router.supported_extensions, self._sent)
             if decision is None:
                 if request.method == "INVITE" and server is not None:
                     server.respond(Response.to(request, 100))
@@ -142,7 +143,7 @@ class Proxy:
         return None
 
     def _forward(self, forward: Forward, request: Request, server: ServerTransaction) -> None:
-        exchange = Exchange(self, server, loop_mark(request), self._timer_c_s)
+        exchange = Exchange(self, server, self._timer_c_s)
         if exchange.is_invite:
             exchange.key = _transaction_key(request)
             self._invites[exchange.key] = exchange
@@ -194,13 +195,18 @@ class Proxy:
     def now(self) -> float:
         return self._clock.now()
 
-    def send(self, request: Request, hop: Hop, on_outcome: Callable[[Outcome], None], mark: str) -> ClientHandle:
-        return self.stack.send_request(request, hop, on_outcome, branch=self.new_branch(mark))
-
-    def new_branch(self, mark: str = "") -> str:
-        """Unique over all requests and runs; its end tells a loop (RFC 3261 §16.6 step 8)."""
+    def new_branch(self, received: Request) -> str:
+        """Unique over all requests and runs; it leads back to *received*, should the request come again in a loop."""
         self._branch_number += 1
-        return f"{self._branch_prefix}.{self._branch_number:x}.{mark}"
+        branch = f"{self._branch_prefix}.{self._branch_number:x}"
+        self._sent[branch] = received
+        return branch
+
+    def send(self, request: Request, hop: Hop, on_outcome: Callable[[Outcome], None], branch: str) -> ClientHandle:
+        return self.stack.send_request(request, hop, on_outcome, branch=branch)
+
+    def ended(self, branch: str) -> None:
+        self._sent.pop(branch, None)
 
     def response_to(self, request: Request, rejection: Reject) -> Response:
         return Response.to(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ims_core.nodes.decision import Reject
 from ims_core.wire.sip.address_headers import Via
@@ -11,22 +10,28 @@ from ims_core.wire.sip.core_headers import MaxForwards, ProxyRequire
 from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.uri import OtherUri
 
-__all__ = ["DEFAULT_MAX_FORWARDS", "check_request", "loop_mark", "max_forwards_below"]
+__all__ = ["DEFAULT_MAX_FORWARDS", "check_request", "max_forwards_below"]
 
 DEFAULT_MAX_FORWARDS = 70  # RFC 3261 §16.6 step 3
+_BELOW = {str(value): str(value - 1) for value in range(1, 256)}
 
 
-def check_request(request: Request, own_sent_by: Collection[str], supported: frozenset[str]) -> Reject | None:
-    """What to refuse *request* with, or None. *own_sent_by* are the own ``host:port`` of Via, in lower case.
+def check_request(
+    request: Request, own_sent_by: Collection[str], supported: frozenset[str], sent: Mapping[str, Request]
+) -> Reject | None:
+    """What to refuse *request* with, or None. *own_sent_by* are the own ``host:port`` of Via, in lower case; *sent* are
+    the requests that are being proxied, as they came, by the branches that they went out with.
 
     Raises SipParseError for a malformed header on the way."""
     if isinstance(request.request_uri, OtherUri):
         return Reject(416)
     forwards = request.text("Max-Forwards")
-    if forwards is not None and forwards != "70" and MaxForwards.parse(forwards).value == 0:
+    if forwards is not None and forwards not in _BELOW and MaxForwards.parse(forwards).value == 0:
         return Reject(483)
-    if _is_loop(request, own_sent_by):
-        return Reject(482)
+    for branch in own_branches(request, own_sent_by):
+        before = sent.get(branch)
+        if before is not None and is_same_place(request, before):
+            return Reject(482)
     required = request.get(ProxyRequire) if request.has("Proxy-Require") else None
     unknown = [] if required is None else [tag for tag in required.tokens if tag.lower() not in supported]
     if unknown and request.method not in ("ACK", "CANCEL"):
@@ -37,20 +42,21 @@ def check_request(request: Request, own_sent_by: Collection[str], supported: fro
 def max_forwards_below(request: Request) -> str:
     """Max-Forwards for the next hop: one less, or 70 where there was none. Raises SipParseError."""
     text = request.text("Max-Forwards")
-    return str(DEFAULT_MAX_FORWARDS if text is None else MaxForwards.parse(text).value - 1)
+    if text is None:
+        return str(DEFAULT_MAX_FORWARDS)
+    return _BELOW.get(text) or str(MaxForwards.parse(text).value - 1)
 
 
-def loop_mark(request: Request) -> str:
-    """Fingerprint of what routes a request: it comes back the same only in a loop (RFC 3261 §16.6 step 8).
-
-    It ends the branch of the own Via. A spiral (another Request-URI or Route) has another mark."""
-    text = "\n".join((request.request_uri_text, *request.texts("Route")))
-    return f"{zlib.crc32(text.encode('utf-8', 'surrogateescape')):08x}"
+def is_same_place(one: Request, other: Request) -> bool:
+    """Whether two copies of a request were to go to the same place: then the second is a loop, else a spiral
+    (RFC 3261 §16.3 step 4, RFC 5393 §4.2)."""
+    return one.request_uri_text == other.request_uri_text and one.texts("Route") == other.texts("Route")
 
 
-def _is_loop(request: Request, own_sent_by: Collection[str]) -> bool:
-    texts = request.texts("Via")
-    if not any(own in text.lower() for text in texts for own in own_sent_by):
-        return False
-    mark = loop_mark(request)
-    return any(via.sent_by in own_sent_by and (via.branch or "").endswith(mark) for via in request.get_all(Via))
+def own_branches(request: Request, own_sent_by: Collection[str]) -> list[str]:
+    """The branches of Via entries that this node put there: the request was here before."""
+    for text in request.texts("Via"):
+        for own in own_sent_by:
+            if own in text:
+                return [via.branch or "" for via in request.get_all(Via) if via.sent_by in own_sent_by]
+    return []

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
+from ims_core.nodes.header_group import HeaderGroup
 from ims_core.wire.sip.core_headers import ProxyRequire, Require
 from ims_core.wire.sip.editor import Editor
 from ims_core.wire.sip.grammar import split_list
@@ -16,6 +17,7 @@ from ims_core.wire.sip.message import Request
 __all__ = ["AgreementVerdict", "SecurityAgreements", "asks_for_agreement", "strip_agreement"]
 
 AWAIT_AUTH_S = 240.0  # TS 24.229 §5.2.2: reg-await-auth
+_SECURITY = HeaderGroup("Security-Client", "Security-Verify")
 _MECHANISM = "ipsec-3gpp"
 _INTEGRITY = ("hmac-sha-1-96", "hmac-md5-96")  # TS 33.203 §7.1; the first is preferred
 _ENCRYPTION = ("aes-cbc", "null")
@@ -44,7 +46,7 @@ class _Agreement:
 
 
 class SecurityAgreements:
-    """The agreements of all UEs. A key is whatever tells one UE from another: the flow and the IMPI."""
+    """The agreements of all UEs. A key is whatever tells one UE from another: its flow."""
 
     __slots__ = ("_agreements", "_port", "_spi")
 
@@ -161,9 +163,9 @@ def asks_for_agreement(request: Request) -> bool:
 
 def strip_agreement(editor: Editor[Request], request: Request) -> None:
     """Takes the security headers and the sec-agree tags away: they end at the P-CSCF (TS 24.229 §5.2.2)."""
-    editor.remove("Security-Client", "Security-Verify")
+    _SECURITY.strip(editor, request)
     for header in (Require, ProxyRequire):
-        value = request.get(header)
+        value = request.get(header) if request.has(header.KEY) else None
         if value is None or "sec-agree" not in value:
             continue
         rest = tuple(token for token in value.tokens if token.lower() != "sec-agree")
