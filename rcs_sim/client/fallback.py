@@ -361,7 +361,8 @@ class RouteDecision:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteContext:
     """What the start of a message depends on. *chosen_sms* is the user's choice for this draft; *is_asking* while the
-    first capability answer of the contact is awaited."""
+    first capability answer of the contact is awaited. A contact without a number (*has_number*) cannot be sent an SMS:
+    nothing that speaks for SMS counts then, such as that the contact has announced no RCS."""
 
     own: OwnRcs
     latch: Latch
@@ -371,6 +372,7 @@ class RouteContext:
     chosen_sms: bool | None = None
     is_asking: bool = False
     is_encrypted: bool = False
+    has_number: bool = True
 
 
 _OWN_REASONS: Mapping[OwnRcs, FallbackReason] = {
@@ -386,11 +388,11 @@ def choose_route(context: RouteContext) -> RouteDecision:
         return _sms_or(context, _R.USER_CHOSE_SMS, Consent.AUTOMATIC)
     if context.own is OwnRcs.RECONNECTING:
         return RouteDecision(Route.HOLD, _R.RECONNECTING)
-    if context.own in _OWN_REASONS:
+    if context.own in _OWN_REASONS and (context.has_number or context.own is not OwnRcs.JUST_BACK):
         return _sms_or(context, _OWN_REASONS[context.own], context.consent_when_down)
     if context.mode.mode is ChatMode.SMS:
         return _sms_or(context, _R.NOT_PROVISIONED, Consent.AUTOMATIC)
-    if context.latch.is_sms and context.chosen_sms is None:
+    if context.latch.is_sms and context.chosen_sms is None and context.has_number:
         reason = _R.PEER_NOT_RCS if context.latch is Latch.SMS else _R.LATCHED_TO_SMS
         return _sms_or(context, reason, Consent.AUTOMATIC)
     if not context.mode.is_available:

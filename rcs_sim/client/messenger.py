@@ -333,6 +333,7 @@ class Messenger:
             chosen_sms=as_sms,
             is_asking=is_asking,
             is_encrypted=conversation.is_encrypted,
+            has_number=is_number(conversation.peer),
         )
 
     def _mode(self, cpim_octets: int) -> ModeDecision:

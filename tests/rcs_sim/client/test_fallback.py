@@ -190,6 +190,7 @@ def _context(
     chosen_sms: bool | None = None,
     is_asking: bool = False,
     is_encrypted: bool = False,
+    has_number: bool = True,
 ) -> RouteContext:
     return RouteContext(
         own=own,
@@ -200,6 +201,7 @@ def _context(
         chosen_sms=chosen_sms,
         is_asking=is_asking,
         is_encrypted=is_encrypted,
+        has_number=has_number,
     )
 
 
@@ -223,6 +225,10 @@ def _context(
         (_context(mode=ModeDecision(ChatMode.SESSION, "", "none")), (Route.REFUSE, FallbackReason.NEEDS_SESSION)),
         (_context(own=OwnRcs.DOWN, may_fall_back=False), (Route.REFUSE, FallbackReason.NOT_ELIGIBLE)),
         (_context(own=OwnRcs.DOWN, is_encrypted=True), (Route.REFUSE, FallbackReason.NOT_ELIGIBLE)),
+        (_context(latch=Latch.SMS, may_fall_back=False), (Route.REFUSE, FallbackReason.NOT_ELIGIBLE)),
+        (_context(latch=Latch.SMS, may_fall_back=False, has_number=False), (Route.RCS, FallbackReason.NONE)),
+        (_context(own=OwnRcs.JUST_BACK, may_fall_back=False, has_number=False), (Route.RCS, FallbackReason.NONE)),
+        (_context(own=OwnRcs.DOWN, may_fall_back=False, has_number=False), (Route.REFUSE, FallbackReason.NOT_ELIGIBLE)),
     ],
 )
 def test_how_a_message_starts(context: RouteContext, expected: tuple[Route, FallbackReason]) -> None:
