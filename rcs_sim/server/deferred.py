@@ -9,7 +9,7 @@ from ims_core.store.deferred_messages import DEFERRED_MESSAGES, DELIVERY_CURSORS
 from ims_core.store.record_table import StoreError
 from ims_core.wire.sip.message import Response
 from rcs_sim.server.device_copy import send_copy
-from rcs_sim.server.device_offer import DeviceOffer
+from rcs_sim.server.device_offer import DeviceOffer, OfferState
 from rcs_sim.server.device_registry import Device
 from rcs_sim.server.duplicate_filter import Sighting
 from rcs_sim.server.mailbox import DeviceQueue, HeldMessage, HeldState, Mailbox
@@ -144,9 +144,10 @@ class StoreAndForward:
             queue = box.queue(offer.instance)
             queue.in_flight, queue.offer = held, offer
 
-    def taken(self, held: HeldMessage, device: Device, now: float) -> None:
+    def taken(self, held: HeldMessage, offer: DeviceOffer, now: float) -> None:
         """The device has it."""
-        box = self._context.mailboxes.get(held.owner)
+        held.late_offers.discard(offer)
+        device, box = offer.device, self._context.mailboxes.get(held.owner)
         if box is None:
             return
         queue = box.queue(device.instance)
@@ -185,6 +186,8 @@ class StoreAndForward:
         queue = box.queue(device.instance)
         _land(queue, held)
         queue.unanswered = held
+        if offer.state is OfferState.LATE:
+            held.late_offers.add(offer)
         queue.not_before = 0.0 if offer.came_back else now + config.redeliver_min_s
         queue.failures = queue.failures + 1 if status >= 500 else 0
         reason = f"{_name(device)}: {status}"
@@ -195,6 +198,13 @@ class StoreAndForward:
         self._decide_revocations(held, now)
         if offer.came_back:
             self.wake_device(held.owner, device, now)
+
+    def settled(self, held: HeldMessage, offer: DeviceOffer, now: float) -> None:
+        """A copy that was given up will not be taken any more."""
+        held.late_offers.discard(offer)
+        box = self._context.mailboxes.get(held.owner)
+        if box is not None and not box.is_in_flight(held):
+            self._decide_revocations(held, now)
 
     def refused(self, held: HeldMessage, device: Device, status: int, now: float) -> None:
         """The device will never take it. If no other device may, its life ends here, and the sender is told."""
@@ -304,13 +314,16 @@ class _Delivery:
         self._held = held
 
     def taken(self, offer: DeviceOffer, now: float) -> None:
-        self._forward.taken(self._held, offer.device, now)
+        self._forward.taken(self._held, offer, now)
 
     def absent(self, offer: DeviceOffer, status: int, now: float) -> None:
         self._forward.absent(self._held, offer, status, now)
 
     def refused(self, offer: DeviceOffer, status: int, response: Response | None, now: float) -> None:
         self._forward.refused(self._held, offer.device, status, now)
+
+    def settled(self, offer: DeviceOffer, now: float) -> None:
+        self._forward.settled(self._held, offer, now)
 
 
 class _Keeping:

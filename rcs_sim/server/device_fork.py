@@ -9,7 +9,7 @@ from ims_core.store.record_table import StoreError
 from ims_core.wire.sip.message import Response
 from rcs_sim.server.deferred import StoreAndForward
 from rcs_sim.server.device_copy import send_copy
-from rcs_sim.server.device_offer import DeviceOffer
+from rcs_sim.server.device_offer import DeviceOffer, OfferState
 from rcs_sim.server.device_registry import Device
 from rcs_sim.server.duplicate_filter import Sighting
 from rcs_sim.server.mailbox import HeldMessage
@@ -106,7 +106,7 @@ class DeviceFork:
     def taken(self, offer: DeviceOffer, now: float) -> None:
         self._waiting.pop(offer.instance, None)
         if self._held is not None:
-            self._forward.taken(self._held, offer.device, now)
+            self._forward.taken(self._held, offer, now)
         elif self._ended is not None:
             self._keep_for_others(now)
 
@@ -123,6 +123,10 @@ class DeviceFork:
             self._forward.refused(self._held, offer.device, status, now)
         elif self._ended is not None and all(other.is_over for other in self._offers):
             self._conclude(now)
+
+    def settled(self, offer: DeviceOffer, now: float) -> None:
+        if self._held is not None:
+            self._forward.settled(self._held, offer, now)
 
     # -- what becomes of the message ---------------------------------------------------------------------------------
 
@@ -159,6 +163,8 @@ class DeviceFork:
         else:
             self._held = self._forward.keep(self._message, frozenset(), now, self._kept)
             for offer in self._offers:
+                if offer.state is OfferState.LATE:
+                    self._held.late_offers.add(offer)
                 if not offer.came_back:
                     self._forward.absent(self._held, offer, 408, now)
 

@@ -29,7 +29,7 @@ class OfferAction(Enum):
     TAKE = auto()
     KEEP = auto()  # the copy stays for it
     SKIP = auto()
-    NOTHING = auto()
+    SETTLE = auto()  # of a copy that is kept already: it is certain now that it was not taken
 
 
 OFFER_TRANSITIONS: Mapping[tuple[OfferState, OfferInput], tuple[OfferState, OfferAction]] = {
@@ -38,8 +38,8 @@ OFFER_TRANSITIONS: Mapping[tuple[OfferState, OfferInput], tuple[OfferState, Offe
     (OfferState.OFFERED, OfferInput.REFUSED): (OfferState.CLOSED, OfferAction.SKIP),
     (OfferState.OFFERED, OfferInput.DEADLINE): (OfferState.LATE, OfferAction.KEEP),
     (OfferState.LATE, OfferInput.TAKEN): (OfferState.CLOSED, OfferAction.TAKE),
-    (OfferState.LATE, OfferInput.ABSENT): (OfferState.CLOSED, OfferAction.NOTHING),
-    (OfferState.LATE, OfferInput.REFUSED): (OfferState.CLOSED, OfferAction.NOTHING),
+    (OfferState.LATE, OfferInput.ABSENT): (OfferState.CLOSED, OfferAction.SETTLE),
+    (OfferState.LATE, OfferInput.REFUSED): (OfferState.CLOSED, OfferAction.SETTLE),
 }
 """An absent pair is illegal: a transaction ends once, and a deadline that no longer matters does not fire."""
 
@@ -64,6 +64,10 @@ class OfferKeeper(Protocol):
     def absent(self, offer: DeviceOffer, status: int, now: float) -> None: ...
 
     def refused(self, offer: DeviceOffer, status: int, response: Response | None, now: float) -> None: ...
+
+    def settled(self, offer: DeviceOffer, now: float) -> None:
+        """The transaction of a copy whose deadline had passed ended, and not with a 2xx."""
+        ...
 
 
 class DeviceOffer:
@@ -105,5 +109,5 @@ class DeviceOffer:
                 self._keeper.absent(self, status, now)
             case OfferAction.SKIP:
                 self._keeper.refused(self, status, response, now)
-            case OfferAction.NOTHING:
-                pass
+            case OfferAction.SETTLE:
+                self._keeper.settled(self, now)

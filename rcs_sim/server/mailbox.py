@@ -37,6 +37,7 @@ class HeldMessage:
         "instances",
         "is_delivered",
         "is_limited",
+        "late_offers",
         "message_id",
         "order",
         "owner",
@@ -70,6 +71,7 @@ class HeldMessage:
         self.is_limited = is_limited
         self.is_delivered = bool(instances)  # one device has it at least: others are named only then
         self.taken_by: set[str] = set()
+        self.late_offers: set[DeviceOffer] = set()  # given up, but the device may still take them
         self.state = HeldState.WAITING
         self.revocations: list[Callable[[float], None]] = []  # to be decided when its delivery has ended
         self._octets = octets
@@ -167,7 +169,8 @@ class Mailbox:
         return queue.cursor != before
 
     def is_in_flight(self, held: HeldMessage) -> bool:
-        return any(queue.in_flight is held for queue in self.queues.values())
+        """Whether a device may still take it by a copy that was sent."""
+        return bool(held.late_offers) or any(queue.in_flight is held for queue in self.queues.values())
 
 
 class Mailboxes:

@@ -220,6 +220,9 @@ class _Courtesy:
     def refused(self, offer: DeviceOffer, status: int, response: Response | None, now: float) -> None:
         """As absent."""
 
+    def settled(self, offer: DeviceOffer, now: float) -> None:
+        """As absent."""
+
 
 def _services_of(request: Request) -> list[str]:
     """The CPM services that a request is for: P-Asserted-Service, else Accept-Contact (digest §17.1)."""

@@ -45,14 +45,21 @@ class Keeper:
     def refused(self, offer: DeviceOffer, status: int, response: Response | None, now: float) -> None:
         self.told.append(f"refused {status}")
 
+    def settled(self, offer: DeviceOffer, now: float) -> None:
+        self.told.append("settled")
+
 
 def test_a_late_answer_counts_only_if_it_is_good() -> None:
-    for status, told in ((200, ["absent 408", "taken"]), (480, ["absent 408"]), (415, ["absent 408"])):
+    for status, told in (
+        (200, ["absent 408", "taken"]),
+        (480, ["absent 408", "settled"]),
+        (415, ["absent 408", "settled"]),
+    ):
         keeper = Keeper()
         offer = DeviceOffer(keeper, Device("urn:x", 0.0), 0.0)
         offer.expired(20.0)
         assert offer.is_over
         offer.finished(status, None, 25.0)
-        assert keeper.told == told
+        assert keeper.told == ["absent 408", then]
         with pytest.raises(KeyError):
             offer.finished(status, None, 26.0)

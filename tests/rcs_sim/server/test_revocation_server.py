@@ -142,10 +142,27 @@ class TestRaces:
         assert result(lab.take_one()) is True
         assert lab.stored_messages() == 0
 
-    def test_no_answer_is_success_after_the_deadline(self) -> None:
-        lab, _ = self.in_flight()
+    @pytest.mark.parametrize(("status", "is_revoked"), [(408, True), (200, False)])
+    def test_the_end_of_the_transaction_decides_even_after_the_deadline_of_the_delivery(
+        self, status: int, is_revoked: bool
+    ) -> None:
+        lab, delivery = self.in_flight()
         lab.advance(20)
-        assert result(lab.take_one()) is True
+        assert lab.take() == []
+        lab.finish(delivery.errand, status)
+        assert result(lab.take_one()) is is_revoked
+
+    @pytest.mark.parametrize(("status", "is_revoked"), [(408, True), (200, False)])
+    def test_the_same_for_the_live_fork(self, status: int, is_revoked: bool) -> None:
+        lab = Lab()
+        lab.register()
+        lab.receive(message())
+        copy = lab.take_one()
+        lab.advance(21)
+        revoke(lab)
+        assert lab.take() == []
+        lab.finish(copy.errand, status)
+        assert result(lab.take_one()) is is_revoked
 
     def test_a_delivery_receipt_settles_it(self) -> None:
         lab, _ = self.in_flight()
