@@ -187,6 +187,8 @@ def bind_socket(local_host: str) -> socket.socket:
     bound = socket.socket(socket.AF_INET6 if ":" in local_host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setblocking(False)
+        # asyncio does this only for sockets whose protocol number is given; Nagle would hold each answer for 40 ms.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bound.bind((local_host, 0))
     except OSError:
         bound.close()

@@ -8,6 +8,7 @@ import pytest
 from ims_core.errors import ConnectionLost, ConnectTimeout
 from ims_core.transport.link import Address, Flow, Transport
 from ims_core.transport.sockets import SocketNetwork
+from ims_core.transport.tcp import bind_socket
 from tests.support.flows import Recorder
 from tests.support.real_links import HOST, free_port, listen_at, until
 
@@ -58,3 +59,8 @@ async def test_a_handler_that_fails_keeps_its_connection(network: SocketNetwork)
             flow.send(word)
             await until(lambda bob=bob, word=word: bob.stream.endswith(word))  # type: ignore[misc]  # a closure
     assert len(reports) == 4
+
+
+def test_a_socket_to_connect_from_does_not_wait_for_more_octets() -> None:
+    with bind_socket("127.0.0.1") as bound:
+        assert bound.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
