@@ -50,8 +50,10 @@ _log = logging.getLogger(__name__)
 
 
 class MessagingServer:
-    """The asyncio shell. *store* is open and stays the caller's; *smsc* is where the SM link goes if the network
-    interworks; *blocked* maps identity keys of subscribers to those they block."""
+    """The asyncio shell, to be started and closed once.
+
+    *store* is open and stays the caller's; *smsc* is where the SM link goes if the network interworks; *blocked* maps
+    identity keys of subscribers to those they block."""
 
     def __init__(
         self,
@@ -88,6 +90,7 @@ class MessagingServer:
         self._last_exchange = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._is_closed = False
         self._link: InterworkingLink | None = None
         if smsc is not None:
             self._link = InterworkingLink(
@@ -111,7 +114,9 @@ class MessagingServer:
         self._execute(self.core.load(messages, cursors, devices, self._clock.now()))
 
     async def close(self) -> None:
-        """Ends transactions, then waits a bounded time for what is being stored."""
+        """Ends transactions, then waits a bounded time for what is being stored: also messages whose delivery this
+        interrupts."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -181,6 +186,8 @@ class MessagingServer:
 
     def _send(self, action: SendRequest) -> None:
         hop = self._next_hop(action.request)
+        if self._is_closed:
+            return
         if hop is None:
             _log.warning("%s: no address for the next hop of %s", self.config.name, action.request.summary())
             asyncio.get_running_loop().call_soon(self._finish, action.errand, 503, None)
@@ -254,7 +261,7 @@ class MessagingServer:
 
     def _arm(self) -> None:
         """One timer of the loop, for the next deadline of the core."""
-        at = self.core.next_deadline()
+        at = None if self._is_closed else self.core.next_deadline()
         if at is None or (self._timer is not None and self._timer_at <= at):
             return
         if self._timer is not None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import enum
+import importlib
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ims_core.store import __path__ as store_path
 from ims_core.store.record_codec import RecordCodec
 from ims_core.store.record_table import RecordType, StoreError
 from ims_core.wire.secret import Secret
@@ -80,6 +83,14 @@ def test_octets_that_are_not_utf8_survive_as_surrogates() -> None:
 def test_octets_that_are_no_record_are_a_store_error(octets: bytes) -> None:
     with pytest.raises(StoreError, match="'records'"):
         RecordCodec(RECORDS).decode(octets)
+
+
+def test_every_concern_of_the_store_has_a_stored_form() -> None:
+    modules = [importlib.import_module(f"ims_core.store.{module.name}") for module in pkgutil.iter_modules(store_path)]
+    concerns = {name: value for module in modules for name, value in vars(module).items() if type(value) is RecordType}
+    for concern in concerns.values():
+        RecordCodec(concern)
+    assert len({concern.name for concern in concerns.values()}) == len(concerns) >= 8
 
 
 def test_a_record_with_a_member_that_has_no_stored_form_is_refused_when_the_program_starts() -> None:

@@ -216,6 +216,19 @@ async def test_a_restart_over_the_same_store_loses_nothing() -> None:
         assert len(made.core.received) == 1
 
 
+@on_virtual_time
+async def test_a_message_whose_delivery_the_end_interrupts_is_stored() -> None:
+    store = MemoryStore()
+    async with rig(store) as made:
+        await made.core.send(third_party_register(UeBinding()))
+        made.core.statuses = [None]
+        bare = message().edit().remove("Via").done()
+        made.core.stack.send_request(bare, Hop(AS), lambda outcome: None)
+        await made.settle()
+        await made.server.close()
+        assert len(await store.table(DEFERRED_MESSAGES).load_all()) == 1
+
+
 async def test_a_202_is_on_disk(tmp_path: Path) -> None:
     path = tmp_path / "blue.sqlite"
     store = SqliteStore(path)
