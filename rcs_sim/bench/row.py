@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["BenchRow", "Measured", "Unmeasured", "cpu_and_wall_us", "median"]
+__all__ = ["BenchRow", "Measured", "OnRun", "Unmeasured", "cpu_and_wall_us", "median"]
+
+OnRun = Callable[[int, int], None]  # called when a run is over: how many of how many are done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,19 +41,20 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:
-    """A row that could not be measured here, and why."""
+    """A row that could not be measured here, and why. *is_broken*: what it needs is there and does not work."""
 
     row: str
     reason: str
+    is_broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BenchRow:
-    """A measurement by name. *measure* takes the number of runs of which the median counts."""
+    """A measurement by name. *measure* gets the number of runs of which the median counts, and what hears of each."""
 
     name: str
     title: str
-    measure: Callable[[int], Sequence[Measured | Unmeasured]]
+    measure: Callable[[int, OnRun], Sequence[Measured | Unmeasured]]
 
 
 def median(values: Sequence[float]) -> float:

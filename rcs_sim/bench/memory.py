@@ -1,0 +1,43 @@
+"""Memory of a registered user in the network, and of an emulated phone, each in a process of its own."""
+
+from __future__ import annotations
+
+from rcs_sim.bench.processes import result_of_child
+from rcs_sim.bench.row import Measured, OnRun, Unmeasured
+
+__all__ = ["measure_memory"]
+
+_CORE_LIMIT_KB = 8.0
+_PHONE_LIMIT_KB = 40.0
+_WITHIN_S = 1800.0
+
+
+def measure_memory(repeat: int, on_run: OnRun, *, count: int = 10_000) -> list[Measured | Unmeasured]:
+    """*count* users, then as many phones. One run of each: memory does not vary as time does."""
+    core = result_of_child(
+        "rcs_sim.bench.memory_core", count, within_s=_WITHIN_S, on_run=lambda done, of: on_run(done, 2 * of)
+    )
+    phone = result_of_child(
+        "rcs_sim.bench.memory_phones", count, within_s=_WITHIN_S, on_run=lambda done, of: on_run(of + done, 2 * of)
+    )
+    user_kb = core["subscription_kb"] + core["registration_kb"]
+    return [
+        Measured(
+            row="memory",
+            what="registered user in the core and the servers",
+            value=user_kb,
+            unit="kB",
+            limit=_CORE_LIMIT_KB,
+            method=f"growth of the process by {count:,} users provisioned and registered over one connection; one run",
+            details=core,
+        ),
+        Measured(
+            row="memory",
+            what="emulated phone",
+            value=max(0.0, phone["phone_kb"] - core["registration_kb"]),
+            unit="kB",
+            limit=_PHONE_LIMIT_KB,
+            method=f"growth of the process by {count:,} registered phones, less the registration in the core; one run",
+            details=phone,
+        ),
+    ]

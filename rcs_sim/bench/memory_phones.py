@@ -1,0 +1,49 @@
+"""What an emulated phone costs in memory, beside its share of the network: phones that are switched on and registered.
+
+Run as `python -m rcs_sim.bench.memory_phones PHONES`; prints one JSON object. All in-memory links, virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from ims_core.transport.virtual_loop import run
+from rcs_sim.bench.processes import BenchError
+from rcs_sim.bench.resident import bulk_network, resident_kb
+from rcs_sim.scenario.simulation import Simulation
+
+__all__ = ["measure"]
+
+_WARM_UP = 500
+_AT_ONCE = 50
+_SETTLE_S = 120.0  # simulated: every transaction is over
+
+
+async def measure(phones: int) -> dict[str, float]:
+    """Growth of the process in kB for one phone more, over *phones* of them; the network's share is in it."""
+    warm = min(phones, _WARM_UP)
+    async with Simulation(network=bulk_network(warm + phones)) as simulation:
+        await _switch_on(simulation, 0, warm)
+        before = resident_kb()
+        await _switch_on(simulation, warm, phones)
+        after = resident_kb()
+        registered = sum(phone.is_registered for phone in simulation.phones.values())
+        if registered < warm + phones:
+            raise BenchError(f"only {registered} of {warm + phones} phones are registered")
+    return {"phone_kb": (after - before) / phones}
+
+
+async def _switch_on(simulation: Simulation, first: int, count: int) -> None:
+    for start in range(first, first + count, _AT_ONCE):
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(start, min(start + _AT_ONCE, first + count)):
+                device = "android" if number % 2 else "ios"
+                tasks.create_task(simulation.add_phone(f"phone{number}", device=device), name=f"phone {number}")
+        print(json.dumps({"done": min(start + _AT_ONCE - first, count), "of": count}), flush=True)
+    await asyncio.sleep(_SETTLE_S)
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(lambda: measure(int(sys.argv[1])), clock="virtual")))

@@ -1,0 +1,13 @@
+"""The memory row, with few users."""
+
+from __future__ import annotations
+
+from rcs_sim.bench.memory import measure_memory
+from rcs_sim.bench.row import Measured
+
+
+def test_users_and_phones_are_weighed() -> None:
+    heard: list[tuple[int, int]] = []
+    rows = measure_memory(1, lambda done, of: heard.append((done, of)), count=3)
+    assert [row.unit for row in rows if isinstance(row, Measured)] == ["kB", "kB"]
+    assert heard[-1] == (6, 6)
