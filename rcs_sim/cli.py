@@ -86,6 +86,7 @@ def phone(
     imsi: Annotated[str | None, typer.Option(help="IMSI; default made from the number as this network does")] = None,
     host: Annotated[str, typer.Option(help="own address")] = "127.0.0.1",
     cs: Annotated[str | None, typer.Option(help="host:port of the SMS centre, for SMS without IMS")] = None,
+    smsc: Annotated[str, typer.Option(help="number of the SMS centre, as stored on the SIM")] = "",
     k: Annotated[str | None, typer.Option(envvar="RCS_SIM_K", help="AKA key, 32 hexadecimal digits")] = None,
     opc: Annotated[str | None, typer.Option(envvar="RCS_SIM_OPC", help="AKA OPc, 32 hexadecimal digits")] = None,
     ca: Annotated[Path | None, typer.Option(help="certificate to trust for TLS")] = None,
@@ -95,7 +96,17 @@ def phone(
     from rcs_sim.scenario.terminal_phone import PhoneOptions, run_phone
 
     options = PhoneOptions(
-        msisdn=msisdn, acs=acs, device=device, imsi=imsi, host=host, cs=cs, k=k, opc=opc, ca=ca, as_json=as_json
+        msisdn=msisdn,
+        acs=acs,
+        device=device,
+        imsi=imsi,
+        host=host,
+        cs=cs,
+        service_centre=smsc,
+        k=k,
+        opc=opc,
+        ca=ca,
+        as_json=as_json,
     )
     raise SystemExit(run_phone(options))
 

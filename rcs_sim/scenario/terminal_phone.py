@@ -1,0 +1,246 @@
+"""`rcs-sim phone`: one emulated phone in a terminal, against this network or another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ims_core.errors import ProfileError, SimulatorError
+from ims_core.trace import Trace
+from ims_core.transport.http_sockets import SocketHttpClient
+from ims_core.transport.link import Address, Transport
+from ims_core.transport.name_table import NameTable
+from ims_core.transport.sockets import SocketNetwork
+from ims_core.transport.tls import TlsPolicy
+from ims_core.transport.tokens import Tokens
+from ims_core.transport.virtual_loop import RealClock, run
+from ims_core.wire.secret import Secret
+from rcs_sim.client.display import ShownEvent
+from rcs_sim.client.messages import SentMessage
+from rcs_sim.client.phone import Phone, PhoneConfig
+from rcs_sim.scenario.loader import load_device
+from rcs_sim.scenario.subscribers import imsi_of
+
+__all__ = ["PhoneOptions", "run_phone"]
+
+_HELP = """\
+/to NUMBER     choose whom to write to; a line without a slash is then sent
+/sms TEXT      send as SMS, whatever the contact can do
+/yes           "not delivered: send as text?" yes
+/type  /read   start typing; look at what came
+/airplane on|off   /off  /on   the radio; the phone
+/status        registration, number, conversations
+/quit          de-register and end"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneOptions:
+    """What the command line says. *cs* is host:port of the circuit-switched stand-in, None for a phone without one."""
+
+    msisdn: str
+    acs: str
+    device: str
+    host: str
+    imsi: str | None = None
+    cs: str | None = None
+    service_centre: str = ""
+    k: str | None = None
+    opc: str | None = None
+    ca: Path | None = None
+    as_json: bool = False
+
+
+def run_phone(options: PhoneOptions) -> int:
+    """Runs until `/quit`, the end of the input or a signal; 0 if the phone was registered at some time."""
+    return run(lambda: _Terminal(options).run(), clock="real")
+
+
+class _Terminal:
+    """Reads commands, shows what the phone shows."""
+
+    def __init__(self, options: PhoneOptions) -> None:
+        self._options = options
+        self._clock = RealClock()
+        self._network = SocketNetwork(self._clock, tls=TlsPolicy(trusted=options.ca))
+        trace = Trace()
+        self._http = SocketHttpClient(
+            "phone",
+            clock=self._clock,
+            trace=trace,
+            book=self._network.book,
+            local_host=options.host,
+            access_headers=(("X-MSISDN", options.msisdn),),
+            tls=None if options.ca is None else self._network.tls.client_context("phone"),
+        )
+        self.phone = Phone(
+            _phone_config(options),
+            network=self._network,
+            http=self._http,
+            clock=self._clock,
+            tokens=Tokens(),
+            trace=trace,
+            names=NameTable(),
+        )
+        self.phone.watchers.append(self._shown)
+        self._peer: str | None = None
+        self._asked: SentMessage | None = None
+        self._was_registered = False
+
+    async def run(self) -> int:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        try:
+            await self.phone.power_on()
+            self._status()
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._read_commands(stop), name="terminal input")
+                await stop.wait()
+                reading.cancel()
+        finally:
+            await self.phone.power_off()
+            await self._http.close()
+            await self._network.close()
+        return 0 if self._was_registered else 1
+
+    async def _read_commands(self, stop: asyncio.Event) -> None:
+        try:
+            async for line in _input_lines():
+                if line.strip() == "/quit":
+                    break
+                await self._obey(line.strip())
+        finally:
+            stop.set()
+
+    async def _obey(self, line: str) -> None:
+        command, _, argument = line.partition(" ")
+        commands: Mapping[str, Callable[[], object]] = {
+            "/to": lambda: self._choose(argument),
+            "/sms": lambda: self.phone.send_sms(self._chosen(), argument),
+            "/yes": self._consent,
+            "/type": lambda: self.phone.chat(self._chosen()).type(),
+            "/read": lambda: self.phone.chat(self._chosen()).read(),
+            "/status": self._status,
+            "/help": lambda: self._say("help", _HELP),
+        }
+        try:
+            match command:
+                case "":
+                    return
+                case "/airplane":
+                    await self.phone.airplane(argument == "on")
+                case "/on":
+                    await self.phone.power_on()
+                case "/off":
+                    await self.phone.power_off()
+                case _ if command in commands:
+                    commands[command]()
+                case _ if command.startswith("/"):
+                    self._say("error", f"{command} is no command here; /help lists them")
+                case _:
+                    self.phone.chat(self._chosen()).send(line)
+        except SimulatorError as error:
+            self._say("error", str(error))
+
+    def _choose(self, peer: str) -> None:
+        self.phone.chat(peer)
+        self._peer = peer
+
+    def _chosen(self) -> str:
+        if self._peer is None:
+            raise ProfileError("say /to NUMBER first", file="terminal")
+        return self._peer
+
+    def _consent(self) -> None:
+        if self._asked is not None:
+            self._asked.send_as_sms()
+            self._asked = None
+
+    def _status(self) -> None:
+        self._was_registered |= self.phone.is_registered
+        details = {
+            "registered": self.phone.is_registered,
+            "number": self.phone.number,
+            "chats": [{"peer": str(chat.peer), "label": chat.label} for chat in self.phone.chats],
+        }
+        words = "registered" if self.phone.is_registered else "not registered"
+        self._say("status", f"{words} as {self.phone.number or self._options.msisdn}", details)
+
+    def _shown(self, event: ShownEvent) -> None:
+        self._was_registered |= self.phone.is_registered
+        if event.details.get("offers_sms") and isinstance(event.message, SentMessage):
+            self._asked = event.message
+        details = {"peer": event.peer, **event.details}
+        if isinstance(event.message, SentMessage):
+            details |= {"id": event.message.id, "direction": "out"}
+        elif event.message is not None:
+            details["direction"] = "in"
+        self._say(str(event.what), " ".join(str(value) for value in event.details.values()), details)
+
+    def _say(self, what: str, text: str, details: Mapping[str, object] | None = None) -> None:
+        if self._options.as_json:
+            line = {"at": round(self._clock.now(), 3), "what": what, **(details or {"text": text})}
+            print(json.dumps(line, ensure_ascii=False, default=str), flush=True)
+            return
+        peer = str((details or {}).get("peer", ""))
+        print(" ".join(part for part in (f"[{what}]", peer, text) if part), flush=True)
+
+
+def _phone_config(options: PhoneOptions) -> PhoneConfig:
+    return PhoneConfig(
+        name="phone",
+        policy=load_device(options.device),
+        imsi=options.imsi or imsi_of(options.msisdn, ""),
+        imei="00499901000001",
+        k=_secret(options.k, "--k"),
+        opc=_secret(options.opc, "--opc"),
+        host=options.host,
+        acs_url=options.acs,
+        msisdn_hint=options.msisdn,
+        smsc=_cs_address(options.cs),
+        service_centre=options.service_centre,
+        reads_after_s=None,
+        ready_within_s=60.0,
+    )
+
+
+def _secret(text: str | None, option: str) -> Secret | None:
+    if text is None:
+        return None
+    try:
+        secret = Secret.of_hex(text)
+    except ValueError as error:
+        raise ProfileError("not hexadecimal digits", file=option) from error
+    if len(secret) != 16:
+        raise ProfileError("32 hexadecimal digits are needed", file=option)
+    return secret
+
+
+def _cs_address(text: str | None) -> Address | None:
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 0xFFFF:
+        raise ProfileError(f"{text!r} is not host:port", file="--cs")
+    return Address(Transport.TCP, host, int(port))
+
+
+async def _input_lines() -> AsyncIterator[str]:
+    """Lines of standard input; a file is read at once, since the loop cannot wait for one."""
+    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+    try:
+        pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    except (ValueError, PermissionError):
+        for line in sys.stdin.read().splitlines():
+            yield line
+        return
+    try:
+        while line := await reader.readline():
+            yield line.decode("utf-8", "replace")
+    finally:
+        pipe.close()
