@@ -79,6 +79,10 @@ class Authenticator:
         algorithm = AKAV1_MD5 if account.auth_type == AuthType.AKA else None
         return str(DigestCredentials(account.impi, account.realm, account.request_uri, algorithm=algorithm))
 
+    def for_another_challenger(self) -> Authenticator:
+        """The same account, for a challenge that is not the registrar's."""
+        return Authenticator(self._account, self._usim, echoes_opaque=self._echoes_opaque, copies_qop=self._copies_qop)
+
     def forget(self) -> None:
         """The next request is to be unchallenged again."""
         self._client = self._sent = None
@@ -90,7 +94,7 @@ class Authenticator:
     def answer(
         self, response: Response, method: str, uri: str, cnonce: str, body: bytes = b""
     ) -> ChallengeAnswer | None:
-        """Credentials for a 401 or 407; None if no challenge in it can be answered."""
+        """Credentials for a 401 or 407; None if no challenge can be answered. The challenge is kept for `again`."""
         field, header = (
             ("Proxy-Authenticate", "Proxy-Authorization")
             if response.status == 407

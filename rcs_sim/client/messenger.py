@@ -12,7 +12,7 @@ from rcs_sim.client.alarms import Alarms
 from rcs_sim.client.capabilities import CapabilityCache, CapabilityTimes, Knowledge, Occasion
 from rcs_sim.client.chat_mode import ContentKind, ModeDecision, choose_mode, may_fall_back
 from rcs_sim.client.conversation import Conversation
-from rcs_sim.client.delivery import Delivery, DeliveryRules, Do
+from rcs_sim.client.delivery import Delivery, DeliveryRules, Do, Waiting
 from rcs_sim.client.discovery import Discovery, retry_after_of, tags_of
 from rcs_sim.client.display import Display, Shown
 from rcs_sim.client.fallback import (
@@ -479,6 +479,12 @@ class Messenger:
         if was_revoked:
             self.latch(message.conversation, LatchEvent.REVOKED_TO_SMS)
         self._run(message, ())
+
+    def sms_delivered(self, message: SentMessage) -> None:
+        """Status reports say so; one may overtake the answer of the service centre."""
+        if message.delivery.waiting is Waiting.SMS:
+            self.sms_accepted(message)
+        self.delivered(message)
 
     def sms_failed(self, message: SentMessage, cause: int | None) -> None:
         """The service centre refused it, nobody answered, or a status report says that it failed."""

@@ -372,7 +372,7 @@ class Phone:
             SmsUser(
                 accepted=self._sms_accepted,
                 failed=self._sms_failed,
-                delivered=lambda owner: messenger.delivered(owner) if isinstance(owner, SentMessage) else None,
+                delivered=lambda owner: messenger.sms_delivered(owner) if isinstance(owner, SentMessage) else None,
                 text_received=self._sms_received,
                 data_received=self._data_received,
             ),

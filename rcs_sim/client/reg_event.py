@@ -77,21 +77,31 @@ class RegistrationEvents:
             self._read(request)
 
     def _take_notify(self, request: Request) -> int:
-        subscriber, dialogs = self._subscriber, self._dialogs
+        subscriber = self._subscriber
         try:
-            if subscriber is None or dialogs is None or not dialogs.is_about(request):
+            if subscriber is None or not self._is_ours(request):
                 return 481
             event = request.get(Event)
             if event is None or event.package != "reg":
                 return 489
-            dialog = dialogs.receive_notify(request)
-            if dialog is None or dialog.receive_request(request) is DialogVerdict.OUT_OF_ORDER:
-                return 500 if dialog is not None else 481
+            dialog = self._dialog
+            if dialog is None and self._dialogs is not None:
+                dialog = self._dialogs.receive_notify(request)
+            if dialog is None:
+                return 481
+            if dialog.receive_request(request) is DialogVerdict.OUT_OF_ORDER:
+                return 500
             self._dialog = dialog
             self._carry_out(subscriber.receive_notify(request, self._now()))
         except SipParseError:
             return 400
         return 200
+
+    def _is_ours(self, request: Request) -> bool:
+        """One dialog is enough: the subscription is to the own registrar, which nobody forks."""
+        if self._dialog is not None:
+            return self._dialog.is_about(request)
+        return self._dialogs is not None and self._dialogs.is_about(request)
 
     def _read(self, request: Request) -> None:
         if not request.body:
@@ -122,8 +132,9 @@ class RegistrationEvents:
             self._carry_out(subscriber.subscribe_timed_out())
             return
         try:
-            if self._dialogs is not None and self._dialog is None:
-                self._dialog = self._dialogs.receive_response(outcome)
+            if self._dialogs is not None:
+                self._dialog = self._dialogs.receive_response(outcome) or self._dialog
+                self._dialogs = None  # the SUBSCRIBE has done its work
             elif self._dialog is not None:
                 self._dialog.receive_response(outcome)
             self._carry_out(subscriber.receive_response(outcome, self._now()))

@@ -83,7 +83,7 @@ class RegistrationService:
         self._keep_alive: KeepAliveTimer | None = None
         self._keep_alive_alarm = alarms.new(self._keep_alive_rang)
         self._flow: Flow | None = None
-        self._last: Request | None = None
+        self._last = 0  # number of the newest REGISTER: only its outcome counts
         self._verdict: asyncio.Future[None] | None = None
         self._ended: asyncio.Future[None] | None = None
         self._events: RegistrationEvents | None = None
@@ -149,7 +149,7 @@ class RegistrationService:
             self._events.stop()
 
     def _prepare(self) -> str:
-        return self._ua.prepare_contact(self._ua.stack.connect(self._ua.proxy_hop()))
+        return self._ua.prepare_contact()
 
     def _move(self) -> None:
         """The binding that is made next is one over a new flow."""
@@ -178,14 +178,15 @@ class RegistrationService:
                     _settle(self._ended)
 
     def _send(self, output: SendRegister) -> None:
-        self._last = request = output.request
+        self._last += 1
+        number = self._last
 
         def settle(outcome: Outcome, sent: Request) -> None:
-            if request is self._last:
+            if number == self._last:
                 answer = outcome if isinstance(outcome, Response) else None
                 self._carry_out(lambda now: self.machine.receive(answer, now))
 
-        self._flow = self._ua.send(request, settle, target=output.target, authenticates=False)
+        self._flow = self._ua.send(output.request, settle, target=output.target, authenticates=False)
 
     def _registered(self, output: Registered) -> None:
         self._ua.granted(output.binding)

@@ -6,7 +6,6 @@ phone is registered for it, else over the circuit-switched link; what a failure 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -163,7 +162,7 @@ class OutgoingMessages:
         self._rp_reference = tokens.number(0, 255)
         self._message_reference = tokens.number(0, 255)
         self._concatenation_reference = tokens.number(0, 0xFFFF)
-        self._queue: deque[_Part] = deque()
+        self._queue: list[_Part] = []
         self._current: _Part | None = None
         self._path = SmsPath.IP
         self._call_id = ""
@@ -255,7 +254,7 @@ class OutgoingMessages:
     def _send_next(self, paths: tuple[SmsPath, ...], now: float) -> list[Output]:
         out: list[Output] = []
         while self._current is None and self._queue:
-            part = self._queue.popleft()
+            part = self._queue.pop(0)
             if part.submission.is_failed:
                 continue
             out += self._send(part, paths, now)

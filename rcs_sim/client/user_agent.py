@@ -68,6 +68,7 @@ class UserAgent:
 
     __slots__ = (
         "_fixed",
+        "_hop",
         "_is_deaf",
         "_route",
         "account",
@@ -111,6 +112,7 @@ class UserAgent:
         self._fixed: tuple[HeaderInput, ...] = ()
         self._route = ""
         self._is_deaf = False
+        self._hop: Hop | None = None
         config = _stack_config(name, account.transport, host, port, timers, policy.registration.offers_keep_alive)
         self.stack = SipStack(config, self, network=network, clock=clock, tokens=tokens, trace=trace, names=names)
 
@@ -132,6 +134,8 @@ class UserAgent:
 
     def proxy_hop(self, target: Uri | None = None) -> Hop:
         """The P-CSCF, or *target*. Raises UnusableConfiguration for a name that does not resolve."""
+        if target is None and self._hop is not None:
+            return self._hop
         account = self.account
         uri = target or parse_uri(account.proxy_uri)
         hop = self.stack.names.hop(uri)
@@ -141,8 +145,11 @@ class UserAgent:
             return Hop(Address(account.transport, hop.address.host, account.proxy_port))
         return hop
 
-    def prepare_contact(self, flow: Flow) -> str:
-        """The Contact URI for a registration over *flow*."""
+    def prepare_contact(self) -> str:
+        """The Contact URI for a registration over the flow to the P-CSCF, which is opened if need be."""
+        self._hop = None
+        self._hop = self.proxy_hop()
+        flow = self.stack.connect(self._hop)
         user = self.account.impi.partition("@")[0] or str(self.account.number).lstrip("+")
         self.contact = contact_uri(user, self.stack.sent_by(flow))
         return self.contact
@@ -218,7 +225,8 @@ class UserAgent:
     def authorized(self, request: Request, challenge: Response) -> Request | None:
         """*request* again, with the next CSeq and credentials for *challenge*; None if it cannot be answered."""
         uri, body = request.request_uri_text, request.body
-        answer = self.authenticator.answer(challenge, request.method, uri, self.tokens.word(), body)
+        authenticator = self.authenticator.for_another_challenger()  # the registrar's challenge stays as it is
+        answer = authenticator.answer(challenge, request.method, uri, self.tokens.word(), body)
         if answer is None:
             return None
         cseq = f"{request.cseq.number + 1} {request.method}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
@@ -72,6 +72,12 @@ def subscriber(number: str, **changes: Any) -> RcsConfiguration:
     return replace(document, **changes)
 
 
+class ShortMessageCentre(Protocol):
+    """Who takes SMS over IP."""
+
+    def received_by_ip(self, request: Request, server: ServerTransaction) -> None: ...
+
+
 class CoreBinding:
     """What the registrar knows about one phone."""
 
@@ -106,6 +112,7 @@ class StubCore:
         self.pings = 0
         self.closed_flows = 0
         self.revokes = True
+        self.sms: ShortMessageCentre | None = None
 
     # --- what tests ask ----------------------------------------------------------------------------------------------
 
@@ -239,6 +246,10 @@ class StubCore:
     def _relay(self, request: Request, server: ServerTransaction) -> None:
         sender = contact_key(request.require(From).uri)
         number = contact_key(parse_uri(request.request_uri_text))
+        content_type = request.content_type
+        if self.sms is not None and content_type is not None and content_type.type == "application/vnd.3gpp.sms":
+            self.sms.received_by_ip(request, server)
+            return
         if number in self.barred:
             self.stack.reply(server, 404)
             return
