@@ -13,7 +13,7 @@ from ims_core.nodes.filter_criteria import holds
 from ims_core.nodes.registration_authenticator import Examination, RegistrationAuthenticator
 from ims_core.nodes.registration_state import RegistrationAction, RegistrationInput, RegistrationState
 from ims_core.nodes.scscf_config import ScscfConfig
-from ims_core.nodes.served_user import Binding, ServedUser, UserTable, binding_key, feature_tags_of
+from ims_core.nodes.served_user import FULL_Q, Binding, ServedUser, UserTable, binding_key
 from ims_core.service_profile import FilterCriteria, SessionCase
 from ims_core.store.bindings import BINDINGS, StoredBinding, binding_record_key
 from ims_core.store.subscribers import SEQUENCE_NUMBERS
@@ -66,8 +66,8 @@ class NotifyWatchers:
 class _Plan:
     """What one REGISTER does to the bindings."""
 
-    added: tuple[StoredBinding, ...] = ()
-    refreshed: tuple[tuple[Binding, StoredBinding], ...] = ()
+    added: tuple[Binding, ...] = ()
+    refreshed: tuple[tuple[Binding, Binding], ...] = ()
     removed: tuple[Binding, ...] = ()
 
 
@@ -215,8 +215,8 @@ class Registrar:
     def _plan_contacts(
         self, request: Request, user: ServedUser, contacts: Iterable[Contact], default_s: int, now: float
     ) -> _Plan | Reject:
-        added: list[StoredBinding] = []
-        refreshed: list[tuple[Binding, StoredBinding]] = []
+        added: list[Binding] = []
+        refreshed: list[tuple[Binding, Binding]] = []
         removed: list[Binding] = []
         path = tuple(str(each) for each in request.get_all(Path))
         takes_outbound = _takes_outbound(request, path)
@@ -230,12 +230,13 @@ class Registrar:
                 continue
             if requested_s < self._config.min_s:
                 return Reject(423, headers=(("Min-Expires", str(self._config.min_s)),))
-            until = now + min(requested_s, self._config.granted_s)
-            record = _record(request, user, contact, key, path, has_outbound, now, until)
+            asked = Binding.asked_for(request, contact, impi=user.impi, path=path, now=now)
+            asked.key, asked.has_outbound = key, has_outbound
+            asked.expires_at = now + min(requested_s, self._config.granted_s)
             if known is not None:
-                refreshed.append((known, record))
+                refreshed.append((known, asked))
             elif len(user.bindings) + len(added) < self._config.max_bindings:
-                added.append(record)
+                added.append(asked)
             else:
                 return Reject(403, "Too many contacts")
         return _Plan(tuple(added), tuple(refreshed), tuple(removed))
@@ -250,30 +251,35 @@ class Registrar:
         for binding in plan.removed:
             self._remove(user, binding)
             changes.append(ContactChange(binding, "unregistered"))
-            writes.append(self._deletion(user, binding))
-        for binding, record in plan.refreshed:
-            if binding.key != record.key:
-                writes.append(self._deletion(user, binding))
-            binding.update(replace(record, told=told))
+            writes += self._deletions(user, [binding])
+        for binding, asked in plan.refreshed:
+            if binding.key != asked.key:
+                writes += self._deletions(user, [binding])
+            asked.told = told
+            binding.update(asked)
             binding.order = self.users.next_order()
-            writes.append(self._keep(user, binding))
-        for record in plan.added:
-            binding = self.users.new_binding(replace(record, told=told))
+            writes += self._keep(user, binding)
+        for asked in plan.added:
+            asked.told = told
+            binding = self.users.new_binding(asked)
             user.bindings.append(binding)
             changes.append(ContactChange(binding, "registered"))
-            writes.append(self._keep(user, binding))
-        return tuple(changes), tuple(writes) if self._is_durable else ()
+            writes += self._keep(user, binding)
+        return tuple(changes), tuple(writes)
 
-    def _keep(self, user: ServedUser, binding: Binding) -> Persist:
+    def _keep(self, user: ServedUser, binding: Binding) -> tuple[Persist, ...]:
         self.deadlines.set((user.number, binding.number), binding.expires_at)
-        return Put(BINDINGS, binding.to_record(user.default_impu))
+        return (Put(BINDINGS, binding.to_record(user.default_impu)),) if self._is_durable else ()
 
     def _remove(self, user: ServedUser, binding: Binding) -> None:
         user.bindings.remove(binding)
         self.deadlines.remove((user.number, binding.number))
 
-    def _deletion(self, user: ServedUser, binding: Binding) -> Persist:
-        return Delete(BINDINGS, binding_record_key(user.default_impu, binding.key))
+    def _deletions(self, user: ServedUser, bindings: Iterable[Binding]) -> tuple[Persist, ...]:
+        if not self._is_durable:
+            return ()
+        owner = user.default_impu
+        return tuple(Delete(BINDINGS, binding_record_key(owner, binding.key)) for binding in bindings)
 
     # --- the 200 and what follows it ---------------------------------------------------------------------------------
 
@@ -300,8 +306,8 @@ class Registrar:
             text += f';+sip.instance="<{binding.instance}>"'
         if binding.has_outbound:
             text += f";reg-id={binding.reg_id}"
-        if binding.q != _FULL_Q:
-            text += f";q={binding.q / _FULL_Q:g}"
+        if binding.q != FULL_Q:
+            text += f";q={binding.q / FULL_Q:g}"
         gruu = binding.pub_gruu(user.sip_impu() or "") if with_gruu else None
         if gruu is not None:
             text += f';pub-gruu="{gruu}"'
@@ -380,7 +386,7 @@ class Registrar:
         retry_after_s: int | None = None,
     ) -> Consequences:
         told = self._named(user, _told_of(gone))
-        writes = tuple(self._deletion(user, binding) for binding in gone)
+        writes = self._deletions(user, gone)
         for binding in gone:
             self._remove(user, binding)
         if not user.bindings and gone:
@@ -398,7 +404,7 @@ class Registrar:
             changes = tuple(ContactChange(binding, event, retry_after_s) for binding in gone)
             ended = None if user.bindings else reason or DeregistrationReason.UNREGISTERED
             actions.append(NotifyWatchers(user, changes, ended))
-        return tuple(actions), writes if self._is_durable else ()
+        return tuple(actions), writes
 
     # --- restart -----------------------------------------------------------------------------------------------------
 
@@ -419,9 +425,6 @@ class Registrar:
         """PPR."""
         if self.users.get(profile.keys[0]) is not None:
             self.users.take(profile)
-
-
-_FULL_Q = 1000  # q is kept in thousandths
 
 
 def identity_key_of(identity: str, home: tuple[str, ...]) -> str:
@@ -445,31 +448,3 @@ def _takes_outbound(request: Request, path: tuple[str, ...]) -> bool:
 
 def _told_of(bindings: Iterable[Binding]) -> frozenset[str]:
     return frozenset(name for binding in bindings for name in binding.told)
-
-
-def _record(
-    request: Request,
-    user: ServedUser,
-    contact: Contact,
-    key: str,
-    path: tuple[str, ...],
-    has_outbound: bool,
-    now: float,
-    until: float,
-) -> StoredBinding:
-    return StoredBinding(
-        owner=user.default_impu,
-        key=key,
-        impi=user.impi,
-        contact=str(contact.uri),
-        tags=feature_tags_of(contact),
-        path=path,
-        call_id=request.call_id,
-        cseq=request.cseq.number,
-        registered_at=now,
-        expires_at=until,
-        instance=contact.instance or "",
-        reg_id=contact.reg_id or 0,
-        q=int(contact.q * _FULL_Q),
-        has_outbound=has_outbound,
-    )

@@ -20,12 +20,14 @@ from ims_core.store.bindings import StoredBinding
 from ims_core.wire.sip.address_headers import Contact
 from ims_core.wire.sip.dialog import Dialog
 from ims_core.wire.sip.feature_tags import FeatureSet, is_feature_tag
-from ims_core.wire.sip.params import Params, parse_header_params
+from ims_core.wire.sip.message import Request
+from ims_core.wire.sip.params import parse_header_params
 from ims_core.wire.sip.subscription import Notifier
 from ims_core.wire.sip.uri import SipUri, parse_uri
 
-__all__ = ["Binding", "RegSubscription", "ServedUser", "UserTable", "binding_key", "feature_tags_of", "features_of"]
+__all__ = ["Binding", "RegSubscription", "ServedUser", "UserTable", "binding_key", "features_of"]
 
+FULL_Q = 1000  # q is kept in thousandths
 _INSTANCE = "+sip.instance"
 
 
@@ -37,27 +39,60 @@ class Binding:
         *("path", "q", "reg_id", "registered_at", "tags", "told"),
     )
 
-    def __init__(self, record: StoredBinding, number: int) -> None:
-        self.number = number  # names it in reginfo
+    key: str
+    impi: str
+    contact: str
+    tags: str
+    path: tuple[str, ...]
+    call_id: str
+    cseq: int
+    registered_at: float
+    expires_at: float
+    instance: str
+    reg_id: int
+    q: int
+    has_outbound: bool
+    told: tuple[str, ...]
+
+    def __init__(self, record: StoredBinding | Binding, number: int = 0) -> None:
+        """*number* names it in reginfo; 0 while it is only asked for."""
+        self.number = number
         self.order = number
         self.update(record)
 
-    def update(self, record: StoredBinding) -> None:
-        """Takes over everything from *record*."""
-        self.key = record.key
-        self.impi = record.impi
-        self.contact = record.contact
-        self.tags = sys.intern(record.tags)  # few phone models, few tag sets
-        self.path = record.path
-        self.call_id = record.call_id
-        self.cseq = record.cseq
-        self.registered_at = record.registered_at
-        self.expires_at = record.expires_at
-        self.instance = record.instance
-        self.reg_id = record.reg_id
-        self.q = record.q
-        self.has_outbound = record.has_outbound
-        self.told = record.told
+    @classmethod
+    def asked_for(cls, request: Request, contact: Contact, *, impi: str, path: tuple[str, ...], now: float) -> Binding:
+        """What a REGISTER asks for with one *contact*; key, expiry and outbound are the registrar's to decide."""
+        binding = cls.__new__(cls)
+        instance, reg_id, q, tags = "", 0, FULL_Q, []
+        for name, value in contact.params:  # one pass: this is done for every registration
+            word = name.lower()
+            if word == _INSTANCE:
+                instance = contact.instance or ""
+            elif is_feature_tag(word):
+                tags.append(f";{name}" if value is None else f";{name}={value}")
+            elif word == "reg-id":
+                reg_id = contact.reg_id or 0
+            elif word == "q":
+                q = int(contact.q * FULL_Q)
+        binding.instance, binding.reg_id, binding.q = instance, reg_id, q
+        binding.tags = sys.intern("".join(tags))  # few phone models, few tag sets
+        binding.number = binding.order = 0
+        binding.key, binding.impi, binding.path = "", impi, path
+        binding.contact = str(contact.uri)
+        binding.call_id, binding.cseq = request.call_id, request.cseq.number
+        binding.registered_at = binding.expires_at = now
+        binding.has_outbound, binding.told = False, ()
+        return binding
+
+    def update(self, record: StoredBinding | Binding) -> None:
+        """Takes over everything from *record* but the number."""
+        self.key, self.impi, self.contact = record.key, record.impi, record.contact
+        self.tags, self.path = sys.intern(record.tags), record.path
+        self.call_id, self.cseq = record.call_id, record.cseq
+        self.registered_at, self.expires_at = record.registered_at, record.expires_at
+        self.instance, self.reg_id, self.q = record.instance, record.reg_id, record.q
+        self.has_outbound, self.told = record.has_outbound, record.told
 
     def to_record(self, owner: str) -> StoredBinding:
         return StoredBinding(
@@ -200,7 +235,7 @@ class UserTable:
             self._by_key[key] = user
         return user
 
-    def new_binding(self, record: StoredBinding) -> Binding:
+    def new_binding(self, record: StoredBinding | Binding) -> Binding:
         self._next_binding += 1
         return Binding(record, self._next_binding)
 
@@ -222,12 +257,6 @@ def binding_key(contact: Contact, has_outbound: bool) -> str:
         transport = uri.params.get("transport") or ""
         return f"{uri.user or ''}@{uri.host.lower()}:{uri.port or 5060};{transport.lower()}"
     return str(uri)
-
-
-def feature_tags_of(contact: Contact) -> str:
-    """The feature tags of a Contact but for the instance, as parameters: the same text for all phones of a model."""
-    tags = (pair for pair in contact.params if is_feature_tag(pair[0]) and pair[0].lower() != _INSTANCE)
-    return str(Params(tuple(tags)))
 
 
 @lru_cache(1024)
