@@ -5,8 +5,10 @@ A peer that is not installed makes its tests skip with one line; in CI (RCS_SIM_
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import random
 import select
 import shutil
 import signal
@@ -21,10 +23,11 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Program", "free_port", "network_file", "program", "rcs_sim_up", "require"]
+__all__ = ["Program", "filled", "free_networks", "free_port", "network_file", "program", "rcs_sim_up", "require"]
 
 _START_S = 30.0
 _STOP_S = 10.0
+_ASK_AGAIN_S = 0.2
 _PACKAGES = {
     "sipp": "sip-tester",
     "tshark": "tshark",
@@ -74,6 +77,17 @@ class Program:
                 pytest.fail(f"{self.process.args!r} did not print {text!r} within {within_s} s; it printed:\n{shown}")
         return self.output.decode(errors="replace")
 
+    def ask_until(self, line: str, answer: str, within_s: float = _START_S) -> None:
+        """Says *line* again and again until *answer* was printed."""
+        deadline = time.monotonic() + within_s
+        while answer.encode() not in self.output:
+            assert time.monotonic() < deadline, (
+                f"no {answer!r} to {line!r} within {within_s} s; printed:\n{self.output!r}"
+            )
+            self.say(line)
+            self._read_some(_ASK_AGAIN_S)
+            self._read_some(_ASK_AGAIN_S)  # the first was the echo
+
     def expect_line(self, start: str, within_s: float = _START_S) -> str:
         """Waits for a whole line that starts with *start*; returns it."""
         printed = self.expect(start, within_s)
@@ -88,6 +102,16 @@ class Program:
         chunk = os.read(self.process.stdout.fileno(), 65536) if ready else b""
         self.output += chunk
         return bool(chunk)
+
+    async def shows(self, text: str, within_s: float = _START_S) -> str:
+        """`expect` for a test that has phones of its own: its event loop goes on."""
+        return await asyncio.to_thread(self.expect, text, within_s)
+
+    def rest(self) -> str:
+        """Everything that was printed, after the program has ended."""
+        while self._read_some(_STOP_S):
+            pass
+        return self.output.decode(errors="replace")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ends the program; returns its exit status."""
@@ -118,7 +142,22 @@ def program(arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str] | Non
             running.stop()
 
 
-def network_file(folder: Path, *, sip_users: Sequence[str] = (), bulk: int = 0, bulk_service: str = "sip") -> Path:
+def filled(template: Path, **values: str) -> str:
+    """The text of *template* with each ``@NAME@`` replaced."""
+    text = template.read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def network_file(
+    folder: Path,
+    *,
+    sip_users: Sequence[str] = (),
+    bulk: int = 0,
+    bulk_service: str = "sip",
+    networks: tuple[str, str] = ("127.0.1", "127.0.2"),
+) -> Path:
     """A two-carrier network file. Red also has *sip_users* with plain SIP service, and *bulk* subscribers for load."""
     extra = [f"      - {{name: {user}, service: sip}}" for user in sip_users]
     if bulk:
@@ -126,21 +165,41 @@ def network_file(folder: Path, *, sip_users: Sequence[str] = (), bulk: int = 0, 
     lines = [
         "name: interop",
         "carriers:",
-        *_carrier("red", 1, ("+12025550101", "+12025550102", "+12025550103"), "+12025550199", ("+1202555010", "+12")),
+        *_carrier(
+            "red", networks[0], ("+12025550101", "+12025550102", "+12025550103"), "+12025550199", ("+1202555010", "+12")
+        ),
         *extra,
-        *_carrier("blue", 2, ("+12025550152",), "+12025550198", ("+1202555015", "+13")),
+        *_carrier("blue", networks[1], ("+12025550152",), "+12025550198", ("+1202555015", "+13")),
     ]
     path = folder / "network.yaml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
-def _carrier(name: str, number: int, subscribers: Sequence[str], smsc: str, prefixes: Sequence[str]) -> list[str]:
+def free_networks() -> tuple[str, str]:
+    """Two /24 of loopback where nobody listens: several labs with the standard ports stand side by side."""
+    while True:
+        first = f"127.{random.randrange(16, 127)}.{random.randrange(256)}"
+        second = f"127.{random.randrange(128, 250)}.{random.randrange(256)}"
+        if _may_bind(f"{first}.10") and _may_bind(f"{second}.10"):
+            return first, second
+
+
+def _may_bind(host: str) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, 5060))
+        except OSError:
+            return False
+    return True
+
+
+def _carrier(name: str, network: str, subscribers: Sequence[str], smsc: str, prefixes: Sequence[str]) -> list[str]:
     return [
         f"  {name}:",
         "    profile: google-like",
-        f"    domain: ims.mnc00{number}.mcc001.3gppnetwork.org",
-        f"    addresses: 127.0.{number}.0/24",
+        f"    domain: ims.mnc00{1 if name == 'red' else 2}.mcc001.3gppnetwork.org",
+        f"    addresses: {network}.0/24",
         f'    smsc: "{smsc}"',
         f"    prefixes: {json.dumps(prefixes)}",
         "    subscribers:",
@@ -149,10 +208,18 @@ def _carrier(name: str, number: int, subscribers: Sequence[str], smsc: str, pref
 
 
 @contextmanager
-def rcs_sim_up(folder: Path, *arguments: str, network: Path | None = None) -> Iterator[tuple[Program, dict[str, Any]]]:
-    """`rcs-sim up` on free ports with its store in *folder*; gives the process and the document that it printed."""
-    command = [sys.executable, "-m", "rcs_sim", "up", "--json", "--ports", "free", "--state", str(folder / "state")]
+def rcs_sim_up(
+    folder: Path, *arguments: str, network: Path | None = None, uses_own_ports: bool = False
+) -> Iterator[tuple[Program, dict[str, Any]]]:
+    """`rcs-sim up` with its store in *folder*; gives the process and the document that it printed. Its ports
+    are free ones, or with *uses_own_ports* those that it takes when nobody says anything."""
+    command = [sys.executable, "-m", "rcs_sim", "up", "--json", "--state", str(folder / "state")]
+    if not uses_own_ports:
+        command += ["--ports", "free"]
     if network is not None:
         command += ["--network", str(network)]
     with program([*command, *arguments], cwd=folder) as running:
         yield running, json.loads(running.expect_line('{"ready"'))
+        status, printed = running.stop(), running.rest()
+        assert status == 0, printed
+        assert "Traceback" not in printed, printed
