@@ -275,6 +275,7 @@ class Carrier:
             domain=self.entry.domain,
             listen=plan.messaging_server,
             scscf=f"sip:scscf.{self.entry.domain};lr",
+            trusted_hosts=frozenset((plan.hosts.scscf,)),
             has_store_and_forward=profile.store_and_forward,
             store_days=profile.store_days,
             store_max_per_user=profile.store_max_per_user,

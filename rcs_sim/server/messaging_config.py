@@ -45,12 +45,13 @@ class MessagingServerConfig:
     """One messaging server. *scscf* is the Route URI of the S-CSCF for requests that continue no dialog; *focus_hosts*
     are hosts whose users are groups, which know no revocation and are not interworked.
 
-    *home_domains* tell whose request it is where the S-CSCF does not say the session case (P-Served-User)."""
+    Requests come from *trusted_hosts* only (the S-CSCF): what they assert is believed. Empty: from anybody."""
 
     name: str
     domain: str
     listen: tuple[Address, ...]
     scscf: str
+    trusted_hosts: frozenset[str] = frozenset()
     focus_hosts: tuple[str, ...] = ()
     local_host: str = ""  # where SM links leave from; the first listening host by default
 

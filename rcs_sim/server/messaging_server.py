@@ -131,6 +131,10 @@ class MessagingServer:
     def request_received(self, request: Request, server: ServerTransaction | None, flow: Flow) -> None:
         if server is None:
             return  # an ACK to a 2xx that this server never sent
+        trusted_hosts = self.config.trusted_hosts
+        if trusted_hosts and flow.remote.host not in trusted_hosts:
+            self.stack.reply(server, 403)  # RFC 3325 §5: nobody else may assert an identity, or report a registration
+            return
         if len(self._open) >= self.config.max_exchanges:
             retry = (("Retry-After", str(self.config.retry_after_s)),)
             self.stack.reply(server, 503, headers=retry)

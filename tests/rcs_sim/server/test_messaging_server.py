@@ -258,3 +258,14 @@ def test_octets_that_are_no_sip_do_not_stop_the_server(octets: bytes) -> None:
             assert await made.core.send(message()) == 202
 
     run(main, clock="virtual")
+
+
+def test_only_the_s_cscf_may_assert_an_identity_or_report_a_registration() -> None:
+    async def main() -> None:
+        async with rig(config=replace(CONFIG, trusted_hosts=frozenset(("127.0.2.99",)))) as made:
+            for request in (message(), third_party_register(UeBinding())):
+                assert await made.core.send(request) == 403
+        async with rig(config=replace(CONFIG, trusted_hosts=frozenset((CSCF.host,)))) as made:
+            assert await made.core.send(message()) == 202
+
+    run(main, clock="virtual")
