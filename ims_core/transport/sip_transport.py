@@ -262,6 +262,9 @@ class SipTransport:
         flow.send(octets)
 
     def send_keep_alive(self, flow: Flow) -> None:
+        stream = self._streams.get(flow)
+        if stream is not None:
+            stream.decoder.ping_sent()
         flow.send(PING)
 
     def way_back(self, via: Via, flow: Flow) -> Flow:

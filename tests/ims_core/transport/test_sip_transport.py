@@ -145,6 +145,19 @@ def test_pings_are_answered_and_a_dead_flow_is_found_out() -> None:
     story(tell)
 
 
+def test_each_pong_of_a_quiet_stream_is_one_and_never_half_of_a_ping() -> None:
+    async def tell(pair: Pair) -> None:
+        for transport in BOTH:
+            flow = pair.alice.stack.connect(pair.bob.hop(transport))
+            for _ in range(5):
+                assert await pair.alice.stack.ping(flow, timeout_s=10)
+                await asyncio.sleep(100)
+        assert pair.bob.pings == [False] * 10
+        assert pair.alice.pings == [True] * 10
+
+    story(tell)
+
+
 def test_every_carriage_of_octets_gives_the_same_messages() -> None:
     async def tell(pair: Pair) -> None:
         peer = Recorder("10.0.0.9")

@@ -67,6 +67,13 @@ def test_a_ping_that_was_cut_is_answered_all_the_same() -> None:
     ]
 
 
+def test_after_a_ping_of_ours_a_crlf_is_its_pong_whatever_came_before() -> None:
+    decoder = StreamDecoder()
+    for _ in range(3):
+        decoder.ping_sent()
+        assert decoder.feed(b"\r\n") == [KeepAlive.PONG]
+
+
 @pytest.mark.parametrize("octets", [_BAD_START, _BAD_LINE, _BAD_VERSION])
 def test_a_malformed_message_of_known_length_loses_no_other(octets: bytes) -> None:
     fault, after = StreamDecoder().feed(octets + _REQUEST)
