@@ -53,8 +53,8 @@ class StreamDecoder:
     """Messages out of a stream of octets, cut anywhere, in linear time (RFC 3261 §18.3).
 
     A CRLF between messages is a PONG, two are a PING; a PING of which only the first half is there yet shows as a PONG
-    and then a PING, because nothing tells whether a second half will come. Whoever sends a PING of his own says so with
-    `ping_sent`, else the PONGs of a quiet stream would pair up. After an error that is_fatal nothing more is decoded."""
+    and then a PING, because nothing tells whether a second half will come. Who sends a PING says so with `ping_sent`,
+    else the PONGs of a quiet stream would pair up. After an error that is_fatal nothing more is decoded."""
 
     __slots__ = ("_buffer", "_head", "_is_lost", "_limits", "_searched", "_unpaired_crlf")
 
