@@ -167,6 +167,10 @@ class Cx(Protocol):
         """Registers the S-CSCF for RTR and PPR."""
         ...
 
+    def forget_observer(self, observer: UserStateObserver) -> None:
+        """The S-CSCF has stopped."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ShUser:

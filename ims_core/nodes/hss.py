@@ -122,7 +122,7 @@ class Hss:
         """Adds or replaces a subscription; what is registered stays so. Raises SubscriberError."""
         sets = [self._implicit_set(subscriber, impus) for impus in subscriber.implicit_sets]
         self._check(subscriber, sets)
-        registered = {key for key, known in self._sets.items() if known.is_registered}
+        registered = {key for known in self._sets_of(subscriber.impi) if known.is_registered for key in known.keys}
         self._forget(subscriber.impi)
         self._subscribers[subscriber.impi] = subscriber
         for implicit_set in sets:
@@ -212,6 +212,10 @@ class Hss:
 
     def observe(self, observer: UserStateObserver) -> None:
         self._observers.append(observer)
+
+    def forget_observer(self, observer: UserStateObserver) -> None:
+        if observer in self._observers:
+            self._observers.remove(observer)
 
     def user_authorization(self, impi: str | None, key: str, visited_network: str) -> UserAuthorizationAnswer:
         if not self.is_up:

@@ -110,6 +110,7 @@ class Scscf:
         await self.restore()
 
     async def close(self) -> None:
+        self._hss.forget_observer(self)
         self._alarm.close()
         await self._proxy.close()
 
