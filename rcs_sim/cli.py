@@ -12,7 +12,19 @@ import typer
 
 from ims_core.errors import SimulatorError
 
-__all__ = ["app", "main"]
+__all__ = [
+    "app",
+    "bench",
+    "demo",
+    "doctor",
+    "main",
+    "phone",
+    "profiles",
+    "trace_ladder",
+    "trace_pcapng",
+    "trace_show",
+    "up",
+]
 
 app = typer.Typer(
     name="rcs-sim",

@@ -9,7 +9,7 @@ from ims_core.wire.sip.address_headers import Contact, From, RecordRoute, To
 from ims_core.wire.sip.core_headers import SessionExpires
 from ims_core.wire.sip.message import Request, Response
 
-__all__ = ["DialogKey", "DialogTable", "ProxiedDialog"]
+__all__ = ["DialogKey", "DialogTable", "ProxiedDialog", "dialog_key"]
 
 DEFAULT_SESSION_S: Final = 1800.0  # session.expires_s: how long a dialog without a session timer is believed in
 _GRACE_S: Final = 32.0  # the refresher may be late by one transaction (RFC 4028 §10)

@@ -8,7 +8,7 @@ from ims_core.service_profile import FilterCriteria, ServicePointTrigger, Servic
 from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.uri import SipUri, unescape
 
-__all__ = ["CriteriaIndex"]
+__all__ = ["CriteriaIndex", "contains", "holds"]
 
 
 class CriteriaIndex:

@@ -21,7 +21,7 @@ from ims_core.wire.sip.auth_headers import Authorization
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.uri import Uri, identity_key, parse_uri
 
-__all__ = ["Icscf", "IcscfConfig", "IcscfCore"]
+__all__ = ["Icscf", "IcscfConfig", "IcscfCore", "server_uri"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

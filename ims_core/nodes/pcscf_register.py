@@ -23,7 +23,7 @@ from ims_core.wire.sip.uri import SipUri
 if TYPE_CHECKING:
     from ims_core.nodes.pcscf_core import PcscfCore
 
-__all__ = ["route_register"]
+__all__ = ["contact_id", "route_register"]
 
 # What a UE may not tell the home network about itself: the P-CSCF says it (TS 24.229 §5.2.2)
 _FORGEABLE = ("Route", "Path", "P-Charging-Vector", "P-Charging-Function-Addresses", "P-Visited-Network-ID",

@@ -18,7 +18,7 @@ from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.params import parse_header_params
 from ims_core.wire.sip.subscription import Notifier, NotifierState, NotifyDue
 
-__all__ = ["RegEventNotifier", "SendNotify"]
+__all__ = ["RegEventNotifier", "SendNotify", "reg_info"]
 
 _MAX_SUBSCRIPTIONS = 16  # for one user: devices, application servers, the P-CSCF
 # Subscription-State reasons (RFC 6665 §4.1.3) for the end of a registration

@@ -23,7 +23,7 @@ from ims_core.wire.sip.core_headers import Expires, Supported
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.uri import identity_key, parse_uri
 
-__all__ = ["Consequences", "ContactChange", "NotifyWatchers", "Registrar", "TellServers"]
+__all__ = ["Consequences", "ContactChange", "NotifyWatchers", "Registrar", "TellServers", "identity_key_of"]
 
 Consequences: TypeAlias = tuple[tuple[object, ...], tuple[Persist, ...]]
 """Actions to carry out and records to store, when no request waits for them."""

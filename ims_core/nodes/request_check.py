@@ -10,7 +10,7 @@ from ims_core.wire.sip.core_headers import MaxForwards, ProxyRequire
 from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.uri import OtherUri
 
-__all__ = ["DEFAULT_MAX_FORWARDS", "check_request", "max_forwards_below"]
+__all__ = ["DEFAULT_MAX_FORWARDS", "check_request", "is_same_place", "max_forwards_below", "own_branches"]
 
 DEFAULT_MAX_FORWARDS = 70  # RFC 3261 §16.6 step 3
 _BELOW = {str(value): str(value - 1) for value in range(1, 256)}

@@ -25,7 +25,7 @@ from ims_core.wire.sip.params import parse_header_params
 from ims_core.wire.sip.subscription import Notifier
 from ims_core.wire.sip.uri import SipUri, parse_uri
 
-__all__ = ["Binding", "RegSubscription", "ServedUser", "UserTable", "binding_key", "features_of"]
+__all__ = ["FULL_Q", "Binding", "RegSubscription", "ServedUser", "UserTable", "binding_key", "features_of"]
 
 FULL_Q = 1000  # q is kept in thousandths
 _INSTANCE = "+sip.instance"

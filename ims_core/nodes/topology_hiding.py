@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["HiddenRoutes"]
+__all__ = ["TOKEN_BITS", "HiddenRoutes"]
 
 TOKEN_BITS: Final = 128  # 16 octets of randomness
 _LIFE_S: Final = 6 * 3600.0  # a dialog that sends nothing for so long is forgotten
