@@ -64,7 +64,7 @@ def compute_rspauth(credentials: DigestCredentials, ha1: str, body: bytes = b"")
 
 
 def _response_of(credentials: DigestCredentials, ha1: str, method: str, body: bytes) -> str:
-    algorithm, qop, cnonce = credentials.hash_algorithm, credentials.qop, credentials.cnonce
+    algorithm, qop, cnonce = credentials.hash_algorithm, _meant_qop(credentials), credentials.cnonce
     return compute_response(
         algorithm,
         compute_session_ha1(algorithm, ha1, credentials.nonce, cnonce or ""),
@@ -74,6 +74,14 @@ def _response_of(credentials: DigestCredentials, ha1: str, method: str, body: by
         nc=credentials.nc,
         cnonce=cnonce,
     )
+
+
+def _meant_qop(credentials: DigestCredentials) -> str | None:
+    """None for a client of RFC 2069 that copies ``qop`` from the challenge without knowing it: it sends neither ``nc``
+    nor ``cnonce``, and a response without all three (choice). Such a response proves as much as one without ``qop``."""
+    qop = credentials.qop
+    is_copied = qop is not None and qop.lower() == "auth" and credentials.nc is None and credentials.cnonce is None
+    return None if is_copied else qop
 
 
 def _is_equal(expected: str, received: str) -> bool:
@@ -99,7 +107,7 @@ def is_authentic(credentials: DigestCredentials, ha1: str, method: str, body: by
     """
     if not credentials.hash_algorithm.is_supported or not credentials.response:
         return False
-    if credentials.qop is not None and not _has_known_qop(credentials):
+    if _meant_qop(credentials) is not None and not _has_known_qop(credentials):
         return False
     return _is_equal(_response_of(credentials, ha1, method, body), credentials.response)
 
@@ -114,7 +122,7 @@ def authentication_info(
 ) -> DigestAuthenticationInfo:
     """What the server puts into its 2xx after *credentials* were found authentic; *body* is that of the response."""
     rspauth = compute_rspauth(credentials, ha1, body)
-    return DigestAuthenticationInfo(credentials.qop, rspauth, credentials.cnonce, credentials.nc, nextnonce)
+    return DigestAuthenticationInfo(_meant_qop(credentials), rspauth, credentials.cnonce, credentials.nc, nextnonce)
 
 
 def is_server_authentic(

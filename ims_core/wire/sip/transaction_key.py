@@ -20,7 +20,9 @@ def transaction_key(request: Request) -> TransactionKey:
     """Key of the server transaction of *request* (§17.2.3): for ACK that of the INVITE it acknowledges.
 
     An ACK to a 2xx has a branch of its own and so matches nothing. Branches are compared octet by octet (choice): some
-    clients count in letters of both cases, none changes the case. Raises SipParseError if a header needed is malformed.
+    clients count in letters of both cases, none changes the case. The CSeq number counts too (choice): some clients
+    answer a challenge with the branch of the request that was challenged. Raises SipParseError if a header needed is
+    malformed.
     """
     return _server_key(request, "INVITE" if request.method == "ACK" else request.method)
 
@@ -45,7 +47,7 @@ def _server_key(request: Request, method: str) -> TransactionKey:
     branch = via.branch
     if branch is None or branch == MAGIC_COOKIE or not branch.startswith(MAGIC_COOKIE):
         return _rfc_2543_key(request, method)
-    return TransactionKey(f"{branch} {via.sent_by} {method}")
+    return TransactionKey(f"{branch} {via.sent_by} {request.cseq.number} {method}")
 
 
 def _rfc_2543_key(request: Request, method: str) -> TransactionKey:

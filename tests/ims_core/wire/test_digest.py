@@ -35,6 +35,19 @@ def test_qop_without_count_or_cnonce_is_never_authentic() -> None:
         assert not is_authentic(altered, ha1, "GET")
 
 
+def test_a_client_of_rfc_2069_that_copies_qop_from_the_challenge_is_authentic() -> None:
+    """aiosip does: neither nc nor cnonce, and the response without qop."""
+    ha1 = compute_ha1(MD5, "u", "r", "p")
+    plain = DigestClient(DigestChallenge("r", "n", qop=()), "u", "p").authorize("GET", "/", "c")
+    assert plain.qop is None
+    copied = replace(plain, qop="auth")
+    assert is_authentic(copied, ha1, "GET")
+    assert not is_authentic(copied, ha1, "POST")
+    assert not is_authentic(replace(copied, nc="00000001"), ha1, "GET")
+    assert is_server_authentic(authentication_info(copied, ha1), plain, ha1)
+    assert authentication_info(copied, ha1).qop is None
+
+
 def test_the_topmost_answerable_challenge_is_chosen() -> None:
     offers = [
         DigestChallenge("r", "1", algorithm=Algorithm.parse("SHA-1024")),

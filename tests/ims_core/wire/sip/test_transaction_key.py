@@ -42,6 +42,12 @@ def test_branch_method_and_sent_by_tell_transactions_apart() -> None:
     assert key != transaction_key(_request("MESSAGE", _NEW.replace("5062", "5063")))
 
 
+def test_a_client_that_uses_one_branch_for_two_requests_is_told_apart_by_cseq() -> None:
+    """aiosip keeps the Via when it answers a challenge."""
+    first, again = _request("REGISTER"), _request("REGISTER", number="8")
+    assert transaction_key(first) != transaction_key(again)
+
+
 def test_the_host_of_sent_by_is_compared_without_case_and_received_does_not_count() -> None:
     seen_elsewhere = _NEW.replace("client.example", "CLIENT.Example") + ";received=192.0.2.1;rport=9"
     assert transaction_key(_request("MESSAGE")) == transaction_key(_request("MESSAGE", seen_elsewhere))
