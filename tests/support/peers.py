@@ -6,6 +6,7 @@ A peer that is not installed makes its tests skip with one line; in CI (RCS_SIM_
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import os
 import random
@@ -19,11 +20,21 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-__all__ = ["Program", "filled", "free_networks", "free_port", "network_file", "program", "rcs_sim_up", "require"]
+__all__ = [
+    "Program",
+    "filled",
+    "free_networks",
+    "free_port",
+    "network_file",
+    "program",
+    "rcs_sim_up",
+    "require",
+    "require_package",
+]
 
 _START_S = 30.0
 _STOP_S = 10.0
@@ -42,7 +53,16 @@ def require(name: str) -> str:
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if path is not None:
         return path
-    reason = f"{name} is not installed (Debian package {_PACKAGES[name]})"
+    _missing(f"{name} is not installed (Debian package {_PACKAGES[name]})")
+
+
+def require_package(name: str) -> None:
+    """Skips the test, or fails it in CI, where a Python package of the test extra is missing."""
+    if importlib.util.find_spec(name) is None:
+        _missing(f"{name} is not installed (Python package of the extra 'test')")
+
+
+def _missing(reason: str) -> NoReturn:
     if os.environ.get("RCS_SIM_REQUIRE_PEERS"):
         pytest.fail(reason)
     pytest.skip(reason)
