@@ -12,6 +12,7 @@ from ims_core.wire.sip.params import NO_PARAMS
 from ims_core.wire.sip.uri import SipUri, parse_uri
 from rcs_sim.client.identity import ContactKey, contact_key, is_number
 from rcs_sim.devices.policy import RegistrationPolicy, SignallingTransport
+from rcs_sim.wire.cpim import ANONYMOUS_URI
 from rcs_sim.wire.rcs_configuration import AuthType, RcsConfiguration
 
 __all__ = ["Account", "UnusableConfiguration", "account_of", "default_port", "instance_urn", "proxy_transport"]
@@ -44,6 +45,14 @@ class Account:
     def request_uri(self) -> str:
         """Request-URI of REGISTER, which is also the ``uri`` that Digest covers."""
         return f"sip:{self.home_domain}"
+
+    @property
+    def shown_identity(self) -> str:
+        """The identity to put into content: dialable, never one that is shaped like an IMSI (digest §2.5)."""
+        user = self.impu.partition(":")[2].partition("@")[0]
+        if user.isdecimal():
+            return f"tel:{self.number}" if is_number(self.number) else ANONYMOUS_URI
+        return self.impu
 
     @property
     def proxy_uri(self) -> str:

@@ -95,7 +95,8 @@ class ImsService:
         ua, messenger, configuration = self.ua, self._messenger, self.configuration
         await ua.open()
         messenger.configure(configuration)
-        messenger.discovery = Discovery(ua, messenger.capabilities, messenger.alarms, messenger.capability_learned)
+        discovery = Discovery(ua, messenger.capabilities, messenger.alarms, messenger.capability_learned)
+        messenger.discovery = discovery if configuration.default_discovery == _BY_OPTIONS else None
         messenger.pager = PagerSender(
             ua,
             messenger.policy,
@@ -159,6 +160,9 @@ def _timers_of(configuration: RcsConfiguration) -> TimerConfig:
     if not 0 < t1 <= t2:
         t1, t2, t4 = 2000, 16_000, 17_000
     return _timer_config(t1, t2, t4)
+
+
+_BY_OPTIONS = 0  # defaultDisc: 1 is presence, which this phone does not have, 2 none at all
 
 
 @lru_cache(64)

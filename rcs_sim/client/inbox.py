@@ -6,7 +6,7 @@ from ims_core.transport.link import Flow
 from ims_core.transport.sip_stack import ServerTransaction
 from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.uri import SipUri, Uri
-from rcs_sim.client.capabilities import ContactState
+from rcs_sim.client.capabilities import ContactState, Knowledge
 from rcs_sim.client.content import (
     Content,
     Discarded,
@@ -298,11 +298,12 @@ class Inbox:
         self.arm(conversation)
 
     def _signal(self, conversation: Conversation, signal: TypingSignal | None) -> None:
-        """Told only where the device does so without a session, and never by SMS."""
+        """Told only where the device does so without a session, and to a peer that is known to have RCS."""
         messenger, ua, typing = self._messenger, self.ua, conversation.own_typing
         if signal is None or ua is None or typing is None or not messenger.policy.messaging.types_in_pager_mode:
             return
-        if messenger.pager is None or messenger.label(conversation) != "RCS":
+        is_rcs = messenger.capabilities.entry(conversation.peer).knowledge is Knowledge.RCS
+        if messenger.pager is None or not is_rcs or messenger.label(conversation) != "RCS":
             return
         cpim = compose_typing(
             is_active=signal is TypingSignal.ACTIVE,

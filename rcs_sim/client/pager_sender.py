@@ -51,7 +51,7 @@ class PagerSender:
             message.cpim = compose_text(
                 message.text,
                 policy=self._policy,
-                sender=self._ua.account.impu,
+                sender=self._ua.account.shown_identity,
                 recipient=self.target(message.conversation.peer),
                 message_id=message.id,
                 date_time=message.date_time,

@@ -22,6 +22,8 @@ __all__ = ["RegistrationEvents"]
 REQUESTED_EXPIRY_S = 600_000
 RETRY_S = 300.0  # after a subscription ended that nobody ended on purpose (choice)
 
+_NOT_SERVED = frozenset((403, 404, 405, 489, 501))  # no such package, or not for us
+
 _HEADERS: tuple[HeaderInput, ...] = (("Event", "reg"), ("Accept", CONTENT_TYPE), ("Expires", str(REQUESTED_EXPIRY_S)))
 
 
@@ -51,7 +53,7 @@ class RegistrationEvents:
     def subscribe(self, now: float) -> None:
         """A new subscription; one that was there before is forgotten with its binding."""
         ua = self._ua
-        headers: tuple[HeaderInput, ...] = (("Contact", ua.contact_header), *_HEADERS)
+        headers: tuple[HeaderInput, ...] = (("Contact", ua.dialog_contact), *_HEADERS)
         request = ua.new_request("SUBSCRIBE", ua.account.impu, headers)
         self._subscriber = subscriber = Subscriber(notify_wait_s=self._notify_wait_s)
         self._dialogs, self._dialog = DialogSet(request), None
@@ -140,6 +142,8 @@ class RegistrationEvents:
             self._carry_out(subscriber.receive_response(outcome, self._now()))
         except SipParseError as error:
             self._display.error(f"answer to SUBSCRIBE: {error}")
+        if outcome.status in _NOT_SERVED:
+            self.stop()  # until the next registration: asking again would not change it (digest §8.6, row 489)
 
     def _rang(self, now: float) -> None:
         if self._subscriber is None:
@@ -164,7 +168,7 @@ class RegistrationEvents:
         dialog, subscriber = self._dialog, self._subscriber
         if dialog is None or subscriber is None:
             return
-        headers: tuple[HeaderInput, ...] = (("Contact", self._ua.contact_header), *_HEADERS, *self._ua.security())
+        headers: tuple[HeaderInput, ...] = (("Contact", self._ua.dialog_contact), *_HEADERS, *self._ua.security())
 
         def settle(outcome: Outcome, sent: Request) -> None:
             if subscriber is self._subscriber:

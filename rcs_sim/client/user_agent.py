@@ -68,6 +68,7 @@ class UserAgent:
 
     __slots__ = (
         "_fixed",
+        "_gruu",
         "_hop",
         "_is_deaf",
         "_route",
@@ -111,6 +112,7 @@ class UserAgent:
         self.features = ""
         self._fixed: tuple[HeaderInput, ...] = ()
         self._route = ""
+        self._gruu = ""
         self._is_deaf = False
         self._hop: Hop | None = None
         config = _stack_config(name, account.transport, host, port, timers, policy.registration.offers_keep_alive)
@@ -166,12 +168,18 @@ class UserAgent:
             headers.append(("P-Access-Network-Info", policy.access_network_info))
         headers.append(("User-Agent", self.policy.user_agent))
         self._fixed = tuple(headers)
+        self._gruu = binding.public_gruu or ""
 
     @property
     def contact_header(self) -> str:
-        """Contact with instance and tags, for OPTIONS and what makes dialogs."""
+        """Contact with instance and tags, for OPTIONS."""
         instance = f';+sip.instance="<{self.account.instance}>"' if self.account.instance else ""
         return f"<{self.contact}>{instance}{self.features}"
+
+    @property
+    def dialog_contact(self) -> str:
+        """Contact of requests that make dialogs: the public GRUU where the registrar gave one (RFC 5627 §4.3)."""
+        return f"<{self._gruu}>" if self._gruu else f"<{self.contact}>"
 
     # --- requests ----------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,37 +9,19 @@ import pytest
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.phone import Phone
-from rcs_sim.devices.policy import DevicePolicy
 from tests.rcs_sim.client.stories import play
+from tests.rcs_sim.client.two_with_sms import texts_of, with_sms
 from tests.support.stub_core import ALICE, BOB, CORE_HOST, World, device, subscriber
-from tests.support.stub_smsc import SMSC_ADDRESS, SMSC_NUMBER, StubSmsc
 
 
-@asynccontextmanager
-async def _with_sms(
-    world: World, policy: DevicePolicy | None = None, *, by_ip: bool = False, **changes: Any
-) -> AsyncIterator[tuple[Phone, Phone, StubSmsc]]:
-    """Alice and Bob with circuit-switched links, and their service centre."""
-    smsc = StubSmsc(world, by_ip=by_ip)
-    await smsc.start()
-    settings: dict[str, Any] = {"smsc": SMSC_ADDRESS, "service_centre": SMSC_NUMBER, **changes}
-    alice = world.phone("alice", ALICE, policy, **settings)
-    bob = world.phone("bob", BOB, **{**settings, "configuration": subscriber(BOB)})
-    await alice.power_on()
-    await bob.power_on()
-    yield alice, bob, smsc
-    await alice.power_off()
+async def _bob_known_and_gone(alice: Phone, bob: Phone) -> None:
+    await (await alice.chat(BOB).send("before")).delivered(10)
     await bob.power_off()
-    await smsc.close()
-
-
-def _texts(phone: Phone, peer: str) -> list[tuple[str | None, str]]:
-    return [(each.text, each.transport.value) for each in phone.chat(peer).messages]
 
 
 def test_a_peer_without_rcs_gets_sms_at_once_and_the_contact_latches_l01() -> None:
     async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, bob, smsc):
+        async with with_sms(world) as (alice, bob, smsc):
             world.core.barred.add(BOB)
             chat = alice.chat(BOB)
             message = await chat.send("Hello")
@@ -49,7 +29,7 @@ def test_a_peer_without_rcs_gets_sms_at_once_and_the_contact_latches_l01() -> No
             assert message.transport is MessageTransport.SMS
             assert message.reason is FallbackReason.PEER_NOT_RCS
             assert world.core.of("MESSAGE", "Hello") == []
-            assert _texts(bob, ALICE) == [("Hello", "SMS")]
+            assert texts_of(bob, ALICE) == [("Hello", "SMS")]
             assert chat.label == "SMS"
             assert [each.text for each in smsc.submits] == ["Hello"]
 
@@ -58,14 +38,14 @@ def test_a_peer_without_rcs_gets_sms_at_once_and_the_contact_latches_l01() -> No
 
 def test_404_to_the_message_itself_falls_back_and_latches_l01() -> None:
     async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, bob, _):
+        async with with_sms(world) as (alice, bob, _):
             chat = alice.chat(BOB)
             await (await chat.send("first")).delivered(10)
             world.core.answers["MESSAGE"].append(404)
             message = await (await chat.send("second")).delivered(10)
             assert MessageState.SENT_AS_SMS in [change.state for change in message.history]
             assert chat.label == "SMS"
-            assert _texts(bob, ALICE) == [("first", "RCS"), ("second", "SMS")]
+            assert texts_of(bob, ALICE) == [("first", "RCS"), ("second", "SMS")]
             assert "sms: the peer is not an RCS user" in world.states("alice", "fallback")
             assert "SMS: answered not rcs" in world.states("alice", "latch")
 
@@ -76,7 +56,7 @@ def test_unreachable_without_a_store_sends_sms_l02() -> None:
     async def story(world: World) -> None:
         policy = device("android")
         storeless = replace(policy, fallback=replace(policy.fallback, relies_on_store=False))
-        async with _with_sms(world, storeless) as (alice, _, _smsc):
+        async with with_sms(world, storeless) as (alice, _, _smsc):
             chat = alice.chat(BOB)
             await (await chat.send("first")).delivered(10)
             world.core.answers["MESSAGE"].append(480)
@@ -87,14 +67,9 @@ def test_unreachable_without_a_store_sends_sms_l02() -> None:
     play(story)
 
 
-async def _bob_known_and_gone(alice: Phone, bob: Phone) -> None:
-    await (await alice.chat(BOB).send("before")).delivered(10)
-    await bob.power_off()
-
-
 def test_no_receipt_in_time_revokes_then_sends_one_sms_l03_m09() -> None:
     async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, bob, smsc):
+        async with with_sms(world) as (alice, bob, smsc):
             await _bob_known_and_gone(alice, bob)
             message = await (await alice.chat(BOB).send("Hello")).sent(5)
             await asyncio.sleep(29)
@@ -111,14 +86,14 @@ def test_no_receipt_in_time_revokes_then_sends_one_sms_l03_m09() -> None:
             assert states == ["queued", "sending", "sent", "revoking", "revoked", "sent-as-sms"]
             assert alice.chat(BOB).label == "SMS"
             await bob.power_on()
-            assert _texts(bob, ALICE) == [("before", "RCS")]
+            assert texts_of(bob, ALICE) == [("before", "RCS")]
 
     play(story)
 
 
 def test_after_a_refused_revocation_there_is_no_sms_m09() -> None:
     async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, bob, smsc):
+        async with with_sms(world) as (alice, bob, smsc):
             world.core.revokes = False
             await _bob_known_and_gone(alice, bob)
             message = await (await alice.chat(BOB).send("Hello")).sent(5)
@@ -133,7 +108,7 @@ def test_after_a_refused_revocation_there_is_no_sms_m09() -> None:
 def test_revocation_needs_a_timer_and_the_peers_tag_m11(changes: dict[str, Any]) -> None:
     async def story(world: World) -> None:
         document = subscriber(ALICE, **changes)
-        async with _with_sms(world, configuration=document) as (alice, bob, _):
+        async with with_sms(world, configuration=document) as (alice, bob, _):
             if changes:
                 await (await alice.chat(BOB).send("before")).delivered(10)
             await bob.power_off()  # where nothing was said before, nothing is known about the peer
@@ -147,7 +122,7 @@ def test_revocation_needs_a_timer_and_the_peers_tag_m11(changes: dict[str, Any])
 def test_with_cfs_trigger_0_both_copies_arrive_and_one_is_shown() -> None:
     async def story(world: World) -> None:
         document = subscriber(ALICE, waits_for_revocation=False)
-        async with _with_sms(world, configuration=document) as (alice, bob, smsc):
+        async with with_sms(world, configuration=document) as (alice, bob, smsc):
             world.core.revokes = False
             await _bob_known_and_gone(alice, bob)
             world.core.never_answer("MESSAGE", 0)
@@ -162,7 +137,7 @@ def test_with_cfs_trigger_0_both_copies_arrive_and_one_is_shown() -> None:
             copy = stored.edit().remove("Via", "Route").set("P-Asserted-Identity", f"<tel:{ALICE}>").done()
             world.core.send(BOB, copy)
             await asyncio.sleep(5)
-            assert [text for text, _ in _texts(bob, ALICE)].count("Hello") == 1
+            assert [text for text, _ in texts_of(bob, ALICE)].count("Hello") == 1
             assert any("the same text" in line for line in world.states("bob", "duplicate"))
             assert message.state is MessageState.DELIVERED
 
@@ -171,7 +146,7 @@ def test_with_cfs_trigger_0_both_copies_arrive_and_one_is_shown() -> None:
 
 def test_the_own_rcs_down_means_sms_and_rcs_comes_back_after_the_guard() -> None:
     async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, _bob, _):
+        async with with_sms(world) as (alice, _bob, _):
             chat = alice.chat(BOB)
             await (await chat.send("one")).delivered(10)
             world.network.cut(CORE_HOST)
@@ -199,7 +174,7 @@ def test_the_own_rcs_down_means_sms_and_rcs_comes_back_after_the_guard() -> None
 
 def test_an_rcs_message_of_the_peer_unlatches_l05() -> None:
     async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, bob, _):
+        async with with_sms(world) as (alice, bob, _):
             await _bob_known_and_gone(alice, bob)
             await alice.chat(BOB).send("Hello")
             await asyncio.sleep(35)
@@ -213,7 +188,7 @@ def test_an_rcs_message_of_the_peer_unlatches_l05() -> None:
 
 def test_an_ios_like_phone_asks_before_it_sends_sms() -> None:
     async def story(world: World) -> None:
-        async with _with_sms(world, device("ios")) as (alice, _bob, smsc):
+        async with with_sms(world, device("ios")) as (alice, _bob, smsc):
             chat = alice.chat(BOB)
             await (await chat.send("first")).delivered(10)
             world.core.answers["MESSAGE"].append(403)
@@ -233,7 +208,7 @@ def test_an_ios_like_phone_asks_before_it_sends_sms() -> None:
 def test_an_ios_like_phone_sends_sms_by_itself_while_it_has_no_rcs() -> None:
     async def story(world: World) -> None:
         world.network.cut(CORE_HOST)
-        async with _with_sms(world, device("ios")) as (alice, _bob, _):
+        async with with_sms(world, device("ios")) as (alice, _bob, _):
             message = await (await alice.chat(BOB).send("Hello")).delivered(10)
             assert message.transport is MessageTransport.SMS
 
@@ -242,7 +217,7 @@ def test_an_ios_like_phone_sends_sms_by_itself_while_it_has_no_rcs() -> None:
 
 def test_503_with_a_long_retry_after_holds_rcs() -> None:
     async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, _bob, _):
+        async with with_sms(world) as (alice, _bob, _):
             chat = alice.chat(BOB)
             await (await chat.send("first")).delivered(10)
 
@@ -259,52 +234,9 @@ def test_503_with_a_long_retry_after_holds_rcs() -> None:
     play(story)
 
 
-def test_a_server_error_is_retried_once_with_the_same_message_id() -> None:
-    async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, bob, _):
-            chat = alice.chat(BOB)
-            await (await chat.send("first")).delivered(10)
-            world.core.answers["MESSAGE"].append(500)
-            message = await (await chat.send("second")).delivered(10)
-            assert message.transport is MessageTransport.RCS
-            tries = world.core.of("MESSAGE", "second")
-            assert len({each.call_id for each in tries}) == 2
-            assert len([each for each in tries if message.id.encode() in each.body]) == 2
-            assert [text for text, _ in _texts(bob, ALICE)] == ["first", "second"]
-
-    play(story)
-
-
-def test_a_challenge_a_redirection_and_a_refused_extension_are_each_retried_once() -> None:
-    async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, _bob, _):
-            chat = alice.chat(BOB)
-            await (await chat.send("first")).delivered(10)
-
-            def challenge(request: Any, server: Any) -> None:
-                value = f'Digest realm="{CORE_HOST}", nonce="n2", qop="auth"'
-                world.core.stack.reply(server, 407, headers=(("Proxy-Authenticate", value),))
-
-            def redirect(request: Any, server: Any) -> None:
-                world.core.stack.reply(server, 302, headers=(("Contact", f"<tel:{BOB};x=1>"),))
-
-            def extension(request: Any, server: Any) -> None:
-                world.core.stack.reply(server, 420, headers=(("Unsupported", "foo"),))
-
-            world.core.answers["MESSAGE"].extend([challenge, redirect, extension])
-            message = await (await chat.send("second")).delivered(10)
-            assert message.transport is MessageTransport.RCS
-            tries = world.core.of("MESSAGE", "second")
-            assert len(tries) == 4
-            assert tries[1].has("Proxy-Authorization")
-            assert tries[2].request_uri_text == f"tel:{BOB};x=1"
-
-    play(story)
-
-
 def test_a_declined_message_never_becomes_sms() -> None:
     async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, _bob, smsc):
+        async with with_sms(world) as (alice, _bob, smsc):
             chat = alice.chat(BOB)
             await (await chat.send("first")).delivered(10)
             world.core.answers["MESSAGE"].append(603)
@@ -315,23 +247,9 @@ def test_a_declined_message_never_becomes_sms() -> None:
     play(story)
 
 
-def test_the_user_can_choose_sms_for_one_message() -> None:
-    async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, bob, _):
-            chat = alice.chat(BOB)
-            await (await chat.send("one")).delivered(10)
-            second = await (await chat.send("two", as_sms=True)).delivered(10)
-            third = await (await chat.send("three")).delivered(10)
-            assert second.reason is FallbackReason.USER_CHOSE_SMS
-            assert third.transport is MessageTransport.RCS
-            assert [transport for _, transport in _texts(bob, ALICE)] == ["RCS", "SMS", "RCS"]
-
-    play(story)
-
-
 def test_a_receipt_owed_while_offline_is_sent_after_the_next_registration() -> None:
     async def story(world: World) -> None:
-        async with _with_sms(world) as (alice, bob, _):
+        async with with_sms(world) as (alice, bob, _):
             message = await (await alice.chat(BOB).send("Hello")).delivered(10)
             world.core.stack.close_flow(world.core.bindings[BOB].flow, "gone")
             world.network.cut(CORE_HOST)
