@@ -91,6 +91,7 @@ class Phone:
         self._wanted: RcsConfiguration | None = None
         self._work: asyncio.Task[None] | None = None  # brings what runs in line with what is wanted
         self._stale: UserAgent | None = None  # of before the power was lost
+        self._boots = 0
         self._verdict: asyncio.Future[None] | None = None
         self.is_on = False
 
@@ -318,6 +319,7 @@ class Phone:
         self._settle()
 
     async def _open_ims(self, configuration: RcsConfiguration) -> None:
+        self._boots += 1
         ims = ImsService(
             self.config,
             configuration,
@@ -325,7 +327,7 @@ class Phone:
             self._inbox,
             network=self._network,
             clock=self._clock,
-            tokens=self._tokens.child("ims"),
+            tokens=self._tokens.child(f"ims {self._boots}"),  # a registration of its own, with Call-IDs of its own
             trace=self._trace,
             names=self._names,
             usim=self._usim,

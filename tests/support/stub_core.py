@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from ims_core.errors import TransportError
 from ims_core.trace import ListSink, RecordKind, Trace, TraceRecord
 from ims_core.transport.clock import Clock
+from ims_core.transport.http_message import HttpClient
 from ims_core.transport.link import Address, Flow, Network, Transport
 from ims_core.transport.memory import MemoryNetwork
 from ims_core.transport.sip_stack import Hop, NameTable, Outcome, ServerTransaction, SipStack, StackConfig
@@ -298,7 +299,16 @@ class World:
         self.core = StubCore(self.network, self.clock, self.trace, self.names)
         self.phones: list[Phone] = []
 
-    def phone(self, name: str, number: str, policy: DevicePolicy | None = None, **changes: Any) -> Phone:
+    def phone(
+        self,
+        name: str,
+        number: str,
+        policy: DevicePolicy | None = None,
+        *,
+        http: HttpClient | None = None,
+        **changes: Any,
+    ) -> Phone:
+        """A phone, switched off. *changes* are members of its `PhoneConfig`."""
         settings: dict[str, Any] = {
             "name": name,
             "policy": policy or device("android"),
@@ -310,7 +320,7 @@ class World:
         phone = Phone(
             PhoneConfig(**{**settings, **changes}),
             network=self.network,
-            http=None,
+            http=http,
             clock=self.clock,
             tokens=Tokens("seed").child(name),
             trace=self.trace,

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
 
 from ims_core.wire.digest import DigestCredentials
 from rcs_sim.client.message_state import MessageTransport
+from rcs_sim.client.phone import Phone
 from tests.rcs_sim.client.stories import play, two_phones
+from tests.support.stub_acs import ACS_URL, StubAcs
 from tests.support.stub_core import ALICE, BOB, HOME, World, subscriber
+from tests.support.stub_smsc import SMSC_ADDRESS, SMSC_NUMBER, StubSmsc
 
 
 def test_a_message_is_sent_delivered_and_displayed() -> None:
@@ -67,6 +74,8 @@ def test_the_power_can_be_lost_without_a_word_and_come_back() -> None:
         assert len(world.core.requests) == requests
         await bob.power_on()
         assert bob.is_registered
+        registers = world.core.of("REGISTER", BOB)
+        assert registers[-1].call_id != registers[0].call_id
         assert [each.text for each in bob.chat(ALICE).messages] == ["before"]
         await (await alice.chat(BOB).send("after")).delivered(60)
 
@@ -128,5 +137,101 @@ def test_a_lineage_like_phone_ignores_an_imdn_without_cpim_row_6() -> None:
         world.core.send(BOB, world.core.message(f"tel:{ALICE}", imdn.encode(), "message/imdn+xml"))
         await asyncio.sleep(2)
         assert message.state.value == "sent"
+
+    play(story)
+
+
+@asynccontextmanager
+async def _provisioned(world: World, *, by_password: bool = False) -> AsyncIterator[tuple[Phone, StubAcs]]:
+    """Alice, switched off, and her configuration server."""
+    smsc = StubSmsc(world)
+    await smsc.start()
+    acs = StubAcs(world, subscriber(ALICE), (lambda code: smsc.text(ALICE, "ACS", code)) if by_password else None)
+    await acs.start()
+    alice = world.phone(
+        "alice",
+        ALICE,
+        http=acs.client("alice", "192.0.2.11"),
+        configuration=None,
+        acs_url=ACS_URL,
+        header_enrichment=not by_password,
+        smsc=SMSC_ADDRESS,
+        service_centre=SMSC_NUMBER,
+    )
+    yield alice, acs
+    await alice.power_off()
+    await acs.close()
+    await smsc.close()
+
+
+@pytest.mark.parametrize("by_password", [False, True])
+def test_power_on_provisions_and_registers_by_header_enrichment_or_password(by_password: bool) -> None:
+    async def story(world: World) -> None:
+        async with _provisioned(world, by_password=by_password) as (alice, acs):
+            await alice.power_on()
+            assert alice.is_registered
+            assert alice.configuration == acs.configuration
+            assert alice.number == ALICE
+            assert "User-Agent" in dict(acs.requests[0].headers) or "user-agent" in dict(acs.requests[0].headers)
+            asked = len(acs.requests)
+            await alice.power_off()
+            await alice.power_on()
+            assert alice.is_registered
+            assert len(acs.requests) == asked  # the document is still valid
+
+    play(story)
+
+
+def test_403_to_register_asks_for_the_configuration_once_r15() -> None:
+    async def story(world: World) -> None:
+        async with _provisioned(world) as (alice, acs):
+            world.core.answers["REGISTER"].append(403)
+            await alice.power_on()
+            await asyncio.sleep(5)
+            assert len([each for each in acs.requests if each.query()]) == 2
+            assert alice.is_registered
+
+    play(story)
+
+
+def test_403_again_stops_without_asking_for_ever_r15() -> None:
+    async def story(world: World) -> None:
+        async with _provisioned(world) as (alice, acs):
+            world.core.answers["REGISTER"].extend([403] * 100)
+            await alice.power_on()
+            await asyncio.sleep(3600)
+            assert not alice.is_registered
+            assert len([each for each in acs.requests if each.query()]) == 2
+            assert len(world.core.of("REGISTER")) == 2
+
+    play(story)
+
+
+@pytest.mark.parametrize(("version", "state"), [(-1, "off for good"), (-2, "off until the user acts"), (0, "reset")])
+def test_a_trigger_message_can_end_the_service(version: int, state: str) -> None:
+    async def story(world: World) -> None:
+        async with _provisioned(world) as (alice, acs):
+            await alice.power_on()
+            acs.version = acs.validity_s = version
+            world.core.sms.text(ALICE, "ACS", "001012025550101-rcscfg")  # type: ignore[union-attr]  # the stub SMSC
+            await asyncio.sleep(30)
+            assert not alice.is_registered
+            assert alice.provisioning is not None
+            assert alice.provisioning.state.value == state
+            assert ALICE not in world.core.bindings
+
+    play(story)
+
+
+def test_without_a_configuration_server_power_on_comes_back_and_sms_works() -> None:
+    async def story(world: World) -> None:
+        async with _provisioned(world) as (alice, acs):
+            acs.statuses = [500] * 100
+            await alice.power_on()
+            assert not alice.is_registered
+            assert alice.chat(BOB).label == "SMS"
+            message = await alice.chat(BOB).send("Hello")
+            await message.sent(10)
+            assert message.transport.value == "SMS"
 
     play(story)
