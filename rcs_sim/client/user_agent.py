@@ -28,7 +28,7 @@ from ims_core.wire.sip.core_headers import ContentType, Require
 from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from ims_core.wire.sip.transaction import TimerConfig
-from ims_core.wire.sip.uri import SipUri, Uri, parse_uri
+from ims_core.wire.sip.uri import OtherUri, SipUri, Uri, parse_uri
 from rcs_sim.client.account import Account, UnusableConfiguration
 from rcs_sim.client.authenticator import Authenticator
 from rcs_sim.client.binding import Binding
@@ -244,6 +244,9 @@ class UserAgent:
 
     def request_received(self, request: Request, server: ServerTransaction | None, flow: Flow) -> None:
         if server is None or self._is_deaf or request.method in self.policy.messaging.unanswered_methods:
+            return
+        if isinstance(request.request_uri, OtherUri):
+            self.respond(server, 416)  # RFC 3261 §8.2.2.1
             return
         refused = _unsupported(request)
         if refused:
