@@ -136,12 +136,12 @@ class ImsService:
         if self._inbox.ua is not self.ua:
             return  # it is being closed
         messenger.own.registered(messenger.alarms.now())
+        receipts.ua = self.ua
+        receipts.send_owed()
         if not is_new:
             return
         if messenger.policy.sms.over_ip:
             messenger.sms.ip = self.ua
-        receipts.ua = self.ua
-        receipts.registered()
         messenger.registered()
 
     def _unregistered(self, reason: str) -> None:

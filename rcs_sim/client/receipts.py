@@ -16,7 +16,7 @@ from rcs_sim.wire.imdn import ImdnKind
 
 __all__ = ["ReceiptSender", "receipt_target"]
 
-MAX_OWED = 500  # receipts kept for the next registration; older ones are given up
+MAX_OWED = 500  # receipts kept until the network can be reached; older ones are given up
 _WISHES = {ImdnKind.DELIVERY: "positive-delivery", ImdnKind.DISPLAY: "display"}
 _PASSING = frozenset((408, 430, 480, 500, 502, 503, 504))  # answers after which it is worth trying again later
 
@@ -30,7 +30,8 @@ def receipt_target(policy: DevicePolicy, sender: ContactKey, cpim_from: str, hom
 
 
 class ReceiptSender:
-    """*ua* is None while there is no RCS: what falls due then is owed and sent after the next registration."""
+    """*ua* is None while there is no RCS. What falls due then, or did not get through, is owed: it is sent after the
+    next REGISTER, or when another receipt has got through (choice)."""
 
     __slots__ = ("_owed", "_policy", "ua")
 
@@ -49,8 +50,8 @@ class ReceiptSender:
         if self._policy.messaging.sends_displayed:
             self._send_if_wanted(message, ImdnKind.DISPLAY)
 
-    def registered(self) -> None:
-        """Sends what is owed."""
+    def send_owed(self) -> None:
+        """The network can be reached: what is owed is sent."""
         owed, self._owed = self._owed, None
         for message, kind in owed or ():
             self._send(message, kind)
@@ -72,6 +73,8 @@ class ReceiptSender:
         def settle(outcome: Outcome, sent: Request) -> None:
             if not isinstance(outcome, Response) or outcome.status in _PASSING:
                 self._owe(message, kind)
+            elif outcome.status < 300:
+                self.send_owed()
 
         ua.send(request, settle)
 

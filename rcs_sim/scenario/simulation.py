@@ -144,7 +144,9 @@ class Simulation:
         reads_after_s: float | None = None,
         is_on: bool = True,
     ) -> Phone:
-        """A phone of the next free RCS subscriber, or of *msisdn*; switched on and registered if *is_on*."""
+        """A phone of the next free RCS subscriber, or of *msisdn*; switched on and registered if *is_on*.
+
+        A number that has a phone already gets a further device. One with plain SIP service has a phone without RCS."""
         if name in self.phones:
             raise SimulatorError(f"there is a phone {name!r} already")
         home = self.carrier(carrier)
@@ -184,12 +186,11 @@ class Simulation:
         return phone
 
     def _subscriber(self, home: Carrier, msisdn: str | None) -> LabSubscriber:
-        free = (
-            one
-            for one in home.subscribers
-            if one.service == "rcs" and (one.msisdn == msisdn if msisdn else one.msisdn not in self._taken)
-        )
-        subscriber = next(free, None)
+        if msisdn is not None:
+            subscriber = home.subscriber(msisdn)
+        else:
+            free = (one for one in home.subscribers if one.service == "rcs" and one.msisdn not in self._taken)
+            subscriber = next(free, None)
         if subscriber is None or subscriber.msisdn is None:
             wanted = msisdn or "free RCS subscriber"
             raise SimulatorError(f"{home.name} has no {wanted}: add one to the network file")
