@@ -24,6 +24,8 @@ from rcs_sim.bench.udp import measure_udp
 
 __all__ = ["ROWS", "exit_status", "run_bench", "to_json"]
 
+_WIDTH = 160  # columns of the table where it goes to no terminal
+
 ROWS: Sequence[BenchRow] = (
     BenchRow("parse", "SIP parser", lambda repeat, on_run: measure_parser(repeat)),
     BenchRow("proxy-step", "stateless proxy step", lambda repeat, on_run: measure_proxy_step(repeat)),
@@ -117,7 +119,10 @@ def _print_table(results: Sequence[Result], repeat: int) -> None:
         else:
             state = Text("broken", "red") if result.is_broken else Text("not measured", "yellow")
             table.add_row(result.row, Text(result.reason), "", "", "", "", state)
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
+    console.print(table)
 
 
 def _cells(result: Measured) -> tuple[Text, ...]:

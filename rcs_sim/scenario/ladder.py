@@ -14,6 +14,7 @@ __all__ = ["Rung", "ladder_svg", "ladder_text", "lanes_of", "rungs_of"]
 _LEFT_TO_RIGHT = ("acs", "pcscf", "icscf", "scscf", "messaging_server", "ipsmgw", "smsc", "ibcf")
 _LANE_WIDTH = 15  # characters of a lane in the terminal
 _SVG_LANE, _SVG_RUNG, _SVG_TOP = 150, 22, 56  # SVG user units
+_SVG_LEFT, _SVG_RIGHT, _SVG_CHARACTER = 110, 260, 6.2  # margins, and the width of a character
 _COLOURS = {"SIP": "#1f5fa8", "HTTP": "#7a4fa3", "SM": "#2f7d4f"}
 
 
@@ -103,8 +104,8 @@ def ladder_svg(records: Iterable[TraceRecord], lanes: Sequence[str] | None = Non
     kept = list(records)
     lanes = lanes_of(kept) if lanes is None else list(lanes)
     rungs = rungs_of(kept, lanes)
-    place = {name: 110 + _SVG_LANE * index for index, name in enumerate(lanes)}
-    width, height = 110 + _SVG_LANE * len(lanes), _SVG_TOP + _SVG_RUNG * (len(rungs) + 1) + 10
+    place = {name: _SVG_LEFT + _SVG_LANE * index for index, name in enumerate(lanes)}
+    width, height = _SVG_LEFT + _SVG_LANE * (len(lanes) - 1) + _SVG_RIGHT, _SVG_TOP + _SVG_RUNG * (len(rungs) + 1) + 10
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         'font-family="ui-monospace, monospace" font-size="10">',
@@ -125,14 +126,24 @@ def _svg_rung(rung: Rung, place: dict[str, int], y: int, seconds: float) -> list
     source, target = place[rung.source], place[rung.target]
     colour = "#b02a2a" if rung.kind in (RecordKind.FAULT, RecordKind.ERROR) else _COLOURS.get(rung.protocol, "#444444")
     parts = [f'<text x="6" y="{y + 3}" fill="#888888">{seconds:.3f}</text>']
-    label = escape(rung.text[:80])
     if source == target:
+        label = escape(_shortened(rung.text, _SVG_RIGHT))
         parts.append(f'<circle cx="{source}" cy="{y}" r="3" fill="{colour}"/>')
-        parts.append(f'<text x="{source + 8}" y="{y + 3}" fill="{colour}">{label}</text>')
+        parts.append(f'<text x="{source + 8}" y="{y + 3}" fill="{colour}">{label}{_tooltip(rung)}</text>')
         return parts
+    label = escape(_shortened(rung.text, max(abs(target - source), _SVG_LANE)))
     tip = -6 if target > source else 6
     parts.append(f'<line x1="{source}" y1="{y}" x2="{target}" y2="{y}" stroke="{colour}"/>')
     parts.append(f'<path d="M{target},{y} l{tip},-3 l0,6 z" fill="{colour}"/>')
     middle = (source + target) // 2
-    parts.append(f'<text x="{middle}" y="{y - 4}" text-anchor="middle" fill="{colour}">{label}</text>')
+    parts.append(f'<text x="{middle}" y="{y - 4}" text-anchor="middle" fill="{colour}">{label}{_tooltip(rung)}</text>')
     return parts
+
+
+def _shortened(text: str, units: int) -> str:
+    longest = int(units / _SVG_CHARACTER) - 1
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _tooltip(rung: Rung) -> str:
+    return f"<title>{escape(rung.text)}</title>"

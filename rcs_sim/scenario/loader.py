@@ -55,12 +55,22 @@ def load_carrier_profile(name: str) -> CarrierProfile:
 
 
 def load_network(name: str) -> NetworkFile:
-    """By profile name, or by the path of a file."""
-    return load_file(_find("networks", name), _NETWORKS)
+    """By profile name, or by the path of a file. Carrier profiles that it names by path are looked for beside it."""
+    path = _find("networks", name)
+    network = load_file(path, _NETWORKS)
+    carriers = {
+        key: entry.model_copy(update={"profile": str(path.parent / entry.profile)}) if _is_path(entry.profile) else entry
+        for key, entry in network.carriers.items()
+    }
+    return network.model_copy(update={"carriers": carriers})
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) or "/" in name
 
 
 def _find(kind: str, name: str) -> Path:
-    if name.endswith((".yaml", ".yml")) or "/" in name:
+    if _is_path(name):
         return Path(name)
     path = profile_folder() / kind / f"{name}.yaml"
     if not path.is_file():

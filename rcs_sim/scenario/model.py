@@ -38,7 +38,10 @@ class CarrierProfile(_Strict):
     store_days: float = Field(7, gt=0)
     store_max_per_user: int = Field(1000, ge=1)
     interworking: bool = Field(False, description="network fallback: the messaging server may send SMS (IM-SM)")
-    offline_options: Literal["480", "automata"] = Field("480", description="answer to OPTIONS for an offline user")
+    offline_options: Literal["480", "automata"] = Field(
+        "automata",
+        description="answer to OPTIONS for an offline user; automata tells his tags, so that a sender can revoke",
+    )
     cpim_from: Literal["asserted", "keep"] = Field("asserted", description="CPIM From of terminating pager messages")
     max_message_octets: int = Field(65536, ge=1300)
     # Configuration document (RCC.14)
@@ -99,7 +102,9 @@ class LinkEntry(_Strict):
 
     latency_s: float = Field(0.0, ge=0)
     jitter_s: float = Field(0.0, ge=0)
-    loss: float = Field(0.0, ge=0, le=1)
+    loss: float = Field(0.0, ge=0, le=1, description="probability; a stream repeats what was lost")
+    reorder: float = Field(0.0, ge=0, le=1, description="probability that a datagram is held back")
+    duplicate: float = Field(0.0, ge=0, le=1, description="probability that a datagram comes twice")
 
 
 class NetworkFile(_Strict):

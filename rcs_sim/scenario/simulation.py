@@ -248,7 +248,13 @@ class Simulation:
 
 
 def _profile(entry: LinkEntry) -> LinkProfile:
-    return LinkProfile(latency_s=entry.latency_s, jitter_s=entry.jitter_s, loss=entry.loss)
+    return LinkProfile(
+        latency_s=entry.latency_s,
+        jitter_s=entry.jitter_s,
+        loss=entry.loss,
+        reorder=entry.reorder,
+        duplicate=entry.duplicate,
+    )
 
 
 def _core_hosts(addresses: str) -> list[str]:
