@@ -12,7 +12,7 @@ from ims_core.transport.sip_stack import Hop, Outcome
 from ims_core.wire.sip.address_headers import Path
 from ims_core.wire.sip.feature_tags import AcceptContact, FeatureSet, RejectContact, RequestDisposition
 from ims_core.wire.sip.message import Request, Response
-from ims_core.wire.sip.uri import Uri, parse_uri
+from ims_core.wire.sip.uri import SipUri, Uri, parse_uri
 
 __all__ = ["Delivery"]
 
@@ -53,7 +53,7 @@ class Delivery:
         hop = self._hop(binding)
         if hop is None:
             return None
-        editor = request.edit().request_uri(binding.contact).remove("Route", "P-Served-User")
+        editor = request.edit().request_uri(_request_target(binding.contact)).remove("Route", "P-Served-User")
         for path in binding.path:
             editor.append("Route", path)
         editor.set("P-Called-Party-ID", called)
@@ -134,6 +134,16 @@ def _one_for_each_instance(bindings: list[Binding]) -> tuple[list[Binding], list
     spare = [each for each in bindings if each not in chosen]
     spare.sort(key=lambda each: each.order, reverse=True)
     return chosen, spare
+
+
+def _request_target(contact: str) -> str:
+    """A contact as a Request-URI, where headers and method have no place (RFC 3261 §19.1.1, §16.6 step 2)."""
+    if "?" not in contact and ";method" not in contact:
+        return contact
+    uri = parse_uri(contact)
+    if not isinstance(uri, SipUri):
+        return contact
+    return str(SipUri(uri.scheme, uri.user, uri.password, uri.host, uri.port, uri.params.without("method")))
 
 
 def _called_party(user: ServedUser, target: Destination, request: Request) -> str:
