@@ -83,6 +83,7 @@ class IbcfCore:
         peer = self._peer_by_host.get(source)
         if peer is None and source not in self.config.core_hosts:
             return Reject(403)
+        request = self.own.undo_strict_routing(request)
         if is_forbidden(request):
             return Reject(403)
         if not self.nni_up:

@@ -42,6 +42,27 @@ class OwnAddress:
         at = f"{user}@" if user else ""
         return f"sip:{at}{_uri_host(address)}:{address.port};transport={address.transport.value.lower()}{params}"
 
+    def routes_on_top(self, request: Request) -> int:
+        """How many own entries Route begins with. Raises SipParseError."""
+        count = 0
+        for route in request.get_all(Route):
+            if not self.is_own(route.uri):
+                break
+            count += 1
+        return count
+
+    def undo_strict_routing(self, request: Request) -> Request:
+        """A strict router before us has put our Record-Route into the Request-URI, and the real one last in Route
+        (RFC 3261 §16.4). Raises SipParseError."""
+        uri = request.request_uri
+        if not isinstance(uri, SipUri) or not uri.params.has("lr") or not self.is_own(uri) or not request.has("Route"):
+            return request
+        routes = request.get_all(Route)
+        editor = request.edit().remove("Route").request_uri(routes[-1].uri).append(Route(None, uri))
+        for route in routes[:-1]:
+            editor.append(route)
+        return editor.done()
+
 
 def _uri_host(address: Address) -> str:
     return f"[{address.host}]" if ":" in address.host else address.host

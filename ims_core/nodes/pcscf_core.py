@@ -88,6 +88,7 @@ class PcscfCore:
     # --- Router ------------------------------------------------------------------------------------------------------
 
     def route(self, request: Request, flow: Flow, now: float) -> Decision:
+        request = self.own.undo_strict_routing(request)
         is_core = flow.remote.host in self.config.core_hosts
         if request.method == "REGISTER":
             return (
@@ -207,9 +208,8 @@ class PcscfCore:
             for route in routes:
                 editor.append("Route", route)
         else:
-            while token or self._is_own_route(editor.done()):
+            for _ in range(self.own.routes_on_top(request)):
                 editor.pop("Route")
-                token = ""
         if request.method in _RECORD_ROUTED:
             editor.push("Record-Route", f"<{self._record_route(access)}>")
         onward = editor.done()
@@ -297,10 +297,6 @@ class PcscfCore:
         uri = top_route(request)
         return uri.user or "" if uri is not None and self.own.is_own(uri) else ""
 
-    def _is_own_route(self, request: Request) -> bool:
-        uri = top_route(request)
-        return uri is not None and self.own.is_own(uri)
-
     def _is_for_myself(self, request: Request) -> bool:
         if request.method != "OPTIONS" or request.request_uri_text.find("@") >= 0:
             return False
@@ -308,7 +304,7 @@ class PcscfCore:
 
     def _answer_ping(self, request: Request) -> Decision:
         """OPTIONS to the P-CSCF itself, by which SIP clients keep a flow alive (RFC 3261 §11.2)."""
-        return Reject(200, headers=(("Accept", "*/*"), ("Supported", "path, outbound, gruu")))
+        return Reject(200, headers=(("Allow", "REGISTER, OPTIONS"), ("Supported", "path, outbound, gruu")))
 
     def _record_route(self, access: Access) -> str:
         return self.own.uri(access.token, ";lr", self._transport_of(access.flow_key))

@@ -19,7 +19,7 @@ from ims_core.store.bindings import BINDINGS, StoredBinding, binding_record_key
 from ims_core.store.subscribers import SEQUENCE_NUMBERS
 from ims_core.wire.digest import DigestCredentials, DigestParseError
 from ims_core.wire.sip.address_headers import Contact, Path, To
-from ims_core.wire.sip.core_headers import Expires, Supported
+from ims_core.wire.sip.core_headers import Expires, Require, Supported
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.uri import identity_key, parse_uri
 
@@ -28,6 +28,7 @@ __all__ = ["Consequences", "ContactChange", "NotifyWatchers", "Registrar", "Tell
 Consequences: TypeAlias = tuple[tuple[object, ...], tuple[Persist, ...]]
 """Actions to carry out and records to store, when no request waits for them."""
 
+_SUPPORTED = frozenset(("path", "gruu", "outbound"))
 _MAX_CONTACTS = 8  # in one REGISTER
 _REFUSALS = {CxResult.UNABLE_TO_COMPLY: 480}  # what is not named is 403
 
@@ -101,6 +102,10 @@ class Registrar:
 
     def register(self, request: Request, now: float) -> Decision:
         """Answers a REGISTER. Raises SipParseError for a malformed header."""
+        required = request.get(Require) if request.has("Require") else None
+        unknown = [] if required is None else [tag for tag in required.tokens if tag.lower() not in _SUPPORTED]
+        if unknown:
+            return Reject(420, headers=(("Unsupported", ", ".join(unknown)),))
         key = identity_key(request.require(To).uri, self._home)
         user = self.user_of(key)
         if user is None:

@@ -29,6 +29,7 @@ from ims_core.wire.sip.uri import SipUri, Uri, parse_uri
 __all__ = ["SessionRouter"]
 
 _RECORD_ROUTED = frozenset(("INVITE", "SUBSCRIBE", "REFER"))
+_ALLOW = "REGISTER, SUBSCRIBE, OPTIONS"  # what is answered here
 _SMS = "application/vnd.3gpp.sms"
 _CLAIMS = HeaderGroup("P-Asserted-Identity", "P-Asserted-Service", "P-Served-User")
 _IN_DIALOG = "dlg"  # user part of the own Record-Route
@@ -73,6 +74,7 @@ class SessionRouter:
     # --- Router ------------------------------------------------------------------------------------------------------
 
     def route(self, request: Request, flow: Flow, now: float) -> Decision:
+        request = self._own.undo_strict_routing(request)
         uri = top_route(request)
         host = flow.remote.host
         if uri is None or not self._own.is_own(uri):
@@ -113,8 +115,8 @@ class SessionRouter:
         if request.method == "SUBSCRIBE" and request.require(To).tag:
             return self._reg_event.refresh(request, now)
         if request.method == "OPTIONS":
-            return Reject(200, headers=(("Accept", "*/*"), ("Supported", "path, gruu, outbound")))
-        return Reject(481 if request.require(To).tag else 405, headers=(("Allow", "REGISTER, SUBSCRIBE, OPTIONS"),))
+            return Reject(200, headers=(("Allow", _ALLOW), ("Supported", "path, gruu, outbound")))
+        return Reject(481 if request.require(To).tag else 405, headers=(("Allow", _ALLOW),))
 
     def _onward(self, request: Request) -> Editor[Request]:
         return request.edit().set("Max-Forwards", max_forwards_below(request))
@@ -125,10 +127,9 @@ class SessionRouter:
     def _in_dialog(self, request: Request, now: float) -> Decision:
         """By Route, without criteria. Two own entries in a row are one hop: both parties are served here."""
         editor = self._onward(request)
-        onward = request
-        while (uri := top_route(onward)) is not None and self._own.is_own(uri):
-            onward = editor.pop("Route").done()
-            editor = onward.edit()
+        for _ in range(self._own.routes_on_top(request)):
+            editor.pop("Route")
+        onward = editor.done()
         target = top_route(onward)
         if target is None and self._own.is_own(onward.request_uri):
             return self._to_myself(onward, now)
@@ -136,7 +137,7 @@ class SessionRouter:
         if hop is None:
             return Reject(404)
         if request.method in _RECORD_ROUTED:
-            onward = editor.push("Record-Route", self._record_route).done()
+            onward = onward.edit().push("Record-Route", self._record_route).done()
         return Forward((Target(onward, hop),))
 
     # --- originating -------------------------------------------------------------------------------------------------

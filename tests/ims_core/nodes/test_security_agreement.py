@@ -1,0 +1,78 @@
+"""R16 of the digest: sec-agree headers are repeated unchanged, a mismatch gives 494 (RFC 3329)."""
+
+from __future__ import annotations
+
+from ims_core.nodes.security_agreement import SecurityAgreements, asks_for_agreement, strip_agreement
+from ims_core.wire.sip.message import Request
+from tests.support.core_cases import NOW, make_request
+
+CLIENT = "ipsec-3gpp;alg=hmac-sha-1-96;ealg=aes-cbc;prot=esp;mod=trans;spi-c=1001;spi-s=1002;port-c=50001;port-s=50002"
+
+
+def register(client: str = "", verify: str = "") -> Request:
+    headers = [("Require", "sec-agree, path"), ("Proxy-Require", "sec-agree")]
+    headers += [("Security-Client", client)] if client else []
+    headers += [("Security-Verify", verify)] if verify else []
+    return make_request("REGISTER", "sip:home.test", *headers)
+
+
+def test_the_first_register_is_offered_what_it_can_do() -> None:
+    verdict = SecurityAgreements(5060).examine_register("ue", register(CLIENT), NOW)
+    assert verdict.status is None
+    assert verdict.server == (
+        "ipsec-3gpp;q=0.5;alg=hmac-sha-1-96;ealg=aes-cbc;prot=esp;mod=trans;spi-c=8192;spi-s=8193;port-c=5060;port-s=5060"
+    )
+
+
+def test_the_second_register_has_to_repeat_both_headers() -> None:
+    agreements = SecurityAgreements(5060)
+    server = agreements.examine_register("ue", register(CLIENT), NOW).server
+    shuffled = ";".join([server.split(";")[0], *reversed(server.split(";")[1:])])
+    assert agreements.examine_register("ue", register(CLIENT, shuffled), NOW).is_protected
+    for wrong in (register(CLIENT, server.replace("8192", "1")), register(CLIENT.replace("1001", "1"), server)):
+        verdict = agreements.examine_register("ue", wrong, NOW)
+        assert verdict.status == 494
+        assert verdict.server
+        assert not verdict.is_protected
+
+
+def test_what_nobody_offered_cannot_be_verified() -> None:
+    assert SecurityAgreements(5060).examine_register("ue", register(CLIENT, CLIENT), NOW).status == 494
+
+
+def test_an_unknown_mechanism_or_algorithm_or_no_numbers_is_494() -> None:
+    for client in ("tls", CLIENT.replace("hmac-sha-1-96", "rot13"), CLIENT.replace("1001", "x"), "ipsec-3gpp"):
+        assert SecurityAgreements(5060).examine_register("ue", register(client), NOW).status == 494
+
+
+def test_later_requests_repeat_security_verify_as_long_as_the_registration_lives() -> None:
+    agreements = SecurityAgreements(5060)
+    server = agreements.examine_register("ue", register(CLIENT), NOW).server
+    agreements.keep("ue", NOW + 3600)
+    message = make_request("MESSAGE", "tel:+1")
+    assert agreements.examine("ue", message, NOW + 1000).status == 494
+    verified = make_request("MESSAGE", "tel:+1", ("Security-Verify", server))
+    assert agreements.examine("ue", verified, NOW + 1000).is_protected
+    assert agreements.examine("ue", message, NOW + 3601).status is None
+    assert agreements.examine("other", message, NOW).status is None
+
+
+def test_an_agreement_that_nobody_answers_is_forgotten() -> None:
+    agreements = SecurityAgreements(5060)
+    server = agreements.examine_register("ue", register(CLIENT), NOW).server
+    assert agreements.examine_register("ue", register(CLIENT, server), NOW + 241).status == 494
+    agreements.forget("ue")
+    assert agreements.examine("ue", make_request("MESSAGE", "tel:+1"), NOW).status is None
+
+
+def test_the_headers_end_at_the_pcscf() -> None:
+    request = register(CLIENT, CLIENT)
+    assert asks_for_agreement(request)
+    assert not asks_for_agreement(make_request("MESSAGE", "tel:+1"))
+    editor = request.edit()
+    strip_agreement(editor, request)
+    after = editor.done()
+    assert after.text("Require") == "path"
+    assert not after.has("Proxy-Require")
+    assert not after.has("Security-Client")
+    assert not after.has("Security-Verify")
