@@ -68,6 +68,8 @@ class StreamFlow(asyncio.Protocol):
             self._waiting.append(octets)
             self._waiting_octets += len(octets)
             backlog = self._waiting_octets
+        elif transport.is_closing():
+            return  # the peer is gone; `connection_lost` comes in the next turn of the loop
         else:
             transport.write(octets)
             backlog = transport.get_write_buffer_size()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -24,6 +25,7 @@ from ims_core.wire.sip.message import Request, Response
 __all__ = ["KeepAlive", "StreamDecoder", "StreamEvent"]
 
 _CR = 13
+_BLANK_FLOOD = re.compile(rb"(?:\r\n){17,}")  # no client is that many keep-alives behind
 
 
 class KeepAlive(Enum):
@@ -54,7 +56,8 @@ class StreamDecoder:
 
     A CRLF between messages is a PONG, two are a PING; a PING of which only the first half is there yet shows as a PONG
     and then a PING, because nothing tells whether a second half will come. Who sends a PING says so with `ping_sent`,
-    else the PONGs of a quiet stream would pair up. After an error that is_fatal nothing more is decoded."""
+    else the PONGs of a quiet stream would pair up. A flood of CRLFs that come at once is one PING. After an error that
+    is_fatal nothing more is decoded."""
 
     __slots__ = ("_buffer", "_head", "_is_lost", "_limits", "_searched", "_unpaired_crlf")
 
@@ -104,6 +107,13 @@ class StreamDecoder:
             return False
         if next_octets[:2] != b"\r\n":
             raise SipParseError("a CR of its own between messages", raw=next_octets[:2], spec="RFC 3261 §7")
+        flood = _BLANK_FLOOD.match(self._buffer)
+        if flood is not None:
+            length, flood = flood.end(), None  # a match keeps the buffer from being cut
+            del self._buffer[:length]
+            self._unpaired_crlf = False
+            events.append(KeepAlive.PING)
+            return True
         is_whole_ping = next_octets == b"\r\n\r\n" and not self._unpaired_crlf
         events.append(KeepAlive.PING if is_whole_ping or self._unpaired_crlf else KeepAlive.PONG)
         del self._buffer[: 4 if is_whole_ping else 2]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 
 import pytest
 
@@ -33,6 +34,25 @@ async def test_a_peer_that_does_not_read_is_dropped(network: SocketNetwork) -> N
         await until(lambda: len(alice.ends) == 1)
         assert isinstance(alice.ends[0], ConnectionLost)
         assert "does not read" in str(alice.ends[0])
+
+
+async def test_what_is_sent_to_a_peer_who_just_left_goes_nowhere_without_a_word(
+    network: SocketNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Generous(Recorder):
+        def received(self, octets: bytes, flow: Flow) -> None:
+            super().received(octets, flow)
+            for _ in range(1000):
+                flow.send(b"answer")
+
+    bob = Generous("bob")
+    address = await listen_at(network, Transport.TCP, bob)
+    for _ in range(5):
+        with socket.create_connection((address.host, address.port)) as hasty:
+            hasty.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves with a RST
+            hasty.sendall(b"question")
+    await until(lambda: len(bob.ends) == 5)
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_flow_closed_while_it_connects_still_delivers(network: SocketNetwork) -> None:

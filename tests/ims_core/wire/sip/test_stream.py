@@ -74,6 +74,14 @@ def test_after_a_ping_of_ours_a_crlf_is_its_pong_whatever_came_before() -> None:
         assert decoder.feed(b"\r\n") == [KeepAlive.PONG]
 
 
+def test_a_flood_of_blanks_is_one_ping_and_the_next_message_is_found() -> None:
+    decoder = StreamDecoder()
+    assert decoder.feed(b"\r\n" * 30_001 + b"\r") == [KeepAlive.PING]
+    assert decoder.feed(b"\n") == [KeepAlive.PONG]
+    events = decoder.feed(b"\r\n" * 30_000 + _REQUEST)
+    assert [type(event) for event in events] == [KeepAlive, Request]
+
+
 @pytest.mark.parametrize("octets", [_BAD_START, _BAD_LINE, _BAD_VERSION])
 def test_a_malformed_message_of_known_length_loses_no_other(octets: bytes) -> None:
     fault, after = StreamDecoder().feed(octets + _REQUEST)
