@@ -7,8 +7,10 @@ import itertools
 
 import pytest
 
+from ims_core.nodes.border_policy import NniPeer, identity_fault
 from ims_core.nodes.default_criteria import messaging_profile
 from ims_core.nodes.filter_criteria import CriteriaIndex
+from ims_core.nodes.number_table import NumberTable
 from ims_core.service_profile import DefaultHandling, FilterCriteria, ServiceProfile, SessionCase
 from ims_core.transport.sip_stack import Hop, Outcome, ServerTransaction
 from ims_core.wire.sip.dialog import Dialog
@@ -17,7 +19,7 @@ from ims_core.wire.sip.parser import parse_datagram
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.scenario.world import MemoryWorld
 from tests.conformance.stage import ALICE, BOB, Stage, play
-from tests.support.ims_lab import BLUE, RED, Agent, Lab, lab_story, plain_subscriber, subscriber
+from tests.support.ims_lab import BLUE, NUMBERS, RED, Agent, Lab, lab_story, plain_subscriber, subscriber
 
 PHONE, OTHER = subscriber(RED, 101), subscriber(RED, 102)
 CAROL, CHUCK, DAVE = plain_subscriber(RED, "carol"), plain_subscriber(RED, "chuck"), plain_subscriber(BLUE, "dave")
@@ -290,5 +292,55 @@ def test_what_the_core_says_to_itself_stays_inside() -> None:
         assert crossing.text("User-Agent") == "x/1"
         assert crossing.text("X-Unknown") == "kept"
         assert crossing.texts("P-Asserted-Identity") == (f"<{carol.impu}>",)
+
+    lab_story(tell, subscribers=ALL)
+
+
+@pytest.mark.parametrize(
+    ("identity", "is_fault"),
+    [
+        (f"sip:+12025550101@{RED}", False),
+        (f"sip:carol@{RED}", False),
+        ("tel:+12025550101", False),
+        (f"sip:ipsmgw.{RED}", False),
+        (f"sip:+12025550152@{BLUE}", True),
+        ("tel:+12025550152", True),
+        (f"sip:+12025550152@{RED}", True),
+        ("tel:+4930123456", True),
+        (f"sip:carol@evil.{BLUE}", True),
+        (f"sip:carol@not{RED}", True),
+    ],
+)
+def test_an_identity_that_crosses_is_of_the_peers_domain_and_of_its_numbers(identity: str, is_fault: bool) -> None:
+    peer = NniPeer(domain=RED, hosts=frozenset(("127.0.1.13",)))
+    asserted = request("MESSAGE", ("P-Asserted-Identity", f"<{identity}>"))
+    assert identity_fault(asserted, peer, NumberTable(NUMBERS)) is is_fault
+
+
+def test_the_answer_says_whose_network_it_is_from_and_the_phone_never_sees_charging() -> None:
+    async def tell(lab: Lab) -> None:
+        carol, dave = await _up(lab, "carol", "192.0.2.30", CAROL), await _up(lab, "dave", "192.0.2.31", DAVE)
+        answer = await carol.message(dave.impu)
+        assert not answer.has("P-Charging-Vector")
+        assert not dave.received("MESSAGE")[0].has("P-Charging-Vector")
+        (sent,) = _crossing(lab, "red.ibcf", "blue.ibcf", "MESSAGE")
+        (back,) = [
+            parse_datagram(each.raw)
+            for each in lab.records.records
+            if (each.source, each.target) == ("blue.ibcf", "red.ibcf") and "(MESSAGE)" in each.summary
+        ]
+        icid = (sent.text("P-Charging-Vector") or "").partition(";")[0]
+        assert icid.startswith("icid-value=")
+        assert back.text("P-Charging-Vector") == f"{icid};term-ioi={BLUE}"
+
+    lab_story(tell, subscribers=ALL)
+
+
+@pytest.mark.parametrize("method", ["BYE", "UPDATE"])
+def test_a_dialog_that_nobody_knows_is_481(method: str) -> None:
+    async def tell(lab: Lab) -> None:
+        carol = await _up(lab, "carol", "192.0.2.30", CAROL)
+        stray = carol.request(method, f"sip:dave@{BLUE}").edit().set("To", f"<sip:dave@{BLUE}>;tag=none").done()
+        assert (await carol.send(stray)).status == 481
 
     lab_story(tell, subscribers=ALL)
