@@ -94,6 +94,9 @@ def up(
 def phone(
     msisdn: Annotated[str, typer.Option(help="the phone's number, such as +12025550101")],
     acs: Annotated[str, typer.Option(help="URL of the autoconfiguration server")],
+    enrichment: Annotated[
+        str, typer.Option(help="URL of the plain HTTP request before an https one; default: the same URL as --acs")
+    ] = "",
     device: Annotated[str, typer.Option(help="device profile")] = "android",
     imsi: Annotated[str | None, typer.Option(help="IMSI; default made from the number as this network does")] = None,
     host: Annotated[str, typer.Option(help="own address")] = "127.0.0.1",
@@ -110,6 +113,7 @@ def phone(
     options = PhoneOptions(
         msisdn=msisdn,
         acs=acs,
+        enrichment=enrichment,
         device=device,
         imsi=imsi,
         host=host,

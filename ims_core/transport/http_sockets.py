@@ -241,7 +241,8 @@ class SocketHttpClient:
     ) -> HttpResponse:
         """Raises TransportError when no response came within *timeout_s* seconds."""
         fields: CIMultiDict[str] = CIMultiDict(headers)
-        fields.extend(self.access_headers)
+        if url.lower().startswith("http:"):  # nobody on the way can add to what TLS protects
+            fields.extend(self.access_headers)
         options: dict[str, Any] = {
             "allow_redirects": False,
             "headers": fields,

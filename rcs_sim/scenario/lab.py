@@ -166,17 +166,18 @@ class Carrier:
         self.config_server = ConfigServer(source, settings, self._tokens.child("acs"))
         table = self._store.table(CONFIGURATIONS)
         self.config_server.restore(await table.load_all())
-        listener = ConfigServerListener(
-            self.config_server,
-            world.clock,
-            table,
-            self._send_sms,
-            trusts_enrichment=self.profile.header_enrichment,
-        )
         wanted = [Address(Transport.TCP, host, plain)]
         if world.lab_ca is not None:
             wanted.append(Address(Transport.TLS, host, secure))
         for address in wanted:
+            listener = ConfigServerListener(
+                self.config_server,
+                world.clock,
+                table,
+                self._send_sms,
+                # The access network can add a header to plain HTTP only.
+                trusts_enrichment=self.profile.header_enrichment and address.transport is Transport.TCP,
+            )
             server = world.http_server(self._plan.element("acs"), address, listener)
             await server.start()
             self._running.push_async_callback(server.close)

@@ -59,7 +59,9 @@ def load_network(name: str) -> NetworkFile:
     path = _find("networks", name)
     network = load_file(path, _NETWORKS)
     carriers = {
-        key: entry.model_copy(update={"profile": str(path.parent / entry.profile)}) if _is_path(entry.profile) else entry
+        key: entry.model_copy(update={"profile": str(path.parent / entry.profile)})
+        if _is_path(entry.profile)
+        else entry
         for key, entry in network.carriers.items()
     }
     return network.model_copy(update={"carriers": carriers})

@@ -47,6 +47,7 @@ class PhoneOptions:
     device: str
     host: str
     imsi: str | None = None
+    enrichment: str = ""
     cs: str | None = None
     service_centre: str = ""
     k: str | None = None
@@ -96,17 +97,23 @@ class _Terminal:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         try:
-            await self.phone.power_on()
-            self._status()
             async with asyncio.TaskGroup() as tasks:
-                reading = tasks.create_task(self._read_commands(stop), name="terminal input")
+                working = [
+                    tasks.create_task(self._switch_on(), name="phone boot"),
+                    tasks.create_task(self._read_commands(stop), name="terminal input"),
+                ]
                 await stop.wait()
-                reading.cancel()
+                for task in working:
+                    task.cancel()
         finally:
             await self.phone.power_off()
             await self._http.close()
             await self._network.close()
         return 0 if self._was_registered else 1
+
+    async def _switch_on(self) -> None:
+        await self.phone.power_on()
+        self._status()
 
     async def _read_commands(self, stop: asyncio.Event) -> None:
         try:
@@ -201,6 +208,7 @@ def _phone_config(options: PhoneOptions) -> PhoneConfig:
         opc=_secret(options.opc, "--opc"),
         host=options.host,
         acs_url=options.acs,
+        enrichment_url=options.enrichment,
         msisdn_hint=options.msisdn,
         smsc=_cs_address(options.cs),
         service_centre=options.service_centre,
