@@ -106,6 +106,7 @@ class ImsService:
         )
         ua.handlers["MESSAGE"] = self._inbox.message_received
         self._inbox.ua = ua
+        self._inbox.receipts.allows_display = configuration.display_notification_switch == 0
         messenger.own.is_trying = True
         self.registration.start()
 

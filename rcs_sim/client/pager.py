@@ -98,9 +98,11 @@ def compose_text(
 
 
 def compose_receipt(message: ReceivedMessage, kind: ImdnKind, receipt_id: str, date_time: str) -> bytes:
-    """The CPIM of a receipt about *message*: its own Message-ID, no Disposition-Notification (digest §5.1)."""
+    """The CPIM of a receipt about *message*: its own Message-ID, no Disposition-Notification (digest §5.1).
+
+    The datetime of a message that came without one is that of the receipt: RFC 5438 §7.2.1.2 demands one (choice)."""
     status = ImdnStatus.DELIVERED if kind is ImdnKind.DELIVERY else ImdnStatus.DISPLAYED
-    imdn = Imdn(message.id, message.date_time, kind, status)
+    imdn = Imdn(message.id, message.date_time or date_time, kind, status)
     return compose_cpim(
         sender=ANONYMOUS_URI,
         recipient=ANONYMOUS_URI,

@@ -33,11 +33,12 @@ class ReceiptSender:
     """*ua* is None while there is no RCS. What falls due then, or did not get through, is owed: it is sent after the
     next REGISTER, or when another receipt has got through (choice)."""
 
-    __slots__ = ("_owed", "_policy", "ua")
+    __slots__ = ("_owed", "_policy", "allows_display", "ua")
 
     def __init__(self, policy: DevicePolicy) -> None:
         self._policy = policy
         self._owed: deque[tuple[ReceivedMessage, ImdnKind]] | None = None
+        self.allows_display = True  # by the operator, whose document may forbid it
         self.ua: UserAgent | None = None
 
     def delivered(self, message: ReceivedMessage) -> None:
@@ -47,7 +48,7 @@ class ReceiptSender:
 
     def displayed(self, message: ReceivedMessage) -> None:
         """It was on screen."""
-        if self._policy.messaging.sends_displayed:
+        if self._policy.messaging.sends_displayed and self.allows_display:
             self._send_if_wanted(message, ImdnKind.DISPLAY)
 
     def send_owed(self) -> None:

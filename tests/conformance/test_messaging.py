@@ -253,6 +253,32 @@ def test_i02_only_what_was_asked_for_is_reported(wishes: tuple[str, ...], kinds:
     alone(story)
 
 
+@pytest.mark.parametrize(("switch", "count"), [(0, 2), (1, 1)])
+def test_i04_the_operator_may_forbid_display_receipts(switch: int, count: int) -> None:
+    async def main() -> None:
+        async with World.running() as world:
+            document = stub_core.subscriber(stub_core.ALICE, display_notification_switch=switch)
+            alice = world.phone("alice", stub_core.ALICE, configuration=document)
+            await alice.power_on()
+            incoming(world, content("m-1"))
+            await asyncio.sleep(1)
+            alice.chat(stub_core.BOB).read()
+            await asyncio.sleep(5)
+            assert len(receipts(world)) == count
+
+    run(main(), clock="virtual")
+
+
+def test_i06_a_receipt_has_a_datetime_although_the_message_had_none() -> None:
+    async def story(world: World, alice: Phone) -> None:
+        incoming(world, content("m-1").replace(b"DateTime: 2026-03-02T10:15:30.120Z\r\n", b""))
+        await asyncio.sleep(5)
+        (receipt,) = receipts(world)
+        assert receipt.datetime.startswith("2026-")
+
+    alone(story)
+
+
 def test_i03_nobody_reports_on_a_receipt_even_if_it_asks_for_one() -> None:
     async def story(world: World, alice: Phone) -> None:
         imdn = Imdn("unknown", "2026-03-02T10:15:30Z", ImdnKind.DELIVERY, ImdnStatus.DELIVERED)
