@@ -9,7 +9,7 @@ from typing import Protocol
 
 __all__ = ["Deadline", "DeadlineHeap"]
 
-_DEAD_WORTH_A_SWEEP = 1024  # entries of ended items: fewer cost less than looking for them
+_DEAD_WORTH_A_SWEEP = 2  # entries of ended items: each holds a message, and there may be ten thousand phones
 
 
 class Deadline(Protocol):

@@ -397,6 +397,7 @@ class Provisioning:
         vers = None if document is None else document.vers
         if document is None or vers is None:  # _classify_document saw both
             raise LocalProtocolError("no document to apply", spec="RCC.14 §2.6")
+        self._answer = Answer(False)  # read once; as a tree it is the largest thing on a phone
         self._failures, self._deadline = 0, None
         outputs: Outputs = [ShowMessage(document.message)] if document.message is not None else []
         snapshot = replace(self.snapshot, imsi=self._subscription.imsi, not_before=0.0, expires_at=_expiry(vers, now))

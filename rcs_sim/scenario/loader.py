@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,7 +48,18 @@ def profile_names(kind: str) -> list[str]:
 
 
 def load_device(name: str) -> DevicePolicy:
-    return load_file(_find("devices", name), _DEVICES)
+    """By profile name, or by the path of a file. Read once as long as the file stays the same: every phone asks."""
+    path = _find("devices", name)
+    try:
+        changed_ns = path.stat().st_mtime_ns
+    except OSError:
+        return load_file(path, _DEVICES)  # which says what is wrong
+    return _read_device(path, changed_ns)
+
+
+@lru_cache(64)
+def _read_device(path: Path, changed_ns: int) -> DevicePolicy:
+    return load_file(path, _DEVICES)
 
 
 def load_carrier_profile(name: str) -> CarrierProfile:
