@@ -422,13 +422,13 @@ class Messenger:
         self._run(message, actions)
 
     def _can_revoke(self, message: SentMessage, response: Response | None) -> bool:
-        """Whether the client mechanism applies (digest §8.1): by the peer's tags, of OPTIONS or of this very answer."""
-        tags = self.capabilities.entry(message.conversation.peer).tags
-        if response is not None and not tags.services and response.has("contact"):
-            tags = tags_of(response)
+        """Whether the client mechanism applies (digest §8.1): by the peer's tags, of OPTIONS or of this very answer. A
+        network that says it interworks is believed whichever of the two says so."""
+        known = self.capabilities.entry(message.conversation.peer).tags
+        told = tags_of(response) if response is not None and response.has("contact") else known
         mechanism = mechanism_of(
-            peer_interworks=tags.interworks,
-            peer_takes_revocations=tags.takes_revocations,
+            peer_interworks=known.interworks or told.interworks,
+            peer_takes_revocations=(known if known.services else told).takes_revocations,
             revoke_timer_s=self._rules.revoke_timer_s,
         )
         return mechanism is FallbackMechanism.CLIENT

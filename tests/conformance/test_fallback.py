@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
+from ims_core.transport.sip_stack import ServerTransaction
 from ims_core.transport.virtual_loop import run
 from ims_core.wire.sip.feature_tags import AcceptContact
-from ims_core.wire.sip.message import Response
+from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sms.rpdu import RpAck, RpData, Rpdu, parse_rpdu
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_state import MessageState, MessageTransport
@@ -117,6 +118,27 @@ def test_m09_what_was_delivered_cannot_be_taken_back() -> None:
         assert [each.transport for each in bob.chat(ALICE).messages] == [MessageTransport.RCS] * 2
 
     play(story)
+
+
+@pytest.mark.parametrize(("tag", "revokes"), [("+g.gsma.rcs.msgfallback", False), ("+g.gsma.rcs.msgrevoke", True)])
+def test_l04_msgfallback_in_the_contact_of_the_answer_turns_revocation_off(tag: str, revokes: bool) -> None:
+    async def main() -> None:
+        async with World.running() as world:
+            alice, bob = world.phone("alice", stub_core.ALICE), world.phone("bob", stub_core.BOB)
+            await alice.power_on()
+            await bob.power_on()
+            chat = alice.chat(stub_core.BOB)
+            await chat.send("OPTIONS told that he can revoke").delivered(10)
+
+            def take(request: Request, server: ServerTransaction) -> None:
+                world.core.stack.reply(server, 202, headers=(("Contact", f"<sip:x@{stub_core.HOME}>;{tag}"),))
+
+            world.core.answers["MESSAGE"].append(take)
+            await chat.send("never delivered").sent(10)
+            await asyncio.sleep(60)
+            assert bool(world.core.of("MESSAGE", "MessageRevokeRequest")) is revokes
+
+    run(main(), clock="virtual")
 
 
 def test_l05_an_rcs_message_of_a_contact_that_was_no_rcs_user_unlatches() -> None:
