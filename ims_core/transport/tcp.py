@@ -14,8 +14,11 @@ __all__ = ["StreamFlow", "StreamListener", "StreamOwner", "bind_socket", "open_c
 
 _MAX_BACKLOG_OCTETS = 8 * 1024 * 1024  # unsent octets of one connection: beyond it the peer is taken for dead
 _BACKLOG_CONNECTIONS = 1024
+_UNREAD_LIMIT_S = 60.0  # for a peer who has asked more than he reads the answers of
 _TLS_HANDSHAKE_S = 10.0
 _TLS_CLOSE_S = 1.0
+_READ_OCTETS = 16 * 1024  # per turn of the loop: under a flood the other connections get their turn
+_READ_BUFFER = memoryview(bytearray(_READ_OCTETS))  # filled and emptied within one turn, so all flows share it
 
 
 class StreamOwner(Protocol):
@@ -26,14 +29,18 @@ class StreamOwner(Protocol):
     def flow_ended(self, flow: StreamFlow) -> None: ...
 
 
-class StreamFlow(asyncio.Protocol):
-    """One end of a TCP or TLS connection."""
+class StreamFlow(asyncio.BufferedProtocol):
+    """One end of a TCP or TLS connection.
+
+    A peer who does not read what we answer is not read either. Only the accepting end does so: else two of our own
+    could wait for each other for ever."""
 
     __slots__ = (
         "_error",
         "_handler",
         "_is_open",
         "_owner",
+        "_patience",
         "_transport",
         "_waiting",
         "_waiting_octets",
@@ -55,6 +62,7 @@ class StreamFlow(asyncio.Protocol):
         self._waiting: list[bytes] = []
         self._waiting_octets = 0
         self._error: TransportError | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
@@ -111,15 +119,29 @@ class StreamFlow(asyncio.Protocol):
         if not self._is_open:  # closed while it was being made
             transport.close()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _READ_BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
         if not self._is_open:
             return
         try:
-            self._handler.received(data, self)
+            self._handler.received(bytes(_READ_BUFFER[:nbytes]), self)
         except Exception as error:  # the edge: one bad turn of a handler must not end the connection
             self._report(error)
 
+    def pause_writing(self) -> None:
+        if self.is_accepted and self._transport is not None:
+            self._transport.pause_reading()
+            self._patience = asyncio.get_running_loop().call_later(_UNREAD_LIMIT_S, self._lose_patience)
+
+    def resume_writing(self) -> None:
+        self._stop_waiting()
+        if self.is_accepted and self._transport is not None:
+            self._transport.resume_reading()
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
         was_open, self._is_open = self._is_open, False
         self._owner.flow_ended(self)
         if was_open:
@@ -127,6 +149,16 @@ class StreamFlow(asyncio.Protocol):
             self._call_closed(self._error or lost)
 
     # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _lose_patience(self) -> None:
+        self._error = ConnectionLost(f"{self.remote} has read nothing for {_UNREAD_LIMIT_S:g} s")
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _adopt_names(self, transport: asyncio.Transport) -> None:
         name = transport.get_extra_info("peername") or ("0.0.0.0", 0)  # gone already

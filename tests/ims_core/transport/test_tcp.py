@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 
@@ -53,6 +54,37 @@ async def test_what_is_sent_to_a_peer_who_just_left_goes_nowhere_without_a_word(
             hasty.sendall(b"question")
     await until(lambda: len(bob.ends) == 5)
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []
+
+
+async def test_a_peer_who_does_not_read_the_answers_is_not_read_and_goes_on_when_he_does(
+    network: SocketNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = Recorder("bob", answer=lambda octets: octets * 300)
+    address = await listen_at(network, Transport.TCP, bob)
+    reader, writer = await asyncio.open_connection(address.host, address.port, limit=1024)
+    for _ in range(200):
+        writer.write(b"question" * 100)
+        await asyncio.sleep(0)
+    await until(lambda: bob.flows[0].is_open and len(bob.stream) > 0)
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+    unanswered = 200 * 800 - len(bob.stream)
+    assert unanswered > 0, "what is not read costs no memory of ours"
+    while len(bob.stream) < 200 * 800:
+        assert await reader.read(1 << 20)
+    writer.close()
+    await until(lambda: bob.ends != [])
+
+    monkeypatch.setattr("ims_core.transport.tcp._UNREAD_LIMIT_S", 0.1)
+    lazy = socket.create_connection((address.host, address.port))
+    lazy.setblocking(False)
+    for _ in range(200):
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            lazy.send(b"question" * 100)
+        await asyncio.sleep(0)
+    await until(lambda: len(bob.ends) == 2)
+    assert "has read nothing" in str(bob.ends[1])
+    lazy.close()
 
 
 async def test_a_flow_closed_while_it_connects_still_delivers(network: SocketNetwork) -> None:
