@@ -208,6 +208,7 @@ class Phone:
         else:
             self._start_provisioning(self._provisioning)
         await asyncio.wait((self._verdict,), timeout=self.config.ready_within_s)
+        self._verdict = None
         self._alarms.thaw()
 
     async def _end(self) -> None:

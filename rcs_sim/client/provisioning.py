@@ -397,7 +397,6 @@ class Provisioning:
         vers = None if document is None else document.vers
         if document is None or vers is None:  # _classify_document saw both
             raise LocalProtocolError("no document to apply", spec="RCC.14 §2.6")
-        self._answer = Answer(False)  # read once; as a tree it is the largest thing on a phone
         self._failures, self._deadline = 0, None
         outputs: Outputs = [ShowMessage(document.message)] if document.message is not None else []
         snapshot = replace(self.snapshot, imsi=self._subscription.imsi, not_before=0.0, expires_at=_expiry(vers, now))
@@ -407,8 +406,11 @@ class Provisioning:
             snapshot = replace(snapshot, token=document.token.token, token_expires_at=expires_at)
         self._poll_at = snapshot.expires_at
         if vers.meaning is VersionMeaning.ACTIVE:
-            return outputs + self._activate(snapshot, document, vers)
-        return outputs + self._deactivate(snapshot, vers.meaning)
+            outputs += self._activate(snapshot, document, vers)
+        else:
+            outputs += self._deactivate(snapshot, vers.meaning)
+        self._answer, self._response = Answer(False), HttpResponse(0)  # the tree is the largest thing on a phone
+        return outputs
 
     def _activate(
         self, snapshot: ProvisioningSnapshot, document: ProvisioningDocument, vers: DocumentVersion
