@@ -15,7 +15,7 @@ from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.devices.policy import RequestUriForm, SignallingTransport
 from rcs_sim.scenario.loader import load_device
 from rcs_sim.wire.rcs_configuration import PcscfAddress, RcsConfiguration
-from tests.support.peers import filled, free_port, program, require
+from tests.support.peers import filled, free_port, program, require, until_it_answers
 from tests.support.real_phones import real_phones, received
 
 pytestmark = pytest.mark.interop
@@ -41,8 +41,8 @@ def _kamailio(folder: Path) -> Iterator[int]:
     )
     (folder / "kamailio.cfg").write_text(config, encoding="utf-8")
     command = [require("kamailio"), "-DD", "-E", "-f", "kamailio.cfg", "-m", "64", "-M", "8"]
-    with program([*command, "-w", str(folder), "-Y", str(folder)], cwd=folder) as running:
-        running.expect("ready", _WITHIN_S)
+    with program([*command, "-w", str(folder), "-Y", str(folder)], cwd=folder):
+        until_it_answers(port, _WITHIN_S)
         yield port
 
 
@@ -68,7 +68,7 @@ async def test_phones_register_with_digest_and_exchange_messages_and_receipts(
     with _kamailio(tmp_path) as port:
         async with real_phones() as phones:
             alice = await phones.add_configured("alice", _configuration(_ALICE, port), device)
-            assert alice.is_registered
+            assert alice.is_registered, phones.ladder()
             answers = [
                 record.summary.partition(" ")[0] for record in phones.messages("") if "(REGISTER)" in record.summary
             ]

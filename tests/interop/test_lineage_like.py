@@ -206,7 +206,7 @@ async def _script(lab: _Lab) -> AsyncIterator[_Script]:
 async def _with_peer(lab: _Lab, device: DevicePolicy = _HASTY) -> AsyncIterator[tuple[_Script, Phone, RealPhones]]:
     async with real_phones() as phones, _script(lab) as script:
         peer = await phones.add("peer", lab.red, lab.theirs, device)
-        assert peer.is_registered
+        assert peer.is_registered, phones.ladder()
         yield script, peer, phones
 
 
@@ -217,7 +217,7 @@ async def test_the_device_profile_provisions_registers_and_exchanges_messages_wi
     async with real_phones() as phones:
         lineage = await phones.add("lineage", lab.red, lab.ours, "lineage-like")
         peer = await phones.add("peer", lab.red, lab.theirs)
-        assert lineage.is_registered
+        assert lineage.is_registered, phones.ladder()
         sent = lineage.chat(lab.theirs).send("from lineage")
         shown = await received(peer, "from lineage")
         await sent.delivered(_WITHIN_S)

@@ -101,7 +101,7 @@ def test_users_register_and_exchange_messages_without_a_failed_call(
     register = ("register", {"TAGS": _RCS_TAGS if service == "rcs" else ""})
     all_registered, all_answered = ("wait", {"WHAT": "registered"}), ("wait", {"WHAT": "answered"})
     network = network_file(tmp_path, bulk=2 * _CROWD, bulk_service=service)
-    with rcs_sim_up(tmp_path, network=network) as (_, document):
+    with rcs_sim_up(tmp_path, network=network, is_traced=False) as (_, document):
         red = document["carriers"]["red"]
         users = [user for user in red["subscribers"] if (user["msisdn"] or "").startswith("+1212")]
         ours, theirs = users[:_CROWD], users[_CROWD:]

@@ -18,11 +18,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+
+from rcs_sim.scenario.trace_views import read_trace
+from tests.support.traces import read_by_others
 
 __all__ = [
     "Program",
@@ -34,6 +37,7 @@ __all__ = [
     "rcs_sim_up",
     "require",
     "require_package",
+    "until_it_answers",
 ]
 
 _START_S = 30.0
@@ -140,8 +144,25 @@ class Program:
         try:
             return self.process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             return self.process.wait(_STOP_S)
+
+
+def until_it_answers(port: int, within_s: float = _START_S) -> None:
+    """Asks a SIP server by OPTIONS over TCP, again and again, until it says anything at all."""
+    deadline = time.monotonic() + within_s
+    request = (
+        f"OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n"
+        f"From: <sip:ready@127.0.0.1>;tag=1\r\nTo: <sip:127.0.0.1:{port}>\r\nCall-ID: ready\r\nCSeq: 1 OPTIONS\r\n"
+        "Content-Length: 0\r\n\r\n"
+    ).encode()
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), within_s) as connection:
+            connection.sendall(request)
+            if connection.recv(4096):
+                return
+        time.sleep(_ASK_AGAIN_S)  # nobody listens yet, and nothing tells when
+    pytest.fail(f"no SIP server answered at port {port} within {within_s} s")
 
 
 @contextmanager
@@ -154,6 +175,7 @@ def program(arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str] | Non
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        start_new_session=True,
     ) as process:
         running = Program(process)
         try:
@@ -229,11 +251,14 @@ def _carrier(name: str, network: str, subscribers: Sequence[str], smsc: str, pre
 
 @contextmanager
 def rcs_sim_up(
-    folder: Path, *arguments: str, network: Path | None = None, uses_own_ports: bool = False
+    folder: Path, *arguments: str, network: Path | None = None, uses_own_ports: bool = False, is_traced: bool = True
 ) -> Iterator[tuple[Program, dict[str, Any]]]:
     """`rcs-sim up` with its store in *folder*; gives the process and the document that it printed. Its ports
-    are free ones, or with *uses_own_ports* those that it takes when nobody says anything."""
+    are free ones, or with *uses_own_ports* those that it takes when nobody says anything. It has to end well. If it
+    *is_traced*, other readers than its writer have to read in the trace what it has read, of foreign peers too."""
     command = [sys.executable, "-m", "rcs_sim", "up", "--json", "--state", str(folder / "state")]
+    if is_traced:
+        command += ["--trace", str(folder / "trace.ndjson")]
     if not uses_own_ports:
         command += ["--ports", "free"]
     if network is not None:
@@ -243,3 +268,5 @@ def rcs_sim_up(
         status, printed = running.stop(), running.rest()
         assert status == 0, printed
         assert "Traceback" not in printed, printed
+        if is_traced:
+            read_by_others([read_trace(folder / "trace.ndjson")], folder)

@@ -97,6 +97,10 @@ class RealPhones:
             if record.kind is RecordKind.MESSAGE and record.summary.startswith(start) and source in ("", record.source)
         ]
 
+    def ladder(self) -> str:
+        """What happened so far, a line each: for the message of a failed assertion."""
+        return "\n".join(f"{one.at:.3f} {one.source} -> {one.target} {one.summary}" for one in self.sink.records)
+
     async def close(self) -> None:
         for phone in reversed(self._phones):
             await phone.power_off()
