@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from ims_core.nodes.decision import Decision, Forward, Persist, Reject, ResponseHook, Target
 from ims_core.nodes.destination import Destination
 from ims_core.nodes.registrar import Registrar
-from ims_core.nodes.served_user import Binding, ServedUser
+from ims_core.nodes.served_user import Binding, ServedUser, features_of
 from ims_core.transport.sip_stack import Hop, Outcome
 from ims_core.wire.sip.address_headers import Path
 from ims_core.wire.sip.feature_tags import AcceptContact, FeatureSet, RejectContact, RequestDisposition
@@ -84,11 +85,12 @@ class Delivery:
         by_instance = any(each.params.has(_INSTANCE) for each in (*accepts, *rejects))
         ranked = []
         for binding in bindings:
-            features = _with_instance(binding) if by_instance else binding.features()
-            if any(each.matches(features) for each in rejects):
-                continue
-            if all(each.matches(features) or not each.is_required for each in accepts):
-                fit = sum(each.score(features) for each in accepts)
+            fit = (
+                _fit(_with_instance(binding), accepts, rejects)
+                if by_instance
+                else _fit_of_tags(binding.tags, accepts, rejects)
+            )
+            if fit is not None:
                 ranked.append((binding.q, fit, binding.order, binding))
         ranked.sort(key=lambda entry: entry[:3], reverse=True)
         return [entry[3] for entry in ranked]
@@ -122,8 +124,25 @@ class _DeliveryHook(ResponseHook):
         return Reject(480)  # a 430 of the callee's flow would make the caller suspect his own
 
 
+def _fit(features: FeatureSet, accepts: tuple[AcceptContact, ...], rejects: tuple[RejectContact, ...]) -> float | None:
+    """How well a contact of these features fits; None if it is ruled out (RFC 3841 §7.2)."""
+    if any(each.matches(features) for each in rejects):
+        return None
+    if all(each.matches(features) or not each.is_required for each in accepts):
+        return sum(each.score(features) for each in accepts)
+    return None
+
+
+@lru_cache(1024)
+def _fit_of_tags(tags: str, accepts: tuple[AcceptContact, ...], rejects: tuple[RejectContact, ...]) -> float | None:
+    """The same for the tags of a binding: few phone models, few services."""
+    return _fit(features_of(tags), accepts, rejects)
+
+
 def _one_for_each_instance(bindings: list[Binding]) -> tuple[list[Binding], list[Binding]]:
     """One binding of each device, the latest (RFC 5626 §6), in the order given; and the others, the latest first."""
+    if len(bindings) == 1:
+        return bindings, []
     latest: dict[str, Binding] = {}
     for binding in bindings:
         if binding.instance:

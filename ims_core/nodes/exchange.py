@@ -9,6 +9,7 @@ from ims_core.nodes.best_response import is_better, with_all_challenges
 from ims_core.nodes.decision import Answer, Decision, Discard, Forward, Reject, ResponseHook, Target
 from ims_core.transport.sip_stack import ClientHandle, FailureReason, Hop, Outcome, ServerTransaction
 from ims_core.wire.sip.address_headers import Via
+from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.message import Request, Response
 
 __all__ = ["Exchange", "ExchangeOwner"]
@@ -49,6 +50,10 @@ class ExchangeOwner(Protocol):
 
     def perform(self, actions: tuple[object, ...]) -> None: ...
 
+    def report(self, message: Request | Response, error: SipParseError) -> None:
+        """Traces what could not be read."""
+        ...
+
 
 class _Branch:
     """One client transaction."""
@@ -64,10 +69,13 @@ class _Branch:
         self.is_final = False
 
     def take(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Response):
+        if not isinstance(outcome, Response):
+            return self.exchange.take_failure(self, outcome)
+        try:
             self.exchange.take_response(self, outcome)
-        else:
-            self.exchange.take_failure(self, outcome)
+        except SipParseError as error:
+            self.exchange.take_malformed(self, outcome, error)
+        return None
 
 
 class Exchange:
@@ -141,6 +149,15 @@ class Exchange:
         is_timeout = not isinstance(outcome, Response) and outcome.reason is FailureReason.TIMEOUT
         rejection = Reject(408 if is_timeout else 503)
         self._take_final(branch, outcome, self._owner.response_to(self.server.request, rejection))
+
+    def take_malformed(self, branch: _Branch, response: Response, error: SipParseError) -> None:
+        """A response with a header that had to be read and could not: it is dropped, a final one counts as 502."""
+        self._owner.report(response, error)
+        if response.status >= 200:
+            self._end(branch)
+            if not self.is_done:
+                self._keep(self._owner.response_to(self.server.request, Reject(502)))
+            self._finish_if_idle()
 
     def _take_provisional(self, branch: _Branch, response: Response) -> None:
         if response.status == 100 or not self.is_invite or self.is_done:

@@ -104,7 +104,7 @@ class Proxy:
                 self._follow(self._router.route(request, flow, self._clock.now()), request, server)
                 return None
         except SipParseError as error:
-            self._trace_error(request, error)
+            self.report(request, error)
             decision = Reject(error.status)
         self._follow(decision, request, server)
         return None
@@ -228,15 +228,15 @@ class Proxy:
         if actions:
             self._router.perform(actions, self._clock.now())
 
-    def _trace_error(self, request: Request, error: SipParseError) -> None:
+    def report(self, message: Request | Response, error: SipParseError) -> None:
         if self.stack.trace.enabled:
             self.stack.trace.record(
                 at=self._clock.now(),
                 kind=RecordKind.ERROR,
                 source=self.stack.name,
                 protocol="SIP",
-                summary=f"{request.method}: {error}",
-                raw=request.encode(),
+                summary=f"{message.summary()}: {error}",
+                raw=message.encode(),
             )
 
 

@@ -237,9 +237,8 @@ class SessionRouter:
         user = None if dialog is None else self._registrar.users.by_number(dialog.user)
         if dialog is None or user is None:
             return Reject(404)
-        if request.has("P-Served-User"):
-            request = request.edit().remove("P-Served-User").done()
-        request = self._with_record_route(request.edit(), request).done()
+        if request.has("P-Served-User") or request.method in _RECORD_ROUTED:
+            request = self._with_record_route(request.edit().remove("P-Served-User"), request).done()
         if dialog.case is SessionCase.ORIGINATING:
             return self._next_service(request, user, dialog.case, dialog.next_place, "", now)
         target = self._destinations.of(request.request_uri_text)
@@ -283,7 +282,9 @@ class SessionRouter:
         target = self._destinations.of(request.request_uri_text)
         if target.kind is not DestinationKind.OWN or not target.key:
             return Reject(404)
-        return self._serve(self._with_record_route(request.edit(), received).done(), target, host, now)
+        if received.method in _RECORD_ROUTED:
+            request = self._with_record_route(request.edit(), received).done()
+        return self._serve(request, target, host, now)
 
     def _serve(self, request: Request, target: Destination, host: str, now: float) -> Decision:
         user = self._registrar.user_of(target.key)

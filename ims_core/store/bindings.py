@@ -50,7 +50,7 @@ def binding_record_key(owner: str, key: str) -> str:
 @dataclass(frozen=True, slots=True)
 class StoredAccess:
     """One registered UE at the P-CSCF (TS 24.229 §5.2.2.1). *token* is the flow token of its Path; *remote* is the UE's
-    end of the flow (transport, host, port), which only UDP lets survive a restart. *impus* begin with the default one."""
+    end of the flow (transport, host, port), which only UDP lets survive a restart. The default IMPU comes first."""
 
     token: str
     contact_id: str
