@@ -25,7 +25,14 @@ from ims_core.transport.listen_error import listen_error
 __all__ = ["SocketHttpClient", "SocketHttpServer"]
 
 _log = logging.getLogger(__name__)
+_peer_log = logging.getLogger(f"{__name__}.peer")  # aiohttp tells of each malformed request here, with a traceback
+_peer_log.setLevel(logging.CRITICAL)  # the trace has the request and its 400; our own faults are logged above
 _CLOSE_S = 1.0  # what is being answered when a server closes gets so long
+_REQUEST_S = 20.0  # a connection has so long for its first request, and each body so long to come
+_TLS_HANDSHAKE_S = 10.0
+_LINGER_S = 1.0  # what a refused body still sends is thrown away for so long
+_KEEP_ALIVE_S = 20.0  # ... and so long for each request after that
+_MAX_CONNECTIONS = 1000  # of one server; a client opens a few
 
 
 class _Tap(asyncio.Protocol):
@@ -35,24 +42,41 @@ class _Tap(asyncio.Protocol):
         self._inner = inner
         self._server = server
         self._local = self._remote = ""
+        self._is_refused = False
+        self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
+        self._is_refused = not self._server.admit(self)
+        if self._is_refused:
+            transport.abort()
+            return
+        self._patience = asyncio.get_running_loop().call_later(_REQUEST_S, transport.abort)
         self._local, self._remote = (_place(transport.get_extra_info(name)) for name in ("sockname", "peername"))
         self._inner.connection_made(_TappedTransport(transport, self._answered))
 
     def _answered(self, octets: bytes) -> None:
+        self._stop_waiting()
         self._server.record(octets, self._local, self._remote, is_answer=True)
 
     def data_received(self, octets: bytes) -> None:
-        self._server.record(octets, self._remote, self._local, is_answer=False)
-        self._inner.data_received(octets)
+        if not self._is_refused:
+            self._server.record(octets, self._remote, self._local, is_answer=False)
+            self._inner.data_received(octets)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._inner.connection_lost(error)
+        self._stop_waiting()
+        self._server.leave(self)
+        if not self._is_refused:
+            self._inner.connection_lost(error)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def eof_received(self) -> bool | None:
-        answer: bool | None = self._inner.eof_received()
+        answer: bool | None = None if self._is_refused else self._inner.eof_received()
         return answer
 
     def pause_writing(self) -> None:
@@ -138,14 +162,25 @@ class SocketHttpServer:
         self._trace = trace
         self._book = book
         self._tls = tls
-        self._server = web.Server(self._handle, access_log=None)
+        self._connections: set[_Tap] = set()
+        self._server = web.Server(
+            self._handle,
+            access_log=None,
+            keepalive_timeout=_KEEP_ALIVE_S,
+            lingering_time=_LINGER_S,
+            logger=_peer_log,
+        )
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Raises TransportError with one sentence that says what to do."""
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                lambda: _Tap(self._server(), self), self.address.host, self.address.port, ssl=self._tls
+                lambda: _Tap(self._server(), self),
+                self.address.host,
+                self.address.port,
+                ssl=self._tls,
+                ssl_handshake_timeout=_TLS_HANDSHAKE_S if self._tls else None,
             )
         except OSError as error:
             raise listen_error(self.address, error) from error
@@ -158,6 +193,16 @@ class SocketHttpServer:
         if self._listener is not None:
             self._listener.close()
         await self._server.shutdown(_CLOSE_S)
+
+    def admit(self, connection: _Tap) -> bool:
+        """Whether one more connection may be."""
+        if len(self._connections) >= _MAX_CONNECTIONS:
+            return False
+        self._connections.add(connection)
+        return True
+
+    def leave(self, connection: _Tap) -> None:
+        self._connections.discard(connection)
 
     def record(self, octets: bytes, source: str, target: str, *, is_answer: bool) -> None:
         """Traces what crossed one connection of this server."""
@@ -183,9 +228,14 @@ class SocketHttpServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            body = await self._read_body(request)
+            async with asyncio.timeout(_REQUEST_S):
+                body = await self._read_body(request)
         except ValueError:
-            return web.Response(status=413, headers={"Connection": "close"})
+            return _refusal(413)
+        except TimeoutError:
+            return _refusal(408)
+        except (ConnectionError, web.RequestPayloadError):  # gone in the middle of it, or malformed
+            return _refusal(400)
         value = HttpRequest(
             method=request.method,
             target=request.raw_path,
@@ -209,6 +259,10 @@ class SocketHttpServer:
             if len(body) > MAX_HTTP_BODY_OCTETS:
                 raise ValueError("body too large")
         return bytes(body)
+
+
+def _refusal(status: int) -> web.Response:
+    return web.Response(status=status, headers={"Connection": "close"})
 
 
 class SocketHttpClient:

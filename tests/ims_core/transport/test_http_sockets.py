@@ -1,0 +1,117 @@
+"""The aiohttp server against peers that are not polite. What both worlds have in common is in test_http.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ims_core.trace import Trace
+from ims_core.transport import http_sockets
+from ims_core.transport.http_message import HttpRequest, HttpResponse
+from ims_core.transport.http_sockets import SocketHttpServer
+from ims_core.transport.link import Address, AddressBook, Transport
+from ims_core.transport.virtual_loop import RealClock
+
+_POLITE = b"GET /polite HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+_WITHIN_S = 10.0
+
+
+async def _greet(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(200, (), b"hello " + request.path.encode())
+
+
+@asynccontextmanager
+async def _server() -> AsyncIterator[Address]:
+    server = SocketHttpServer(
+        "red.acs",
+        Address(Transport.TCP, "127.0.0.1", 0),
+        _greet,
+        clock=RealClock(),
+        trace=Trace(),
+        book=AddressBook(),
+    )
+    await server.start()
+    try:
+        yield server.address
+        assert (await _answer_to(server.address, _POLITE)).endswith(b"hello /polite")
+    finally:
+        await server.close()
+
+
+async def _answer_to(address: Address, octets: bytes) -> bytes:
+    """Everything that comes back until the server closes."""
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        writer.write(octets)
+        async with asyncio.timeout(_WITHIN_S):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", b"400"),
+        (b"\x00\xff" * 40 + b"\r\n\r\n", b"400"),
+        (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 50_000 + b"\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n" + bytes(6_000_000), b"413"),
+    ],
+)
+async def test_bad_requests_are_refused_without_a_word_in_the_log(
+    octets: bytes, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with _server() as address:
+        answer = await _answer_to(address, octets)
+        assert answer == b"" or answer.startswith((b"HTTP/1.1 " + status, b"HTTP/1.0 " + status))
+    assert caplog.records == []
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_no_word_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with _server() as address:
+        _, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: a\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf",
+        _POLITE.replace(b"Connection: close\r\n", b"") + b"GET / HTTP/1.1\r\nHost: a\r\nX: ",
+    ],
+    ids=["nothing", "half a head", "half a body", "half of a second request"],
+)
+async def test_a_request_that_does_not_get_complete_ends_its_connection(
+    beginning: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_sockets, "_REQUEST_S", 0.2)
+    monkeypatch.setattr(http_sockets, "_KEEP_ALIVE_S", 0.2)
+    async with _server() as address:
+        await _answer_to(address, beginning)
+
+
+async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_sockets, "_MAX_CONNECTIONS", 3)
+    async with _server() as address:
+        idle = [await asyncio.open_connection(address.host, address.port) for _ in range(3)]
+        assert await _answer_to(address, _POLITE) == b""
+        for _, writer in idle:
+            writer.close()
+            await writer.wait_closed()
+        await asyncio.sleep(0.05)
