@@ -5,7 +5,6 @@ Run as `python -m rcs_sim.bench.scscf_alone SUBSCRIBERS`; prints its port as JSO
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 
@@ -19,7 +18,7 @@ from ims_core.transport.link import Address, Transport
 from ims_core.transport.name_table import NameTable
 from ims_core.transport.sockets import SocketNetwork
 from ims_core.transport.tokens import Tokens
-from ims_core.transport.virtual_loop import RealClock
+from ims_core.transport.virtual_loop import RealClock, run
 from ims_core.wire.secret import Secret
 from rcs_sim.bench.udp_echo import until_input_ends
 
@@ -79,4 +78,4 @@ def _subscriber(number: int) -> Subscriber:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    run(lambda: serve(int(sys.argv[1])), clock="real")

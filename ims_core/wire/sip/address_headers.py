@@ -313,14 +313,14 @@ class Via(Header, name="Via"):
         """What the receiver of a request writes into its top Via (RFC 3261 §18.2.1, RFC 3581 §4).
 
         received is added if *host* differs from the sent-by host or rport is there; rport then gets *port*."""
-        params = self.params
-        asked_for_port = params.has("rport") and port is not None
         address = host.strip("[]")
-        if asked_for_port or self.host.strip("[]").lower() != address.lower():
-            params = params.with_("received", address)
-        if asked_for_port:
-            params = params.with_("rport", str(port))
-        return self if params is self.params else replace(self, params=params)
+        if port is not None and self.params.has("rport"):
+            params = self.params.with_("received", address).with_("rport", str(port))
+        elif self.host.strip("[]").lower() != address.lower():
+            params = self.params.with_("received", address)
+        else:
+            return self
+        return type(self)(self.transport, self.host, self.port, params)
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"

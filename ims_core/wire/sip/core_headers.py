@@ -18,6 +18,7 @@ from ims_core.wire.sip.grammar import (
     unquote,
 )
 from ims_core.wire.sip.header import Header, ParamValue, TokenList, split_params
+from ims_core.wire.sip.memo import slot_setters
 from ims_core.wire.sip.params import NO_PARAMS, Params, parse_header_params
 
 __all__ = [
@@ -106,11 +107,14 @@ def sound_call_id(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class CallId(Header, name="Call-ID"):
     """Call-ID (RFC 3261 §20.8): compared octet by octet."""
 
     value: str
+
+    def __init__(self, value: str) -> None:
+        _set_call_id(self, value)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -118,6 +122,9 @@ class CallId(Header, name="Call-ID"):
 
     def __str__(self) -> str:
         return self.value
+
+
+(_set_call_id,) = slot_setters(CallId)
 
 
 class InReplyTo(TokenList, name="In-Reply-To"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.grammar import SipParseError, is_token
 from ims_core.wire.sip.header import COMPACT_FORMS
@@ -55,8 +53,11 @@ def read_key(name: str) -> str:
 def known_keys(lines: list[str]) -> list[str] | None:
     """The canonical key of each header line, if each begins with a name that was met before; else None."""
     known = _KEY_OF_SPELLING
-    keys = [known.get(line.partition(":")[0]) if ":" in line else None for line in lines]
-    return None if None in keys else cast(list[str], keys)
+    try:
+        keys = [known[line.partition(":")[0]] for line in lines if ":" in line]
+    except KeyError:
+        return None
+    return keys if len(keys) == len(lines) else None
 
 
 def key_of_line(line: str) -> str:

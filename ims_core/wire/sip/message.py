@@ -23,7 +23,8 @@ __all__ = ["REASONS", "Editor", "HeaderInput", "Request", "Response", "SipMessag
 H = TypeVar("H", bound=Header)
 HeaderInput: TypeAlias = Header | tuple[str, str]
 
-_COPIED_INTO_RESPONSE = ("via", "from", "to", "call-id", "cseq")  # RFC 3261 §8.2.6.2
+_COPIED_INTO_RESPONSE = frozenset(("via", "from", "to", "call-id", "cseq"))  # RFC 3261 §8.2.6.2
+_COPIED_INTO_TRYING = _COPIED_INTO_RESPONSE | {"timestamp"}  # §8.2.6.1
 
 
 class SipMessage:
@@ -96,8 +97,13 @@ class SipMessage:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The text of each header field of that name, unfolded."""
-        key = key_of(name)
-        return tuple([_value_of(line) for line, known in zip(self._lines, self._keys, strict=True) if known == key])
+        key, keys = key_of(name), self._keys
+        if key not in keys:
+            return ()
+        first = keys.index(key)
+        return tuple(
+            [_value_of(line) for line, known in zip(self._lines[first:], keys[first:], strict=True) if known == key]
+        )
 
     def has(self, name: str) -> bool:
         """Whether there is a header field of that name."""
@@ -106,6 +112,12 @@ class SipMessage:
     def names(self) -> tuple[str, ...]:
         """The canonical key (lower case, long form) of each header field, in order."""
         return tuple(self._keys)
+
+    @property
+    def has_repeated_fields(self) -> bool:
+        """Whether some header field other than Via is there more than once."""
+        keys = self._keys
+        return len(keys) - len(set(keys)) > max(keys.count("via") - 1, 0)
 
     @property
     def call_id(self) -> str:
@@ -284,14 +296,15 @@ def _header_fields(
 
 
 def _copied_fields(request: Request, status: int, to_tag: str | None) -> tuple[list[str], list[str]]:
+    copied = _COPIED_INTO_TRYING if status == 100 else _COPIED_INTO_RESPONSE
     lines, keys = [], []
     for line, key in zip(request._lines, request._keys, strict=True):
-        if key not in _COPIED_INTO_RESPONSE and not (status == 100 and key == "timestamp"):
-            continue
-        if key != "via" and key in keys:
-            continue  # a repeated From or To is what the request is refused for
-        keys.append(key)
-        lines.append(_with_tag(line, to_tag) if key == "to" and to_tag is not None and status != 100 else line)
+        if key in copied and (key == "via" or key not in keys):  # a repeated From is what the request is refused for
+            keys.append(key)
+            lines.append(line)
+    if to_tag is not None and status != 100 and "to" in keys:
+        place = keys.index("to")
+        lines[place] = _with_tag(lines[place], to_tag)
     return lines, keys
 
 
@@ -300,5 +313,7 @@ def _with_tag(line: str, tag: str) -> str:
     if not is_token(tag):
         raise LocalProtocolError(f"not a tag: {tag!r}", spec="RFC 3261 §19.3")
     after_uri = _value_of(line).rpartition(">")[2]
-    has_tag = any(parameter.partition("=")[0].strip(" \t").lower() == "tag" for parameter in after_uri.split(";")[1:])
+    has_tag = ";" in after_uri and any(
+        parameter.partition("=")[0].strip(" \t").lower() == "tag" for parameter in after_uri.split(";")[1:]
+    )
     return line if has_tag else f"{line.rstrip()};tag={tag}"

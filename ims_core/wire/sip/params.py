@@ -26,6 +26,7 @@ _PARAMCHARS = r"[-\[\]/:&+$_.!~*'()%0-9A-Za-z]+"
 _URI_PARAMS = re.compile(rf"(?:;{_PARAMCHARS}(?:={_PARAMCHARS})?)*")
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _NEEDS_NO_QUOTES = re.compile(_VALUE)
+_NO_NAME_CHARACTERS = frozenset(' \t;=,"<>')
 
 Pairs: TypeAlias = tuple[tuple[str, str | None], ...]
 
@@ -91,13 +92,13 @@ class Params:
 
         The value is quoted if it has to be; one that comes as a quoted-string stays as it is."""
         pair = (_checked_name(name), None if value is None else _quoted_if_needed(value))
-        wanted = name.lower()
-        names = [known.lower() for known, _ in self.pairs]
+        pairs, wanted = self.pairs, name.lower()
+        names = [known.lower() for known, _ in pairs]
         if wanted not in names:
-            return Params((*self.pairs, pair))
+            return Params((*pairs, pair))
         place = names.index(wanted)
-        rest = (known for known in self.pairs[place + 1 :] if known[0].lower() != wanted)
-        return Params((*self.pairs[:place], pair, *rest))
+        rest = [known for known in pairs[place + 1 :] if known[0].lower() != wanted]
+        return Params((*pairs[:place], pair, *rest))
 
     def without(self, *names: str) -> Params:
         """The same without any parameter of these names."""
@@ -137,7 +138,7 @@ _ABSENT: Final = "\0absent"  # no value on the wire can be this one
 
 
 def _checked_name(name: str) -> str:
-    if not name or any(character in name for character in ' \t;=,"<>'):
+    if not name or not _NO_NAME_CHARACTERS.isdisjoint(name):
         raise LocalProtocolError(f"not a parameter name: {name!r}", spec="RFC 3261 §25.1")
     return refuse_injection(name, "a parameter name")
 

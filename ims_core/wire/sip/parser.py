@@ -97,10 +97,11 @@ def check(message: Request | Response) -> None:
 
 
 def _check_fields(message: Request | Response) -> None:
-    single = [name for name in message.names() if name in _SINGLE]
-    if len(single) != len(set(single)):
-        twice = next(name for name in single if single.count(name) > 1)
-        raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
+    if message.has_repeated_fields:
+        names = message.names()
+        twice = next((name for name in names if name in _SINGLE and names.count(name) > 1), None)
+        if twice is not None:
+            raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
     for header in (From, To, CSeq, CallId, Via):
         message.require(header)
     if isinstance(message, Request):

@@ -16,6 +16,7 @@ from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip import transaction_table as table
 from ims_core.wire.sip.address_headers import Route
 from ims_core.wire.sip.core_headers import CSeq
+from ims_core.wire.sip.memo import slot_setters
 from ims_core.wire.sip.message import HeaderInput, Request, Response, SipMessage
 from ims_core.wire.sip.transaction_key import (
     MAGIC_COOKIE,
@@ -95,18 +96,30 @@ GM_TIMERS: Final = TimerConfig(t1_s=2.0, t2_s=16.0, t4_s=17.0)
 # ------------------------------------------------------------------------------------------------------------ outputs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Send:
     """Octets for the transport of this transaction."""
 
     octets: bytes
 
+    def __init__(self, octets: bytes) -> None:
+        _set_octets(self, octets)
 
-@dataclass(frozen=True, slots=True)
+
+(_set_octets,) = slot_setters(Send)
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Deliver:
     """A message for the transaction user."""
 
     message: SipMessage
+
+    def __init__(self, message: SipMessage) -> None:
+        _set_message(self, message)
+
+
+(_set_message,) = slot_setters(Deliver)
 
 
 @dataclass(frozen=True, slots=True)
