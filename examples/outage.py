@@ -8,8 +8,8 @@ import rcs_sim
 async def main() -> None:
     async with rcs_sim.Simulation(network="two-carriers", seed=7) as sim:
         alice = await sim.add_phone("alice", device="android", carrier="red", msisdn="+12025550101")
-        await sim.add_phone("bob", device="ios", carrier="blue", msisdn="+12025550152", reads_after_s=1.0)
-        chat = alice.chat("+12025550152")
+        bob = await sim.add_phone("bob", device="ios", carrier="blue", msisdn="+12025550152", reads_after_s=1.0)
+        chat = alice.chat(bob)
         async with sim.partition("red.pcscf"):
             message = await (await chat.send("can you read this?")).final(within_s=600)
             print(f"during the outage: by {message.transport.value}, because {message.reason.value}")

@@ -10,8 +10,8 @@ async def main() -> None:
     sink = ListSink()
     async with rcs_sim.Simulation(network="two-carriers", seed=7, sinks=[sink]) as sim:
         alice = await sim.add_phone("alice", device="android", carrier="red", msisdn="+12025550101")
-        await sim.add_phone("bob", device="ios", carrier="blue", msisdn="+12025550152")
-        await (await alice.chat("+12025550152").send("hello")).delivered(within_s=5)
+        bob = await sim.add_phone("bob", device="ios", carrier="blue", msisdn="+12025550152")
+        await (await alice.chat(bob).send("hello")).delivered(within_s=5)
     octets: Counter[str] = Counter()
     for record in sink.records:
         if record.kind is RecordKind.MESSAGE:

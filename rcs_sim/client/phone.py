@@ -94,6 +94,7 @@ class Phone:
         self._boots = 0
         self._verdict: asyncio.Future[None] | None = None
         self.is_on = False
+        self._is_in_airplane_mode = False
 
     # --- what is known about it --------------------------------------------------------------------------------------
 
@@ -140,15 +141,15 @@ class Phone:
 
     # --- the user's hands --------------------------------------------------------------------------------------------
 
-    def chat(self, peer: str) -> Chat:
-        """Opens the conversation with a number or SIP URI. Raises NotAnAddress."""
-        conversation = self._messenger.conversation(dialled_key(peer, self.number))
+    def chat(self, peer: str | Phone) -> Chat:
+        """Opens the conversation with a number or SIP URI, or with the number of another phone. Raises NotAnAddress."""
+        conversation = self._messenger.conversation(dialled_key(_dialled(peer), self.number))
         self._messenger.open(conversation)
         return Chat(conversation, self._messenger, self._inbox)
 
-    def send_sms(self, peer: str, text: str) -> SentMessage:
+    def send_sms(self, peer: str | Phone, text: str) -> SentMessage:
         """Sends *text* as SMS, whatever the contact can do. Raises NotAnAddress."""
-        conversation = self._messenger.conversation(dialled_key(peer, self.number))
+        conversation = self._messenger.conversation(dialled_key(_dialled(peer), self.number))
         return self._messenger.send_text(conversation, text, as_sms=True)
 
     def free_sms_memory(self, count: int) -> None:
@@ -161,6 +162,7 @@ class Phone:
         if self.is_on:
             return
         self.is_on = True
+        self._is_in_airplane_mode = False
         self._alarms.is_frozen = False
         await self._begin()
 
@@ -190,9 +192,10 @@ class Phone:
         await self._errands.close()
 
     async def airplane(self, on: bool) -> None:
-        """Airplane mode: the radio goes off in an orderly way, the phone stays on."""
-        if not self.is_on:
+        """Airplane mode: the radio goes off in an orderly way, the phone stays on. A boot ends it."""
+        if not self.is_on or on is self._is_in_airplane_mode:
             return
+        self._is_in_airplane_mode = on
         self.display.state("airplane mode", "on" if on else "off")
         await (self._end() if on else self._begin())
 
@@ -425,3 +428,8 @@ class Phone:
 
     def __repr__(self) -> str:
         return f"<Phone {self.name} {'on' if self.is_on else 'off'}{', registered' if self.is_registered else ''}>"
+
+
+def _dialled(peer: str | Phone) -> str:
+    """What the user dials; all that one phone may know of another."""
+    return peer.number if isinstance(peer, Phone) else peer
