@@ -35,6 +35,7 @@ pytestmark = pytest.mark.interop
 
 _WITHIN_S = 15.0
 _ICSI = "urn:urn-7:3gpp-service.ims.icsi.oma.cpm.msg"
+_TAGGED = f'Accept-Contact: *;+g.3gpp.icsi-ref="{_ICSI}"'
 _USERS = 40
 _STATUS = {"delivery": "delivered", "display": "displayed"}
 _ANDROID = load_device("android")
@@ -63,8 +64,9 @@ def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[st
     folder = tmp_path_factory.mktemp("lineage")
     network = network_file(folder, bulk=_USERS, bulk_service="rcs", networks=free_networks())
     with rcs_sim_up(folder, network=network, uses_own_ports=True) as (_, document):
-        numbers = (one["msisdn"] for one in document["carriers"]["red"]["subscribers"] if one["msisdn"] > "+1212")
-        yield document["carriers"]["red"], numbers
+        red = document["carriers"]["red"]
+        numbers = [one["msisdn"] for one in red["subscribers"] if (one["msisdn"] or "").startswith("+1212")]
+        yield red, iter(numbers)
 
 
 @pytest.fixture
@@ -94,6 +96,11 @@ class _Script:
         self.nonce = challenge.require(WwwAuthenticate).get("nonce") or ""
         self._write_register(call_id, self._authorization(1))
         return challenge, await self.raw.response(200, "REGISTER")
+
+    async def refresh(self) -> Response:
+        """The nonce of the last challenge once more, with nc=2."""
+        self._write_register(f"{uuid4()}", self._authorization(2))
+        return await self.raw.response(200, "REGISTER")
 
     def deregister(self) -> None:
         """New Call-ID, bare Contact, the old nonce with nc=2; it does not wait for the answer."""
@@ -161,10 +168,16 @@ DateTime: 2026-03-02T10:15:00.000Z
 Content-Type: message/imdn+xml
 Content-Disposition: notification
 
-<?xml version="1.0" encoding="UTF-8"?><imdn xmlns="urn:ietf:params:xml:ns:imdn"><message-id>{cpim["imdn.Message-ID"]}\
-</message-id><datetime>2026-03-02T10:15:00.000Z</datetime><{kind}-notification><status><{_STATUS[kind]}/>\
-</status></{kind}-notification></imdn>"""
+{_imdn(cpim["imdn.Message-ID"], kind)}"""
         self.message(target, body, headers=_ids())
+
+
+def _imdn(message_id: str, kind: str) -> str:
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><imdn xmlns="urn:ietf:params:xml:ns:imdn">'
+        f"<message-id>{message_id}</message-id><datetime>2026-03-02T10:15:00.000Z</datetime>"
+        f"<{kind}-notification><status><{_STATUS[kind]}/></status></{kind}-notification></imdn>"
+    )
 
 
 def _ids() -> str:
@@ -339,6 +352,27 @@ async def test_row_5_a_deregistration_that_nobody_waits_for_counts_and_messages_
             await message.delivered(_WITHIN_S)
 
 
+async def test_row_5_a_refresh_with_the_old_nonce_counts_too(lab: _Lab) -> None:
+    async with _script(lab) as script:
+        granted = await script.refresh()
+        assert script.raw.own in (granted.text("Contact") or "")
+
+
+async def test_a_phone_that_vanished_and_came_back_elsewhere_misses_nothing(lab: _Lab) -> None:
+    async with real_phones() as phones:
+        peer = await phones.add("peer", lab.red, lab.theirs, _HASTY)
+        async with _script(lab) as script:
+            script.raw.close()  # no de-REGISTER
+        async with _script(lab) as again:
+            message = peer.chat(lab.ours).send("found you")
+            arrived = await again.raw.request("MESSAGE")
+            again.raw.answer(arrived)
+            cpim, content = _read_cpim(arrived)
+            assert content == "found you"
+            again.receipt(cpim, "delivery")
+            await message.delivered(_WITHIN_S)
+
+
 # --------------------------------------------------------------------------------------- row 6: pager mode and receipts
 
 
@@ -378,6 +412,27 @@ async def test_row_6_what_it_receives_names_the_sender_in_cpim_and_its_receipts_
         await message.delivered(_WITHIN_S)
         script.receipt(cpim, "display")
         await message.displayed(_WITHIN_S)
+
+
+async def test_row_6_a_bare_receipt_comes_in_cpim(lab: _Lab) -> None:
+    async with _script(lab) as script, raw_phone(lab.red["pcscf"]["tcp"]) as raw:
+        other = _Script(raw, RawSubscriber.of(lab.red, f"sip:{lab.theirs}@"))
+        await other.register()
+        script.text(f"tel:{lab.theirs}", "hello", "id-of-the-message")
+        arrived = await raw.request("MESSAGE")
+        raw.answer(arrived)
+        await script.raw.response(200, "MESSAGE")
+        receipt = raw.head(
+            "MESSAGE", script.subscriber.impu, other.subscriber, "Content-Type: message/imdn+xml", _TAGGED
+        )
+        raw.send(receipt, _imdn("id-of-the-message", "delivery"))
+        wrapped = await script.raw.request("MESSAGE")
+        script.raw.answer(wrapped)
+        await raw.response(200, "MESSAGE")
+        assert str(wrapped.content_type) == "message/cpim"
+        cpim, content = _read_cpim(wrapped)
+        assert cpim["From"].strip("<>") in (other.subscriber.impu, f"tel:{lab.theirs}")
+        assert "<message-id>id-of-the-message</message-id>" in content
 
 
 # ---------------------------------------------------------------------------------- row 9: identifiers and feature tags
