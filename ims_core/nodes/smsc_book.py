@@ -40,6 +40,7 @@ class MessageBook:
     __slots__ = (
         "_last_number",
         "_stamped",
+        "_submitted",
         "_taken",
         "config",
         "deadlines",
@@ -64,6 +65,7 @@ class MessageBook:
         self.storing: dict[int, StoredMessage] = {}  # handed to the store, not safe yet
         self._taken: dict[str, bytes] = {}  # identifier of a transfer -> its time stamp
         self._stamped: dict[tuple[str, str, bytes], int] = {}
+        self._submitted: dict[tuple[str, str, int, bytes], None] = {}
         self._last_number = 0
 
     # --- messages ----------------------------------------------------------------------------------------------------
@@ -81,6 +83,8 @@ class MessageBook:
         record = message.record
         if record.identifier:
             _remember(self._taken, record.identifier, record.submitted_at)
+        if isinstance(message.tpdu, SmsSubmit):
+            _remember(self._submitted, _submission_key(record.originator, record.destination, message.tpdu), None)
         self._last_number = max(self._last_number, record.number)
         destination = Destination.of(record)
         queue = self.queues.get(destination)
@@ -100,6 +104,10 @@ class MessageBook:
         """Of a transfer that was taken before; None if it is new, or too old to be remembered."""
         octets = self._taken.get(identifier)
         return None if octets is None else Timestamp(octets)
+
+    def was_submitted(self, originator: str, destination: str, submit: SmsSubmit) -> bool:
+        """Whether it was taken before, also if it has been delivered since."""
+        return _submission_key(originator, destination, submit) in self._submitted
 
     def peer_of(self, destination: Destination) -> str | None:
         """The other service centre that serves it; None if this one does."""
@@ -134,6 +142,10 @@ class MessageBook:
     def drain(self) -> list[Action]:
         out, self.out = self.out, []
         return out
+
+
+def _submission_key(originator: str, destination: str, submit: SmsSubmit) -> tuple[str, str, int, bytes]:
+    return originator, destination, submit.message_reference, submit.user_data.encode(submit.data_coding)
 
 
 def _remember(memory: dict[K, V], key: K, value: V) -> None:

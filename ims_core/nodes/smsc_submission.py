@@ -212,7 +212,10 @@ class Submissions:
         queue = book.queues.get(Destination(DestinationKind.NUMBER, number))
         if self.is_congested or self._is_full(len(queue.messages) if queue else 0):
             raise Refusal(RpCause.CONGESTION, FailureCause.SC_BUSY)
-        if queue is not None and submit.reject_duplicates and _holds_duplicate(queue, origin.originator, submit):
+        if submit.reject_duplicates and (
+            (queue is not None and _holds_duplicate(queue, origin.originator, submit))
+            or book.was_submitted(origin.originator, number, submit)
+        ):
             raise Refusal(RpCause.TRANSFER_REJECTED, FailureCause.DUPLICATE)
         return number
 
@@ -235,7 +238,8 @@ def _check_deliverable(record: ShortMessage, submit: SmsSubmit) -> None:
 
 
 def _holds_duplicate(queue: DestinationQueue, originator: str, submit: SmsSubmit) -> bool:
-    """TP-RD: the same TP-MR and TP-DA of the same originator is still held (TS 23.040 §9.2.3.25)."""
+    """TP-RD: the same TP-MR and TP-DA of the same originator is still held (TS 23.040 §9.2.3.25). What has left already
+    is a duplicate if its content is the same too (choice): its sender tries again because he got no answer."""
     return any(
         isinstance(message.tpdu, SmsSubmit)
         and message.record.originator == originator

@@ -7,15 +7,23 @@ phone is registered for it, else over the circuit-switched link; what a failure 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from ims_core.transport.tokens import Tokens
 from ims_core.wire.sms.address import Address
 from ims_core.wire.sms.concatenation import TooManyParts, split_text, submits_for
+from ims_core.wire.sms.octets import SmsParseError
 from ims_core.wire.sms.rpdu import Direction, RpAck, RpData, RpError
 from ims_core.wire.sms.timestamp import RelativeValidity
-from ims_core.wire.sms.tpdu import DeliveryOutcome, SmsStatusReport, SmsSubmit
+from ims_core.wire.sms.tpdu import (
+    DeliveryOutcome,
+    FailureCause,
+    SmsStatusReport,
+    SmsSubmit,
+    SmsSubmitReport,
+    parse_tpdu_to_ms,
+)
 from rcs_sim.devices.policy import SmsPolicy
 
 __all__ = [
@@ -129,11 +137,14 @@ Output = SendRp | SubmissionAccepted | SubmissionFailed | SubmissionDelivered
 
 
 class _Part:
-    __slots__ = ("retries", "submission", "tpdu", "tried")
+    """*tpdu* asks to reject duplicates (TP-RD) once it has been sent: no answer does not mean that nobody has it."""
+
+    __slots__ = ("is_reported", "retries", "submission", "tpdu", "tried")
 
     def __init__(self, submission: Submission, tpdu: SmsSubmit) -> None:
         self.submission, self.tpdu = submission, tpdu
         self.retries = 0
+        self.is_reported = False
         self.tried: set[SmsPath] = set()
 
 
@@ -206,8 +217,11 @@ class OutgoingMessages:
         part = self._current
         if part is None or answer.reference != self._rp_reference or in_reply_to not in ("", self._call_id):
             return []
-        if isinstance(answer, RpError):
+        if isinstance(answer, RpError) and not _says_duplicate(answer):
             return self._failed(part, answer.cause, paths, now)
+        return self._accepted(part, paths, now)
+
+    def _accepted(self, part: _Part, paths: tuple[SmsPath, ...], now: float) -> list[Output]:
         submission = part.submission
         submission.accepted_parts += 1
         path = self._path
@@ -231,6 +245,9 @@ class OutgoingMessages:
         if submission is None or report.outcome is DeliveryOutcome.STILL_TRYING:
             return []
         del self._reports[key]
+        part = self._current
+        if part is not None and part.submission is submission and part.tpdu.message_reference == key[0]:
+            part.is_reported = True  # the service centre had it, whatever became of its answer
         if report.outcome is DeliveryOutcome.FAILED:
             was_failed, submission.is_failed = submission.is_failed, True
             return [] if was_failed else [SubmissionFailed(submission, None)]
@@ -276,6 +293,7 @@ class OutgoingMessages:
         octets = RpData(
             Direction.FROM_MS, self._rp_reference, Address.international(self._service_centre), part.tpdu.encode()
         ).encode()
+        part.tpdu = replace(part.tpdu, reject_duplicates=True)
         return SendRp(octets, path, self._call_id)
 
     def _await_report(self, part: _Part) -> None:
@@ -284,6 +302,8 @@ class OutgoingMessages:
             del self._reports[next(iter(self._reports))]
 
     def _failed(self, part: _Part, cause: int | None, paths: tuple[SmsPath, ...], now: float) -> list[Output]:
+        if part.is_reported:
+            return self._accepted(part, paths, now)
         step = SmsFailureStep.OTHER_PATH if cause is None else failure_step(cause)
         path = self._path
         self._close()
@@ -303,3 +323,14 @@ class OutgoingMessages:
 
     def _close(self) -> None:
         self._current, self._deadline, self._call_id = None, None, ""
+
+
+def _says_duplicate(error: RpError) -> bool:
+    """TP-FCS C5: the service centre has the message already (TS 23.040 §9.2.3.22)."""
+    if error.user_data is None:
+        return False
+    try:
+        report = parse_tpdu_to_ms(error.user_data, in_rp_error=True)
+    except SmsParseError:
+        return False
+    return isinstance(report, SmsSubmitReport) and report.failure_cause == FailureCause.DUPLICATE

@@ -120,6 +120,17 @@ def test_a_duplicate_that_is_still_held_is_refused_on_request(bench: Bench) -> N
     assert isinstance(bench.result(), RpAck)
 
 
+def test_a_duplicate_that_has_been_delivered_is_refused_on_request_too(bench: Bench) -> None:
+    bench.submit("once", message_reference=5)
+    bench.answer(bench.forward())
+    assert bench.records == {}
+    bench.take(Result)
+    bench.submit("once", message_reference=5, reject_duplicates=True)
+    assert _failure_of(bench.result()) == FailureCause.DUPLICATE
+    bench.submit("another text with that reference", message_reference=5, reject_duplicates=True)
+    assert isinstance(bench.result(), RpAck)
+
+
 def test_a_full_queue_and_a_full_store_are_congestion() -> None:
     bench = Bench(smsc_config(max_stored_per_destination=2, max_stored=3))
     bench.bind()

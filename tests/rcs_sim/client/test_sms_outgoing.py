@@ -6,7 +6,7 @@ from ims_core.transport.tokens import Tokens
 from ims_core.wire.sms.address import Address
 from ims_core.wire.sms.rpdu import Direction, RpAck, RpData, RpError, parse_rpdu
 from ims_core.wire.sms.timestamp import Timestamp
-from ims_core.wire.sms.tpdu import SmsStatusReport, SmsSubmit, parse_tpdu_from_ms
+from ims_core.wire.sms.tpdu import FailureCause, SmsStatusReport, SmsSubmit, SmsSubmitReport, parse_tpdu_from_ms
 from rcs_sim.client.sms_outgoing import (
     OutgoingMessages,
     SendRp,
@@ -189,3 +189,28 @@ def test_a_status_report_of_failure_fails_it() -> None:
 )
 def test_parts_are_counted(text: str, parts: int) -> None:
     assert count_parts(text, 10) == parts
+
+
+def test_what_is_sent_again_asks_to_reject_duplicates() -> None:
+    outgoing = _outgoing()
+    first = _sent(list(outgoing.submit(_BOB, "Hello", None, _BOTH, 0)[1]))
+    again = _sent(list(outgoing.handle_deadline(_BOTH, 40)))
+    assert [_data(sent)[1].reject_duplicates for sent in (first, again)] == [False, True]
+    assert _data(first)[1].message_reference == _data(again)[1].message_reference
+
+
+def test_a_duplicate_that_is_refused_has_been_accepted_before() -> None:
+    outgoing = _outgoing()
+    submission, _ = outgoing.submit(_BOB, "Hello", None, _BOTH, 0)
+    again = _sent(list(outgoing.handle_deadline(_BOTH, 40)))
+    report = SmsSubmitReport(timestamp=Timestamp.at(1772446530), failure_cause=FailureCause.DUPLICATE).encode()
+    refusal = RpError(Direction.TO_MS, _data(again)[0].reference, 21, report)
+    assert outgoing.answered(refusal, "", _BOTH, 41) == [SubmissionAccepted(submission, SmsPath.CS)]
+
+
+def test_what_was_reported_on_is_not_sent_again_when_its_answer_is_lost() -> None:
+    outgoing = _outgoing()
+    submission, outputs = outgoing.submit(_BOB, "Hello", None, _BOTH, 0)
+    tpdu = _data(_sent(list(outputs)))[1]
+    assert outgoing.reported(_report(tpdu, 0)) == [SubmissionDelivered(submission)]
+    assert outgoing.handle_deadline(_BOTH, 40) == [SubmissionAccepted(submission, SmsPath.IP)]
