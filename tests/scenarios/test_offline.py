@@ -120,3 +120,18 @@ async def test_a_hundred_messages_wait_and_come_in_order(stage: Stage) -> None:
     await amy.power_on()
     await asyncio.sleep(60)
     assert stage.arrivals(amy) == ["warm up", *(f"{number}" for number in range(100))]
+
+
+@scenario()
+async def test_airplane_mode_is_only_left_by_a_phone_that_is_in_it(stage: Stage) -> None:
+    alice, _ = await stage.alice_and_bob()
+    before = len(stage.requests("REGISTER", "alice"))
+    await alice.airplane(False)
+    assert len(stage.requests("REGISTER", "alice")) == before
+    assert stage.states(alice, "airplane mode") == []
+    await alice.airplane(True)
+    await alice.airplane(True)
+    assert not alice.is_registered
+    await alice.airplane(False)
+    assert alice.is_registered
+    assert stage.states(alice, "airplane mode") == ["on", "off"]

@@ -103,7 +103,9 @@ def check_with_tshark(traces: Sequence[Iterable[TraceRecord]], folder: Path) -> 
     capture = folder / "traces.pcapng"
     with capture.open("wb") as stream:
         write_pcapng(records, stream, exported=exported_pdu)
-    cells = tshark_fields(capture, ["frame.comment", "_ws.malformed", "_ws.expert.severity", "sip.CSeq.method"], _WANTED)
+    cells = tshark_fields(
+        capture, ["frame.comment", "_ws.malformed", "_ws.expert.severity", "sip.CSeq.method"], _WANTED
+    )
     worst = [cell for cell in cells if cell[1] or any(int(one) >= _ERROR for one in cell[2].split(",") if one)]
     assert worst == []
     expected = [
