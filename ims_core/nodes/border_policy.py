@@ -85,12 +85,9 @@ def clean_request(editor: Editor[Request], request: Request, *, own_domain: str,
     _NEVER_CROSSES.strip(editor, request)
     if peer is not None and not peer.is_trusted and "id" in _privacy(request):
         editor.remove("P-Asserted-Identity")
-    if request.has("P-Charging-Vector"):
-        vector = request.require(PChargingVector)
-        params = vector.params.without("icid-generated-at")
-        if peer is not None:
-            params = params.with_("orig-ioi", own_domain)
-        editor.set(PChargingVector(params))
+    vector = request.text("P-Charging-Vector") if request.has("P-Charging-Vector") else None
+    if vector is not None:
+        editor.set("P-Charging-Vector", _crossing_vector(vector, own_domain if peer is not None else None))
 
 
 def clean_response(
@@ -105,6 +102,16 @@ def clean_response(
         elif vector is not None:
             params = vector.params.without("icid-generated-at").with_("term-ioi", own_domain)
             editor.set(PChargingVector(params))
+
+
+def _crossing_vector(text: str, orig_ioi: str | None) -> str:
+    """P-Charging-Vector without what is the own network's, and with its name where it leaves. Raises SipParseError."""
+    if '"' in text or not text.startswith("icid-value="):
+        params = PChargingVector.parse(text).params.without("icid-generated-at")
+        return str(PChargingVector(params if orig_ioi is None else params.with_("orig-ioi", orig_ioi)))
+    gone = ("icid-generated-at",) if orig_ioi is None else ("icid-generated-at", "orig-ioi")
+    kept = [each for each in text.split(";") if each.partition("=")[0].strip().lower() not in gone]
+    return ";".join(kept if orig_ioi is None else [*kept, f"orig-ioi={orig_ioi}"])
 
 
 def _privacy(message: SipMessage) -> list[str]:

@@ -80,9 +80,8 @@ class Delivery:
 
     def _select(self, request: Request, bindings: list[Binding]) -> list[Binding]:
         """RFC 3841 §7.2: who is ruled out, and the rest by q, by fit, the latest first."""
-        accepts = request.get_all(AcceptContact) if request.has("Accept-Contact") else ()
-        rejects = request.get_all(RejectContact) if request.has("Reject-Contact") else ()
-        by_instance = any(each.params.has(_INSTANCE) for each in (*accepts, *rejects))
+        texts = request.texts("Accept-Contact"), request.texts("Reject-Contact")
+        accepts, rejects, by_instance = _preferences(*texts)
         ranked = []
         for binding in bindings:
             fit = (

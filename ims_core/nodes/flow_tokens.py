@@ -14,6 +14,7 @@ __all__ = ["FlowKey", "FlowTable"]
 
 _MAC_OCTETS: Final = 8
 _RUN_OCTETS: Final = 4
+_MAX_VERIFIED: Final = 20_000  # tokens in use at once; then all are verified anew
 _MAX_TOKEN_CHARACTERS: Final = 128  # an IPv6 address and a port need 80
 
 FlowKey: TypeAlias = Address | int
@@ -24,7 +25,7 @@ class FlowTable:
     """The open flows of a P-CSCF and their tokens. A token of an earlier run still names its UDP address; one of a
     connection of an earlier run names nothing."""
 
-    __slots__ = ("_connections", "_key", "_keys", "_next", "_run")
+    __slots__ = ("_connections", "_key", "_keys", "_next", "_run", "_verified")
 
     def __init__(self, key: bytes, run: bytes) -> None:
         """*key* signs the tokens; *run* are 4 random octets that tell this run's connections from others'."""
@@ -33,6 +34,7 @@ class FlowTable:
         self._next = 0
         self._keys: dict[Flow, int] = {}
         self._connections: dict[int, Flow] = {}
+        self._verified: dict[str, FlowKey] = {}  # tokens whose signature was found right
 
     def key_of(self, flow: Flow) -> FlowKey:
         """The name of *flow*; a connection gets its number here."""
@@ -66,6 +68,17 @@ class FlowTable:
 
     def key_of_token(self, token: str) -> FlowKey | None:
         """None unless this P-CSCF made *token*, and for a connection of an earlier run."""
+        verified = self._verified.get(token)
+        if verified is not None:
+            return verified
+        key = self._verify(token)
+        if key is not None:
+            if len(self._verified) >= _MAX_VERIFIED:
+                self._verified.clear()
+            self._verified[token] = key
+        return key
+
+    def _verify(self, token: str) -> FlowKey | None:
         octets = _decode(token)
         mac, named = octets[:_MAC_OCTETS], octets[_MAC_OCTETS:]
         if not named or not hmac.compare_digest(mac, self._mac(named)):

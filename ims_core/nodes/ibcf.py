@@ -24,7 +24,7 @@ from ims_core.transport.clock import Clock
 from ims_core.transport.link import Address, Flow, Network, Transport
 from ims_core.transport.sip_stack import FailureReason, Hop, NameTable, Outcome, StackConfig
 from ims_core.transport.tokens import Tokens
-from ims_core.wire.sip.address_headers import RecordRoute, To
+from ims_core.wire.sip.address_headers import RecordRoute, Route, To
 from ims_core.wire.sip.editor import Editor
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.uri import SipUri, Uri, parse_uri
@@ -108,7 +108,7 @@ class IbcfCore:
         if token is not None:
             editor.pop("Route")
         is_initial = not request.require(To).tag
-        peer, hop = self._next_carrier(editor.done())
+        peer, hop = self._next_carrier(request, 0 if token is None else 1)
         if peer is None:
             return Reject(404)
         if hop is None:
@@ -128,11 +128,11 @@ class IbcfCore:
         hook = _LeavingHook(self, request, peer, token or "", hidden if is_initial else ())
         return Forward((Target(editor.done(), hop),), hook)
 
-    def _next_carrier(self, request: Request) -> tuple[NniPeer | None, Hop | None]:
-        """Within a dialog the next Route tells, else the domain of the Request-URI."""
-        route = top_route(request)
-        if route is not None:
-            hop = self._hop_of(route)
+    def _next_carrier(self, request: Request, own_routes: int) -> tuple[NniPeer | None, Hop | None]:
+        """Within a dialog the next Route behind the own one tells, else the domain of the Request-URI."""
+        routes = request.get_all(Route)[own_routes:]
+        if routes:
+            hop = self._hop_of(routes[0].uri)
             host = None if hop is None or hop.address is None else hop.address.host
             return (None if host is None else self._peer_by_host.get(host)), hop
         uri = request.request_uri

@@ -23,7 +23,7 @@ from ims_core.wire.sip.feature_tags import FeatureSet, is_feature_tag
 from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.params import parse_header_params
 from ims_core.wire.sip.subscription import Notifier
-from ims_core.wire.sip.uri import SipUri, parse_uri
+from ims_core.wire.sip.uri import SipUri, TelUri, Uri, parse_uri
 
 __all__ = ["FULL_Q", "Binding", "RegSubscription", "ServedUser", "UserTable", "binding_key", "features_of"]
 
@@ -191,9 +191,9 @@ class ServedUser:
         """The first IMPU that is a SIP URI: what GRUUs are made of."""
         return next((impu for impu in self.impus if impu.startswith("sip")), None)
 
-    def other_identity(self, identity: str) -> str | None:
+    def other_identity(self, identity: Uri) -> str | None:
         """A tel IMPU beside a sip one and the other way round: the second P-Asserted-Identity (TS 24.229 §5.4.3.2)."""
-        is_tel = identity.startswith("tel:")
+        is_tel = isinstance(identity, TelUri)
         return next((impu for impu in self.impus if impu.startswith("tel:") is not is_tel), None)
 
 

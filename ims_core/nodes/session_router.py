@@ -184,10 +184,10 @@ class SessionRouter:
         return None
 
     def _assert_second_identity(self, editor: Editor[Request], request: Request, user: ServedUser) -> None:
-        asserted = request.get_all(PAssertedIdentity)
-        if len(asserted) != 1:
+        texts = request.texts("P-Asserted-Identity")
+        if len(texts) != 1 or "," in texts[0]:
             return
-        other = user.other_identity(str(asserted[0].uri))
+        other = user.other_identity(request.require(PAssertedIdentity).uri)
         if other is not None:
             editor.append("P-Asserted-Identity", f"<{other}>")
 

@@ -5,6 +5,7 @@ from ims_core.nodes.served_user import Binding, UserTable, binding_key, features
 from ims_core.service_profile import ServiceProfile
 from ims_core.store.bindings import StoredBinding
 from ims_core.wire.sip.address_headers import Contact
+from ims_core.wire.sip.uri import parse_uri
 from tests.support.core_cases import NOW, make_request
 
 PROFILE = UserProfile(
@@ -25,8 +26,8 @@ def test_a_user_is_made_once_and_his_profile_taken_over() -> None:
     assert table.by_number(user.number) is user
     assert (len(table), list(table.users())) == (1, [user])
     assert user.sip_impu() == "sip:+12025550101@home.test"
-    assert user.other_identity("tel:+12025550101") == "sip:+12025550101@home.test"
-    assert user.other_identity("sip:+12025550101@home.test") == "tel:+12025550101"
+    assert user.other_identity(parse_uri("tel:+12025550101")) == "sip:+12025550101@home.test"
+    assert user.other_identity(parse_uri("sip:+12025550101@home.test")) == "tel:+12025550101"
 
 
 def test_users_of_one_profile_share_its_criteria() -> None:
