@@ -6,6 +6,7 @@ SendHttpRequest, gives back its answer, and calls `handle_deadline` when `next_d
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 from ims_core.errors import LocalProtocolError
@@ -41,7 +42,13 @@ from rcs_sim.client.provisioning_values import (
     StopService,
     Subscription,
 )
-from rcs_sim.wire.autoconfig import AutoconfigParseError, DocumentVersion, ProvisioningDocument, VersionMeaning
+from rcs_sim.wire.autoconfig import (
+    MAX_DOCUMENT_OCTETS,
+    AutoconfigParseError,
+    DocumentVersion,
+    ProvisioningDocument,
+    VersionMeaning,
+)
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
 __all__ = ["Provisioning"]
@@ -419,7 +426,7 @@ class Provisioning:
         snapshot = replace(snapshot, state=ServiceState.ACTIVE, version=vers.version)
         if document.has_settings:
             self.configuration = RcsConfiguration.from_document(document)
-            snapshot = replace(snapshot, document=self._response.body)
+            snapshot = replace(snapshot, packed_document=zlib.compress(self._response.body))
         outputs = self._save(snapshot)
         if self.configuration is None or (was_active and self.configuration == before):
             return [*outputs, ConfigurationKept(vers.version)]
@@ -480,7 +487,7 @@ class Provisioning:
 
 
 def _cleared(snapshot: ProvisioningSnapshot) -> ProvisioningSnapshot:
-    return replace(snapshot, version=0, document=b"", expires_at=None, token="", token_expires_at=None)
+    return replace(snapshot, version=0, packed_document=b"", expires_at=None, token="", token_expires_at=None)
 
 
 def _expiry(vers: DocumentVersion, now: float) -> float | None:
@@ -490,9 +497,10 @@ def _expiry(vers: DocumentVersion, now: float) -> float | None:
 
 
 def _stored_configuration(snapshot: ProvisioningSnapshot) -> RcsConfiguration | None:
+    if not snapshot.packed_document:
+        return None
     try:
-        return (
-            RcsConfiguration.from_document(ProvisioningDocument.parse(snapshot.document)) if snapshot.document else None
-        )
-    except AutoconfigParseError:
+        octets = zlib.decompressobj().decompress(snapshot.packed_document, MAX_DOCUMENT_OCTETS)
+        return RcsConfiguration.from_document(ProvisioningDocument.parse(octets))
+    except (zlib.error, AutoconfigParseError):
         return None

@@ -107,14 +107,15 @@ class ProvisioningSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvisioningSnapshot:
-    """What a phone keeps over a power cycle. *document* is the last full one, *version* the last positive one.
+    """What a phone keeps over a power cycle. *packed_document* is the last full one (zlib: there may be ten thousand
+    phones), *version* the last positive one.
 
     *expires_at* and *not_before* (of a Retry-After) are seconds since the epoch; None asks at the next boot only."""
 
     imsi: str = ""
     state: ServiceState = ServiceState.UNCONFIGURED
     version: int = 0
-    document: bytes = field(default=b"", repr=False)
+    packed_document: bytes = field(default=b"", repr=False)
     expires_at: float | None = None
     token: str = field(default="", repr=False)
     token_expires_at: float | None = None  # None: never

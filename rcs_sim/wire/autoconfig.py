@@ -17,6 +17,7 @@ from rcs_sim.wire.xml_document import child_elements, escape_text, local_name, p
 
 __all__ = [
     "AUTOCONFIG_CONTENT_TYPE",
+    "MAX_DOCUMENT_OCTETS",
     "AutoconfigParseError",
     "Characteristic",
     "ConfigurationMessage",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -248,6 +251,13 @@ def test_a_snapshot_with_a_broken_document_is_asked_for_anew() -> None:
     assert broken.configuration == ALICE.configuration
     assert _shown(_answer(broken, broken.register_refused(1.0), _document(1, 900), 1.0)) == [ConfigurationKept(1)]
     assert broken.next_deadline() == 901.0
+
+
+@pytest.mark.parametrize("packed", [b"no zlib stream", zlib.compress(b"<no document"), zlib.compress(b" " * 10**7)])
+def test_a_stored_document_that_cannot_be_read_counts_as_none(packed: bytes) -> None:
+    phone = _active()
+    snapshot = replace(phone.snapshot, packed_document=packed)
+    assert Provisioning(phone._settings, ALICE_SIM, Tokens("t"), snapshot=snapshot).configuration is None
 
 
 _EVENTS = st.lists(

@@ -19,7 +19,7 @@ def test_the_limits_are_those_of_the_digest() -> None:
 
 def test_a_snapshot_can_be_stored_and_shows_no_secret() -> None:
     snapshot = ProvisioningSnapshot(
-        imsi="1", state=ServiceState.DORMANT, version=3, document=b"<secret/>", token="hidden", expires_at=1.5
+        imsi="1", state=ServiceState.DORMANT, version=3, packed_document=b"<secret/>", token="hidden", expires_at=1.5
     )
     assert "secret" not in repr(snapshot)
     assert "hidden" not in repr(snapshot)
