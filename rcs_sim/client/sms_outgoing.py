@@ -252,8 +252,7 @@ class OutgoingMessages:
             was_failed, submission.is_failed = submission.is_failed, True
             return [] if was_failed else [SubmissionFailed(submission, None)]
         submission.delivered_parts += 1
-        is_whole = submission.delivered_parts == submission.part_count and not submission.is_failed
-        return [SubmissionDelivered(submission)] if is_whole else []
+        return [SubmissionDelivered(submission)] if submission.delivered_parts == submission.part_count else []
 
     def wake(self, paths: tuple[SmsPath, ...], now: float) -> list[Output]:
         """A path has become available."""
@@ -318,7 +317,8 @@ class OutgoingMessages:
     def _give_up(self, part: _Part, cause: int | None) -> list[Output]:
         submission = part.submission
         was_failed, submission.is_failed = submission.is_failed, True
-        self._reports.pop((part.tpdu.message_reference, submission.destination), None)
+        if cause is not None:  # after silence the service centre may have it all the same, and report on it
+            self._reports.pop((part.tpdu.message_reference, submission.destination), None)
         return [] if was_failed else [SubmissionFailed(submission, cause)]
 
     def _close(self) -> None:

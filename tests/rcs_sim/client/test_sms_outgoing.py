@@ -214,3 +214,19 @@ def test_what_was_reported_on_is_not_sent_again_when_its_answer_is_lost() -> Non
     tpdu = _data(_sent(list(outputs)))[1]
     assert outgoing.reported(_report(tpdu, 0)) == [SubmissionDelivered(submission)]
     assert outgoing.handle_deadline(_BOTH, 40) == [SubmissionAccepted(submission, SmsPath.IP)]
+
+
+def test_a_report_about_what_was_given_up_for_want_of_an_answer_tells_that_it_was_delivered() -> None:
+    outgoing = _outgoing()
+    submission, outputs = outgoing.submit(_BOB, "Hello", None, (SmsPath.IP,), 0)
+    tpdu = _data(_sent(list(outputs)))[1]
+    assert outgoing.handle_deadline((), 40) == [SubmissionFailed(submission, None)]
+    assert outgoing.reported(_report(tpdu, 0)) == [SubmissionDelivered(submission)]
+
+
+def test_a_report_about_what_was_refused_is_about_another_message() -> None:
+    outgoing = _outgoing()
+    _, outputs = outgoing.submit(_BOB, "Hello", None, (SmsPath.IP,), 0)
+    sent = _sent(list(outputs))
+    outgoing.answered(RpError(Direction.TO_MS, _data(sent)[0].reference, 1), sent.call_id, (SmsPath.IP,), 1)
+    assert outgoing.reported(_report(_data(sent)[1], 0)) == []
