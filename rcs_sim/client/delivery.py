@@ -93,6 +93,7 @@ class Delivery:
     applies to the peer (`fallback.mechanism_of`)."""
 
     __slots__ = (
+        "_is_answer_overdue",
         "_is_link_up",
         "_is_sms_under_way",
         "_revokes_again",
@@ -122,6 +123,7 @@ class Delivery:
         self._is_sms_under_way = False
         self._is_link_up = True
         self._revokes_again = False
+        self._is_answer_overdue = False
         self.state = MessageState.QUEUED
         self.transport = MessageTransport.RCS
         self.was_rcs = False
@@ -184,9 +186,12 @@ class Delivery:
         return self._apply(self._decide(RcsOutcome.INTERWORKED, False, None), now, False)
 
     def revoke_answered(self, is_success: bool, now: float) -> list[Do]:
-        """MessageRevokeResponse, or the final failure of the request itself."""
-        if self.waiting is not Waiting.REVOKE_ANSWER:
+        """MessageRevokeResponse, or the final failure of the request itself. A success counts however late it comes: the
+        network has removed the message, and nobody else will deliver it."""
+        is_late = is_success and self._is_answer_overdue and self.waiting is Waiting.NOTHING
+        if self.waiting is not Waiting.REVOKE_ANSWER and not (is_late and self.state is MessageState.SENT):
             return []
+        self._is_answer_overdue = self._revokes_again = False
         self._wait(Waiting.NOTHING, None)
         if is_success:
             self._advance(MessageInput.REVOKE_SUCCEEDED, now)
@@ -337,9 +342,11 @@ class Delivery:
 
     def _revoke_unanswered(self, now: float) -> list[Do]:
         """As a failure, with one more try after the next registration (digest §5.4)."""
-        self._revokes_again = Step.KEEP_WAITING not in self._used
+        is_first = Step.KEEP_WAITING not in self._used
         self._used |= {Step.KEEP_WAITING}
-        return self.revoke_answered(False, now)
+        actions = self.revoke_answered(False, now)
+        self._is_answer_overdue, self._revokes_again = self._was_accepted, is_first
+        return actions
 
     def _ask(self, now: float) -> list[Do]:
         self._advance(MessageInput.REFUSED, now)

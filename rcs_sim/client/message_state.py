@@ -65,6 +65,7 @@ _ROWS: Mapping[MessageState, Mapping[MessageInput, MessageState]] = {
         _I.REFUSED: _S.FAILED,
         _I.INTERWORKED: _S.INTERWORKED,
         _I.REVOKE_SENT: _S.REVOKING,
+        _I.REVOKE_SUCCEEDED: _S.REVOKED,  # an answer that came after its time
         _I.FELL_BACK: _S.SENT_AS_SMS,
         **_LATE_RECEIPTS,
     },
@@ -93,7 +94,7 @@ MESSAGE_STATES: Mapping[tuple[MessageState, MessageInput], MessageState] = {
 
 IGNORED: frozenset[tuple[MessageState, MessageInput]] = frozenset(
     {(state, given) for state in (_S.DELIVERED, _S.DISPLAYED) for given in _I if given is not _I.SUBMITTED}
-    | {(_S.SENT, _I.ACCEPTED), (_S.SENT, _I.REVOKE_SUCCEEDED), (_S.SENT, _I.REVOKE_FAILED)}
+    | {(_S.SENT, _I.ACCEPTED), (_S.SENT, _I.REVOKE_FAILED)}
     | {(_S.REVOKED, given) for given in (_I.INTERWORKED, _I.REVOKE_SUCCEEDED, _I.REVOKE_FAILED, _I.ACCEPTED)}
     | {(_S.REVOKING, _I.ACCEPTED)}
     | {

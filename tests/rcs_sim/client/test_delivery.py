@@ -251,3 +251,29 @@ def test_a_declined_message_is_shown_as_such_and_never_sent_as_sms() -> None:
     assert delivery.rcs_outcome(603, 1, can_revoke=True) == []
     assert delivery.reason is FallbackReason.DECLINED
     assert delivery.state is MessageState.FAILED
+
+
+def test_an_answer_to_a_revocation_counts_even_if_it_is_late() -> None:
+    delivery = _sent(_delivery())
+    assert delivery.handle_deadline(31) == [Do.SEND_REVOKE]
+    assert delivery.handle_deadline(61) == []
+    assert delivery.state is MessageState.SENT
+    assert delivery.revoke_answered(True, 4000) == [Do.SEND_SMS]
+    assert delivery.revoke_answered(True, 4001) == []
+    delivery.sms_accepted(4002)
+    assert delivery.state is MessageState.SENT_AS_SMS
+
+
+def test_a_late_answer_to_a_revocation_means_nothing_once_the_message_was_delivered() -> None:
+    delivery = _sent(_delivery())
+    delivery.handle_deadline(31)
+    delivery.handle_deadline(61)
+    delivery.delivered(70)
+    assert delivery.revoke_answered(True, 4000) == []
+    assert delivery.state is MessageState.DELIVERED
+
+
+def test_an_answer_to_a_revocation_that_nobody_asked_for_means_nothing() -> None:
+    delivery = _sent(_delivery())
+    assert delivery.revoke_answered(True, 5) == []
+    assert delivery.state is MessageState.SENT
