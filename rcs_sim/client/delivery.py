@@ -186,8 +186,8 @@ class Delivery:
         return self._apply(self._decide(RcsOutcome.INTERWORKED, False, None), now, False)
 
     def revoke_answered(self, is_success: bool, now: float) -> list[Do]:
-        """MessageRevokeResponse, or the final failure of the request itself. A success counts however late it comes: the
-        network has removed the message, and nobody else will deliver it."""
+        """MessageRevokeResponse, or the final failure of the request itself. A success counts however late it comes:
+        the network has removed the message, and nobody else will deliver it."""
         is_late = is_success and self._is_answer_overdue and self.waiting is Waiting.NOTHING
         if self.waiting is not Waiting.REVOKE_ANSWER and not (is_late and self.state is MessageState.SENT):
             return []
