@@ -18,7 +18,7 @@ from ims_core.transport.link import Address, Transport
 from ims_core.transport.name_table import NameTable
 from ims_core.transport.sockets import SocketNetwork
 from ims_core.transport.tokens import Tokens
-from ims_core.transport.virtual_loop import RealClock, run, run
+from ims_core.transport.virtual_loop import RealClock, run
 from ims_core.wire.secret import Secret
 from rcs_sim.bench.udp_echo import until_input_ends
 
