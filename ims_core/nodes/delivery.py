@@ -8,7 +8,7 @@ from functools import lru_cache
 from ims_core.nodes.decision import Decision, Forward, Persist, Reject, ResponseHook, Target
 from ims_core.nodes.destination import Destination
 from ims_core.nodes.registrar import Registrar
-from ims_core.nodes.served_user import Binding, ServedUser, features_of
+from ims_core.nodes.served_user import Binding, ServedUser
 from ims_core.transport.sip_stack import Hop, Outcome
 from ims_core.wire.sip.address_headers import Path
 from ims_core.wire.sip.feature_tags import AcceptContact, FeatureSet, RejectContact, RequestDisposition
@@ -18,6 +18,7 @@ from ims_core.wire.sip.uri import SipUri, Uri, parse_uri
 __all__ = ["Delivery"]
 
 _INSTANCE = "+sip.instance"
+_MAX_MODELS = 64  # tag sets whose fit is remembered, for each of as many preferences
 _MAX_PLACES = 4096  # next hops that are remembered; a carrier has a handful of P-CSCFs
 
 FlowFailed = Callable[[tuple[object, ...], tuple[Persist, ...]], None]
@@ -80,15 +81,10 @@ class Delivery:
 
     def _select(self, request: Request, bindings: list[Binding]) -> list[Binding]:
         """RFC 3841 §7.2: who is ruled out, and the rest by q, by fit, the latest first."""
-        texts = request.texts("Accept-Contact"), request.texts("Reject-Contact")
-        accepts, rejects, by_instance = _preferences(*texts)
+        preferences = _preferences(request.texts("Accept-Contact"), request.texts("Reject-Contact"))
         ranked = []
         for binding in bindings:
-            fit = (
-                _fit(_with_instance(binding), accepts, rejects)
-                if by_instance
-                else _fit_of_tags(binding.tags, accepts, rejects)
-            )
+            fit = preferences.fit(binding)
             if fit is not None:
                 ranked.append((binding.q, fit, binding.order, binding))
         ranked.sort(key=lambda entry: entry[:3], reverse=True)
@@ -123,19 +119,39 @@ class _DeliveryHook(ResponseHook):
         return Reject(480)  # a 430 of the callee's flow would make the caller suspect his own
 
 
-def _fit(features: FeatureSet, accepts: tuple[AcceptContact, ...], rejects: tuple[RejectContact, ...]) -> float | None:
-    """How well a contact of these features fits; None if it is ruled out (RFC 3841 §7.2)."""
-    if any(each.matches(features) for each in rejects):
+class _Preferences:
+    """Accept-Contact and Reject-Contact of a request, and how well the tags of each phone model fit them."""
+
+    __slots__ = ("_accepts", "_by_instance", "_fits", "_rejects")
+
+    def __init__(self, accepts: tuple[AcceptContact, ...], rejects: tuple[RejectContact, ...]) -> None:
+        self._accepts = accepts
+        self._rejects = rejects
+        self._by_instance = any(each.params.has(_INSTANCE) for each in (*accepts, *rejects))
+        self._fits: dict[str, float | None] = {}
+
+    def fit(self, binding: Binding) -> float | None:
+        """How well a binding fits; None if it is ruled out."""
+        if self._by_instance:
+            return self._fit(_with_instance(binding))
+        if binding.tags not in self._fits:
+            if len(self._fits) >= _MAX_MODELS:
+                self._fits.clear()
+            self._fits[binding.tags] = self._fit(binding.features())
+        return self._fits[binding.tags]
+
+    def _fit(self, features: FeatureSet) -> float | None:
+        if any(each.matches(features) for each in self._rejects):
+            return None
+        if all(each.matches(features) or not each.is_required for each in self._accepts):
+            return sum(each.score(features) for each in self._accepts)
         return None
-    if all(each.matches(features) or not each.is_required for each in accepts):
-        return sum(each.score(features) for each in accepts)
-    return None
 
 
-@lru_cache(1024)
-def _fit_of_tags(tags: str, accepts: tuple[AcceptContact, ...], rejects: tuple[RejectContact, ...]) -> float | None:
-    """The same for the tags of a binding: few phone models, few services."""
-    return _fit(features_of(tags), accepts, rejects)
+@lru_cache(64)
+def _preferences(accepts: tuple[str, ...], rejects: tuple[str, ...]) -> _Preferences:
+    """Of few services, so remembered. Raises SipParseError."""
+    return _Preferences(AcceptContact.values_of(accepts), RejectContact.values_of(rejects))
 
 
 def _one_for_each_instance(bindings: list[Binding]) -> tuple[list[Binding], list[Binding]]:

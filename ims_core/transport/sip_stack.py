@@ -356,7 +356,7 @@ class SipStack:
         via = request.top_via
         marked = via.with_received(flow.remote.host, flow.remote.port)
         if marked is not via:
-            request = request.edit().pop(Via).push(marked).done()
+            request = request.with_top_via(marked)
         if request.method == "ACK":
             self.tell_ack(request, flow)
         elif len(self._servers) >= self.config.max_transactions:

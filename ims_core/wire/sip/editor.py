@@ -89,6 +89,16 @@ class Editor(Generic[M]):
             self._keys = [self._keys[place] for place in kept]
         return self
 
+    def replace_first(self, header: Header) -> Self:
+        """The first value of that name, which has to be there, is this one now: of a comma list the rest stays."""
+        key, line = _field(header, None)
+        place = self._keys.index(key)
+        if key in _NOT_LISTS or "," not in self._lines[place]:
+            self._lines[place] = line
+        else:
+            self.pop(type(header))._insert(place, key, line)
+        return self
+
     def pop(self, header: type[Header] | str) -> Self:
         """Away with the first value of that name: of a comma list the rest stays. Nothing happens if there is none."""
         key = _key(header)

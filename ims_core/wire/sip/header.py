@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -61,6 +62,13 @@ class Header:
     def parse(cls, text: str) -> Self:
         """One value, unfolded. Raises SipParseError."""
         raise NotImplementedError
+
+    @classmethod
+    def values_of(cls, texts: Iterable[str]) -> tuple[Self, ...]:
+        """The values of these fields, unfolded, in order. Raises SipParseError."""
+        if cls.IS_LIST:
+            texts = [value for text in texts if text for value in split_list(text)]
+        return tuple([cls.VALUES[text] for text in texts])
 
 
 def split_params(text: str) -> tuple[str, Params]:

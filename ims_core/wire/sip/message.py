@@ -12,7 +12,7 @@ from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.address_headers import Via
 from ims_core.wire.sip.core_headers import ContentType, CSeq, sound_call_id
 from ims_core.wire.sip.editor import Editor, header_line
-from ims_core.wire.sip.grammar import SipParseError, end_of_value, is_token, refuse_injection, split_list, unfold
+from ims_core.wire.sip.grammar import SipParseError, end_of_value, is_token, refuse_injection, unfold
 from ims_core.wire.sip.header import Header
 from ims_core.wire.sip.header_names import key_of
 from ims_core.wire.sip.reasons import REASONS
@@ -68,17 +68,14 @@ class SipMessage:
         """Every value of that header in order, from all its fields and their comma lists. Raises SipParseError."""
         cached = self._all.get(header)
         if cached is None:
-            cached = self._all[header] = tuple(self._read_all(header))
+            cached = self._all[header] = self._read_all(header)
         return cached  # type: ignore[return-value]  # the cache maps each class to its own instances
 
-    def _read_all(self, header: type[Header]) -> Iterable[Header]:
+    def _read_all(self, header: type[Header]) -> tuple[Header, ...]:
         if header.IS_JOINED:
             joined = self.get(header)
             return () if joined is None else (joined,)
-        texts = self.texts(header.KEY)
-        if header.IS_LIST:
-            texts = tuple([value for text in texts if text for value in split_list(text)])
-        return [header.VALUES[text] for text in texts]
+        return header.values_of(self.texts(header.KEY))
 
     def require(self, header: type[H]) -> H:
         """The first value of that header. Raises SipParseError if it is absent or malformed."""
@@ -130,12 +127,14 @@ class SipMessage:
     @property
     def cseq(self) -> CSeq:
         """CSeq. Raises SipParseError if absent or malformed."""
-        return self.require(CSeq)
+        cseq = self.get(CSeq)
+        return self.require(CSeq) if cseq is None else cseq
 
     @property
     def top_via(self) -> Via:
         """The topmost Via. Raises SipParseError if absent or malformed."""
-        return self.require(Via)
+        via = self.get(Via)
+        return self.require(Via) if via is None else via
 
     @property
     def content_type(self) -> ContentType | None:
@@ -155,6 +154,12 @@ class SipMessage:
     def edit(self) -> Editor[Self]:
         """An editor on a copy of the header lines; its done() gives the new message."""
         return Editor(self, self._start, self._lines.copy(), self._keys.copy(), self.body)
+
+    def with_top_via(self, via: Via) -> Self:
+        """The same with *via* in the place of its topmost Via; what was parsed stays so."""
+        message = self.edit().replace_first(via).done()
+        message._first = {**self._first, Via: via}
+        return message
 
     def summary(self) -> str:
         """One line for a trace or a ladder."""

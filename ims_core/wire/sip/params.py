@@ -65,15 +65,16 @@ class Params:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name, without quotes; "" for a parameter without value."""
-        value = self.raw(name, _ABSENT)
-        if value is _ABSENT:
-            return default
-        return "" if value is None else unquote(value)
+        wanted = name.lower()
+        for known, value in self._pairs or self.pairs:
+            if known == wanted or known.lower() == wanted:
+                return "" if value is None else unquote(value) if value[:1] == '"' else value
+        return default
 
     def raw(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name as it is on the wire; None without value."""
         wanted = name.lower()
-        for known, value in self.pairs:
+        for known, value in self._pairs or self.pairs:
             if known == wanted or known.lower() == wanted:
                 return value
         return default
@@ -85,7 +86,8 @@ class Params:
 
     def has(self, name: str) -> bool:
         """Whether there is a parameter of that name, with or without value."""
-        return self.raw(name, _ABSENT) is not _ABSENT
+        wanted = name.lower()
+        return any([known == wanted or known.lower() == wanted for known, _ in self._pairs or self.pairs])
 
     def with_(self, name: str, value: str | None = None) -> Params:
         """The same with this value: in the place of the first of that name, or at the end.
@@ -134,7 +136,6 @@ class Params:
 
 
 NO_PARAMS: Final = Params()
-_ABSENT: Final = "\0absent"  # no value on the wire can be this one
 
 
 def _checked_name(name: str) -> str:

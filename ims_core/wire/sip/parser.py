@@ -14,6 +14,7 @@ from ims_core.wire.sip.head import (
     refusal,
     split_head,
 )
+from ims_core.wire.sip.header import Header
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.stream import KeepAlive, StreamDecoder, StreamEvent
 from ims_core.wire.sip.uri import SipUri
@@ -35,6 +36,7 @@ _SINGLE = frozenset(
         *("min-expires", "subscription-state", "session-expires", "min-se", "refer-to", "referred-by", "date"),
     )
 )
+_MANDATORY: tuple[type[Header], ...] = (From, To, CSeq, CallId, Via)
 _CONTACT_MEANS_NOTHING = (
     "MESSAGE",
     "BYE",
@@ -102,8 +104,9 @@ def _check_fields(message: Request | Response) -> None:
         twice = next((name for name in names if name in _SINGLE and names.count(name) > 1), None)
         if twice is not None:
             raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
-    for header in (From, To, CSeq, CallId, Via):
-        message.require(header)
+    for header in _MANDATORY:
+        if message.get(header) is None:
+            raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")
     if isinstance(message, Request):
         _check_request(message)
 

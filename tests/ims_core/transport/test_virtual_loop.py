@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -183,3 +184,24 @@ def test_a_callback_from_another_thread_is_seen() -> None:
         await seen.wait()
 
     run(main)
+
+
+def test_cycles_are_searched_for_less_often_while_a_program_runs() -> None:
+    async def main() -> int:
+        return gc.get_threshold()[0]
+
+    before = gc.get_threshold()
+    assert run(main) > before[0]
+    assert gc.get_threshold() == before
+
+
+def test_a_program_that_never_wants_a_search_for_cycles_gets_none() -> None:
+    async def main() -> int:
+        return gc.get_threshold()[0]
+
+    before = gc.get_threshold()
+    gc.set_threshold(0)
+    try:
+        assert run(main) == 0
+    finally:
+        gc.set_threshold(*before)

@@ -152,3 +152,14 @@ def test_a_request_uri_cannot_inject_anything(uri: str) -> None:
 
 def test_an_empty_value_is_written() -> None:
     assert "Allow: " in _lines(_request().edit().set(Allow()).done())
+
+
+def test_the_first_value_of_a_list_is_replaced_and_the_rest_stays() -> None:
+    edited = _request().edit().replace_first(Via.parse("SIP/2.0/TCP c;branch=z9hG4bK3")).done()
+    assert [str(via) for via in edited.get_all(Via)] == [
+        "SIP/2.0/TCP c;branch=z9hG4bK3",
+        "SIP/2.0/UDP b;branch=z9hG4bK2",
+    ]
+    again = edited.edit().replace_first(Via.parse("SIP/2.0/TCP d")).done()
+    assert [via.host for via in again.get_all(Via)] == ["d", "b"]
+    assert again.names().index("via") == 0

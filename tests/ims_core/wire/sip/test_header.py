@@ -26,3 +26,8 @@ def test_lists_of_tokens_keep_their_order() -> None:
 def test_a_value_is_parted_from_its_parameters() -> None:
     value, params = split_params("reg ; id=1")
     assert (value, params.get("id")) == ("reg", "1")
+
+
+def test_the_values_of_several_fields_come_in_one_row() -> None:
+    routes = headers.Route.values_of(("<sip:a;lr>, <sip:b>", "", "<sip:c>"))
+    assert [str(route.uri) for route in routes] == ["sip:a;lr", "sip:b", "sip:c"]

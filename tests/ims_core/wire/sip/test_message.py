@@ -196,3 +196,21 @@ def test_unknown_codes_have_a_phrase() -> None:
     assert Response.new(499).reason == "Unknown"
     assert Response.new(200, "Fine").reason == "Fine"
     assert REASONS[200] == "OK"
+
+
+def test_another_top_via_leaves_what_was_parsed() -> None:
+    request = _request()
+    sender = request.require(From)
+    marked = request.with_top_via(request.top_via.with_received("192.0.2.99", 5062))
+    assert marked.top_via.received == "192.0.2.99"
+    assert marked.require(From) is sender
+    again = parse_datagram(marked.encode())
+    assert again == marked
+    assert again.top_via == marked.top_via
+    assert len(again.get_all(Via)) == 2
+
+
+def test_only_fields_other_than_via_count_as_repeated() -> None:
+    request = _request()
+    assert not request.has_repeated_fields
+    assert request.edit().append("Route", "<sip:a>").append("Route", "<sip:b>").done().has_repeated_fields
