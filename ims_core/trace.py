@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +13,9 @@ from enum import Enum
 from typing import Any, Protocol, TextIO
 
 __all__ = ["Annotator", "ListSink", "NdjsonSink", "RecordKind", "Trace", "TraceRecord", "TraceSink", "read_ndjson"]
+
+
+_log = logging.getLogger(__name__)
 
 
 class RecordKind(Enum):
@@ -58,7 +63,8 @@ class TraceRecord:
             members["raw"] = base64.b64encode(self.raw).decode("ascii")
         if self.details:
             members["details"] = dict(self.details)
-        return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+        line = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+        return line if _is_writable(line) else json.dumps(members, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str) -> TraceRecord:
@@ -91,6 +97,25 @@ _TEXT_MEMBERS = (
 )
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FROM_THE_WIRE = ("summary", "call_id", "conversation_id", "imdn_message_id", "group_id")
+
+
+def _is_writable(text: str) -> bool:
+    """Whether *text* has no lone surrogate, as which a codec keeps an octet that is no UTF-8."""
+    return text.isascii() or _SURROGATE.search(text) is None
+
+
+def _readable(record: TraceRecord) -> TraceRecord:
+    """*record* with U+FFFD for each octet of its texts that is no UTF-8; `raw` has them as they were."""
+    changed: dict[str, Any] = {}
+    for name in _FROM_THE_WIRE:
+        text = getattr(record, name)
+        if text is not None and not _is_writable(text):
+            changed[name] = _SURROGATE.sub("\ufffd", text)
+    return replace(record, **changed) if changed else record
+
+
 class TraceSink(Protocol):
     """Where records go: a list, an NDJSON file, a pcapng file."""
 
@@ -115,18 +140,37 @@ class ListSink:
 
 
 class NdjsonSink:
-    """One record a line (docs/formats.md). The file belongs to the sink from here on."""
+    """One record a line (docs/formats.md). The file belongs to the sink from here on.
 
-    __slots__ = ("_output",)
+    A disk that is full ends the trace with one line in the log, and nothing else: who is traced must not notice."""
+
+    __slots__ = ("_is_broken", "_output")
 
     def __init__(self, output: TextIO) -> None:
         self._output = output
+        self._is_broken = False
 
     def write(self, record: TraceRecord) -> None:
-        self._output.write(record.to_json() + "\n")
+        if self._is_broken:
+            return
+        try:
+            self._output.write(record.to_json() + "\n")
+        except OSError as error:
+            self._give_up(error)
 
     def close(self) -> None:
-        self._output.close()
+        try:
+            self._output.close()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        if not self._is_broken:
+            name, why = getattr(self._output, "name", "the trace"), error.strerror or error
+            _log.error(
+                "%s cannot be written any more (%s): the trace ends here; free some space, then start again", name, why
+            )
+        self._is_broken = True
 
 
 def read_ndjson(lines: Iterable[str]) -> Iterator[TraceRecord]:
@@ -177,6 +221,7 @@ class Trace:
             added = annotator(record)
             if added:
                 record = replace(record, **added)
+        record = _readable(record)
         for sink in self._sinks:
             sink.write(record)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,3 +73,44 @@ def test_nothing_is_built_without_a_sink() -> None:
 def test_a_line_that_is_no_record_is_named_by_its_number(line: str) -> None:
     with pytest.raises(ValueError, match="line 2 is not a trace record"):
         list(read_ndjson(["", line]))
+
+
+def test_a_full_disk_ends_the_trace_with_one_line_and_nothing_raises(caplog: pytest.LogCaptureFixture) -> None:
+    class Full(io.StringIO):
+        name = "run.ndjson"
+
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    trace, kept = Trace(), ListSink()
+    trace.add_sink(NdjsonSink(Full()))
+    trace.add_sink(kept)
+    for number in range(3):
+        trace.record(at=float(number), kind=RecordKind.STATE, source="alice", summary="x")
+    trace.close()
+    assert len(kept.records) == 3
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("run.ndjson cannot be written any more (No space left on device)")
+
+
+def test_octets_that_are_no_text_cannot_break_a_trace_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.ndjson"
+    trace = Trace()
+    trace.add_sink(NdjsonSink(path.open("w", encoding="utf-8")))
+    odd = b"caf\xc3\xa9 \xff\xfe".decode("utf-8", "surrogateescape")
+    trace.record(
+        at=1.0,
+        kind=RecordKind.MESSAGE,
+        source="red.pcscf",
+        summary=odd,
+        call_id=odd,
+        raw=b"\xff\xfe",
+        details={"reason": odd},
+    )
+    trace.close()
+    (record,) = read_ndjson(path.read_text(encoding="utf-8").splitlines())
+    assert (record.summary, record.call_id, record.raw) == ("café \ufffd\ufffd", "café \ufffd\ufffd", b"\xff\xfe")
