@@ -58,11 +58,19 @@ class SipParseError(RemoteProtocolError):
         request: Request | None = None,
         is_fatal: bool = False,
     ) -> None:
-        octets = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+        octets = _octets_of(raw) if isinstance(raw, str) else raw
         super().__init__(message, spec=spec, raw=octets)
         self.status = status
         self.request = request
         self.is_fatal = is_fatal
+
+
+def _octets_of(text: str) -> bytes:
+    """What *text* was on the wire; a text that never was there is taken too."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def is_token(text: str) -> bool:

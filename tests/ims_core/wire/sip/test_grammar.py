@@ -82,3 +82,4 @@ def test_what_would_break_out_of_its_line_is_refused(text: str) -> None:
 
 def test_a_parse_error_takes_any_text() -> None:
     assert SipParseError("bad", raw="\ud800").raw
+    assert SipParseError("bad", raw=b"\xff\xfe".decode("utf-8", "surrogateescape")).raw == b"\xff\xfe"
