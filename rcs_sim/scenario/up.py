@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import TextIO
@@ -21,9 +22,10 @@ from rcs_sim.scenario.lab import Lab
 from rcs_sim.scenario.loader import load_network
 from rcs_sim.scenario.world import SocketWorld, WorldError
 
-__all__ = ["default_state_folder", "run_up"]
+__all__ = ["allow_many_connections", "default_state_folder", "run_up"]
 
 _PORTS = ("standard", "free")
+_OPEN_FILES = 65_536  # each connection is one; the usual 1024 would end with a few hundred idle clients
 _SHOWN = 20  # subscribers of a carrier that the table names
 
 
@@ -39,9 +41,18 @@ def run_up(
     """Runs until SIGINT or SIGTERM. Raises SimulatorError if the lab cannot be set up."""
     if ports not in _PORTS:
         raise ProfileError(f"{ports!r} is not allowed; allowed: {', '.join(_PORTS)}", file="--ports")
+    allow_many_connections()
     folder = state or default_state_folder(network)
     run(lambda: _serve(network, folder, with_tls, ports, trace_file, as_json), clock="real")
     return 0
+
+
+def allow_many_connections() -> None:
+    """Takes as many open files as the system lets this process have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(network: str, state: Path, with_tls: bool, ports: str, trace_file: Path | None, as_json: bool) -> None:
@@ -69,9 +80,9 @@ async def _serve(network: str, state: Path, with_tls: bool, ports: str, trace_fi
 
 
 def _opened(path: Path) -> TextIO:
+    """For its owner's eyes only: it holds what crosses every link."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # it holds what crossed every link
-        return os.fdopen(descriptor, "w", encoding="utf-8")
+        return open(path, "w", encoding="utf-8", opener=lambda file, flags: os.open(file, flags, 0o600))
     except OSError as error:
         raise WorldError(f"{path} cannot be written ({error.strerror}): give another --trace") from error
 
