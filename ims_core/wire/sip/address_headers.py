@@ -315,12 +315,18 @@ class Via(Header, name="Via"):
         received is added if *host* differs from the sent-by host or rport is there; rport then gets *port*."""
         address = host.strip("[]")
         if port is not None and self.params.has("rport"):
-            params = self.params.with_("received", address).with_("rport", str(port))
+            params = self._params_of_source(address, str(port))
         elif self.host.strip("[]").lower() != address.lower():
             params = self.params.with_("received", address)
         else:
             return self
         return type(self)(self.transport, self.host, self.port, params)
+
+    def _params_of_source(self, address: str, port: str) -> Params:
+        *others, last = self.params.pairs
+        if last == ("rport", None) and not any([name.lower() in ("received", "rport") for name, _ in others]):
+            return Params((*others, ("rport", port), ("received", address)))  # as nearly all clients write it
+        return self.params.with_("received", address).with_("rport", port)
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"

@@ -80,12 +80,16 @@ def _small_number(text: str, most: int, what: str, spec: str) -> int:
     return int(digits)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class CSeq(Header, name="CSeq"):
     """CSeq (RFC 3261 §20.16). *number* is below 2**31."""
 
     number: int
     method: str
+
+    def __init__(self, number: int, method: str) -> None:
+        _set_number(self, number)
+        _set_method(self, method)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -98,6 +102,9 @@ class CSeq(Header, name="CSeq"):
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+_set_number, _set_method = slot_setters(CSeq)
 
 
 def sound_call_id(text: str) -> str:

@@ -83,8 +83,10 @@ class StreamDecoder:
         events: list[StreamEvent] = []
         if self._is_lost:
             return events
-        self._buffer += octets
         try:
+            if not self._buffer and self._take_whole(octets, events):
+                return events
+            self._buffer += octets
             while self._step(events):
                 pass
         except SipParseError as fault:
@@ -92,6 +94,19 @@ class StreamDecoder:
             self._buffer.clear()
             events.append(fault)
         return events
+
+    def _take_whole(self, octets: bytes, events: list[StreamEvent]) -> bool:
+        """The usual case: what came is one message, which need not go through the buffer. Raises as `_step`."""
+        end = octets.find(END_OF_HEAD)
+        if not 0 < end <= self._limits.max_header_octets or octets[0] == _CR:
+            return False
+        self._unpaired_crlf = False
+        self._head = head = _read_head(_text_of(octets[:end]), end + len(END_OF_HEAD), self._limits)
+        if head.octets + head.length != len(octets):
+            return False
+        self._head = None
+        events.append(head.fault or _message_or_fault(head, octets))
+        return True
 
     def _step(self, events: list[StreamEvent]) -> bool:
         """Takes the next thing off the buffer; False if it is not complete. Raises SipParseError if framing is lost."""
@@ -143,7 +158,7 @@ class StreamDecoder:
         return True
 
 
-def _text_of(octets: bytearray) -> str:
+def _text_of(octets: bytes | bytearray) -> str:
     return octets.decode("utf-8", "surrogateescape")
 
 
