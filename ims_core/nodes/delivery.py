@@ -36,12 +36,12 @@ class Delivery:
     def deliver(self, request: Request, user: ServedUser, target: Destination, now: float) -> Decision:
         """To the contacts of *user* that may have the request, best first; 480 if there is none."""
         bindings = [binding for binding in user.bindings if not target.instance or binding.instance == target.instance]
-        if len(bindings) > 1 or request.has("Accept-Contact") or request.has("Reject-Contact"):
+        if len(bindings) > 1 or _may_rule_out(request):
             bindings = self._select(request, bindings)
         if not bindings:
             return Reject(480)
         disposition = request.get(RequestDisposition) if request.has("Request-Disposition") else None
-        chosen, spare = _one_for_each_instance(bindings)
+        chosen, spare = _one_for_each_instance(bindings) if len(bindings) > 1 else (bindings, [])
         if disposition is not None and "no-fork" in disposition:
             chosen = chosen[:1]
         is_sequential = disposition is not None and "sequential" in disposition
@@ -152,6 +152,13 @@ class _Preferences:
 def _preferences(accepts: tuple[str, ...], rejects: tuple[str, ...]) -> _Preferences:
     """Of few services, so remembered. Raises SipParseError."""
     return _Preferences(AcceptContact.values_of(accepts), RejectContact.values_of(rejects))
+
+
+def _may_rule_out(request: Request) -> bool:
+    """Whether the caller's preferences could leave even the only contact out: otherwise they need not be read."""
+    if request.has("Reject-Contact"):
+        return True
+    return request.has("Accept-Contact") and any("require" in text.lower() for text in request.texts("Accept-Contact"))
 
 
 def _one_for_each_instance(bindings: list[Binding]) -> tuple[list[Binding], list[Binding]]:

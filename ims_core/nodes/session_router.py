@@ -87,7 +87,7 @@ class SessionRouter:
         editor = self._onward(request).pop("Route")
         if not self._is_trusted(host):
             _CLAIMS.strip(editor, request)
-            return Reject(403) if word else self._terminate(editor.done(), request, host, now)
+            return Reject(403) if word else self._terminate(editor.done(), host, now)
         if word == _ORIGINATING:
             return self._originate(editor, request, host, now)
         if word == _TERMINATING:
@@ -96,7 +96,7 @@ class SessionRouter:
             return self._deliver_for_server(editor.done(), now)
         if word:
             return self._back_from_server(editor.done(), word, now)
-        return self._terminate(editor.done(), request, host, now)
+        return self._terminate(editor.done(), host, now)
 
     def _route_without_own(self, request: Request, host: str, *, has_route: bool, now: float) -> Decision:
         if has_route:
@@ -108,7 +108,7 @@ class SessionRouter:
         editor = self._onward(request)
         if not self._is_trusted(host):
             _CLAIMS.strip(editor, request)
-        return self._terminate(editor.done(), request, host, now)
+        return self._terminate(editor.done(), host, now)
 
     def _to_myself(self, request: Request, now: float) -> Decision:
         """Requests that name this node: within a reg event subscription, or a ping."""
@@ -136,9 +136,7 @@ class SessionRouter:
         hop = self._hop_of(target or onward.request_uri)
         if hop is None:
             return Reject(404)
-        if request.method in _RECORD_ROUTED:
-            onward = onward.edit().push("Record-Route", self._record_route).done()
-        return Forward((Target(onward, hop),))
+        return Forward((Target(self._record_routed(onward), hop),))
 
     # --- originating -------------------------------------------------------------------------------------------------
 
@@ -151,7 +149,7 @@ class SessionRouter:
         if user is None and is_server:
             user = self._registrar.user_of(self._destinations.key_of(served))
             if user is None:  # a service of its own, such as the IP-SM-GW: no user, no criteria
-                return self._route_out(self._with_record_route(editor, request).done(), host, now)
+                return self._route_out(self._record_routed(editor.done()), host, now)
         if user is None or user.is_barred or not (user.is_registered or is_unregistered_case):
             return Reject(403)
         if request.method == "SUBSCRIBE" and _is_reg_event(request):
@@ -160,10 +158,9 @@ class SessionRouter:
         if refusal is not None:
             return refusal
         self._assert_second_identity(editor, request, user)
-        self._with_record_route(editor, request)
         if request.has("P-Served-User"):
             editor.remove("P-Served-User")
-        return self._next_service(editor.done(), user, SessionCase.ORIGINATING, 0, host, now)
+        return self._next_service(self._record_routed(editor.done()), user, SessionCase.ORIGINATING, 0, host, now)
 
     def _served_identity(self, request: Request, is_server: bool) -> tuple[Uri | None, bool]:
         """P-Served-User of a server (RFC 5502), else P-Asserted-Identity; whether he may be unregistered."""
@@ -191,10 +188,11 @@ class SessionRouter:
         if other is not None:
             editor.append("P-Asserted-Identity", f"<{other}>")
 
-    def _with_record_route(self, editor: Editor[Request], request: Request) -> Editor[Request]:
-        if request.method in _RECORD_ROUTED:
-            editor.push("Record-Route", self._record_route)
-        return editor
+    def _record_routed(self, request: Request) -> Request:
+        """With the own Record-Route, if it can make a dialog."""
+        if request.method not in _RECORD_ROUTED:
+            return request
+        return request.edit().push("Record-Route", self._record_route).done()
 
     def _subscribe(self, request: Request, user: ServedUser, is_server: bool, now: float) -> Decision:
         """The reg event is answered here, for the user himself and for own servers."""
@@ -237,8 +235,9 @@ class SessionRouter:
         user = None if dialog is None else self._registrar.users.by_number(dialog.user)
         if dialog is None or user is None:
             return Reject(404)
-        if request.has("P-Served-User") or request.method in _RECORD_ROUTED:
-            request = self._with_record_route(request.edit().remove("P-Served-User"), request).done()
+        if request.has("P-Served-User"):
+            request = request.edit().remove("P-Served-User").done()
+        request = self._record_routed(request)
         if dialog.case is SessionCase.ORIGINATING:
             return self._next_service(request, user, dialog.case, dialog.next_place, "", now)
         target = self._destinations.of(request.request_uri_text)
@@ -277,14 +276,12 @@ class SessionRouter:
 
     # --- terminating -------------------------------------------------------------------------------------------------
 
-    def _terminate(self, request: Request, received: Request, host: str, now: float) -> Decision:
+    def _terminate(self, request: Request, host: str, now: float) -> Decision:
         """A request for a user of this S-CSCF, from the I-CSCF or a server."""
         target = self._destinations.of(request.request_uri_text)
         if target.kind is not DestinationKind.OWN or not target.key:
             return Reject(404)
-        if received.method in _RECORD_ROUTED:
-            request = self._with_record_route(request.edit(), received).done()
-        return self._serve(request, target, host, now)
+        return self._serve(self._record_routed(request), target, host, now)
 
     def _serve(self, request: Request, target: Destination, host: str, now: float) -> Decision:
         user = self._registrar.user_of(target.key)
@@ -304,7 +301,7 @@ class SessionRouter:
         user = self._registrar.user_of(target.key) if target.kind is DestinationKind.OWN else None
         if user is None or user.is_barred:
             return Reject(404)
-        return self._delivery.deliver(self._with_record_route(request.edit(), request).done(), user, target, now)
+        return self._delivery.deliver(self._record_routed(request), user, target, now)
 
     def _is_forbidden_sms(self, request: Request, host: str) -> bool:
         """Terminating SMS is the IP-SM-GW's alone (digest §16), whether it comes directly or by the I-CSCF."""
