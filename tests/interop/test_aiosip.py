@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from socket import SOCK_DGRAM
 
 import pytest
 
@@ -29,7 +28,7 @@ async def test_it_registers_and_its_text_is_shown(tmp_path: Path) -> None:
         carol = RawSubscriber.of(red, "sip:carol@")
         arguments = [
             red["pcscf"]["udp"],
-            str(free_port(SOCK_DGRAM)),
+            str(free_port()),
             carol.impu,
             carol.password,
             f"sip:{_ALICE}@{carol.domain}",

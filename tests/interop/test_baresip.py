@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from socket import SOCK_DGRAM
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ def _baresip(folder: Path, carrier: Mapping[str, Any], account: RawSubscriber, c
         text = filled(
             template,
             HOST="127.0.0.1",
-            PORT=str(free_port(SOCK_DGRAM)),
+            PORT=str(free_port()),
             USER=account.impi.partition("@")[0],
             DOMAIN=account.domain,
             PASSWORD=account.password,

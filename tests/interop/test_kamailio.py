@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from socket import SOCK_DGRAM
 
 import pytest
 
@@ -15,7 +14,7 @@ from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.devices.policy import RequestUriForm, SignallingTransport
 from rcs_sim.scenario.loader import load_device
 from rcs_sim.wire.rcs_configuration import PcscfAddress, RcsConfiguration
-from tests.support.peers import filled, free_port, program, require, until_it_answers
+from tests.support.peers import filled, free_port, program, require
 from tests.support.real_phones import real_phones, received
 
 pytestmark = pytest.mark.interop
@@ -31,7 +30,7 @@ _BY_SIP_URI = replace(_ANDROID, messaging=replace(_ANDROID.messaging, request_ur
 @contextmanager
 def _kamailio(folder: Path) -> Iterator[int]:
     """Kamailio with our configuration; its port."""
-    port = free_port(SOCK_DGRAM)
+    port = free_port()
     config = filled(
         Path(__file__).parent / "kamailio" / "registrar.cfg",
         HOST="127.0.0.1",
@@ -41,8 +40,8 @@ def _kamailio(folder: Path) -> Iterator[int]:
     )
     (folder / "kamailio.cfg").write_text(config, encoding="utf-8")
     command = [require("kamailio"), "-DD", "-E", "-f", "kamailio.cfg", "-m", "64", "-M", "8"]
-    with program([*command, "-w", str(folder), "-Y", str(folder)], cwd=folder):
-        until_it_answers(port, _WITHIN_S)
+    with program([*command, "-w", str(folder), "-Y", str(folder)], cwd=folder) as running:
+        running.until_it_answers(port, _WITHIN_S)
         yield port
 
 

@@ -27,7 +27,7 @@ from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.phone import Phone
 from rcs_sim.devices.policy import CpimIdentity, DevicePolicy
 from rcs_sim.scenario.loader import load_device
-from tests.support.peers import free_networks, network_file, rcs_sim_up
+from tests.support.peers import network_file, rcs_sim_up
 from tests.support.raw_phone import RawPhone, RawSubscriber, raw_phone
 from tests.support.real_phones import RealPhones, real_phones, received
 
@@ -62,7 +62,7 @@ class _Lab:
 @pytest.fixture(scope="module")
 def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], Iterator[str]]]:
     folder = tmp_path_factory.mktemp("lineage")
-    network = network_file(folder, bulk=_USERS, bulk_service="rcs", networks=free_networks())
+    network = network_file(folder, bulk=_USERS, bulk_service="rcs")
     with rcs_sim_up(folder, network=network, uses_own_ports=True) as (_, document):
         red = document["carriers"]["red"]
         numbers = [one["msisdn"] for one in red["subscribers"] if (one["msisdn"] or "").startswith("+1212")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from socket import SOCK_DGRAM
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ def _linphonec(folder: Path, carrier: Mapping[str, Any], user: str) -> Iterator[
     subscriber = next(one for one in carrier["subscribers"] if one["impu"].startswith(f"sip:{user}@"))
     settings = filled(
         Path(__file__).parent / "linphone" / "linphonerc",
-        PORT=str(free_port(SOCK_DGRAM)),
+        PORT=str(free_port()),
         PROXY=carrier["pcscf"]["udp"],
         USER=user,
         DOMAIN=carrier["domain"],

@@ -6,7 +6,6 @@ call. The second registers first and answers; when the first has sent all its ME
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ _CROWD = 100  # users of one SIPp
 _RATE = 200  # new calls a second
 _WITHIN_S = 40.0
 _RCS_TAGS = ';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"'
-_TRANSPORTS = {"udp": ("u1", socket.SOCK_DGRAM), "tcp": ("tn", socket.SOCK_STREAM)}  # tn: a connection for each user
+_TRANSPORTS = {"udp": "u1", "tcp": "tn"}  # tn: a connection for each user
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +47,10 @@ class _Side:
 
     @contextmanager
     def run(self, target: str) -> Iterator[Program]:
-        kind, socket_kind = _TRANSPORTS[self.transport]
+        kind = _TRANSPORTS[self.transport]
         command = [
             *(require("sipp"), target, "-sf", f"{self.name}.xml", "-oocsf", str(_PARTS / "answer.xml")),
-            *("-inf", f"{self.name}.csv", "-i", self.host, "-p", str(free_port(socket_kind, self.host)), "-t", kind),
+            *("-inf", f"{self.name}.csv", "-i", self.host, "-p", str(free_port(self.host)), "-t", kind),
             *("-m", str(_CROWD), "-l", str(2 * _CROWD), "-r", str(_RATE), "-key", "crowd", str(_CROWD)),
             *(
                 "-max_socket",

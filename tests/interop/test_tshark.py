@@ -5,9 +5,7 @@ The traces of the scenario tests go through the same reader, in tests/scenarios/
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,11 +22,11 @@ from rcs_sim.scenario.documents import DemoRow
 from rcs_sim.scenario.exported_pdu import exported_pdu
 from rcs_sim.scenario.simulation import Simulation
 from tests.support.peers import require
+from tests.support.traces import tshark_fields
 
 pytestmark = pytest.mark.interop
 
 _SEED = 7
-_WITHIN_S = 60.0
 _BAD = "_ws.malformed || _ws.expert.severity >= 0x800000"
 _UNTIDY_TCP = "tcp.analysis.flags && !tcp.analysis.window_full"
 
@@ -65,23 +63,15 @@ def _sip(records: list[TraceRecord]) -> list[Request | Response]:
     ]
 
 
-def _fields(capture: Path, fields: Sequence[str], only: str) -> list[list[str]]:
-    """One list of cells per packet that the display filter *only* lets pass. Parts of an SMS are left apart."""
-    command = [require("tshark"), "-r", str(capture), "-Y", only, "-o", "gsm_sms.reassemble:FALSE", "-T", "fields"]
-    command += [word for field in fields for word in ("-e", field)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_WITHIN_S)
-    return [line.split("\t") for line in done.stdout.splitlines()]
-
-
 def _cells(capture: Path, field: str, only: str) -> list[str]:
     """First value of *field* in each packet: that of the message itself, where one is embedded in another."""
-    return [row[0].partition(",")[0] for row in _fields(capture, [field], only)]
+    return [row[0].partition(",")[0] for row in tshark_fields(capture, [field], only)]
 
 
 def test_nothing_is_malformed(played: _Played) -> None:
     capture = played.capture
-    assert _fields(capture, ["frame.number", "_ws.col.Info"], _BAD) == []
-    assert _fields(capture, ["frame.number", "_ws.col.Info"], _UNTIDY_TCP) == []
+    assert tshark_fields(capture, ["frame.number", "_ws.col.Info"], _BAD) == []
+    assert tshark_fields(capture, ["frame.number", "_ws.col.Info"], _UNTIDY_TCP) == []
 
 
 def test_methods_and_statuses_of_sip_are_ours(played: _Played) -> None:
@@ -96,7 +86,7 @@ def test_methods_and_statuses_of_sip_are_ours(played: _Played) -> None:
 
 def test_every_message_has_a_comment_with_its_number_and_both_ends(played: _Played) -> None:
     records, capture = played.records, played.capture
-    comments = Counter(row[0].partition(",")[0] for row in _fields(capture, ["frame.comment"], "sip || http"))
+    comments = Counter(row[0].partition(",")[0] for row in tshark_fields(capture, ["frame.comment"], "sip || http"))
     expected = Counter(
         f"#{record.number} {record.source} -> {record.target}"
         for record in records
@@ -106,7 +96,7 @@ def test_every_message_has_a_comment_with_its_number_and_both_ends(played: _Play
 
 
 def test_short_messages_have_the_texts_that_were_sent(played: _Played) -> None:
-    texts = {text for (text,) in _fields(played.capture, ["gsm_sms.sms_text"], "gsm_sms.sms_text") if text}
+    texts = {text for (text,) in tshark_fields(played.capture, ["gsm_sms.sms_text"], "gsm_sms.sms_text") if text}
     assert texts == {row.text for row in played.rows if row.transport == "sms"}
 
 
@@ -123,9 +113,9 @@ def test_a_long_short_message_comes_in_parts_that_join(text: str, tmp_path: Path
 
     run(story, clock="virtual")
     capture = _capture(list(sink.records), tmp_path / "parts.pcapng")
-    assert _fields(capture, ["frame.number", "_ws.col.Info"], _BAD) == []
+    assert tshark_fields(capture, ["frame.number", "_ws.col.Info"], _BAD) == []
     columns = ["gsm_sms.udh.mm.msg_part", "gsm_sms.udh.mm.msg_parts", "gsm_sms.sms_text"]
-    rows = _fields(capture, columns, "gsm_sms.tp-mti == 0 && gsm_sms.udh.mm.msg_part")
+    rows = tshark_fields(capture, columns, "gsm_sms.tp-mti == 0 && gsm_sms.udh.mm.msg_part")
     parts = {int(number): (int(total), part) for number, total, part in rows}
     assert {total for total, _ in parts.values()} == {len(parts)}
     assert "".join(part for _, (_, part) in sorted(parts.items())) == text

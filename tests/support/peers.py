@@ -30,19 +30,19 @@ from tests.support.traces import read_by_others
 __all__ = [
     "Program",
     "filled",
-    "free_networks",
     "free_port",
     "network_file",
     "program",
     "rcs_sim_up",
     "require",
     "require_package",
-    "until_it_answers",
 ]
 
 _START_S = 30.0
 _STOP_S = 10.0
+_SERVER_PORTS = 16_384, 32_768
 _ASK_AGAIN_S = 0.2
+_ANSWERS_S = 1.0  # a server that is up does; one that is coming up may forget the question
 _PACKAGES = {
     "sipp": "sip-tester",
     "tshark": "tshark",
@@ -72,12 +72,23 @@ def _missing(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0.1") -> int:
-    """A port that nobody had a moment ago, for programs that cannot take port 0."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody has, for UDP and for TCP, for programs that cannot take port 0. It is not one of those that
+    connections leave from, so that nobody gets it in the meantime."""
+    while True:
+        port = random.randrange(*_SERVER_PORTS)
+        if _may_bind(host, port):
+            return port
+
+
+def _may_bind(host: str, port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True
 
 
 class Program:
@@ -100,6 +111,28 @@ class Program:
                 shown = self.output.decode(errors="replace")[-4000:]
                 pytest.fail(f"{self.process.args!r} did not print {text!r} within {within_s} s; it printed:\n{shown}")
         return self.output.decode(errors="replace")
+
+    def until_it_answers(self, port: int, within_s: float = _START_S) -> None:
+        """Asks the SIP server that this is by OPTIONS over TCP, again and again, until it says anything at all."""
+        deadline = time.monotonic() + within_s
+        lines = (
+            f"OPTIONS sip:127.0.0.1:{port} SIP/2.0",
+            "Via: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1",
+            "Max-Forwards: 70",
+            "From: <sip:ready@127.0.0.1>;tag=1",
+            f"To: <sip:127.0.0.1:{port}>",
+            "Call-ID: ready",
+            "CSeq: 1 OPTIONS",
+            "Content-Length: 0",
+        )
+        request = "\r\n".join((*lines, "", "")).encode()
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), _ANSWERS_S) as connection:
+                connection.sendall(request)
+                if connection.recv(4096):
+                    return
+            self._read_some(_ASK_AGAIN_S)
+        pytest.fail(f"{self.process.args!r} does not answer at port {port}; it printed:\n{self.output!r}")
 
     def ask_until(self, line: str, answer: str, within_s: float = _START_S) -> None:
         """Says *line* again and again until *answer* was printed."""
@@ -144,25 +177,8 @@ class Program:
         try:
             return self.process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
             return self.process.wait(_STOP_S)
-
-
-def until_it_answers(port: int, within_s: float = _START_S) -> None:
-    """Asks a SIP server by OPTIONS over TCP, again and again, until it says anything at all."""
-    deadline = time.monotonic() + within_s
-    request = (
-        f"OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n"
-        f"From: <sip:ready@127.0.0.1>;tag=1\r\nTo: <sip:127.0.0.1:{port}>\r\nCall-ID: ready\r\nCSeq: 1 OPTIONS\r\n"
-        "Content-Length: 0\r\n\r\n"
-    ).encode()
-    while time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), within_s) as connection:
-            connection.sendall(request)
-            if connection.recv(4096):
-                return
-        time.sleep(_ASK_AGAIN_S)  # nobody listens yet, and nothing tells when
-    pytest.fail(f"no SIP server answered at port {port} within {within_s} s")
 
 
 @contextmanager
@@ -182,6 +198,8 @@ def program(arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str] | Non
             yield running
         finally:
             running.stop()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # children that it left behind: Kamailio does so now and then
 
 
 def filled(template: Path, **values: str) -> str:
@@ -198,9 +216,10 @@ def network_file(
     sip_users: Sequence[str] = (),
     bulk: int = 0,
     bulk_service: str = "sip",
-    networks: tuple[str, str] = ("127.0.1", "127.0.2"),
 ) -> Path:
-    """A two-carrier network file. Red also has *sip_users* with plain SIP service, and *bulk* subscribers for load."""
+    """A two-carrier network file on addresses of its own. Red also has *sip_users* with plain SIP service, and *bulk*
+    subscribers for load."""
+    networks = _free_networks()
     extra = [f"      - {{name: {user}, service: sip}}" for user in sip_users]
     if bulk:
         extra += ["    bulk:", f'      - {{first: "+12125550100", count: {bulk}, service: {bulk_service}}}']
@@ -218,22 +237,13 @@ def network_file(
     return path
 
 
-def free_networks() -> tuple[str, str]:
+def _free_networks() -> tuple[str, str]:
     """Two /24 of loopback where nobody listens: several labs with the standard ports stand side by side."""
     while True:
         first = f"127.{random.randrange(16, 127)}.{random.randrange(256)}"
         second = f"127.{random.randrange(128, 250)}.{random.randrange(256)}"
-        if _may_bind(f"{first}.10") and _may_bind(f"{second}.10"):
+        if _may_bind(f"{first}.10", 5060) and _may_bind(f"{second}.10", 5060):
             return first, second
-
-
-def _may_bind(host: str) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((host, 5060))
-        except OSError:
-            return False
-    return True
 
 
 def _carrier(name: str, network: str, subscribers: Sequence[str], smsc: str, prefixes: Sequence[str]) -> list[str]:

@@ -38,6 +38,8 @@ __all__ = [
 _ERROR = 0x800000  # severity, epan/proto.h: PI_ERROR
 _WANTED = f"sip || _ws.malformed || _ws.expert.severity >= {_ERROR}"
 _PARTS_ALONE = ("-o", "gsm_sms.reassemble:FALSE")  # the references of different simulations would meet
+# Ports of real sockets are anybody's: what a message is, its content says, not the service that owns such a number.
+_BY_CONTENT = ("-o", "tcp.try_heuristic_first:TRUE", "-o", "udp.try_heuristic_first:TRUE")
 _handed_over: list[list[TraceRecord]] = []
 
 
@@ -119,7 +121,7 @@ def check_with_tshark(traces: Sequence[Iterable[TraceRecord]], folder: Path) -> 
 
 def tshark_fields(capture: Path, fields: Sequence[str], only: str) -> list[list[str]]:
     """One list of cells per packet that matches the display filter."""
-    command = ["tshark", *_PARTS_ALONE, "-r", str(capture), "-Y", only, "-T", "fields"]
+    command = ["tshark", *_PARTS_ALONE, *_BY_CONTENT, "-r", str(capture), "-Y", only, "-T", "fields"]
     command += [word for field in fields for word in ("-e", field)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return [line.split("\t") for line in done.stdout.splitlines()]
