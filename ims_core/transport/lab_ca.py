@@ -66,6 +66,11 @@ class LabCa:
         return context
 
     def _read_or_make_root(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+        """Raises LabCaError if half of it is gone: peers may trust the other half."""
+        halves = (self._folder / "ca.pem", self._folder / "ca.key")
+        for path, other in (halves, halves[::-1]):
+            if other.exists() and not path.exists():
+                raise LabCaError(f"{path} is missing: put it back, or delete {other} to have a new authority")
         found = self._read("ca")
         if found is not None and found[0].not_valid_after_utc - _now() > _LEAF_LIFE:
             return found

@@ -79,3 +79,11 @@ def test_damage_and_a_folder_that_cannot_be_written_are_one_sentence(tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(LabCaError, match="cannot hold the lab's certificates"):
         LabCa(tmp_path / "file" / "ca")
+
+
+@pytest.mark.parametrize(("gone", "left"), [("ca.pem", "ca.key"), ("ca.key", "ca.pem")])
+def test_half_an_authority_is_no_reason_to_make_another(tmp_path: Path, gone: str, left: str) -> None:
+    LabCa(tmp_path)
+    (tmp_path / gone).unlink()
+    with pytest.raises(LabCaError, match=rf"{gone} is missing: put it back, or delete .*{left}"):
+        LabCa(tmp_path)
