@@ -7,7 +7,8 @@ import json
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ims_core.errors import ProfileError, SimulatorError
@@ -21,13 +22,16 @@ from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import RealClock, run
 from ims_core.wire.secret import Secret
 from rcs_sim.client.display import ShownEvent
-from rcs_sim.client.messages import SentMessage
+from rcs_sim.client.message_state import MessageState
+from rcs_sim.client.messages import NotSeenInTime, SentMessage
 from rcs_sim.client.phone import Phone, PhoneConfig
 from rcs_sim.scenario.loader import load_device
 from rcs_sim.scenario.subscribers import imsi_of
 
 __all__ = ["PhoneOptions", "run_phone"]
 
+_LEAVES_WITHIN_S = 15.0  # what was said last, when the input ends
+_BY_RADIO = ("/sms", "/type")  # commands that wait until the phone is up, as a text does
 _HELP = """\
 /to NUMBER     choose whom to write to; a line without a slash is then sent
 /sms TEXT      send as SMS, whatever the contact can do
@@ -50,8 +54,8 @@ class PhoneOptions:
     enrichment: str = ""
     cs: str | None = None
     service_centre: str = ""
-    k: str | None = None
-    opc: str | None = None
+    k: str | None = field(default=None, repr=False)
+    opc: str | None = field(default=None, repr=False)
     ca: Path | None = None
     as_json: bool = False
 
@@ -91,6 +95,7 @@ class _Terminal:
         self._peer: str | None = None
         self._asked: SentMessage | None = None
         self._was_registered = False
+        self._booted = asyncio.Event()
 
     async def run(self) -> int:
         stop = asyncio.Event()
@@ -114,15 +119,28 @@ class _Terminal:
     async def _switch_on(self) -> None:
         await self.phone.power_on()
         self._status()
+        self._booted.set()
 
     async def _read_commands(self, stop: asyncio.Event) -> None:
         try:
             async for line in _input_lines():
                 if line.strip() == "/quit":
-                    break
+                    return
+                if not line.startswith("/") or line.startswith(_BY_RADIO):
+                    await self._booted.wait()  # before that a text from a pipe would go by SMS, or fail
                 await self._obey(line.strip())
+            await self._booted.wait()
+            await self._let_messages_leave()
         finally:
             stop.set()
+
+    async def _let_messages_leave(self) -> None:
+        """The input has ended, perhaps because it was a pipe: what it said is to be sent before the phone goes off."""
+        messages = [one for chat in self.phone.chats for one in chat.messages if isinstance(one, SentMessage)]
+        for message in messages:
+            if message.state in (MessageState.QUEUED, MessageState.SENDING):
+                with suppress(NotSeenInTime):
+                    await message.sent(_LEAVES_WITHIN_S)
 
     async def _obey(self, line: str) -> None:
         command, _, argument = line.partition(" ")

@@ -1,0 +1,137 @@
+"""`rcs-sim phone` by pipes: what a person, or a script, types and reads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rcs_sim.scenario.terminal_phone import PhoneOptions
+from tests.support.peers import Program, program, rcs_sim_up
+
+_ALICE, _AMY, _BOB = "+12025550101", "+12025550102", "+12025550152"
+Start = Callable[..., Program]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    with rcs_sim_up(tmp_path_factory.mktemp("network")) as (_, document):
+        yield document["carriers"]
+
+
+def _arguments(network: dict[str, Any], carrier: str, msisdn: str, *more: str) -> list[str]:
+    home = network[carrier]
+    imsi = next(one["imsi"] for one in home["subscribers"] if one["msisdn"] == msisdn)
+    known = ["--msisdn", msisdn, "--imsi", imsi, "--acs", home["acs"], "--cs", home["cs"], "--smsc", home["smsc"]]
+    return [sys.executable, "-m", "rcs_sim", "phone", *known, *more]
+
+
+@pytest.fixture
+def start(network: dict[str, Any], tmp_path: Path) -> Iterator[Start]:
+    with ExitStack() as running:
+
+        def run(carrier: str, msisdn: str, *more: str) -> Program:
+            return running.enter_context(program(_arguments(network, carrier, msisdn, *more), cwd=tmp_path))
+
+        yield run
+
+
+def _piped(network: dict[str, Any], typed: str, *more: str, carrier: str = "red", msisdn: str = _AMY) -> list[str]:
+    done = subprocess.run(
+        _arguments(network, carrier, msisdn, *more),
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_two_people_talk_in_two_terminals(start: Start) -> None:
+    alice, bob = start("red", _ALICE), start("blue", _BOB, "--device", "ios", "--json")
+    alice.expect(f"[status] registered as {_ALICE}")
+    bob.expect('"registered": true')
+    alice.say(f"/to {_BOB}")
+    alice.say("hello from a terminal 👋")
+    bob.expect("hello from a terminal 👋")
+    alice.expect("[delivered]")
+    bob.say(f"/to {_ALICE}")
+    bob.say("/read")
+    alice.expect("[displayed]")
+    bob.say("/type")
+    alice.expect("[typing]")
+    bob.say("/sms by short message")
+    alice.expect("by short message")
+    bob.say("/quit")
+    alice.say("/quit")
+    assert alice.process.wait(10) == 0
+    assert bob.process.wait(10) == 0
+    lines = [json.loads(line) for line in bob.rest().splitlines()]
+    assert all({"at", "what"} <= set(line) for line in lines)
+    assert next(line for line in lines if line["what"] == "message")["direction"] == "in"
+    assert "Traceback" not in alice.rest()
+
+
+def test_what_comes_from_a_pipe_is_sent_before_the_phone_goes_off(network: dict[str, Any], start: Start) -> None:
+    bob = start("blue", _BOB)
+    bob.expect("[status] registered")
+    shown = _piped(network, f"/to {_BOB}\nfirst\nsecond\n")
+    assert f"[status] registered as {_AMY}" in shown
+    assert bob.expect("second").index("first") < bob.expect("second").index("second")
+
+
+def test_a_mistake_is_told_and_nothing_ends(network: dict[str, Any]) -> None:
+    shown = _piped(network, "hello\n/nonsense\n/to nobody at all\n/airplane on\n/airplane off\n/help\n/status\n")
+    errors = [line for line in shown if line.startswith("[error]")]
+    assert len(errors) == 3
+    assert "/to NUMBER" in errors[0]
+    assert "/nonsense" in errors[1]
+    assert any("/quit" in line for line in shown)
+    assert shown[-1].startswith("[status] registered")
+
+
+def test_a_phone_with_aka_needs_its_secrets(network: dict[str, Any]) -> None:
+    aka = next(one for one in network["red"]["subscribers"] if one["auth"] == "AKAv1-MD5")
+    shown = _piped(network, "/status\n", "--k", aka["k"], "--opc", aka["opc"], msisdn=aka["msisdn"])
+    assert f"[status] registered as {aka['msisdn']}" in shown
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (("--k", "abc"), "--k"),
+        (("--opc", "00"), "--opc"),
+        (("--cs", "nowhere"), "--cs"),
+        (("--ca", "missing.pem"), "missing.pem"),
+        (("--device", "missing.yaml"), "missing.yaml"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(tmp_path: Path, more: tuple[str, ...], word: str) -> None:
+    command = [sys.executable, "-m", "rcs_sim", "phone", "--msisdn", _ALICE, "--acs", "http://127.0.0.1:9/", *more]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, input="", check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_network_the_phone_says_so_and_status_1_tells_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rcs_sim", "phone", "--msisdn", _ALICE, "--acs", "http://127.0.0.1:9/"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, input="", check=False)
+    assert done.returncode == 1
+    assert "not registered" in done.stdout
+    assert done.stderr == ""
+
+
+def test_secrets_are_not_shown_by_repr() -> None:
+    options = PhoneOptions(msisdn=_ALICE, acs="http://x/", device="android", host="127.0.0.1", k="0" * 31 + "1")
+    assert "0" * 31 not in repr(options)
