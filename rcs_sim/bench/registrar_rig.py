@@ -15,6 +15,7 @@ from rcs_sim.bench.sipp import FailedCalls, SippResult, find_program
 __all__ = ["RigRow", "measure_beside_kamailio", "write_users"]
 
 _ATTEMPTS = 3  # each at half the rate of the one before
+_RETRANSMITTED = 0.01  # of the calls, in a clean run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +55,21 @@ def measure_beside_kamailio(rig: RigRow, repeat: int, on_run: OnRun) -> list[Mea
 
 
 def _clean_run(rig: RigRow, start: StartRegistrar) -> _Run:
-    rate = rig.rate
+    """A run without failed calls and with next to no retransmissions, which would be counted as work; on a machine too
+    busy for that, the one with the fewest."""
+    runs: list[_Run] = []
+    failure = BenchError("no attempt was made")
     for attempt in range(_ATTEMPTS):
         try:
-            return _run(rig, start, rate)
-        except FailedCalls:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            rate = max(1, rate // 2)
-    raise BenchError("no attempt was made")
+            runs.append(_run(rig, start, max(1, rig.rate >> attempt)))
+        except FailedCalls as error:
+            failure = error
+            continue
+        if runs[-1].retransmissions <= rig.count * _RETRANSMITTED:
+            break
+    if not runs:
+        raise failure
+    return min(runs, key=lambda run: run.retransmissions)
 
 
 def _run(rig: RigRow, start: StartRegistrar, rate: int) -> _Run:
@@ -86,7 +93,10 @@ def _measured(rig: RigRow, ours: list[_Run], theirs: list[_Run]) -> Measured:
         peer_value=peer,
         wall=f"{median([run.rate for run in ours]):,.0f}/s driven",
         method=f"{rig.count} calls of SIPp a run, none failed; user and system time of all processes of the server",
-        details={"retransmissions": sum(run.retransmissions for run in ours)},
+        details={
+            "retransmissions": sum(run.retransmissions for run in ours),
+            "peer_retransmissions": sum(run.retransmissions for run in theirs),
+        },
     )
 
 

@@ -51,6 +51,19 @@ def test_a_run_with_failed_calls_is_done_again_at_half_the_rate() -> None:
 
 
 @pytest.mark.interop
+def test_the_run_with_the_fewest_retransmissions_counts_where_none_is_clean() -> None:
+    require("sipp")
+
+    def prepare(registrar: Registrar, folder: Path, rate: int) -> Callable[[], SippResult]:
+        return lambda: SippResult(10, {100: 9, 50: 3, 25: 5}[rate], 1.0 if rate == 50 else 2.0)
+
+    (row,) = measure_beside_kamailio(_rig(prepare), 1, lambda done, of: None)
+    assert isinstance(row, Measured)
+    assert row.details["retransmissions"] == 3
+    assert row.wall == "10/s driven"
+
+
+@pytest.mark.interop
 def test_what_never_succeeds_is_given_up() -> None:
     require("sipp")
 
