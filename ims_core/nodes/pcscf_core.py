@@ -39,8 +39,10 @@ _FORGEABLE = HeaderGroup(
     *("P-Asserted-Identity", "P-Preferred-Identity", "P-Asserted-Service", "P-Served-User", "P-Called-Party-ID"),
     *("P-Charging-Vector", "P-Charging-Function-Addresses", "P-Visited-Network-ID", "Path"),
 )
+# A UE is outside the trust domain, also as to where another one is (RFC 7315 §5.4)
 _NOT_FOR_UE = HeaderGroup(
-    *("P-Charging-Vector", "P-Charging-Function-Addresses", "P-Served-User", "P-Visited-Network-ID")
+    *("P-Charging-Vector", "P-Charging-Function-Addresses", "P-Served-User", "P-Visited-Network-ID"),
+    "P-Access-Network-Info",
 )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DialogHook", "DialogToUeHook", "InviteFromCoreHook", "InviteHook", "ToCoreHook", "ToUeHook"]
 
-_TO_CORE_ONLY = HeaderGroup("P-Charging-Vector", "P-Charging-Function-Addresses")
+_TO_CORE_ONLY = HeaderGroup("P-Charging-Vector", "P-Charging-Function-Addresses", "P-Access-Network-Info")
 _CLAIMS_OF_UE = HeaderGroup(
     *("P-Asserted-Identity", "P-Preferred-Identity", "P-Charging-Vector", "P-Charging-Function-Addresses")
 )
