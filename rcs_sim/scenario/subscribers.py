@@ -16,6 +16,7 @@ from rcs_sim.scenario.model import BulkEntry, CarrierEntry, SubscriberEntry
 __all__ = ["LabSubscriber", "imsi_of", "subscribers_of"]
 
 _PLMN = re.compile(r"mnc(\d{3})\.mcc(\d{3})\.")  # TS 23.003 §13.2
+_IMSI_DIGITS = 15  # TS 23.003 §2.2
 _PASSWORD_BITS = 96
 
 
@@ -67,10 +68,12 @@ class LabSubscriber:
 
 
 def imsi_of(msisdn: str, domain: str) -> str:
-    """The IMSI that the lab gives a number: the carrier's PLMN and the last ten digits (choice)."""
-    plmn = _PLMN.search(domain + ".")
-    mnc, mcc = (plmn[1], plmn[2]) if plmn else ("001", "001")
-    return mcc + mnc.removeprefix("0") + msisdn.lstrip("+")[-10:].zfill(10)
+    """The IMSI that the lab gives a number: the carrier's PLMN and as many last digits as fit (choice)."""
+    found = _PLMN.search(domain + ".")
+    mnc, mcc = (found[1], found[2]) if found else ("001", "001")
+    plmn = mcc + mnc.removeprefix("0")
+    room = _IMSI_DIGITS - len(plmn)
+    return plmn + msisdn.lstrip("+")[-room:].zfill(room)
 
 
 def subscribers_of(carrier: CarrierEntry, tokens: Tokens, file: str) -> list[LabSubscriber]:
