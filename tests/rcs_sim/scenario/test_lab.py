@@ -1,0 +1,128 @@
+"""A whole network: its carriers, their addresses, and what is undone when one of them cannot start."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+import rcs_sim
+from ims_core.errors import SimulatorError
+from ims_core.trace import Trace
+from ims_core.transport.link import Address, Transport
+from rcs_sim.scenario.documents import schema_text
+from rcs_sim.scenario.lab import Lab
+from rcs_sim.scenario.loader import load_network
+from rcs_sim.scenario.simulation import Simulation
+from rcs_sim.scenario.world import MemoryWorld
+
+
+def _lab() -> Lab:
+    world = MemoryWorld(1, Trace())
+    return Lab(load_network("two-carriers"), world, secrets=world.tokens.child("secrets"), file="net.yaml")
+
+
+def test_elements_stand_at_the_addresses_of_the_network_file() -> None:
+    async def main() -> None:
+        lab = _lab()
+        assert lab.carriers["red"].hosts() == {
+            "pcscf": "127.0.1.10",
+            "icscf": "127.0.1.11",
+            "scscf": "127.0.1.12",
+            "ibcf": "127.0.1.13",
+            "messaging_server": "127.0.1.20",
+            "ipsmgw": "127.0.1.30",
+            "smsc": "127.0.1.31",
+            "acs": "127.0.1.40",
+        }
+        assert lab.carriers["blue"].hosts()["pcscf"] == "127.0.2.10"
+
+    rcs_sim.run(main, clock="virtual")
+
+
+def test_the_document_of_a_running_lab_is_as_its_schema_says() -> None:
+    async def main() -> None:
+        lab = _lab()
+        await lab.start()
+        document = lab.document(state=None).model_dump()
+        jsonschema.validate(document, json.loads(schema_text("up")))
+        red = document["carriers"]["red"]
+        assert (red["pcscf"], red["acs"]) == (
+            {"udp": "127.0.1.10:5060", "tcp": "127.0.1.10:5060", "tls": None},
+            "http://127.0.1.40:80/",
+        )
+        assert red["cs"] == "127.0.1.31:29168"
+        assert len(red["subscribers"]) == len(lab.network.carriers["red"].subscribers)
+        await lab.close()
+
+    rcs_sim.run(main, clock="virtual")
+
+
+@pytest.mark.parametrize("host", ["127.0.1.10", "127.0.1.31", "127.0.2.13", "127.0.2.20", "127.0.2.40"])
+def test_what_cannot_start_leaves_nothing_behind(host: str) -> None:
+    """Each element in turn finds its address taken."""
+
+    async def main() -> None:
+        lab = _lab()
+        network = lab.world.network
+        ports = {"127.0.1.31": 29168, "127.0.2.40": 80}
+        taken = await network.listen(Address(Transport.TCP, host, ports.get(host, 5060)), _Squatter())
+        with pytest.raises(SimulatorError, match=r"port \d+ on " + host.replace(".", r"\.")):
+            await lab.start()
+        await taken.close()
+        second = _lab()
+        await second.start()
+        await second.close()
+
+    rcs_sim.run(main, clock="virtual")
+
+
+class _Squatter:
+    name = "squatter"
+
+    def accepted(self, flow: object) -> None: ...
+
+    def received(self, octets: bytes, flow: object) -> None: ...
+
+    def closed(self, flow: object, error: object) -> None: ...
+
+
+def test_one_carrier_alone_is_a_network_too() -> None:
+    async def main() -> None:
+        file = load_network("two-carriers")
+        alone = file.model_copy(update={"carriers": {"red": file.carriers["red"]}})
+        async with Simulation(alone) as sim:
+            alice = await sim.add_phone("alice")
+            amy = await sim.add_phone("amy")
+            await (await alice.chat(amy).send("just us")).delivered(within_s=5)
+            lost = alice.chat("+12025550152").send("over the border")
+            await lost.final(within_s=600)
+            assert lost.state.value == "failed"
+
+    rcs_sim.run(main, clock="virtual")
+
+
+def test_three_carriers_reach_each_other() -> None:
+    async def main() -> None:
+        file = load_network("two-carriers")
+        blue = file.carriers["blue"].model_dump()
+        green = type(file.carriers["blue"]).model_validate(
+            blue
+            | {
+                "domain": "ims.mnc003.mcc001.3gppnetwork.org",
+                "addresses": "127.0.3.0/24",
+                "smsc": "+12025550197",
+                "prefixes": ["+1303555"],
+                "subscribers": [{"msisdn": "+13035550161"}],
+            }
+        )
+        async with Simulation(file.model_copy(update={"carriers": {**file.carriers, "green": green}})) as sim:
+            phones = [await sim.add_phone(name, carrier=name) for name in ("red", "blue", "green")]
+            for sender in phones:
+                for receiver in phones:
+                    if sender is not receiver:
+                        await (await sender.chat(receiver).send("hi")).delivered(within_s=5)
+                        await sender.send_sms(receiver, "hi by sms").delivered(within_s=30)
+
+    rcs_sim.run(main, clock="virtual")

@@ -1,0 +1,143 @@
+"""A lab with phones: who gets which subscriber, what can be cut, and what is said where it cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+import rcs_sim
+from ims_core.errors import SimulatorError
+from ims_core.trace import ListSink, RecordKind
+from rcs_sim.scenario.simulation import Simulation
+
+Story = Callable[[Simulation], Awaitable[None]]
+
+
+def _play(story: Story, sink: ListSink | None = None) -> None:
+    async def main() -> None:
+        async with Simulation(sinks=[sink] if sink else []) as sim:
+            await story(sim)
+
+    rcs_sim.run(main, clock="virtual")
+
+
+def test_phones_get_free_subscribers_in_the_order_of_the_file() -> None:
+    async def story(sim: Simulation) -> None:
+        names = [(await sim.add_phone(f"p{number}", is_on=False)).config.imsi for number in range(3)]
+        assert names == ["001012025550101", "001012025550102", "001012025550103"]
+        taken = await sim.add_phone("q", msisdn="+12025550104", is_on=False)
+        assert (await sim.add_phone("r", is_on=False)).config.imsi == "001012025550105"
+        assert not taken.is_on
+
+    _play(story)
+
+
+def test_a_second_device_of_a_number_has_another_name_address_and_imei() -> None:
+    async def story(sim: Simulation) -> None:
+        phone = await sim.add_phone("phone", msisdn="+12025550101")
+        tablet = await sim.add_phone("tablet", msisdn="+12025550101")
+        assert phone.config.imsi == tablet.config.imsi
+        assert phone.config.imei != tablet.config.imei
+        assert phone.config.host != tablet.config.host
+        assert phone.is_registered
+        assert tablet.is_registered
+
+    _play(story)
+
+
+@pytest.mark.parametrize(
+    ("add", "words"),
+    [
+        (lambda sim: sim.add_phone("alice"), "there is a phone 'alice' already"),
+        (
+            lambda sim: sim.add_phone("x", carrier="green"),
+            "there is no carrier 'green' in two-carriers; there",
+        ),
+        (lambda sim: sim.add_phone("x", msisdn="+12025550152"), r"red has no \+12025550152"),
+        (lambda sim: sim.add_phone("x", device="brick"), "there is no profile 'brick' among the devices"),
+        (lambda sim: sim.cut("nobody"), "there is no carrier 'nobody'"),
+        (lambda sim: sim.cut("red.hlr"), "there is no element 'red.hlr'; red has: pcscf"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_what_there_is(add: Callable[[Simulation], Awaitable[None]], words: str) -> None:
+    async def story(sim: Simulation) -> None:
+        await sim.add_phone("alice", is_on=False)
+        with pytest.raises(SimulatorError, match=words):
+            await add(sim)
+
+    _play(story)
+
+
+def test_more_phones_than_subscribers_are_refused() -> None:
+    async def story(sim: Simulation) -> None:
+        for number in range(8):
+            await sim.add_phone(f"p{number}", is_on=False)
+        with pytest.raises(SimulatorError, match="add one to the network file"):
+            await sim.add_phone("one too many", is_on=False)
+
+    _play(story)
+
+
+def test_before_it_is_entered_there_is_no_world() -> None:
+    with pytest.raises(SimulatorError, match="async with"):
+        _ = Simulation().world
+    with pytest.raises(SimulatorError, match="async with"):
+        _ = Simulation().lab
+
+
+def test_a_real_simulation_on_virtual_time_names_what_to_use() -> None:
+    async def main() -> None:
+        with pytest.raises(SimulatorError, match='clock="real"'):
+            await Simulation(is_real=True).__aenter__()
+
+    rcs_sim.run(main, clock="virtual")
+
+
+def test_a_partition_is_marked_in_the_trace_and_ends_also_when_its_body_fails() -> None:
+    sink = ListSink()
+
+    async def story(sim: Simulation) -> None:
+        alice = await sim.add_phone("alice")
+        with pytest.raises(ZeroDivisionError):
+            async with sim.partition("red.pcscf"):
+                raise ZeroDivisionError
+        await asyncio.sleep(1)
+        assert alice.is_registered
+
+    _play(story, sink)
+    faults = [(record.source, record.summary) for record in sink.records if record.kind is RecordKind.FAULT]
+    assert faults == [("red.pcscf", "net.partition begins"), ("red.pcscf", "net.partition ends")]
+
+
+def test_two_simulations_in_one_process_know_nothing_of_each_other() -> None:
+    async def main() -> None:
+        async with Simulation(seed=1) as first, Simulation(seed=2) as second:
+            alice, other = await first.add_phone("alice"), await second.add_phone("alice")
+            await first.add_phone("bob", carrier="blue")
+            await (await alice.chat("+12025550152").send("hi")).delivered(within_s=5)
+            assert other.chats == ()
+
+    rcs_sim.run(main, clock="virtual")
+
+
+def test_the_same_on_sockets() -> None:
+    async def main() -> None:
+        async with Simulation(is_real=True) as sim:
+            alice = await sim.add_phone("alice")
+            bob = await sim.add_phone("bob", "ios", "blue", reads_after_s=0.01)
+            await (await alice.chat(bob).send("over sockets")).displayed(within_s=20)
+            with pytest.raises(SimulatorError, match=r"on sockets 'red\.smsc' cannot be cut"):
+                await sim.cut("red.smsc")
+
+    rcs_sim.run(main, clock="real")
+
+
+def test_a_phone_that_cannot_leave_does_not_keep_the_simulation_from_ending() -> None:
+    async def story(sim: Simulation) -> None:
+        await sim.add_phone("alice")
+        await sim.cut("red.pcscf")
+        await sim.cut("alice")
+
+    _play(story)

@@ -1,0 +1,90 @@
+"""Views of a trace file, and what is said about a file that is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ims_core.trace import RecordKind, TraceRecord
+from rcs_sim.scenario.trace_views import TraceFileError, ladder, read_trace, save_pcapng, show
+
+_RECORDS = [
+    TraceRecord(
+        1,
+        1772446500.0,
+        RecordKind.MESSAGE,
+        "alice",
+        "red.pcscf",
+        reference_point="Gm",
+        protocol="SIP",
+        summary="OPTIONS tel:+1",
+        raw=b"OPTIONS tel:+1 SIP/2.0\r\n\r\n",
+        transport="TCP",
+        source_address="10.1.0.1:49152",
+        target_address="127.0.1.10:5060",
+    ),
+    TraceRecord(2, 1772446500.1239, RecordKind.SHOWN, "alice", "alice", summary="sent <b>"),
+]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "t.ndjson"
+    path.write_text("".join(record.to_json() + "\n" for record in _RECORDS), encoding="utf-8")
+    return path
+
+
+def test_a_file_is_read_as_it_was_written(file: Path) -> None:
+    assert read_trace(file) == _RECORDS
+
+
+def test_a_record_is_a_line(file: Path) -> None:
+    first, second = show(file).splitlines()
+    assert " ".join(first.split()) == "1 2026-03-02 10:15:00.000 SIP Gm alice -> red.pcscf OPTIONS tel:+1"
+    assert " ".join(second.split()) == "2 2026-03-02 10:15:00.123 shown alice sent <b>"
+    assert show(file, as_json=True).splitlines() == file.read_text(encoding="utf-8").splitlines()
+
+
+def test_a_ladder_is_text_or_svg(file: Path) -> None:
+    assert "OPTIONS" in ladder(file, None, as_svg=False)
+    assert ladder(file, ["bob"], as_svg=False) == "(nothing crossed these lanes)"
+    svg = ladder(file, ["alice", "red.pcscf"], as_svg=True)
+    assert svg.startswith("<svg")
+    assert "sent &lt;b&gt;" in svg
+    assert "<title>t</title>" in svg
+
+
+def test_a_capture_holds_the_messages_alone(file: Path, tmp_path: Path) -> None:
+    assert save_pcapng(file, tmp_path / "t.pcapng") == 1
+    assert b"OPTIONS tel:+1" in (tmp_path / "t.pcapng").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{}\n", "line 1 is not a trace record"),
+        (_RECORDS[0].to_json().encode() + b"\n[]\n", "line 2 is not a trace record"),
+        (b"\xff\xfe", "t.ndjson"),
+        (b'{"number":1', "line 1"),
+    ],
+)
+def test_a_file_that_is_no_trace_is_named_with_its_line(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "t.ndjson"
+    path.write_bytes(content)
+    with pytest.raises(TraceFileError, match=r"t\.ndjson") as raised:
+        read_trace(path)
+    assert words in str(raised.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TraceFileError, match="No such file"):
+        read_trace(tmp_path / "missing")
+    with pytest.raises(TraceFileError, match="directory"):
+        read_trace(tmp_path)
+
+
+def test_an_empty_file_is_an_empty_trace(tmp_path: Path) -> None:
+    (tmp_path / "t.ndjson").write_text("\n\n")
+    assert show(tmp_path / "t.ndjson") == ""
+    assert ladder(tmp_path / "t.ndjson", None, as_svg=True).startswith("<svg")
