@@ -29,16 +29,16 @@ class Stage:
         self._hosts = 0
 
     async def client(self, name: str) -> PlainClient:
-        """A client of red's plain subscriber *name*, at an address of its own."""
-        red = self.sim.carrier("red")
-        subscriber = next(each for each in red.subscribers if each.impi.startswith(f"{name}@"))
+        """A client of the plain subscriber *name*, at an address of its own."""
+        carrier = self.sim.carrier("blue" if name == "dave" else "red")
+        subscriber = next(each for each in carrier.subscribers if each.impi.startswith(f"{name}@"))
         assert subscriber.password is not None
         self._hosts += 1
         client = PlainClient(
             name,
             self.sim.world.network,
             f"192.0.2.{self._hosts}",
-            red.core.address("pcscf", self.transport),
+            carrier.core.address("pcscf", self.transport),
             impi=subscriber.impi,
             password=subscriber.password.octets.decode(),
         )
@@ -51,10 +51,11 @@ class Stage:
 
     def assert_nothing_is_left(self) -> None:
         """After every timer: no transaction, no branch, no dialog is remembered."""
-        core = self.sim.carrier("red").core
-        for node in (core.pcscf, core.icscf, core.scscf, core.ibcf):
-            assert node.stack.open_transactions == (0, 0)
-        assert len(core.pcscf.core.dialogs) == 0
+        for name in ("red", "blue"):
+            core = self.sim.carrier(name).core
+            for node in (core.pcscf, core.icscf, core.scscf, core.ibcf):
+                assert node.stack.open_transactions == (0, 0)
+            assert len(core.pcscf.core.dialogs) == 0
 
 
 def play(story: Callable[[Stage], Awaitable[None]], transport: Transport) -> None:
@@ -332,9 +333,9 @@ def _routes(message: Request | Response) -> list[str]:
 
 
 @asynccontextmanager
-async def established(stage: Stage) -> AsyncIterator[tuple[Call, Request, Response]]:
+async def established(stage: Stage, callee: str = "chuck") -> AsyncIterator[tuple[Call, Request, Response]]:
     """A call that was answered: the INVITE as it came, the 200 as the caller got it. Ends with BYE."""
-    carol, chuck = await stage.registered("carol"), await stage.registered("chuck")
+    carol, chuck = await stage.registered("carol"), await stage.registered(callee)
     call = Call(carol, chuck, "call-1")
     asked = carol.start(call.invite())
     invite = await chuck.request("INVITE")
@@ -380,6 +381,34 @@ def test_a_call_is_set_up_changed_from_the_other_side_and_ended_along_its_route_
             assert (await chuck.final(asked)).status == 200
             chuck.send(chuck.compose("ACK", target, routes, to=to, sender=sender, call_id=call.call_id, cseq=5))
             assert (await carol.request("ACK")).cseq.number == 5
+
+    play(story, transport)
+
+
+@BOTH
+def test_a_call_across_the_border_hides_both_cores_and_ends_from_the_far_side(transport: Transport) -> None:
+    async def story(stage: Stage) -> None:
+        async with established(stage, "dave") as (call, invite, answer):
+            dave, carol = call.callee, call.caller
+            for seen, own, other in ((invite, "127.0.2.", "127.0.1."), (answer, "127.0.1.", "127.0.2.")):
+                routes = _routes(seen)
+                assert len([text for text in routes if own in text]) == 3  # P-CSCF, S-CSCF, border
+                assert [text.partition("@")[2][:10] for text in routes if other in text] == [f"{other}13"]
+            assert [via[12:22] for via in invite.texts("Via") if "127.0.1." in via] == ["127.0.1.13"]
+            change = dave.compose(
+                "INVITE",
+                carol.contact.strip("<>"),
+                [*(("Route", text) for text in _routes(invite)), ("Contact", dave.contact)],
+                to=invite.text("From") or "",
+                sender=answer.text("To") or "",
+                call_id=invite.call_id,
+                cseq=7,
+            )
+            asked = dave.start(change)
+            carol.answer(await carol.request("INVITE"), 488)
+            assert (await dave.final(asked)).status == 488
+            ack = change.replace(b"INVITE", b"ACK")
+            dave.send(ack)
 
     play(story, transport)
 
