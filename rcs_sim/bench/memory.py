@@ -37,8 +37,8 @@ def measure_memory(repeat: int, on_run: OnRun, *, count: int = 10_000) -> list[M
             value=max(0.0, phone["phone_kb"] - core["registration_kb"]),
             unit="kB",
             limit=_PHONE_LIMIT_KB,
-            method=f"growth of the process by {count:,} registered phones that came little by little (250 each 140 simulated"
-            " seconds; a burst costs more), less the registration in the core; one run",
+            method=f"growth of the process by {count:,} registered phones that came little by little (250 each 140 s of"
+            " simulated time; a burst costs more), less the registration in the core; one run",
             details=phone,
         ),
     ]
