@@ -30,6 +30,7 @@ _T = TypeVar("_T")
 _MAX_FILE_OCTETS = 4 * 1024 * 1024  # a network with 100,000 written-out subscribers is a bulk entry, not a file
 _MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
 _MAX_VALUES = 1_000_000
+_SCALAR_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # ruamel's, of "+_"
 _UNKNOWN_MEMBER = ("extra_forbidden", "unexpected_keyword_argument")  # of models and of dataclasses
 _DEVICES: TypeAdapter[DevicePolicy] = TypeAdapter(DevicePolicy)
 _CARRIERS: TypeAdapter[CarrierProfile] = TypeAdapter(CarrierProfile)
@@ -119,8 +120,9 @@ def _read_yaml(path: Path) -> Any:
         mark = error.problem_mark
         place = (None, None) if mark is None else (mark.line + 1, mark.column + 1)
         raise ProfileError(f"not YAML: {error.problem}", file=str(path), line=place[0], column=place[1]) from error
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ProfileError(f"not YAML: {str(error).splitlines()[0]}", file=str(path)) from error
+    except (YAMLError, *_SCALAR_ERRORS) as error:
+        reason = (str(error) or type(error).__name__).partition("\n")[0]
+        raise ProfileError(f"not YAML: {reason}", file=str(path)) from error
 
 
 def _plain(node: Any, budget: list[int]) -> Any:

@@ -84,10 +84,23 @@ def test_a_misspelt_member_of_a_device_is_pointed_at(tmp_path: Path) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
-@given(octets=st.binary(max_size=300) | st.text(alphabet="abc:-[]{}&*!|>'\"\n \t#%@`,?", max_size=200).map(str.encode))
+@given(
+    octets=st.binary(max_size=300)
+    | st.text(alphabet="abcx019+_.:-[]{}&*!|>'\"\n \t#%@`,?", max_size=200).map(str.encode)
+)
 def test_any_octets_give_a_network_or_one_profile_error(tmp_path: Path, octets: bytes) -> None:
     path = tmp_path / "any.yaml"
     path.write_bytes(octets)
+    with pytest.raises(ProfileError):
+        load_network(str(path))
+
+
+@pytest.mark.parametrize(
+    "text", ["+_", "a: 0x_", "0b_", "-_._", "1:_", "2026-99-99", "!!int x", "!!timestamp 1", "!!binary ?"]
+)
+def test_a_scalar_that_the_yaml_reader_stumbles_over_is_one_error_too(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "any.yaml"
+    path.write_text(text)
     with pytest.raises(ProfileError):
         load_network(str(path))
 
