@@ -62,7 +62,7 @@ async def test_a_phone_proves_its_number_by_a_one_time_password_over_the_circuit
     assert stage.arrivals(bob) == ["verified"]
 
 
-@scenario(lambda: network(red="otp"))
+@scenario(lambda: network(red="otp"), is_read_by_others=False)
 async def test_the_token_saves_the_next_password(stage: Stage) -> None:
     alice = await stage.phone("alice", ALICE)
     await asyncio.sleep(8 * _DAY_S)
@@ -152,7 +152,7 @@ async def test_a_dormant_phone_polls_and_comes_back_by_itself(stage: Stage) -> N
     assert alice.is_registered
 
 
-@scenario()
+@scenario(is_read_by_others=False)
 async def test_when_the_validity_runs_out_the_phone_asks_and_stays_registered(stage: Stage) -> None:
     alice, _ = await stage.alice_and_bob()
     first = stage.states(alice, "registration").count("registering")

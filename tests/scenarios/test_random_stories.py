@@ -105,7 +105,7 @@ class _Story:
             assert set(counter) <= {message.text for message, whom in self.said if whom == name}
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(_step, _pauses), min_size=3, max_size=25), st.integers(0, 10_000), st.booleans())
 def test_each_text_is_seen_once_or_its_sender_knows(
     steps: list[tuple[Step, float]], seed: int, is_stored: bool
