@@ -125,7 +125,7 @@ class Pcscf:
 
     def _flow_closed(self, flow: Flow) -> None:
         if self._core is not None:
-            self._core.flows.close(flow)
+            self._core.flow_closed(flow)
 
     def _release(self, dialog: ProxiedDialog, token: str) -> None:
         """BYE to both sides, as far as they can be reached (TS 24.229 §5.2.8.1)."""

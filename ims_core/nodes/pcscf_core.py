@@ -150,9 +150,17 @@ class PcscfCore:
     def end_access(self, access: Access) -> None:
         """A registration is over: its dialogs are released (TS 24.229 §5.2.8.1)."""
         self.accesses.remove(access.contact_id)
+        if not self.accesses.is_registered_flow(access.flow_key):
+            self.agreements.forget(access.flow_key)
         self.effects.write((Delete(ACCESS_FLOWS, access.contact_id),))
         for dialog in self.dialogs.drop_all_of(access.contact_id):
             self.effects.release(dialog, access.token)
+
+    def flow_closed(self, flow: Flow) -> None:
+        """A connection is over, and with it what was agreed on it. The registrations over it live on: RFC 5626 §5.3."""
+        key = self.flows.close(flow)
+        if key is not None:
+            self.agreements.forget(key)
 
     def handle_deadline(self, now: float) -> None:
         """Registrations and dialogs whose time is over."""

@@ -4,6 +4,7 @@ The headers are negotiated and checked; no ESP is run (choice)."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from ims_core.wire.sip.message import Request
 __all__ = ["AgreementVerdict", "SecurityAgreements", "asks_for_agreement", "strip_agreement"]
 
 AWAIT_AUTH_S = 240.0  # TS 24.229 §5.2.2: reg-await-auth
+_MAX_OFFERED = 10_000
 _SECURITY = HeaderGroup("Security-Client", "Security-Verify")
 _MECHANISM = "ipsec-3gpp"
 _INTEGRITY = ("hmac-sha-1-96", "hmac-md5-96")  # TS 33.203 §7.1; the first is preferred
@@ -46,15 +48,21 @@ class _Agreement:
 
 
 class SecurityAgreements:
-    """The agreements of all UEs. A key is whatever tells one UE from another: its flow."""
+    """The agreements of all UEs. A key is whatever tells one UE from another: its flow.
 
-    __slots__ = ("_agreements", "_port", "_spi")
+    Anybody can ask for an offer, so those that no registration has taken up yet are bounded: the oldest go first."""
+
+    __slots__ = ("_kept", "_offered", "_port", "_spi")
 
     def __init__(self, port: int) -> None:
         """*port* is named as port-c and port-s: the UE goes on using the one connection."""
         self._port = port
         self._spi = _FIRST_SPI
-        self._agreements: dict[Hashable, _Agreement] = {}
+        self._offered: OrderedDict[Hashable, _Agreement] = OrderedDict()  # all with one lifetime: the oldest end first
+        self._kept: dict[Hashable, _Agreement] = {}
+
+    def __len__(self) -> int:
+        return len(self._offered) + len(self._kept)
 
     def examine_register(self, key: Hashable, request: Request, now: float) -> AgreementVerdict:
         """A REGISTER: a first one makes an offer, a second has to repeat both sides' headers unchanged."""
@@ -80,17 +88,20 @@ class SecurityAgreements:
 
     def keep(self, key: Hashable, until: float) -> None:
         """The UE is registered: its agreement lives as long as the registration."""
-        known = self._agreements.get(key)
+        known = self._offered.pop(key, None) or self._kept.get(key)
         if known is not None:
             known.expires_at = until
+            self._kept[key] = known
 
     def forget(self, key: Hashable) -> None:
-        self._agreements.pop(key, None)
+        """The flow, or the last registration over it, has ended."""
+        self._offered.pop(key, None)
+        self._kept.pop(key, None)
 
     def _live(self, key: Hashable, now: float) -> _Agreement | None:
-        known = self._agreements.get(key)
+        known = self._offered.get(key) or self._kept.get(key)
         if known is not None and known.expires_at <= now:
-            del self._agreements[key]
+            self.forget(key)
             return None
         return known
 
@@ -100,8 +111,10 @@ class SecurityAgreements:
         if chosen is None:
             return ""
         server = self._server(*chosen)
-        self._drop_expired(now)
-        self._agreements[key] = _Agreement(client, server, now + AWAIT_AUTH_S)
+        self.forget(key)
+        self._offered[key] = _Agreement(client, server, now + AWAIT_AUTH_S)
+        while len(self._offered) > _MAX_OFFERED or next(iter(self._offered.values())).expires_at <= now:
+            self._offered.popitem(last=False)
         return server
 
     def _server(self, integrity: str, encryption: str) -> str:
@@ -114,11 +127,6 @@ class SecurityAgreements:
 
     def _any_server(self) -> str:
         return self._server(_INTEGRITY[0], _ENCRYPTION[0])
-
-    def _drop_expired(self, now: float) -> None:
-        """Amortised: only when an offer is made, and only a few."""
-        for key in list(self._agreements)[:8]:
-            self._live(key, now)
 
 
 def _choose(client: str) -> tuple[str, str] | None:

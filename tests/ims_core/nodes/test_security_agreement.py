@@ -65,6 +65,20 @@ def test_an_agreement_that_nobody_answers_is_forgotten() -> None:
     assert agreements.examine("ue", make_request("MESSAGE", "tel:+1"), NOW).status is None
 
 
+def test_offers_that_nobody_takes_up_are_bounded_whoever_is_registered() -> None:
+    agreements = SecurityAgreements(5060)
+    for number in range(20):
+        agreements.examine_register(f"registered {number}", register(CLIENT), NOW)
+        agreements.keep(f"registered {number}", NOW + 3600)
+    for number in range(10_100):
+        agreements.examine_register(number, register(CLIENT), NOW)
+    assert len(agreements) == 10_020
+    agreements.examine_register("later", register(CLIENT), NOW + 241)
+    assert len(agreements) == 21
+    agreements.forget("registered 0")
+    assert len(agreements) == 20
+
+
 def test_the_headers_end_at_the_pcscf() -> None:
     request = register(CLIENT, CLIENT)
     assert asks_for_agreement(request)
