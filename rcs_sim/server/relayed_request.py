@@ -214,9 +214,7 @@ def copied_headers(response: Response) -> tuple[HeaderInput, ...]:
     names = response.names()
     if len(names) == len(_NOT_COPIED.intersection(names)):
         return ()
-    return tuple(
-        (name, text) for name in dict.fromkeys(names) if name not in _NOT_COPIED for text in response.texts(name)
-    )
+    return tuple(field for name, field in zip(names, response.fields(), strict=True) if name not in _NOT_COPIED)
 
 
 def rfc3339(now: float) -> str:

@@ -110,6 +110,10 @@ class SipMessage:
         """The canonical key (lower case, long form) of each header field, in order."""
         return tuple(self._keys)
 
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """The name as it was spelled, and the text, unfolded, of each header field, in order."""
+        return tuple([(line.partition(":")[0].rstrip(" \t"), _value_of(line)) for line in self._lines])
+
     @property
     def has_repeated_fields(self) -> bool:
         """Whether some header field other than Via is there more than once."""

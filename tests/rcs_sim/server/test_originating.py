@@ -76,7 +76,7 @@ def test_the_final_answer_of_the_other_side_is_relayed(status: int) -> None:
     lab.answer(lab.take_one(), status, (("Warning", '399 x "y"'), ("Retry-After", "30")))
     answer = lab.answers[exchange]
     assert answer.status == status
-    assert dict(answer.headers) == {"warning": '399 x "y"', "retry-after": "30"}
+    assert dict(answer.headers) == {"Warning": '399 x "y"', "Retry-After": "30"}
 
 
 def test_no_answer_of_the_other_side_is_480_before_the_hop_before_gives_up() -> None:
@@ -244,4 +244,4 @@ def test_options_go_on_with_their_contact_and_the_answer_comes_back_with_its_tag
     lab.answer(sent, 200, (("Contact", "<sip:a@192.0.2.11>;+g.oma.sip-im"), ("Allow", "MESSAGE")))
     answer = lab.answers[exchange]
     assert answer.status == 200
-    assert dict(answer.headers) == {"allow": "MESSAGE", "Contact": "<sip:a@192.0.2.11>;+g.oma.sip-im"}
+    assert dict(answer.headers) == {"Allow": "MESSAGE", "Contact": "<sip:a@192.0.2.11>;+g.oma.sip-im"}

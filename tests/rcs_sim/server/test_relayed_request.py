@@ -47,7 +47,7 @@ def test_a_pair_has_one_conversation_whoever_begins() -> None:
 
 def test_an_answer_passes_on_what_is_not_of_its_hop() -> None:
     response = Response.to(message(), 403, headers=(("Warning", '399 a "b"'), ("Contact", "<sip:x@y>"), ("X-A", "1")))
-    assert dict(copied_headers(response)) == {"warning": '399 a "b"', "x-a": "1"}  # type: ignore[arg-type] # pairs only
+    assert copied_headers(response) == (("Warning", '399 a "b"'), ("X-A", "1"))
     assert copied_headers(Response.to(message(), 200)) == ()
 
 

@@ -214,3 +214,8 @@ def test_only_fields_other_than_via_count_as_repeated() -> None:
     request = _request()
     assert not request.has_repeated_fields
     assert request.edit().append("Route", "<sip:a>").append("Route", "<sip:b>").done().has_repeated_fields
+
+
+def test_fields_keep_the_spelling_of_their_names() -> None:
+    message = parse_datagram(b"OPTIONS sip:a SIP/2.0\r\nx-Odd : 1\r\n 2\r\nV: x\r\nL: 0\r\n\r\n")
+    assert message.fields() == (("x-Odd", "1 2"), ("V", "x"), ("L", "0"))
