@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ from ims_core.transport.memory_link import LinkProfile
 from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import VirtualLoop
 from rcs_sim.client.phone import Phone, PhoneConfig
+from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.scenario.annotator import RcsAnnotator
 from rcs_sim.scenario.lab import Carrier, Lab
 from rcs_sim.scenario.loader import load_device, load_network
@@ -146,10 +148,12 @@ class Simulation:
     ) -> Phone:
         """A phone of the next free RCS subscriber, or of *msisdn*; switched on and registered if *is_on*.
 
-        A number that has a phone already gets a further device. One with plain SIP service has a phone without RCS."""
+        A number that has a phone already gets a further device, without a SIM and so without SMS. A number with plain
+        SIP service has a phone without RCS."""
         if name in self.phones:
             raise SimulatorError(f"there is a phone {name!r} already")
         home = self.carrier(carrier)
+        has_sim = msisdn not in self._taken
         subscriber = self._subscriber(home, msisdn)
         number = list(self.lab.carriers).index(carrier) + 1
         host = self.world.phone_host(number, len(self.phones))
@@ -159,15 +163,15 @@ class Simulation:
             self._running.push_async_callback(http.close)
         config = PhoneConfig(
             name=name,
-            policy=load_device(device),
+            policy=load_device(device) if has_sim else _without_sms(load_device(device)),
             imsi=subscriber.imsi or "",
             imei=f"0049990100{len(self.phones) + 1:04d}0",
             k=subscriber.k,
             opc=subscriber.opc,
             host=host,
             acs_url=home.acs_url,
-            smsc=home.smsc_address,
-            service_centre=home.entry.smsc,
+            smsc=home.smsc_address if has_sim else None,
+            service_centre=home.entry.smsc if has_sim else "",
             header_enrichment=bool(enriched),
             reads_after_s=reads_after_s,
         )
@@ -255,6 +259,10 @@ def _profile(entry: LinkEntry) -> LinkProfile:
         reorder=entry.reorder,
         duplicate=entry.duplicate,
     )
+
+
+def _without_sms(policy: DevicePolicy) -> DevicePolicy:
+    return replace(policy, sms=replace(policy.sms, over_ip=False))
 
 
 def _core_hosts(addresses: str) -> list[str]:

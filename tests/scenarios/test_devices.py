@@ -98,3 +98,15 @@ async def test_either_device_of_the_sender_gets_the_answer(stage: Stage, first: 
     assert stage.arrivals(alice) == ["both of you"]
     assert stage.arrivals(pad) == ["both of you"]
     assert stage.errors() == []
+
+
+@scenario()
+async def test_short_messages_are_for_the_device_with_the_sim(stage: Stage) -> None:
+    alice, bob, tablet = await _bobs(stage)
+    await alice.send_sms(BOB, "to the phone").delivered(within_s=30)
+    await bob.send_sms(ALICE, "from the phone").delivered(within_s=30)
+    message = tablet.send_sms(ALICE, "from the tablet")
+    await message.final(within_s=60)
+    assert message.state is MessageState.FAILED
+    assert (stage.arrivals(bob), stage.arrivals(tablet)) == (["to the phone"], [])
+    assert stage.arrivals(alice) == ["from the phone"]
