@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from ims_core.errors import LocalProtocolError, TransportError
 from ims_core.trace import Trace
@@ -53,6 +55,7 @@ __all__ = ["Phone", "PhoneConfig"]
 
 _log = logging.getLogger(__name__)
 
+_DIGIT = re.compile(r"\d")
 ATTACH_WITHIN_S = 10.0  # a phone does not wait longer for its circuit-switched network before it goes on
 
 
@@ -418,8 +421,8 @@ class Phone:
             self._messenger.sms_failed(owner, cause)
 
     def _sms_received(self, text: TextReceived) -> None:
-        if self._driver is not None:
-            self._driver.sms_received(text.text, 0)  # a one-time password, perhaps; the user sees it too
+        if self._driver is not None and self._driver.sms_received(text.text, 0):
+            text = replace(text, text=_DIGIT.sub("•", text.text))  # the user sees that it came; no trace has the code
         self._inbox.text_received(text)
 
     def _data_received(self, data: DataReceived) -> None:

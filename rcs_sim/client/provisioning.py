@@ -174,11 +174,15 @@ class Provisioning:
         """An SMS: octets for an application *port*, or a text with port 0. Others than ours have no effect."""
         if is_trigger(content if isinstance(content, str) else content.decode("utf-8", "replace")):
             return self._trigger(Trigger.SERVER_SMS, now)
-        code = one_time_password(content, port, self._otp_port)
-        if code is None or (self.procedure, Input.SMS) in IGNORED:
+        if not self.awaits(content, port):
             return []
-        self._code = code
+        self._code = one_time_password(content, port, self._otp_port)
         return self._step(Input.SMS, now)
+
+    def awaits(self, content: str | bytes, port: int) -> bool:
+        """Whether an SMS is the one-time password that is waited for."""
+        is_password = one_time_password(content, port, self._otp_port) is not None
+        return is_password and (self.procedure, Input.SMS) not in IGNORED
 
     def msisdn_given(self, msisdn: str, now: float) -> Outputs:
         """The user answered AskMsisdn."""

@@ -68,8 +68,11 @@ class ProvisioningDriver:
     def register_refused(self) -> None:
         self._carry_out(self.core.register_refused(self._clock.now()))
 
-    def sms_received(self, content: str | bytes, port: int) -> None:
+    def sms_received(self, content: str | bytes, port: int) -> bool:
+        """Whether that was the one-time password that is waited for: a secret."""
+        was_password = self.core.awaits(content, port)
         self._carry_out(self.core.sms_received(content, port, self._clock.now()))
+        return was_password
 
     def msisdn_given(self, msisdn: str) -> None:
         self._carry_out(self.core.msisdn_given(msisdn, self._clock.now()))
