@@ -17,14 +17,16 @@ from rcs_sim.wire.revocation import REVOCATION_CONTENT_TYPE, RevokeResponse
 
 __all__ = ["ServerNotices"]
 
-_ATTEMPTS = 4
+_ATTEMPTS = 16
+_LONGEST_PAUSE_S = 1800.0  # pauses double up to this: a network may be away for some hours in all (choice)
 _PERMANENT_BELOW = 500  # 4xx other than those of an absent user: trying again does not help
 _TRY_AGAIN = frozenset((408, 430, 480))
 _IDS = ("Conversation-ID", "Contribution-ID")
 
 
 class ServerNotices:
-    """Writes and sends them; one that does not get through is tried again a few times."""
+    """Writes and sends them; one that does not get through is tried again for some hours: it may say that a message was
+    removed, and nobody but its sender can send that by another way."""
 
     __slots__ = ("_context", "deliver_own")
 
@@ -99,7 +101,8 @@ class _Notice:
             if status >= 300:
                 self._context.outbox.note("notice lost", f"the sender's network answered {status}")
             return
-        self._context.deadlines.arm(now + self._context.config.redeliver_min_s * self._attempts, self)
+        pause_s = min(self._context.config.redeliver_min_s * 2 ** (self._attempts - 1), _LONGEST_PAUSE_S)
+        self._context.deadlines.arm(now + pause_s, self)
 
     def expired(self, now: float) -> None:
         self._attempts += 1

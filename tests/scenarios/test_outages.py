@@ -93,3 +93,22 @@ async def test_ten_days_of_nothing_cost_nearly_nothing(stage: Stage) -> None:
     assert alice.is_registered
     await (await alice.chat(BOB).send("still there?")).delivered(within_s=10)
     assert ALICE in str(bob.chats[0].peer)
+
+
+@scenario()
+async def test_a_message_that_was_taken_back_while_the_answer_could_not_come_goes_as_sms_when_it_can(
+    stage: Stage,
+) -> None:
+    """Requests toward red do not get in, those of red get out: blue takes the message back and cannot say so."""
+    alice, bob = await stage.alice_and_bob()
+    await (await alice.chat(BOB).send("before")).delivered(within_s=5)
+    await bob.lose_power()
+    await asyncio.sleep(4000)
+    async with stage.sim.partition("red.icscf"):
+        message = alice.chat(BOB).send("taken back")
+        await asyncio.sleep(1800)
+    await asyncio.sleep(2 * 3600)
+    await bob.power_on()
+    await message.delivered(within_s=3600)
+    assert message.transport is MessageTransport.SMS
+    assert stage.arrivals(bob) == ["before", "taken back"]

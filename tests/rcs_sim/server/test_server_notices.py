@@ -17,13 +17,15 @@ def lab_with_a_receipt() -> Lab:
 
 
 @pytest.mark.parametrize("status", [408, 480, 500, 503])
-def test_one_that_does_not_get_through_is_tried_a_few_times(status: int) -> None:
+def test_one_that_does_not_get_through_is_tried_for_some_hours(status: int) -> None:
     lab = lab_with_a_receipt()
-    for _ in range(4):
+    began = lab.now
+    for attempt in range(16):
         sent = lab.take_one()
         assert sent.request.request_uri_text == f"tel:{ALICE}"
         lab.answer(sent, status)
-        lab.advance(120)
+        lab.advance(min(30 * 2**attempt, 1800) + 1)
+    assert lab.now - began > 4 * 3600
     assert lab.take() == []
     assert lab.notes[-1].summary == "notice lost"
 
