@@ -218,7 +218,11 @@ class Trace:
         self._number += 1
         record = TraceRecord(number=self._number, at=at, kind=kind, source=source, target=target or source, **members)
         for annotator in self._annotators:
-            added = annotator(record)
+            try:
+                added = annotator(record)
+            except Exception:  # the edge: who is traced must not notice that its octets were too much for a reader
+                _log.exception("an annotator failed on record %s of %s", record.number, source)
+                continue
             if added:
                 record = replace(record, **added)
         record = _readable(record)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ims_core.errors import RemoteProtocolError
 from ims_core.trace import RecordKind, TraceRecord
 from ims_core.wire.sip.message import Request, SipMessage
-from ims_core.wire.sip.parser import SipParseError, parse_datagram
+from ims_core.wire.sip.parser import parse_datagram
 from rcs_sim.wire.cpim import CpimMessage, CpimParseError
 from rcs_sim.wire.imdn import ImdnParseError, parse_imdn
 
@@ -33,7 +34,10 @@ class RcsAnnotator:
             return {}
         if record.raw.startswith(b"SIP/2.0 "):
             return self._seen.get(record.call_id, {})
-        members = _members_of(record.raw)
+        try:
+            members = _members_of(record.raw)
+        except RemoteProtocolError:
+            return {}  # what is traced may be anything
         if members:
             if len(self._seen) >= _MAX_REMEMBERED:
                 del self._seen[next(iter(self._seen))]
@@ -42,10 +46,8 @@ class RcsAnnotator:
 
 
 def _members_of(raw: bytes) -> Mapping[str, Any]:
-    try:
-        message: SipMessage = parse_datagram(raw)
-    except SipParseError:
-        return {}
+    """Raises RemoteProtocolError for a message, a header or a body that is malformed."""
+    message: SipMessage = parse_datagram(raw)
     if not isinstance(message, Request) or message.content_type is None:
         return {}
     members: dict[str, Any] = {}

@@ -114,3 +114,16 @@ def test_octets_that_are_no_text_cannot_break_a_trace_file(tmp_path: Path) -> No
     trace.close()
     (record,) = read_ndjson(path.read_text(encoding="utf-8").splitlines())
     assert (record.summary, record.call_id, record.raw) == ("café \ufffd\ufffd", "café \ufffd\ufffd", b"\xff\xfe")
+
+
+def test_an_annotator_that_fails_costs_its_annotation_only(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(record: TraceRecord) -> Mapping[str, Any]:
+        raise ValueError(record.summary)
+
+    trace, sink = Trace(), ListSink()
+    trace.add_sink(sink)
+    trace.add_annotator(fail)
+    trace.add_annotator(lambda record: {"call_id": "c1"})
+    trace.record(at=1.0, kind=RecordKind.STATE, source="alice", summary="x")
+    assert [(record.summary, record.call_id) for record in sink.records] == [("x", "c1")]
+    assert "an annotator failed" in caplog.text

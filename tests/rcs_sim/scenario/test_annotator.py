@@ -81,3 +81,10 @@ def test_what_is_remembered_is_bounded() -> None:
         annotate(_record(_message(b"", "text/plain"), call_id=f"c{number}"))
     assert annotate(_record(_OK, call_id="c0")) == {}
     assert annotate(_record(_OK, call_id="c20009")) == {"conversation_id": "conv-1"}
+
+
+@given(st.text(max_size=20))
+def test_a_malformed_header_is_no_fault_of_who_is_traced(content_type: str) -> None:
+    value = content_type.replace("\r", "").replace("\n", "")
+    RcsAnnotator()(_record(_message(_cpim(b"hello"), value)))
+    assert RcsAnnotator()(_record(_message(_cpim(b"hello"), "no media type"))) == {}
