@@ -43,6 +43,7 @@ class _Tap(asyncio.Protocol):
         self._server = server
         self._local = self._remote = ""
         self._is_refused = False
+        self._transport: _TappedTransport | None = None
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -53,7 +54,13 @@ class _Tap(asyncio.Protocol):
             return
         self._patience = asyncio.get_running_loop().call_later(_REQUEST_S, transport.abort)
         self._local, self._remote = (_place(transport.get_extra_info(name)) for name in ("sockname", "peername"))
-        self._inner.connection_made(_TappedTransport(transport, self._answered))
+        self._transport = _TappedTransport(transport, self._answered)
+        self._inner.connection_made(self._transport)
+
+    @property
+    def transport(self) -> _TappedTransport | None:
+        """What aiohttp was handed; None for a refused connection."""
+        return self._transport
 
     def _answered(self, octets: bytes) -> None:
         self._stop_waiting()
@@ -163,6 +170,7 @@ class SocketHttpServer:
         self._book = book
         self._tls = tls
         self._connections: set[_Tap] = set()
+        self._being_answered: set[asyncio.BaseTransport] = set()
         self._server = web.Server(
             self._handle,
             access_log=None,
@@ -192,6 +200,9 @@ class SocketHttpServer:
         self._book.forget(self.address)
         if self._listener is not None:
             self._listener.close()
+        for transport in [each.transport for each in self._connections]:
+            if transport is not None and transport not in self._being_answered:
+                transport.abort()  # it waits for a request that may never come
         await self._server.shutdown(_CLOSE_S)
 
     def admit(self, connection: _Tap) -> bool:
@@ -244,13 +255,21 @@ class SocketHttpServer:
             scheme="http" if self._tls is None else "https",
             peer=_place(request.transport.get_extra_info("peername")) if request.transport else "",
         )
-        try:
-            response = await self._handler(value)
-        except Exception:  # the edge of a task: an error of the handler is logged, the client gets a 500
-            _log.exception("%s: the handler of %s failed", self.name, value.path)
-            response = HttpResponse(500)
+        response = await self._answer(value, request.transport)
         headers: CIMultiDict[str] = CIMultiDict(response.headers)
         return web.Response(status=response.status, headers=headers, body=response.body)
+
+    async def _answer(self, request: HttpRequest, transport: asyncio.BaseTransport | None) -> HttpResponse:
+        if transport is not None:
+            self._being_answered.add(transport)
+        try:
+            return await self._handler(request)
+        except Exception:  # the edge of a task: an error of the handler is logged, the client gets a 500
+            _log.exception("%s: the handler of %s failed", self.name, request.path)
+            return HttpResponse(500)
+        finally:
+            if transport is not None:
+                self._being_answered.discard(transport)
 
     async def _read_body(self, request: web.BaseRequest) -> bytes:
         body = bytearray()

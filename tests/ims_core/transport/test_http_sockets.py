@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -115,3 +116,20 @@ async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             writer.close()
             await writer.wait_closed()
         await asyncio.sleep(0.05)
+
+
+async def test_a_server_closes_at_once_whatever_its_clients_wait_for() -> None:
+    loop, half_a_body = asyncio.get_running_loop(), b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx"
+    writers = []
+    async with _server() as address:
+        for beginning in (b"", b"GET / HTTP/1.1\r\n", half_a_body):
+            _, writer = await asyncio.open_connection(address.host, address.port)
+            writer.write(beginning)
+            writers.append(writer)
+        await asyncio.sleep(0.05)
+        started = loop.time()
+    assert loop.time() - started < 0.9  # the handlers' grace is a second
+    for writer in writers:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
