@@ -7,12 +7,28 @@ and a connection that is still being made queues what is sent to it. Failures ar
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from ims_core.errors import TransportError
 
-__all__ = ["Address", "AddressBook", "Flow", "FlowHandler", "Listener", "Network", "Transport"]
+__all__ = [
+    "HIGH_WATER_OCTETS",
+    "LOW_WATER_OCTETS",
+    "Address",
+    "AddressBook",
+    "Flow",
+    "FlowHandler",
+    "Listener",
+    "Network",
+    "Transport",
+]
+
+HIGH_WATER_OCTETS = 256 * 1024
+"""A sender of long content stops when more than this waits in a flow: enough to keep a fast link busy."""
+LOW_WATER_OCTETS = 64 * 1024
+"""It goes on when no more than this is left."""
 
 
 class Transport(enum.Enum):
@@ -66,19 +82,41 @@ class Flow(Protocol):
 
     `user` is a slot for the owner (its decoder, its registration). `send` never raises: what cannot be sent ends in
     `closed`. `close` ends the flow in order, after what was sent before; the end that calls it is not called back.
-    On a datagram flow one `send` is one datagram.
+    On a datagram flow one `send` is one datagram, and flow control does nothing.
+
+    Flow control is for owners of long content: who sends stops above `HIGH_WATER_OCTETS` of `backlog`, and goes on in
+    `on_drained`; who cannot take more calls `pause`. An owner that does neither is held by a fixed bound alone.
     """
 
     local: Address
     remote: Address
     user: object | None
+    is_bulk: bool
+    """Set by the owner of long content: more is read at a time, at the cost of the other flows' turns."""
+    on_opened: Callable[[Flow], None] | None
+    """Called when a connection that this end asked for stands; never for accepted flows and datagrams."""
+    on_drained: Callable[[Flow], None] | None
+    """Called, not from within `send`, when a backlog above `HIGH_WATER_OCTETS` has come down to `LOW_WATER_OCTETS`."""
 
     @property
     def is_open(self) -> bool:
         """False after `close`, after `closed`, or once the peer is known to be gone. True while connecting."""
         ...
 
+    @property
+    def backlog(self) -> int:
+        """Octets that were sent here and have not left (sockets) or have not been received (in-memory links)."""
+        ...
+
     def send(self, octets: bytes) -> None: ...
+
+    def pause(self) -> None:
+        """Stops reading: the peer's octets wait on his side. His end of the flow is not noticed until `resume`."""
+        ...
+
+    def resume(self) -> None:
+        """Goes on reading, in a later turn of the loop."""
+        ...
 
     def close(self) -> None: ...
 

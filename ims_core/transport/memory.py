@@ -6,212 +6,40 @@ gives the same run. TLS is a name only here: its octets are not encrypted (desig
 
 from __future__ import annotations
 
-import enum
+from collections.abc import Callable
 from dataclasses import replace
 
-from ims_core.errors import ConnectionLost, ConnectTimeout, TransportError
+from ims_core.errors import TransportError
 from ims_core.transport.clock import Clock
 from ims_core.transport.link import Address, AddressBook, Flow, FlowHandler, Transport
 from ims_core.transport.memory_link import STREAM_GIVES_UP_AFTER_S, DeliveryQueue, LinkProfile, Path
+from ims_core.transport.memory_stream import MemoryStreamFlow
 from ims_core.transport.tokens import Tokens
 
 __all__ = ["LinkProfile", "MemoryDatagramFlow", "MemoryListener", "MemoryNetwork", "MemoryStreamFlow"]
 
 MAX_DATAGRAM_OCTETS = 65507  # UDP payload over IPv4
-MAX_BACKLOG_OCTETS = 128 * 1024 * 1024  # per direction of a stream: the largest file (100 MiB) fits in flight
 _PATH_MTU_OCTETS = 65535
 _FIRST_EPHEMERAL_PORT, _LAST_PORT = 49152, 65535  # RFC 6335 §6
-
-
-class _State(enum.Enum):
-    CONNECTING = enum.auto()
-    OPEN = enum.auto()
-    CLOSED = enum.auto()
-
-
-class _Sign(enum.Enum):
-    """Segments without octets (RFC 9293 §3.1)."""
-
-    SYN = enum.auto()
-    SYN_ACK = enum.auto()
-    FIN = enum.auto()
-    RST = enum.auto()
-
-
-_Segment = bytes | _Sign
-
-
-class MemoryStreamFlow:
-    """One end of an in-memory connection."""
-
-    __slots__ = (
-        "_backlog",
-        "_handler",
-        "_held",
-        "_last_arrival",
-        "_network",
-        "_path",
-        "_peer",
-        "_state",
-        "_waiting",
-        "local",
-        "remote",
-        "user",
-    )
-
-    def __init__(self, network: MemoryNetwork, handler: FlowHandler, local: Address, remote: Address) -> None:
-        self._network, self._handler = network, handler
-        self.local, self.remote = local, remote
-        self.user: object | None = None
-        self._state = _State.CONNECTING
-        self._peer: MemoryStreamFlow | None = None
-        self._path = network.path(local.host, remote.host)
-        self._path.flows[self] = None
-        self._waiting: list[_Segment] | None = None  # sent before the connection stood
-        self._held: list[_Segment] | None = None  # sent while the link was down
-        self._backlog = 0  # octets on their way, waiting or held
-        self._last_arrival = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        return self._state is not _State.CLOSED
-
-    def send(self, octets: bytes) -> None:
-        if self._state is _State.OPEN:
-            self._transmit(octets)
-        elif self._state is _State.CONNECTING:
-            self._wait(octets)
-        if self._backlog > MAX_BACKLOG_OCTETS:
-            self._network.queue.add(0.0, MemoryStreamFlow.lose, self, f"{self.remote} does not read")
-
-    def close(self) -> None:
-        """Ends the flow in order, after what was sent before; the own handler is not called."""
-        if self._state is _State.CLOSED:
-            return
-        was_open, self._state = self._state is _State.OPEN, _State.CLOSED
-        if was_open:
-            self._transmit(_Sign.FIN)
-        else:
-            self._wait(_Sign.FIN)
-        self._leave_if_done()
-
-    def open_to(self, timeout_s: float) -> None:
-        """Sends the SYN of an active open (for the network)."""
-        queue = self._network.queue
-        self._transmit(_Sign.SYN)
-        queue.add(queue.time() + timeout_s, MemoryStreamFlow._connect_expired, self, timeout_s)
-
-    def accept(self, peer: MemoryStreamFlow) -> None:
-        """Joins this passive end to the *peer* that asked for the connection, and tells the handler."""
-        self._peer, peer._peer = peer, self
-        self._state = _State.OPEN
-        self._transmit(_Sign.SYN_ACK)
-        self._handler.accepted(self)
-
-    def refuse(self, path_back: Path) -> None:
-        """Nothing listens at the far host: its RST comes back by *path_back*."""
-        queue = self._network.queue
-        arrival = path_back.segment_arrival(0, queue.time()) if path_back.is_up else None
-        if arrival is not None:
-            queue.add(arrival, MemoryStreamFlow._signalled, self, _Sign.RST)
-
-    def end(self, error: TransportError | None) -> None:
-        """Ends this end because of the peer or the network, and tells the handler."""
-        was_open, self._state = self.is_open, _State.CLOSED
-        self._held = self._waiting = None
-        self._leave_if_done()
-        if was_open:
-            self._handler.closed(self, error)
-
-    def lose(self, reason: str) -> None:
-        """Ends both ends."""
-        for end in (self, self._peer):
-            if end is not None:
-                end.end(ConnectionLost(reason))
-
-    def link_is_up(self) -> None:
-        """Sends what was held while the link was down."""
-        held, self._held = self._held, None
-        for segment in held or ():
-            self._backlog -= _size(segment)
-            self._transmit(segment)
-        self._leave_if_done()
-
-    def _wait(self, segment: _Segment) -> None:
-        self._backlog += _size(segment)
-        if self._waiting is None:
-            self._waiting = []
-        self._waiting.append(segment)
-
-    def _transmit(self, segment: _Segment) -> None:
-        size = _size(segment)
-        self._backlog += size
-        if not self._path.is_up or self._held:
-            if self._held is None:
-                self._held = []
-            self._held.append(segment)
-            return
-        queue = self._network.queue
-        now = queue.time()
-        arrival = self._path.segment_arrival(size, now)
-        if arrival is None:
-            queue.add(now + STREAM_GIVES_UP_AFTER_S, MemoryStreamFlow.lose, self, f"{self.remote} does not answer")
-            return
-        self._last_arrival = max(arrival, self._last_arrival)
-        queue.add(self._last_arrival, MemoryStreamFlow._arrived, self, segment)
-
-    def _arrived(self, segment: _Segment) -> None:
-        """A segment of this end reaches the far host."""
-        if not self._path.is_up:  # it was on its way when the link went down: TCP will repeat it
-            if self._held is None:
-                self._held = []
-            self._held.append(segment)
-            return
-        self._backlog -= _size(segment)
-        peer = self._peer
-        if isinstance(segment, bytes):
-            if peer is not None and peer._state is _State.OPEN:
-                peer._handler.received(segment, peer)
-        elif segment is _Sign.SYN:
-            self._network.syn_arrived(self)
-        elif peer is not None:
-            peer._signalled(segment)
-
-    def _signalled(self, sign: _Sign) -> None:
-        if sign is _Sign.SYN_ACK:
-            self._established()
-        elif sign is _Sign.FIN:
-            self.end(None)
-        elif self._state is _State.CONNECTING:
-            self.end(ConnectTimeout(f"{self.remote} refuses connections: nothing listens there"))
-        else:
-            self.end(ConnectionLost(f"connection to {self.remote} reset"))
-
-    def _established(self) -> None:
-        if self._state is _State.CONNECTING:
-            self._state = _State.OPEN
-        elif self._waiting is None:  # the connection attempt was given up meanwhile
-            self._transmit(_Sign.RST)
-        waiting, self._waiting = self._waiting, None
-        for segment in waiting or ():
-            self._backlog -= _size(segment)
-            self._transmit(segment)
-        self._leave_if_done()
-
-    def _connect_expired(self, timeout_s: float) -> None:
-        if self._state is _State.CONNECTING or self._waiting is not None:
-            self.end(ConnectTimeout(f"{self.remote} did not answer within {timeout_s:g} s"))
-
-    def _leave_if_done(self) -> None:
-        if self._state is _State.CLOSED and not self._held and not self._waiting:
-            self._path.flows.pop(self, None)
-            self._network.forget(self)
 
 
 class MemoryDatagramFlow:
     """A pair of UDP addresses, seen from `local`."""
 
-    __slots__ = ("_endpoint", "_is_open", "_network", "_path", "_peer", "local", "remote", "user")
+    __slots__ = (
+        "_endpoint",
+        "_is_open",
+        "_network",
+        "_path",
+        "_peer",
+        "is_bulk",
+        "local",
+        "on_drained",
+        "on_opened",
+        "remote",
+        "user",
+    )
+    backlog = 0  # nothing waits
 
     def __init__(self, network: MemoryNetwork, endpoint: MemoryListener, remote: Address) -> None:
         self._network, self._endpoint = network, endpoint
@@ -220,6 +48,9 @@ class MemoryDatagramFlow:
         self._path = network.path(self.local.host, remote.host)
         self._peer: MemoryDatagramFlow | None = None
         self._is_open = True
+        self.is_bulk = False
+        self.on_opened: Callable[[Flow], None] | None = None
+        self.on_drained: Callable[[Flow], None] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -237,6 +68,12 @@ class MemoryDatagramFlow:
             return
         for arrival in path.datagram_arrivals(len(octets), queue.time()):
             queue.add(arrival, MemoryDatagramFlow._arrived, self, octets)
+
+    def pause(self) -> None:
+        """Datagrams cannot be held back."""
+
+    def resume(self) -> None:
+        """Datagrams never stopped."""
 
     def close(self) -> None:
         self._is_open = False
@@ -469,7 +306,3 @@ def _stayed_down(path: Path, times_down: int) -> None:
     if not path.is_up and path.times_down == times_down:
         for flow in tuple(path.flows):
             flow.lose(f"link from {path.source} to {path.target} down for {STREAM_GIVES_UP_AFTER_S:g} s")
-
-
-def _size(segment: _Segment) -> int:
-    return len(segment) if isinstance(segment, bytes) else 0

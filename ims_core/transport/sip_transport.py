@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -101,15 +102,25 @@ class _Stream:
 class _VoidFlow:
     """What a closed element gets for a flow: one that is over."""
 
-    __slots__ = ("local", "remote", "user")
+    __slots__ = ("is_bulk", "local", "on_drained", "on_opened", "remote", "user")
     is_open = False
+    backlog = 0
 
     def __init__(self, remote: Address) -> None:
         self.local = self.remote = remote
         self.user: object | None = None
+        self.is_bulk = False
+        self.on_opened: Callable[[Flow], None] | None = None
+        self.on_drained: Callable[[Flow], None] | None = None
 
     def send(self, octets: bytes) -> None:
         """Goes nowhere."""
+
+    def pause(self) -> None:
+        """Reads nothing anyway."""
+
+    def resume(self) -> None:
+        """Has nothing to read."""
 
     def close(self) -> None:
         """Is closed."""

@@ -5,20 +5,29 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Protocol
 
 from ims_core.errors import ConnectionLost, ConnectTimeout, TransportError
-from ims_core.transport.link import Address, AddressBook, FlowHandler
+from ims_core.transport.link import (
+    HIGH_WATER_OCTETS,
+    LOW_WATER_OCTETS,
+    Address,
+    AddressBook,
+    Flow,
+    FlowHandler,
+)
 
 __all__ = ["StreamFlow", "StreamListener", "StreamOwner", "bind_socket", "open_connection"]
 
 _MAX_BACKLOG_OCTETS = 8 * 1024 * 1024  # unsent octets of one connection: beyond it the peer is taken for dead
 _BACKLOG_CONNECTIONS = 1024
-_UNREAD_LIMIT_S = 60.0  # for a peer who has asked more than he reads the answers of
+_UNREAD_LIMIT_S = 60.0  # for a peer who reads nothing of what waits for him
 _TLS_HANDSHAKE_S = 10.0
 _TLS_CLOSE_S = 1.0
 _READ_OCTETS = 16 * 1024  # per turn of the loop: under a flood the other connections get their turn
 _READ_BUFFER = memoryview(bytearray(_READ_OCTETS))  # filled and emptied within one turn, so all flows share it
+_BULK_READ_BUFFER = memoryview(bytearray(64 * 1024))  # the same for long content
 
 
 class StreamOwner(Protocol):
@@ -38,14 +47,20 @@ class StreamFlow(asyncio.BufferedProtocol):
     __slots__ = (
         "_error",
         "_handler",
+        "_is_full",
         "_is_open",
+        "_is_paused",
         "_owner",
         "_patience",
         "_transport",
+        "_unsent_before",
         "_waiting",
         "_waiting_octets",
         "is_accepted",
+        "is_bulk",
         "local",
+        "on_drained",
+        "on_opened",
         "remote",
         "user",
     )
@@ -63,10 +78,23 @@ class StreamFlow(asyncio.BufferedProtocol):
         self._waiting_octets = 0
         self._error: TransportError | None = None
         self._patience: asyncio.TimerHandle | None = None
+        self._unsent_before = 0  # when patience was last tested
+        self._is_full = False  # above the high-water mark, and not yet down at the low one
+        self._is_paused = False  # by the owner
+        self.is_bulk = False
+        self.on_opened: Callable[[Flow], None] | None = None
+        self.on_drained: Callable[[Flow], None] | None = None
 
     @property
     def is_open(self) -> bool:
         return self._is_open
+
+    @property
+    def backlog(self) -> int:
+        transport = self._transport
+        if transport is None:
+            return self._waiting_octets
+        return transport.get_write_buffer_size() if self._is_open else 0
 
     def send(self, octets: bytes) -> None:
         if not self._is_open:
@@ -76,6 +104,7 @@ class StreamFlow(asyncio.BufferedProtocol):
             self._waiting.append(octets)
             self._waiting_octets += len(octets)
             backlog = self._waiting_octets
+            self._is_full = backlog > HIGH_WATER_OCTETS
         elif transport.is_closing():
             return  # the peer is gone; `connection_lost` comes in the next turn of the loop
         else:
@@ -88,10 +117,21 @@ class StreamFlow(asyncio.BufferedProtocol):
             else:
                 transport.abort()
 
+    def pause(self) -> None:
+        self._is_paused = True
+        if self._transport is not None and self._is_open:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        self._is_paused = False
+        self._read_on()
+
     def close(self) -> None:
+        if not self._is_open:
+            return
         self._is_open = False
         if self._transport is not None:
-            self._transport.close()
+            self._leave(self._transport)
 
     def fail(self, error: TransportError) -> None:
         """The connection was not made, or is given up."""
@@ -101,44 +141,54 @@ class StreamFlow(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
         if was_open:
-            self._call_closed(error)
+            self._call(self._handler.closed, self, error)
 
     # --- from asyncio ------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        transport.set_write_buffer_limits(high=HIGH_WATER_OCTETS, low=LOW_WATER_OCTETS)
         if self.is_accepted:
             self._adopt_names(transport)
             self._owner.flow_began(self)
-            self._call_accepted()
+            self._call(self._handler.accepted, self)
             return
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            transport.write(b"".join(waiting))
+        if self._is_paused:
+            transport.pause_reading()
+        self._send_what_waited(transport)
         if not self._is_open:  # closed while it was being made
-            transport.close()
+            self._leave(transport)
+        elif self.on_opened is not None:
+            self._call(self.on_opened, self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _READ_BUFFER
+        return _BULK_READ_BUFFER if self.is_bulk else _READ_BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
         if not self._is_open:
             return
+        octets = bytes((_BULK_READ_BUFFER if self.is_bulk else _READ_BUFFER)[:nbytes])
         try:
-            self._handler.received(bytes(_READ_BUFFER[:nbytes]), self)
+            self._handler.received(octets, self)
         except Exception as error:  # the edge: one bad turn of a handler must not end the connection
             self._report(error)
 
+    def eof_received(self) -> None:
+        """The peer has said all; asyncio closes once he has read the rest, for which he gets a limited time."""
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._watch()
+
     def pause_writing(self) -> None:
+        self._is_full = True
+        self._watch()
         if self.is_accepted and self._transport is not None:
             self._transport.pause_reading()
-            self._patience = asyncio.get_running_loop().call_later(_UNREAD_LIMIT_S, self._lose_patience)
 
     def resume_writing(self) -> None:
         self._stop_waiting()
-        if self.is_accepted and self._transport is not None:
-            self._transport.resume_reading()
+        self._drained_soon()
+        self._read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -146,14 +196,55 @@ class StreamFlow(asyncio.BufferedProtocol):
         self._owner.flow_ended(self)
         if was_open:
             lost = None if exc is None else ConnectionLost(f"connection to {self.remote} lost: {exc}")
-            self._call_closed(self._error or lost)
+            self._call(self._handler.closed, self, self._error or lost)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _lose_patience(self) -> None:
-        self._error = ConnectionLost(f"{self.remote} has read nothing for {_UNREAD_LIMIT_S:g} s")
+    def _send_what_waited(self, transport: asyncio.Transport) -> None:
+        waiting, self._waiting, self._waiting_octets = self._waiting, [], 0
+        if waiting:
+            transport.write(b"".join(waiting))
+            if transport.get_write_buffer_size() <= HIGH_WATER_OCTETS:  # else `resume_writing` will come
+                self._drained_soon()
+
+    def _read_on(self) -> None:
+        """Reads again, unless the owner or the peer's own slowness forbid it."""
+        if self._transport is None or not self._is_open:
+            return
+        if not self._is_paused and not (self.is_accepted and self._is_full):
+            self._transport.resume_reading()
+
+    def _leave(self, transport: asyncio.Transport) -> None:
+        """Closes once the rest is sent, for which the peer gets a limited time."""
+        if transport.get_write_buffer_size():
+            self._watch()
+        transport.close()
+
+    def _drained_soon(self) -> None:
+        if self._is_full:
+            self._is_full = False
+            if self.on_drained is not None:
+                asyncio.get_running_loop().call_soon(self._tell_drained)
+
+    def _tell_drained(self) -> None:
+        if self._is_open and self.on_drained is not None:
+            self._call(self.on_drained, self)
+
+    def _watch(self) -> None:
+        """Begins to wait for the peer to read, for a limited time."""
         if self._transport is not None:
-            self._transport.abort()
+            self._stop_waiting()
+            self._unsent_before = self._transport.get_write_buffer_size()
+            self._patience = asyncio.get_running_loop().call_later(_UNREAD_LIMIT_S, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        if self._transport is None:
+            return
+        if self._transport.get_write_buffer_size() < self._unsent_before:  # slow, not dead
+            self._watch()
+            return
+        self._error = ConnectionLost(f"{self.remote} has read nothing for {_UNREAD_LIMIT_S:g} s")
+        self._transport.abort()
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
@@ -164,17 +255,11 @@ class StreamFlow(asyncio.BufferedProtocol):
         name = transport.get_extra_info("peername") or ("0.0.0.0", 0)  # gone already
         self.remote = Address(self.local.transport, name[0], name[1])
 
-    def _call_accepted(self) -> None:
+    def _call(self, event: Callable[..., None], *arguments: object) -> None:
         try:
-            self._handler.accepted(self)
+            event(*arguments)
         except Exception as error:  # the edge, as above
             self._report(error)
-
-    def _call_closed(self, error: TransportError | None) -> None:
-        try:
-            self._handler.closed(self, error)
-        except Exception as failure:  # the edge, as above
-            self._report(failure)
 
     def _report(self, error: Exception) -> None:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ims_core.errors import TransportError
-from ims_core.transport.link import Address, AddressBook, FlowHandler, Transport
+from ims_core.transport.link import Address, AddressBook, Flow, FlowHandler, Transport
 
 __all__ = ["UdpFlow", "UdpSocket"]
 
@@ -26,7 +26,19 @@ _SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 class UdpFlow:
     """A pair of UDP addresses, seen from `local`."""
 
-    __slots__ = ("_is_open", "_socket", "_to", "last_used", "local", "remote", "user")
+    __slots__ = (
+        "_is_open",
+        "_socket",
+        "_to",
+        "is_bulk",
+        "last_used",
+        "local",
+        "on_drained",
+        "on_opened",
+        "remote",
+        "user",
+    )
+    backlog = 0  # what waits belongs to the socket
 
     def __init__(self, udp: UdpSocket, remote: Address, to: _SocketAddress) -> None:
         self._socket = udp
@@ -34,6 +46,9 @@ class UdpFlow:
         self._is_open = True
         self.local, self.remote = udp.address, remote
         self.user: object | None = None
+        self.is_bulk = False
+        self.on_opened: Callable[[Flow], None] | None = None
+        self.on_drained: Callable[[Flow], None] | None = None
         self.last_used = 0
 
     @property
@@ -43,6 +58,12 @@ class UdpFlow:
     def send(self, octets: bytes) -> None:
         if self._is_open:
             self._socket.send(octets, self, self._to)
+
+    def pause(self) -> None:
+        """Datagrams cannot be held back."""
+
+    def resume(self) -> None:
+        """Datagrams never stopped."""
 
     def close(self) -> None:
         if self._is_open:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ims_core.nodes.decision import Answer, Decision, Forward, Reject, Target
-from ims_core.transport.link import Address, Transport
+from ims_core.transport.link import Address, Flow, Transport
 from ims_core.transport.sip_stack import Hop
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from ims_core.wire.sip.uri import SipUri, Uri
@@ -21,9 +23,19 @@ class StillFlow:
         self.remote = Address(transport, host, port)
         self.user: object | None = None
         self.is_open = True
+        self.is_bulk = False
+        self.backlog = 0
+        self.on_opened: Callable[[Flow], None] | None = None
+        self.on_drained: Callable[[Flow], None] | None = None
 
     def send(self, octets: bytes) -> None:
         """Nobody listens."""
+
+    def pause(self) -> None:
+        """Nobody speaks."""
+
+    def resume(self) -> None:
+        """Nobody speaks."""
 
     def close(self) -> None:
         self.is_open = False

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from ims_core.errors import ConnectionLost, ConnectTimeout
-from ims_core.transport.link import Address, Flow, Transport
+from ims_core.transport.link import HIGH_WATER_OCTETS, Address, Flow, Transport
 from ims_core.transport.sockets import SocketNetwork
 from ims_core.transport.tcp import bind_socket
 from tests.support.flows import Recorder
@@ -85,6 +85,89 @@ async def test_a_peer_who_does_not_read_the_answers_is_not_read_and_goes_on_when
     await until(lambda: len(bob.ends) == 2)
     assert "has read nothing" in str(bob.ends[1])
     lazy.close()
+
+
+async def test_a_flow_tells_when_its_connection_stands_and_never_for_an_accepted_one(network: SocketNetwork) -> None:
+    bob, opened = Recorder("bob"), list[Flow]()
+    flow = network.connect(HOST, await listen_at(network, Transport.TCP, bob), Recorder("alice"))
+    flow.on_opened = opened.append
+    flow.send(b"early")
+    assert flow.backlog == 5
+    await until(lambda: bob.stream == b"early")
+    assert opened == [flow]
+    assert flow.backlog == 0
+
+
+async def test_a_paused_flow_reads_nothing_until_it_is_resumed_and_its_sender_is_told_when_to_go_on(
+    network: SocketNetwork,
+) -> None:
+    bob, drained = Recorder("bob"), list[Flow]()
+    flow = network.connect(HOST, await listen_at(network, Transport.TCP, bob), Recorder("alice"))
+    flow.on_drained = drained.append
+    await until(lambda: len(bob.flows) == 1)
+    bob.flows[0].pause()
+    bob.flows[0].is_bulk = True
+    sent = 0
+    while flow.backlog <= HIGH_WATER_OCTETS:
+        flow.send(bytes(65536))
+        sent += 65536
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0.001)
+    assert (bob.octets, drained) == ([], [])
+    bob.flows[0].resume()
+    await until(lambda: len(bob.stream) == sent)
+    assert drained == [flow]
+    assert flow.backlog == 0
+    assert max(map(len, bob.octets)) > 16 * 1024, "long content is read in long pieces"
+
+
+async def test_a_flow_paused_before_it_stands_reads_nothing_and_hears_of_what_waited(network: SocketNetwork) -> None:
+    alice, bob = Recorder("alice"), Recorder("bob", answer=lambda octets: octets[:5])
+    drained = list[Flow]()
+    flow = network.connect(HOST, await listen_at(network, Transport.TCP, bob), alice)
+    flow.on_drained = drained.append
+    flow.pause()
+    flow.send(bytes(HIGH_WATER_OCTETS + 1))
+    await until(lambda: len(bob.stream) == HIGH_WATER_OCTETS + 1)
+    await until(lambda: drained == [flow])
+    assert alice.octets == []
+    flow.resume()
+    await until(lambda: alice.octets != [])
+
+
+async def test_closing_ends_though_the_peer_reads_nothing(
+    network: SocketNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ims_core.transport.tcp._UNREAD_LIMIT_S", 0.1)
+    with socket.create_server((HOST, 0)) as silent:
+        flow = network.connect(HOST, Address(Transport.TCP, HOST, silent.getsockname()[1]), Recorder("alice"))
+        while flow.backlog == 0 or network.book.name_of(flow.local) is None:
+            flow.send(bytes(65536))
+            await asyncio.sleep(0)
+        flow.send(bytes(4 * 1024 * 1024))
+        flow.close()
+        flow.close()
+        await until(lambda: network.book.name_of(flow.local) is None)
+
+
+async def test_a_peer_who_reads_slowly_is_not_taken_for_dead(
+    network: SocketNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ims_core.transport.tcp._UNREAD_LIMIT_S", 0.1)
+    alice, bob = Recorder("alice"), Recorder("bob")
+    flow = network.connect(HOST, await listen_at(network, Transport.TCP, bob), alice)
+    await until(lambda: len(bob.flows) == 1)
+    slow = bob.flows[0]
+    size = 6 * 1024 * 1024
+    slow.pause()
+    flow.send(bytes(size))
+    while len(bob.stream) < size:
+        slow.resume()
+        await asyncio.sleep(0.001)
+        slow.pause()
+        await asyncio.sleep(0.02)
+    assert alice.ends == []
 
 
 async def test_a_flow_closed_while_it_connects_still_delivers(network: SocketNetwork) -> None:
