@@ -39,6 +39,8 @@ __all__ = [
     "MinExpires",
     "MinSe",
     "ProxyRequire",
+    "RAck",
+    "RSeq",
     "Reason",
     "Require",
     "RetryAfter",
@@ -57,6 +59,7 @@ _CSEQ = re.compile(rf"([0-9]+)[ \t]+({TOKEN})[ \t]*")
 _WORD = r"[-.!%*_+`'~()<>:\\\"/\[\]?{}0-9A-Za-z]+"
 _CALL_ID = re.compile(rf"{_WORD}(?:@{_WORD})?")
 _DIGITS = re.compile("[0-9]+")
+_RACK = re.compile(rf"([0-9]+)[ \t]+([0-9]+)[ \t]+({TOKEN})[ \t]*")
 _MEDIA_TYPE = re.compile(rf"({TOKEN})[ \t]*/[ \t]*({TOKEN})[ \t]*((?:;.*)?)", re.S)
 # m-parameter values: RFC 2045 tspecials unquoted are refused there, but boundaries with "=", ":" or "/" are common.
 _MEDIA_PARAM = rf"[ \t]*;[ \t]*({TOKEN})[ \t]*=[ \t]*([-.!%*_+`'~0-9A-Za-z=:/?@\[\]()#$&^{{}}|]+|{QUOTED})"
@@ -67,6 +70,7 @@ _EACH_MEDIA_PARAM = re.compile(_MEDIA_PARAM)
 _RETRY_AFTER = re.compile(r"([0-9]+)[ \t]*(?:\((.*)\))?[ \t]*((?:;.*)?)", re.S)
 _WARNING = re.compile(rf"([0-9]{{3}}) +([^ \t\",]+) +({QUOTED})")
 _MAX_CSEQ = 2**31 - 1
+_MAX_RESPONSE_NUMBER = 2**32 - 1  # RFC 3262 §3
 _MAX_CONTENT_LENGTH_DIGITS = 10
 
 
@@ -105,6 +109,42 @@ class CSeq(Header, name="CSeq"):
 
 
 _set_number, _set_method = slot_setters(CSeq)
+
+
+@dataclass(frozen=True, slots=True)
+class RSeq(Header, name="RSeq"):
+    """RSeq (RFC 3262 §7.1): the number of a reliable provisional response, 1 to 2**32 - 1."""
+
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        return cls(_small_number(text, _MAX_RESPONSE_NUMBER, "RSeq", "RFC 3262 §7.1"))
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class RAck(Header, name="RAck"):
+    """RAck (RFC 3262 §7.2): which provisional response a PRACK acknowledges, by its RSeq and its CSeq."""
+
+    response_number: int
+    cseq: CSeq
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        found = _RACK.fullmatch(text)
+        if found is None:
+            raise SipParseError("not a RAck", raw=text, spec="RFC 3262 §7.2")
+        response_number, number, method = found.groups()
+        return cls(
+            _small_number(response_number, _MAX_RESPONSE_NUMBER, "RSeq in RAck", "RFC 3262 §7.2"),
+            CSeq(_small_number(number, _MAX_CSEQ, "CSeq in RAck", "RFC 3262 §7.2"), method),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.response_number} {self.cseq}"
 
 
 def sound_call_id(text: str) -> str:
@@ -402,6 +442,12 @@ class Reason(ParamValue, name="Reason"):
 
     __slots__ = ()
     IS_LIST = True
+
+    @classmethod
+    def of(cls, cause: int, text: str | None = None, *, protocol: str = "SIP") -> Self:
+        """The value with that cause, a status code for SIP, and *text*, which is always quoted (RFC 3326 §2)."""
+        params = NO_PARAMS.with_("cause", str(cause))
+        return cls(protocol, params if text is None else params.with_("text", quote(text)))
 
     @property
     def protocol(self) -> str:

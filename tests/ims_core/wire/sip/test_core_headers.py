@@ -17,8 +17,10 @@ from ims_core.wire.sip.core_headers import (
     InReplyTo,
     MaxForwards,
     MinSe,
+    RAck,
     Reason,
     RetryAfter,
+    RSeq,
     SessionExpires,
     SubscriptionState,
     Supported,
@@ -49,6 +51,8 @@ from ims_core.wire.sip.header import Header
         (Event, "reg;id=1"),
         (SubscriptionState, "terminated;reason=timeout"),
         (Reason, 'SIP;cause=480;text="offline"'),
+        (RSeq, "988789"),
+        (RAck, "776656 1 INVITE"),
         (Warning, '307 isi.edu "Session parameter \\"foo\\" not understood"'),
         (Accept, "application/sdp;q=0.5"),
     ],
@@ -76,6 +80,8 @@ def test_a_value_is_written_as_it_was_read(header: type[Header], text: str) -> N
         *((Event, text) for text in ("", ";id=1", "a b")),
         *((Warning, text) for text in ("", '1812 overture "x"', "307 isi.edu x", '30 isi.edu "x"')),
         *((Expires, text) for text in ("", "soon", "-5")),
+        *((RSeq, text) for text in ("", "x", "-1", "4294967296", "9" * 5000)),
+        *((RAck, text) for text in ("", "1 INVITE", "1 2", "1 2 IN VITE", "4294967296 1 A", "1 2147483648 A")),
         (AcceptEncoding, "g zip"),
     ],
 )
@@ -134,6 +140,18 @@ def test_reasons() -> None:
     reason = Reason.parse('Q.850 ;cause=16 ;text="Terminated"')
     assert (reason.protocol, reason.cause, reason.reason_text) == ("Q.850", 16, "Terminated")
     assert Reason.parse("SIP;cause=x").cause is None
+
+
+def test_a_reason_is_made_with_its_text_in_quotes() -> None:
+    assert str(Reason.of(410, "Gone")) == 'SIP;cause=410;text="Gone"'
+    assert str(Reason.of(16, 'a "b"', protocol="Q.850")) == 'Q.850;cause=16;text="a \\"b\\""'
+    assert str(Reason.of(503)) == "SIP;cause=503"
+    assert Reason.parse(str(Reason.of(200, "Call completed elsewhere"))).reason_text == "Call completed elsewhere"
+
+
+def test_a_rack_names_a_response_and_its_request() -> None:
+    rack = RAck.parse("9  007 INVITE")
+    assert (rack.response_number, rack.cseq) == (9, CSeq(7, "INVITE"))
 
 
 def test_session_expiry() -> None:
