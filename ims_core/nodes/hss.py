@@ -57,13 +57,15 @@ class HssConfig:
 class _ImplicitSet:
     """One implicit registration set and whether it is registered."""
 
-    __slots__ = ("impus", "is_registered", "keys", "subscriber")
+    __slots__ = ("digest", "impus", "is_registered", "keys", "profile", "subscriber")
 
     def __init__(self, subscriber: Subscriber, impus: tuple[str, ...], keys: tuple[str, ...]) -> None:
         self.subscriber = subscriber
         self.impus = impus
         self.keys = keys
         self.is_registered = False
+        self.profile: UserProfile | None = None  # what a SAA says, made when it is asked for first
+        self.digest: tuple[str, MultimediaAuthAnswer] | None = None  # the last MAA with HA1, and its user name
 
 
 class Hss:
@@ -232,7 +234,7 @@ class Hss:
         return UserAuthorizationAnswer(state, self._config.scscf, subscriber.impi)
 
     def multimedia_auth(
-        self, impi: str | None, key: str, username: str, *, resync: tuple[bytes, bytes] | None = None
+        self, impi: str | None, key: str, username: str | None, *, resync: tuple[bytes, bytes] | None = None
     ) -> MultimediaAuthAnswer:
         if not self.is_up:
             return MultimediaAuthAnswer(CxResult.UNABLE_TO_COMPLY)
@@ -244,10 +246,13 @@ class Hss:
             return MultimediaAuthAnswer(CxResult.AUTHORIZATION_REJECTED)
         if subscriber.scheme is AuthenticationScheme.AKA_V1_MD5:
             return self._aka(subscriber, resync)
-        ha1 = self._ha1(subscriber, username or subscriber.impi)
-        return MultimediaAuthAnswer(
-            CxResult.SUCCESS, subscriber.impi, subscriber.scheme, self._config.home_domain, ha1=ha1
-        )
+        known = implicit_set.digest
+        if known is None or (username is not None and known[0] != username):
+            answer = self._digest(subscriber, username)
+            if username is not None:
+                implicit_set.digest = (username, answer)
+            return answer
+        return known[1]
 
     def server_assignment(self, key: str, assignment: AssignmentType, scscf: str) -> ServerAssignmentAnswer:
         if not self.is_up:
@@ -293,6 +298,12 @@ class Hss:
             return implicit_set, CxResult.SUCCESS
         return None, CxResult.IDENTITIES_DONT_MATCH
 
+    def _digest(self, subscriber: Subscriber, username: str | None) -> MultimediaAuthAnswer:
+        ha1 = None if username is None else self._ha1(subscriber, username or subscriber.impi)
+        return MultimediaAuthAnswer(
+            CxResult.SUCCESS, subscriber.impi, subscriber.scheme, self._config.home_domain, ha1=ha1
+        )
+
     def _ha1(self, subscriber: Subscriber, username: str) -> Secret | None:
         if subscriber.password is None:
             return subscriber.ha1
@@ -319,16 +330,18 @@ class Hss:
         )
 
     def _profile(self, implicit_set: _ImplicitSet) -> UserProfile:
-        subscriber = implicit_set.subscriber
-        profile = self._config.profiles[subscriber.service_profile]
-        return UserProfile(
-            subscriber.impi,
-            implicit_set.impus,
-            implicit_set.keys,
-            profile,
-            self._services(subscriber),
-            subscriber.is_barred,
-        )
+        profile = implicit_set.profile
+        if profile is None:
+            subscriber = implicit_set.subscriber
+            profile = implicit_set.profile = UserProfile(
+                subscriber.impi,
+                implicit_set.impus,
+                implicit_set.keys,
+                self._config.profiles[subscriber.service_profile],
+                self._services(subscriber),
+                subscriber.is_barred,
+            )
+        return profile
 
     def _services(self, subscriber: Subscriber) -> frozenset[str]:
         if subscriber.services is None:

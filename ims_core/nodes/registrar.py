@@ -116,7 +116,8 @@ class Registrar:
             credentials = _credentials(request)
         except DigestParseError as error:
             return Reject(400, str(error)[:60].partition(":")[0])
-        self._expire_challenge(user, now)
+        if user.challenged_until:
+            self._expire_challenge(user, now)
         found = self._authenticator.examine(user.impi, key, credentials, now)
         if found.event is RegistrationInput.AUTHENTIC and credentials is not None:
             return self._accept(request, user, credentials, found, now)
@@ -131,7 +132,7 @@ class Registrar:
         return user
 
     def _expire_challenge(self, user: ServedUser, now: float) -> None:
-        if user.challenged_until and user.challenged_until <= now:
+        if user.challenged_until <= now:
             user.challenged_until = 0.0
             user.failures = 0
             user.step(RegistrationInput.AWAIT_AUTH_EXPIRED)
@@ -176,7 +177,7 @@ class Registrar:
         if isinstance(plan, Reject):
             return plan
         was_registered = user.is_registered
-        told = _told_of([*plan.removed, *(binding for binding, _ in plan.refreshed)])
+        told = _told_of([*plan.removed, *[binding for binding, _ in plan.refreshed]])
         changes, writes = self._apply(request, user, plan)
         user.failures = 0
         user.challenged_until = 0.0
@@ -202,7 +203,7 @@ class Registrar:
         contacts = request.get_all(Contact)
         expires = request.get(Expires)
         default_s = self._config.granted_s if expires is None else expires.seconds
-        if any(contact.is_wildcard for contact in contacts):
+        if any([contact.is_wildcard for contact in contacts]):
             if len(contacts) > 1 or expires is None or expires.seconds:
                 return Reject(400, "Contact * needs Expires 0 and no other Contact")
             plan: _Plan | Reject = _Plan(removed=tuple(user.bindings))
@@ -212,7 +213,7 @@ class Registrar:
             plan = self._plan_contacts(request, user, contacts, default_s, now)
         if isinstance(plan, Reject):
             return plan
-        for binding in (*plan.removed, *(known for known, _ in plan.refreshed)):
+        for binding in (*plan.removed, *[known for known, _ in plan.refreshed]):
             if binding.call_id == request.call_id and binding.cseq >= request.cseq.number:
                 return Reject(500, "CSeq is not higher than before")
         return plan
@@ -223,13 +224,13 @@ class Registrar:
         added: list[Binding] = []
         refreshed: list[tuple[Binding, Binding]] = []
         removed: list[Binding] = []
-        path = tuple(str(each) for each in request.get_all(Path))
+        path = tuple([str(each) for each in request.get_all(Path)]) if request.has("Path") else ()
         takes_outbound = _takes_outbound(request, path)
         for contact in contacts:
             requested_s = default_s if contact.expires is None else contact.expires
             has_outbound = takes_outbound and contact.reg_id is not None and bool(contact.instance)
             key = binding_key(contact, has_outbound)
-            known = user.binding(key) or user.binding_at(contact)
+            known = (user.binding(key) or user.binding_at(contact)) if user.bindings else None
             if requested_s == 0:
                 removed += [known] if known is not None else []
                 continue
@@ -295,8 +296,7 @@ class Registrar:
         with_gruu = supported is not None and "gruu" in supported
         headers = [("Contact", self._contact(user, binding, with_gruu, now)) for binding in user.bindings]
         if user.bindings:
-            own = [binding for binding in user.bindings if binding.call_id == request.call_id]
-            if any(binding.has_outbound for binding in own):
+            if any([each.has_outbound and each.call_id == request.call_id for each in user.bindings]):
                 headers.append(("Require", "outbound"))
             headers += [("Path", path) for path in request.texts("Path")]
             headers.append(("Service-Route", self._service_route))
@@ -330,8 +330,7 @@ class Registrar:
         """Third-party REGISTERs to all who are concerned, also those whose tags this REGISTER no longer has (digest
         §16); the reg event."""
         actions: list[object] = []
-        concerned = told_before | {criterion.name for criterion in self._criteria_for(request, user)}
-        criteria = self._named(user, concerned)
+        criteria = self._named(user, told_before.union([each.name for each in self._criteria_for(request, user)]))
         if criteria:
             actions.append(TellServers(user, criteria, self.remaining_s(user, now), request, response))
         if changes and user.subscriptions:
@@ -351,7 +350,7 @@ class Registrar:
 
     def remaining_s(self, user: ServedUser, now: float) -> int:
         """Lifetime of the user's longest binding."""
-        return max((round(binding.expires_at - now) for binding in user.bindings), default=0)
+        return max([round(binding.expires_at - now) for binding in user.bindings], default=0)
 
     # --- the end of a binding without a REGISTER ---------------------------------------------------------------------
 
@@ -447,8 +446,8 @@ def _credentials(request: Request) -> DigestCredentials | None:
 
 def _takes_outbound(request: Request, path: tuple[str, ...]) -> bool:
     """Whether RFC 5626 applies: the UE supports it, and so does the first hop (RFC 5626 §6)."""
-    supported = request.get(Supported)
-    return supported is not None and "outbound" in supported and any(";ob" in each for each in path)
+    supported = request.get(Supported)  # read in any case: a malformed one is refused
+    return bool(path) and supported is not None and "outbound" in supported and any(";ob" in each for each in path)
 
 
 def _told_of(bindings: Iterable[Binding]) -> frozenset[str]:

@@ -26,6 +26,7 @@ __all__ = ["Examination", "RegistrationAuthenticator"]
 
 _NONCE_OCTETS: Final = 16
 _MAX_AKA_CHALLENGES: Final = 100_000  # as many as the nonce book remembers
+_ALGORITHMS: Final = {scheme: Algorithm.parse(scheme.value) for scheme in AuthenticationScheme}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,9 @@ class Examination:
     event: RegistrationInput
     answer: MultimediaAuthAnswer | None = None
     ha1: str = ""
+
+
+_UNPROVEN: Final = Examination(RegistrationInput.UNPROVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class RegistrationAuthenticator:
     def examine(self, impi: str, key: str, credentials: DigestCredentials | None, now: float) -> Examination:
         """Classifies the credentials of a REGISTER for the user with *impi* and identity key *key*."""
         if credentials is None or not credentials.nonce:
-            return Examination(RegistrationInput.UNPROVEN)
+            return _UNPROVEN
         if credentials.auts:
             return self._examine_auts(key, credentials)
         if not credentials.response:
@@ -79,11 +83,11 @@ class RegistrationAuthenticator:
         self, key: str, credentials: DigestCredentials | None, answer: MultimediaAuthAnswer | None, now: float
     ) -> tuple[MultimediaAuthAnswer, DigestChallenge | None]:
         """The MAA and, if that is a success, the next challenge."""
-        username = "" if credentials is None else credentials.username
-        answer = answer or self._cx.multimedia_auth(username or None, key, username)
+        username = None if credentials is None else credentials.username or None
+        answer = answer or self._cx.multimedia_auth(username, key, username)
         if answer.result is not CxResult.SUCCESS or answer.scheme is None:
             return answer, None
-        algorithm = Algorithm.parse(answer.scheme.value)
+        algorithm = _ALGORITHMS[answer.scheme]
         if answer.vector is None:
             nonce = self._book.issue(now, self._octets(_NONCE_OCTETS))
             return answer, DigestChallenge(answer.realm, nonce, algorithm)
@@ -115,7 +119,7 @@ class RegistrationAuthenticator:
         text = ha1.octets.decode("ascii", "replace")
         is_right = (
             credentials.realm == answer.realm
-            and credentials.hash_algorithm is Algorithm.parse(scheme.value)
+            and credentials.hash_algorithm is _ALGORITHMS[scheme]
             and is_authentic(credentials, text, "REGISTER")
         )
         if not is_right:

@@ -223,8 +223,8 @@ class Scscf:
     # --- timers ------------------------------------------------------------------------------------------------------
 
     def _rearm(self) -> None:
-        times = (self.registrar.deadlines.next_deadline(), self._reg_event.deadlines.next_deadline())
-        self._alarm.set(min((at for at in times if at is not None), default=None))
+        at, other = self.registrar.deadlines.next_deadline(), self._reg_event.deadlines.next_deadline()
+        self._alarm.set(other if at is None or (other is not None and other < at) else at)
 
     def _handle_deadline(self) -> None:
         now = self._clock.now()

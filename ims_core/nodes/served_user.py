@@ -18,6 +18,7 @@ from ims_core.nodes.registration_state import (
 )
 from ims_core.store.bindings import StoredBinding
 from ims_core.wire.sip.address_headers import Contact
+from ims_core.wire.sip.core_headers import CallId
 from ims_core.wire.sip.dialog import Dialog
 from ims_core.wire.sip.feature_tags import FeatureSet, is_feature_tag
 from ims_core.wire.sip.message import Request
@@ -64,23 +65,23 @@ class Binding:
     def asked_for(cls, request: Request, contact: Contact, *, impi: str, path: tuple[str, ...], now: float) -> Binding:
         """What a REGISTER asks for with one *contact*; key, expiry and outbound are the registrar's to decide."""
         binding = cls.__new__(cls)
-        instance, reg_id, q, tags = "", 0, FULL_Q, []
-        for name, value in contact.params:  # one pass: this is done for every registration
+        instance, reg_id, q, tags = "", 0, FULL_Q, ""
+        for name, value in contact.params.pairs:  # one pass: this is done for every registration
             word = name.lower()
             if word == _INSTANCE:
                 instance = contact.instance or ""
-            elif is_feature_tag(word):
-                tags.append(f";{name}" if value is None else f";{name}={value}")
+            elif word[0] == "+" or is_feature_tag(word):
+                tags += f";{name}" if value is None else f";{name}={value}"
             elif word == "reg-id":
                 reg_id = contact.reg_id or 0
             elif word == "q":
                 q = int(contact.q * FULL_Q)
         binding.instance, binding.reg_id, binding.q = instance, reg_id, q
-        binding.tags = sys.intern("".join(tags))  # few phone models, few tag sets
+        binding.tags = sys.intern(tags)  # few phone models, few tag sets
         binding.number = binding.order = 0
         binding.key, binding.impi, binding.path = "", impi, path
         binding.contact = str(contact.uri)
-        binding.call_id, binding.cseq = request.call_id, request.cseq.number
+        binding.call_id, binding.cseq = request.require(CallId).value, request.cseq.number
         binding.registered_at = binding.expires_at = now
         binding.has_outbound, binding.told = False, ()
         return binding
@@ -139,8 +140,8 @@ class RegSubscription:
 class ServedUser:
     """One implicit registration set that this S-CSCF has a profile of, registered or not."""
 
-    __slots__ = ("bindings", "challenged_until", "criteria", "failures", "impi", "impus", "is_barred", "keys", "number",
-                 "services", "state", "subscriptions")  # fmt: skip
+    __slots__ = ("_profile", "bindings", "challenged_until", "criteria", "failures", "impi", "impus", "is_barred",
+                 "keys", "number", "services", "state", "subscriptions")  # fmt: skip
 
     def __init__(self, profile: UserProfile, criteria: CriteriaIndex, number: int) -> None:
         self.number = number
@@ -153,12 +154,17 @@ class ServedUser:
 
     def take_profile(self, profile: UserProfile, criteria: CriteriaIndex) -> None:
         """From the HSS: at registration, or when it changed."""
+        self._profile = profile
         self.impi = profile.impi
         self.impus = profile.impus
         self.keys = profile.keys
         self.is_barred = profile.is_barred
         self.services = profile.services
         self.criteria = criteria
+
+    def has_profile(self, profile: UserProfile) -> bool:
+        """Whether *profile* is the one that was taken last: nothing changed."""
+        return self._profile is profile
 
     @property
     def default_impu(self) -> str:
@@ -221,10 +227,12 @@ class UserTable:
 
     def take(self, profile: UserProfile) -> ServedUser:
         """The user with *profile*, made if this is the first time; a change of the profile is taken over."""
+        user = self._by_key.get(profile.keys[0])
+        if user is not None and user.has_profile(profile):
+            return user
         criteria = self._criteria.get(id(profile.service_profile))
         if criteria is None or criteria.profile is not profile.service_profile:
             criteria = self._criteria[id(profile.service_profile)] = CriteriaIndex(profile.service_profile)
-        user = self._by_key.get(profile.keys[0])
         if user is None:
             self._next_number += 1
             user = ServedUser(profile, criteria, self._next_number)
@@ -250,8 +258,9 @@ class UserTable:
 def binding_key(contact: Contact, has_outbound: bool) -> str:
     """What makes two REGISTERs speak of one binding: the instance with its reg-id (RFC 5626 §6), the instance alone
     (choice: a device that comes back under another address is the same one), else the contact address."""
-    if contact.instance:
-        return f"{contact.instance} {contact.reg_id or 0}" if has_outbound else f"{contact.instance} 0"
+    instance = contact.instance
+    if instance:
+        return f"{instance} {contact.reg_id or 0}" if has_outbound else f"{instance} 0"
     uri = contact.uri
     if isinstance(uri, SipUri):
         transport = uri.params.get("transport") or ""

@@ -18,6 +18,8 @@ class AuthenticationScheme(enum.Enum):
     DIGEST_SHA_256 = "SHA-256"
     AKA_V1_MD5 = "AKAv1-MD5"
 
+    __hash__ = object.__hash__  # members are single objects: this is several times faster than Enum's hash of the name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:

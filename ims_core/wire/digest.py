@@ -60,27 +60,22 @@ _MAX_NONCE_COUNT: Final = 0xFFFFFFFF  # nc-value = 8LHEX
 
 def compute_rspauth(credentials: DigestCredentials, ha1: str, body: bytes = b"") -> str:
     """The ``rspauth`` by which the server proves that it knows HA1 too: A2 has no method (RFC 7616 §3.5)."""
-    return _response_of(credentials, ha1, "", body)
+    return _response_of(credentials, ha1, "", body, _meant_qop(credentials))
 
 
-def _response_of(credentials: DigestCredentials, ha1: str, method: str, body: bytes) -> str:
-    algorithm, qop, cnonce = credentials.hash_algorithm, _meant_qop(credentials), credentials.cnonce
-    return compute_response(
-        algorithm,
-        compute_session_ha1(algorithm, ha1, credentials.nonce, cnonce or ""),
-        credentials.nonce,
-        compute_ha2(algorithm, method, credentials.uri, qop, body),
-        qop=qop,
-        nc=credentials.nc,
-        cnonce=cnonce,
-    )
+def _response_of(credentials: DigestCredentials, ha1: str, method: str, body: bytes, qop: str | None) -> str:
+    algorithm, nonce, cnonce = credentials.hash_algorithm, credentials.nonce, credentials.cnonce
+    if algorithm.is_session:
+        ha1 = compute_session_ha1(algorithm, ha1, nonce, cnonce or "")
+    ha2 = compute_ha2(algorithm, method, credentials.uri, qop, body)
+    return compute_response(algorithm, ha1, nonce, ha2, qop=qop, nc=credentials.nc, cnonce=cnonce)
 
 
 def _meant_qop(credentials: DigestCredentials) -> str | None:
     """None for a client of RFC 2069 that copies ``qop`` from the challenge without knowing it: it sends neither ``nc``
     nor ``cnonce``, and a response without all three (choice). Such a response proves as much as one without ``qop``."""
     qop = credentials.qop
-    is_copied = qop is not None and qop.lower() == "auth" and credentials.nc is None and credentials.cnonce is None
+    is_copied = credentials.nc is None and credentials.cnonce is None and qop is not None and qop.lower() == "auth"
     return None if is_copied else qop
 
 
@@ -107,22 +102,24 @@ def is_authentic(credentials: DigestCredentials, ha1: str, method: str, body: by
     """
     if not credentials.hash_algorithm.is_supported or not credentials.response:
         return False
-    if _meant_qop(credentials) is not None and not _has_known_qop(credentials):
+    qop = _meant_qop(credentials)
+    if qop is not None and not _is_known_qop(qop, credentials):
         return False
-    return _is_equal(_response_of(credentials, ha1, method, body), credentials.response)
+    return _is_equal(_response_of(credentials, ha1, method, body, qop), credentials.response)
 
 
-def _has_known_qop(credentials: DigestCredentials) -> bool:
-    is_known = credentials.qop is not None and credentials.qop.lower() in ("auth", "auth-int")
-    return is_known and credentials.nonce_count is not None and credentials.cnonce is not None
+def _is_known_qop(qop: str, credentials: DigestCredentials) -> bool:
+    is_known = qop == "auth" or qop.lower() in ("auth", "auth-int")
+    return is_known and credentials.cnonce is not None and credentials.nonce_count is not None
 
 
 def authentication_info(
     credentials: DigestCredentials, ha1: str, body: bytes = b"", nextnonce: str | None = None
 ) -> DigestAuthenticationInfo:
     """What the server puts into its 2xx after *credentials* were found authentic; *body* is that of the response."""
-    rspauth = compute_rspauth(credentials, ha1, body)
-    return DigestAuthenticationInfo(_meant_qop(credentials), rspauth, credentials.cnonce, credentials.nc, nextnonce)
+    qop = _meant_qop(credentials)
+    rspauth = _response_of(credentials, ha1, "", body, qop)
+    return DigestAuthenticationInfo(qop, rspauth, credentials.cnonce, credentials.nc, nextnonce)
 
 
 def is_server_authentic(
@@ -171,7 +168,7 @@ class DigestClient:
             cnonce=self._cnonce if qop is not None or challenge.hash_algorithm.is_session else None,
             opaque=challenge.opaque,
         )
-        return replace(unsigned, response=_response_of(unsigned, self._ha1, method, body))
+        return replace(unsigned, response=_response_of(unsigned, self._ha1, method, body, _meant_qop(unsigned)))
 
     def accept(self, received: DigestAuthenticationInfo, sent: DigestCredentials, body: bytes = b"") -> bool:
         """Takes the Authentication-Info of a 2xx to *sent*, with its ``nextnonce``. False if ``rspauth`` is wrong."""

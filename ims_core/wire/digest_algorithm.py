@@ -30,12 +30,23 @@ __all__ = [
 
 Password = str | bytes | Secret
 
+
+def _md5() -> Callable[[bytes], hashlib._Hash]:
+    """MD5 also where the system forbids it for security; the keyword costs as much as half a hash."""
+    try:
+        hashlib.md5(b"")
+    except ValueError:
+        return partial(hashlib.md5, usedforsecurity=False)
+    return hashlib.md5
+
+
 _HASHES: Mapping[str, Callable[[bytes], hashlib._Hash]] = {
-    "MD5": partial(hashlib.md5, usedforsecurity=False),
+    "MD5": _md5(),
     "SHA-256": hashlib.sha256,
     "SHA-512-256": partial(hashlib.new, "sha512_256"),
 }
 # RFC 3310 §3.1: algorithm-value = [ "AKAv" 1*DIGIT "-" ] ( "MD5" | "MD5-sess" | token )
+_LONGEST_REMEMBERED: Final = 256  # characters of an A2
 _ALGORITHM = re.compile(r"(?:AKAv(\d{1,4})-)?(.*?)(-sess)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -105,8 +116,16 @@ def compute_ha2(algorithm: Algorithm, method: str, uri: str, qop: str | None = N
     """H(A2), which covers the body for ``auth-int`` only (RFC 7616 §3.4.3)."""
     a2 = f"{method}:{uri}"
     if _is_auth_int(qop):
-        a2 = f"{a2}:{algorithm.hash_hex(body)}"
-    return algorithm.hash_hex(_octets(a2))
+        return algorithm.hash_hex(_octets(f"{a2}:{algorithm.hash_hex(body)}"))
+    if algorithm.hash_name is None or len(a2) > _LONGEST_REMEMBERED:
+        return algorithm.hash_hex(_octets(a2))
+    return _remembered_hash(algorithm.hash_name, a2)
+
+
+@lru_cache(maxsize=512)
+def _remembered_hash(hash_name: str, a2: str) -> str:
+    """H(A2): every registration of a home network has the same."""
+    return _HASHES[hash_name](_octets(a2)).hexdigest()
 
 
 def compute_response(
@@ -132,9 +151,9 @@ def compute_response(
 
 def _octets(value: Password) -> bytes:
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
+        return value.encode() if value.isascii() else value.encode("utf-8", "surrogateescape")
     return value.octets if isinstance(value, Secret) else value
 
 
 def _is_auth_int(qop: str | None) -> bool:
-    return qop is not None and qop.lower() == "auth-int"
+    return qop is not None and qop != "auth" and qop.lower() == "auth-int"

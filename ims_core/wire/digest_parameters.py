@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final, Self
 
 from ims_core.errors import LocalProtocolError, RemoteProtocolError
@@ -36,6 +36,12 @@ _PARAMETER = re.compile(
     rf'[\s,]*+({_TOKEN})\s*+=\s*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([^\s",]*+))\s*+(?=,|$)', re.DOTALL
 )
 _END = re.compile(r"[\s,]*+\Z")
+# What nearly all peers send: one Digest, a comma between parameters, nothing escaped. The rest is read by the above.
+_VALUE = r'"[^"\\\r\n\0]*+"|[^\s",\0]*+'
+_PLAIN_PARAMETER = rf"[ \t]*+{_TOKEN}+[ \t]*+=[ \t]*+(?:{_VALUE})[ \t]*+"
+_PLAIN = re.compile(rf"[Dd]igest[ \t]{_PLAIN_PARAMETER}(?:,{_PLAIN_PARAMETER})*+")
+_EACH_PLAIN = re.compile(rf'({_TOKEN}+)[ \t]*+=[ \t]*+(?:"([^"]*+)"|([^\s",]*+))')
+_AFTER_SCHEME = len("Digest ")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _UNSAFE = re.compile(r"[\r\n\0]")
 
@@ -78,6 +84,16 @@ def _add_parameter(parameters: _Parameters, match: re.Match[str], text: str) -> 
         parameters[name] = _ESCAPED.sub(r"\1", quoted) if "\\" in quoted else quoted
 
 
+def _scan_digest(text: str) -> _Parameters:
+    """The parameters of one field value of the scheme Digest, as `_scan` gives them. Raises DigestParseError."""
+    if len(text) <= MAX_FIELD_CHARACTERS and _PLAIN.fullmatch(text) is not None:
+        found = _EACH_PLAIN.findall(text, _AFTER_SCHEME)
+        parameters = {name.lower(): quoted or bare for name, quoted, bare in found}
+        if len(parameters) == len(found) <= MAX_PARAMETERS:
+            return parameters
+    return _scan_one(text, "digest")
+
+
 def _scan_one(text: str, scheme: str) -> _Parameters:
     found = list(_scan(text))
     if len(found) != 1 or found[0][0] != scheme:
@@ -95,21 +111,13 @@ def _quote(text: str) -> str:
     return f'"{text}"'
 
 
-def _format(parameters: Iterable[tuple[str, str | None, bool]], others: Iterable[tuple[str, str]]) -> str:
-    """Joins (name, value, is quoted); a value of None is left out. Raises LocalProtocolError for a line end inside."""
-    parts = [f"{name}={_quote(value) if quoted else value}" for name, value, quoted in parameters if value is not None]
-    text = ", ".join(parts + [f"{name}={_quote(value)}" for name, value in others])
+def _finished(text: str, others: Iterable[tuple[str, str]]) -> str:
+    """*text* with the parameters that have no field. Raises LocalProtocolError for a line end inside."""
+    for name, value in others:
+        text += f", {name}={_quote(value)}"
     if _UNSAFE.search(text):
         raise LocalProtocolError("a line end or NUL inside an authentication parameter", spec="RFC 7616 §3")
     return text
-
-
-def _name_of(algorithm: Algorithm | None) -> str | None:
-    return None if algorithm is None else algorithm.name
-
-
-def _hex_of(key: Secret | None) -> str | None:
-    return None if key is None else key.octets.hex()
 
 
 def _is_true(text: str | None) -> bool:
@@ -156,7 +164,7 @@ class DigestChallenge:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises DigestParseError, also for another scheme than Digest."""
-        return cls._of(_scan_one(text, "digest"), text)
+        return cls._of(_scan_digest(text), text)
 
     @classmethod
     def _of(cls, parameters: _Parameters, text: str) -> Self:
@@ -198,25 +206,30 @@ class DigestChallenge:
         return replace(self, ck=None, ik=None)
 
     def __str__(self) -> str:
-        return "Digest " + _format(
-            (
-                ("realm", self.realm, True),
-                ("domain", self.domain, True),
-                ("nonce", self.nonce, True),
-                ("opaque", self.opaque, True),
-                ("stale", "true" if self.stale else None, False),
-                ("algorithm", _name_of(self.algorithm), False),
-                ("qop", ",".join(self.qop) or None, True),
-                ("charset", self.charset, False),
-                ("userhash", "true" if self.userhash else None, False),
-                ("ck", _hex_of(self.ck), True),
-                ("ik", _hex_of(self.ik), True),
-            ),
-            self.others,
-        )
+        text = f"Digest realm={_quote(self.realm)}"
+        if self.domain is not None:
+            text += f", domain={_quote(self.domain)}"
+        text += f", nonce={_quote(self.nonce)}"
+        if self.opaque is not None:
+            text += f", opaque={_quote(self.opaque)}"
+        if self.stale:
+            text += ", stale=true"
+        if self.algorithm is not None:
+            text += f", algorithm={self.algorithm.name}"
+        if self.qop and (offered := ",".join(self.qop)):
+            text += f", qop={_quote(offered)}"
+        if self.charset is not None:
+            text += f", charset={self.charset}"
+        if self.userhash:
+            text += ", userhash=true"
+        if self.ck is not None:
+            text += f', ck="{self.ck.octets.hex()}"'
+        if self.ik is not None:
+            text += f', ik="{self.ik.octets.hex()}"'
+        return _finished(text, self.others)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class DigestCredentials:
     """Authorization or Proxy-Authorization of the scheme Digest (RFC 7616 §3.4).
 
@@ -239,28 +252,61 @@ class DigestCredentials:
     userhash: bool = False
     others: tuple[tuple[str, str], ...] = ()
 
+    def __init__(
+        self,
+        username: str,
+        realm: str,
+        uri: str,
+        nonce: str = "",
+        response: str = "",
+        algorithm: Algorithm | None = None,
+        qop: str | None = None,
+        nc: str | None = None,
+        cnonce: str | None = None,
+        opaque: str | None = None,
+        auts: str | None = None,
+        integrity_protected: str | None = None,
+        userhash: bool = False,
+        others: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        # Written out, because the __init__ of a frozen dataclass takes twice as long.
+        _set_username(self, username)
+        _set_realm(self, realm)
+        _set_uri(self, uri)
+        _set_nonce(self, nonce)
+        _set_response(self, response)
+        _set_algorithm(self, algorithm)
+        _set_qop(self, qop)
+        _set_nc(self, nc)
+        _set_cnonce(self, cnonce)
+        _set_opaque(self, opaque)
+        _set_auts(self, auts)
+        _set_integrity_protected(self, integrity_protected)
+        _set_userhash(self, userhash)
+        _set_others(self, others)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Only the user name has to be there. Raises DigestParseError, also for another scheme than Digest."""
-        parameters = _scan_one(text, "digest")
+        parameters = _scan_digest(text)
         if "username" not in parameters:
             raise _malformed("credentials need a username", text)
         take = parameters.pop
         return cls(
-            username=take("username"),
-            realm=take("realm", ""),
-            uri=take("uri", ""),
-            nonce=take("nonce", ""),
-            response=take("response", ""),
-            algorithm=_take_algorithm(parameters),
-            qop=take("qop", None) or None,
-            nc=take("nc", None),
-            cnonce=take("cnonce", None),
-            opaque=take("opaque", None),
-            auts=take("auts", None),
-            integrity_protected=take("integrity-protected", None),
-            userhash=_is_true(take("userhash", None)),
-            others=tuple(parameters.items()),
+            take("username"),
+            take("realm", ""),
+            take("uri", ""),
+            take("nonce", ""),
+            take("response", ""),
+            _take_algorithm(parameters),
+            take("qop", None) or None,
+            take("nc", None),
+            take("cnonce", None),
+            take("opaque", None),
+            take("auts", None),
+            take("integrity-protected", None),
+            _is_true(take("userhash", None)),
+            tuple(parameters.items()) if parameters else (),
         )
 
     @property
@@ -279,25 +325,30 @@ class DigestCredentials:
         return bool(self.nonce and (self.response or self.auts))
 
     def __str__(self) -> str:
-        return "Digest " + _format(
-            (
-                ("username", self.username, True),
-                ("realm", self.realm, True),
-                ("uri", self.uri, True),
-                ("nonce", self.nonce, True),
-                ("response", self.response, True),
-                ("algorithm", _name_of(self.algorithm), False),
-                ("qop", self.qop, False),
-                ("nc", self.nc, False),
-                ("cnonce", self.cnonce, True),
-                ("opaque", self.opaque, True),
-                ("auts", self.auts, True),
-                ("userhash", "true" if self.userhash else None, False),
-                ("integrity-protected", self.integrity_protected, True),
-            ),
-            self.others,
-        )
+        text = f"Digest username={_quote(self.username)}, realm={_quote(self.realm)}, uri={_quote(self.uri)}"
+        text += f", nonce={_quote(self.nonce)}, response={_quote(self.response)}"
+        if self.algorithm is not None:
+            text += f", algorithm={self.algorithm.name}"
+        if self.qop is not None:
+            text += f", qop={self.qop}"
+        if self.nc is not None:
+            text += f", nc={self.nc}"
+        if self.cnonce is not None:
+            text += f", cnonce={_quote(self.cnonce)}"
+        if self.opaque is not None:
+            text += f", opaque={_quote(self.opaque)}"
+        if self.auts is not None:
+            text += f", auts={_quote(self.auts)}"
+        if self.userhash:
+            text += ", userhash=true"
+        if self.integrity_protected is not None:
+            text += f", integrity-protected={_quote(self.integrity_protected)}"
+        return _finished(text, self.others)
 
+
+_SETTERS: Final = tuple(vars(DigestCredentials)[each.name].__set__ for each in fields(DigestCredentials))
+_set_username, _set_realm, _set_uri, _set_nonce, _set_response, _set_algorithm, _set_qop = _SETTERS[:7]
+_set_nc, _set_cnonce, _set_opaque, _set_auts, _set_integrity_protected, _set_userhash, _set_others = _SETTERS[7:]
 
 _NONCE_COUNT = re.compile(r"[0-9A-Fa-f]{1,8}")
 
@@ -328,16 +379,16 @@ class DigestAuthenticationInfo:
         )
 
     def __str__(self) -> str:
-        return _format(
-            (
-                ("qop", self.qop, False),
-                ("rspauth", self.rspauth, True),
-                ("cnonce", self.cnonce, True),
-                ("nc", self.nc, False),
-                ("nextnonce", self.nextnonce, True),
-            ),
-            self.others,
-        )
+        text = "" if self.qop is None else f", qop={self.qop}"
+        if self.rspauth is not None:
+            text += f", rspauth={_quote(self.rspauth)}"
+        if self.cnonce is not None:
+            text += f", cnonce={_quote(self.cnonce)}"
+        if self.nc is not None:
+            text += f", nc={self.nc}"
+        if self.nextnonce is not None:
+            text += f", nextnonce={_quote(self.nextnonce)}"
+        return _finished(text, self.others).removeprefix(", ")
 
 
 def parse_challenges(texts: Iterable[str]) -> tuple[DigestChallenge, ...]:

@@ -93,7 +93,6 @@ class NonceBook:
 
         Without a count (no qop) a replay looks like a new request, so such a nonce is good for one request (choice).
         """
-        self._forget_expired(now)
         use = self._used.get(nonce)
         if use is not None and use.expires_at > now:
             return self._use_again(nonce, use, count, now)

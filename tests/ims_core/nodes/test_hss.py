@@ -121,6 +121,23 @@ def test_mar_gives_ha1_of_the_subscribers_algorithm() -> None:
     assert answer.ha1 == Secret.of_text(compute_ha1(SHA_256, "carol", HOME, "pw"))
 
 
+def test_mar_without_a_user_name_gives_no_ha1_and_takes_none_away() -> None:
+    hss = make_hss()
+    assert hss.multimedia_auth(None, KEY, None).ha1 is None
+    named = hss.multimedia_auth(ALICE.impi, KEY, ALICE.impi)
+    assert hss.multimedia_auth(None, KEY, None).realm == HOME
+    assert hss.multimedia_auth(ALICE.impi, KEY, ALICE.impi).ha1 == named.ha1
+
+
+def test_ha1_follows_the_user_name_and_a_new_password() -> None:
+    hss = make_hss()
+    by_impi = hss.multimedia_auth("carol@home.test", "sip:carol@home.test", "carol@home.test").ha1
+    assert hss.multimedia_auth("carol", "sip:carol@home.test", "carol").ha1 != by_impi
+    hss.update(replace(CAROL, password=Secret.of_text("new")))
+    answer = hss.multimedia_auth("carol", "sip:carol@home.test", "carol")
+    assert answer.ha1 == Secret.of_text(compute_ha1(SHA_256, "carol", HOME, "new"))
+
+
 def test_mar_gives_a_stored_ha1_as_it_is() -> None:
     stored = replace(CAROL, password=None, ha1=Secret.of_text("0" * 64))
     assert make_hss(stored).multimedia_auth("carol@home.test", "sip:carol@home.test", "x").ha1 == stored.ha1

@@ -253,3 +253,42 @@ def test_hostile_repetition_costs_linear_time(unit: str) -> None:
 def test_a_field_beyond_the_limit_is_refused() -> None:
     with pytest.raises(DigestParseError, match="16384"):
         DigestCredentials.parse('Digest username="' + "u" * 20_000 + '"')
+
+
+_pieces = st.lists(
+    st.sampled_from(
+        [
+            'username="u"',
+            "nonce=n",
+            'uri="a,b=c"',
+            "qop=auth",
+            'x="',
+            "=",
+            ",",
+            ", ",
+            " ",
+            "\t",
+            '"',
+            "\\",
+            "Y=é",
+            "x-y=",
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(_pieces | _text)
+def test_what_nearly_all_peers_send_is_read_like_the_rest(rest: str) -> None:
+    def read(text: str) -> DigestCredentials | None:
+        try:
+            return DigestCredentials.parse(text)
+        except DigestParseError:
+            return None
+
+    assert read(f"Digest {rest}") == read(f", Digest {rest}")  # the second form is not what nearly all peers send
+
+
+def test_a_parameter_that_comes_twice_is_refused_in_the_plain_form_too() -> None:
+    with pytest.raises(DigestParseError, match="twice"):
+        DigestCredentials.parse('Digest username="u",nonce="n",Username="v"')
