@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from ims_core.store.record_table import RecordType
 from ims_core.transport.link import Flow
 from ims_core.transport.sip_stack import Hop, Outcome
 from ims_core.wire.sip.editor import Editor
+from ims_core.wire.sip.memo import slot_setters
 from ims_core.wire.sip.message import Request, Response
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Target:
     """One branch (RFC 3261 §16.6): the request as it leaves but for the own Via, and where to. *key* is the node's own
     name for it, such as a binding."""
@@ -36,14 +37,33 @@ class Target:
     hop: Hop
     key: object = None
 
+    def __init__(self, request: Request, hop: Hop, key: object = None) -> None:
+        # Written out, as in Forward: the __init__ of a frozen dataclass takes twice as long.
+        _set_request(self, request)
+        _set_hop(self, hop)
+        _set_key(self, key)
 
-@dataclass(frozen=True, slots=True)
+
+_set_request, _set_hop, _set_key = slot_setters(Target)
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Forward:
     """Proxy the request to *targets*, all at once or (*is_sequential*) the next when the one before has failed."""
 
     targets: tuple[Target, ...]
     hook: ResponseHook | None = None
     is_sequential: bool = False
+
+    def __init__(
+        self, targets: tuple[Target, ...], hook: ResponseHook | None = None, is_sequential: bool = False
+    ) -> None:
+        _set_targets(self, targets)
+        _set_hook(self, hook)
+        _set_is_sequential(self, is_sequential)
+
+
+_set_targets, _set_hook, _set_is_sequential = slot_setters(Forward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +122,11 @@ class ResponseHook:
     """What a node does to the responses of a `Forward`. The defaults do nothing."""
 
     __slots__ = ()
+
+    EDITS: ClassVar[bool] = False  # whether `edit` does something
+
+    def __init_subclass__(cls) -> None:
+        cls.EDITS = cls.edit is not ResponseHook.edit
 
     def edit(self, editor: Editor[Response], response: Response, target: Target) -> None:
         """Changes a response on its way back; the own Via is gone already."""

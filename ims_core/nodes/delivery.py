@@ -47,8 +47,9 @@ class Delivery:
         is_sequential = disposition is not None and "sequential" in disposition
         called = f"<{_called_party(user, target, request)}>"
         hook = _DeliveryHook(self, request, user, spare, called)
-        targets = tuple(found for binding in chosen if (found := self.target(request, binding, called)) is not None)
-        return Forward(targets, hook, is_sequential) if targets else Reject(480)
+        targets = [self.target(request, binding, called) for binding in chosen]
+        found = tuple([target for target in targets if target is not None])
+        return Forward(found, hook, is_sequential) if found else Reject(480)
 
     def target(self, request: Request, binding: Binding, called: str) -> Target | None:
         """The request as it goes to one contact (TS 24.229 §5.4.3.3). None if its path leads nowhere."""
@@ -158,7 +159,8 @@ def _may_rule_out(request: Request) -> bool:
     """Whether the caller's preferences could leave even the only contact out: otherwise they need not be read."""
     if request.has("Reject-Contact"):
         return True
-    return request.has("Accept-Contact") and any("require" in text.lower() for text in request.texts("Accept-Contact"))
+    texts = request.texts("Accept-Contact")
+    return bool(texts) and "require" in "".join(texts).lower()
 
 
 def _one_for_each_instance(bindings: list[Binding]) -> tuple[list[Binding], list[Binding]]:

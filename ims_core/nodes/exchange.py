@@ -218,9 +218,11 @@ class Exchange:
             self._losers.append(response)
 
     def _on_way_back(self, branch: _Branch, response: Response) -> Response:
+        hook = branch.hook
+        if hook is None or not hook.EDITS:
+            return response.without_top_via()
         editor = response.edit().pop(Via)
-        if branch.hook is not None:
-            branch.hook.edit(editor, response, branch.target)
+        hook.edit(editor, response, branch.target)
         return editor.done()
 
     def _end(self, branch: _Branch) -> None:

@@ -328,13 +328,13 @@ class SipStack:
         address = hop.address
         if address is None or address.transport is not Transport.UDP:
             flow = transport.flow_of(hop)
-            return flow, request.edit().push("Via", transport.via_text(flow, branch)).done(), None
+            return flow, request.below_via(transport.via_text(flow, branch)), None
         flow = transport.connect(address)
-        sent = request.edit().push("Via", transport.via_text(flow, branch)).done()
+        sent = request.below_via(transport.via_text(flow, branch))
         if not transport.is_too_large(len(sent.encode()), address):
             return flow, sent, None
         flow = transport.connect(Address(Transport.TCP, address.host, address.port))
-        return flow, request.edit().push("Via", transport.via_text(flow, branch)).done(), address
+        return flow, request.below_via(transport.via_text(flow, branch)), address
 
     def _response_received(self, response: Response, flow: Flow) -> None:
         client = self._clients.get(response_key(response))

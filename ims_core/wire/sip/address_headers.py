@@ -16,7 +16,7 @@ from ims_core.wire.sip.grammar import (
     unquote,
 )
 from ims_core.wire.sip.header import Header
-from ims_core.wire.sip.memo import slot_setters
+from ims_core.wire.sip.memo import Memo, slot_setters
 from ims_core.wire.sip.params import HEADER_PARAMS, NO_PARAMS, Params
 from ims_core.wire.sip.uri import OtherUri, Uri, parse_uri, sound_host, sound_port
 
@@ -46,6 +46,7 @@ _NAME_ADDR = re.compile(
     rf"(?:({QUOTED})[ \t]*|([-.!%*_+`'~0-9A-Za-z \t\x80-\U0010ffff]*))<([^<>\" \t]+)>({HEADER_PARAMS})"
 )
 _ADDR_SPEC = re.compile(rf"([^<>\"\s;,?]+)({HEADER_PARAMS})")
+_PARAMS = re.compile(HEADER_PARAMS)
 _Q_VALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _DIGITS = re.compile("[0-9]+")
 _MALFORMED_CONTACT_EXPIRES_S = 3600  # RFC 3261 §20.10
@@ -55,6 +56,10 @@ _VIA = re.compile(
     rf"[sS][iI][pP][ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]+"
     r"([0-9A-Za-z_][-0-9A-Za-z_.]*|\[[0-9A-Fa-f:.]+\])"
     rf"(?:[ \t]*:[ \t]*([0-9]{{1,5}}))?({HEADER_PARAMS})"
+)
+# As nearly all write it: its parameters need not be taken apart again
+_USUAL_VIA = re.compile(
+    rf"SIP/2\.0/([A-Z]+) ([0-9A-Za-z][-0-9A-Za-z_.]*)(?::([0-9]{{1,5}}))?;branch=({TOKEN})(;rport)?"
 )
 
 
@@ -74,12 +79,20 @@ class NameAddr(Header):
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        head, bracket, params = text.rpartition(">;")
+        if bracket and _PARAMS.fullmatch(params := f";{params}"):
+            # What stands before the parameters, which differ with each dialog, has mostly been seen before.
+            bare = _bare[f"{head}>"]
+            if bare is not None:
+                return cls(*bare, Params.of_sound_text(params))
+        return cls._parse_whole(text)
+
+    @classmethod
+    def _parse_whole(cls, text: str) -> Self:
         found = _NAME_ADDR.fullmatch(text)
         if found is None:
             return cls._parse_bare(text)
-        quoted, words, uri, params = found.groups()
-        name = unquote(quoted) if words is None else words.strip(" \t") or None if words else None
-        return cls(name, parse_uri(uri), Params.of_sound_text(params))
+        return cls(*_name_and_uri(found), Params.of_sound_text(found[4]))
 
     @classmethod
     def _parse_bare(cls, text: str) -> Self:
@@ -107,6 +120,20 @@ class NameAddr(Header):
 
 
 _set_display_name, _set_uri, _set_params = slot_setters(NameAddr)
+
+
+def _name_and_uri(found: re.Match[str]) -> tuple[str | None, Uri]:
+    quoted, words, uri = found.group(1, 2, 3)
+    name = unquote(quoted) if words is None else words.strip(" \t") or None if words else None
+    return name, parse_uri(uri)
+
+
+def _read_bare_name_addr(text: str) -> tuple[str | None, Uri] | None:
+    found = _NAME_ADDR.fullmatch(text)
+    return None if found is None else _name_and_uri(found)
+
+
+_bare: Memo[tuple[str | None, Uri] | None] = Memo(_read_bare_name_addr)  # by text up to the ">"
 
 
 class _Tagged(NameAddr):
@@ -274,6 +301,15 @@ class Via(Header, name="Via"):
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        found = _USUAL_VIA.fullmatch(text)
+        if found is None:
+            return cls._parse_unusual(text)
+        transport, host, port, branch, rport = found.groups()
+        pairs = (("branch", branch), ("rport", None)) if rport else (("branch", branch),)
+        return cls(transport, sound_host(host), None if port is None else sound_port(port), Params(pairs))
+
+    @classmethod
+    def _parse_unusual(cls, text: str) -> Self:
         found = _VIA.fullmatch(text)
         if found is None:
             raise SipParseError("not a Via", raw=text, spec="RFC 3261 §20.42")

@@ -51,12 +51,13 @@ class Editor(Generic[M]):
     def set(self, header: Header | str, text: str | None = None) -> Self:
         """One field of that name with this value: at the place of the first of that name, or at the end."""
         key, line = _field(header, text)
-        try:
-            place = self._keys.index(key)
-        except ValueError:
-            return self._insert(len(self._keys), key, line)
+        keys = self._keys
+        count = keys.count(key)
+        if not count:
+            return self._insert(len(keys), key, line)
+        place = keys.index(key)
         self._lines[place] = line
-        if key in self._keys[place + 1 :]:
+        if count > 1:
             self._remove(key, place + 1)
         return self
 
@@ -82,11 +83,8 @@ class Editor(Generic[M]):
 
     def remove(self, *names: str | type[Header]) -> Self:
         """Away with every field of these names."""
-        gone = {_key(name) for name in names}
-        if not gone.isdisjoint(self._keys):
-            kept = [place for place, known in enumerate(self._keys) if known not in gone]
-            self._lines = [self._lines[place] for place in kept]
-            self._keys = [self._keys[place] for place in kept]
+        for name in names:
+            self._remove(_key(name), 0)
         return self
 
     def replace_first(self, header: Header) -> Self:
@@ -150,9 +148,10 @@ class Editor(Generic[M]):
         return self
 
     def _remove(self, key: str, start: int) -> None:
-        kept = [place for place, known in enumerate(self._keys) if known != key or place < start]
-        self._lines = [self._lines[place] for place in kept]
-        self._keys = [self._keys[place] for place in kept]
+        """Away with the fields of that key from place *start* on."""
+        keys, lines = self._keys, self._lines
+        while key in keys and (place := len(keys) - 1 - keys[::-1].index(key)) >= start:
+            del keys[place], lines[place]
 
 
 def _after_first(value: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sys import intern
+
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.grammar import SipParseError, is_token
 from ims_core.wire.sip.header import COMPACT_FORMS
@@ -24,9 +26,9 @@ _COMMON = """
 def _spellings() -> dict[str, str]:
     known: dict[str, str] = {}
     for name in _COMMON.split():
-        known[name] = known[name.lower()] = known[name.upper()] = name.lower()
+        known[name] = known[name.lower()] = known[name.upper()] = intern(name.lower())
     for letter, key in COMPACT_FORMS.items():
-        known[letter] = known[letter.upper()] = key
+        known[letter] = known[letter.upper()] = intern(key)
     return known
 
 
@@ -44,7 +46,7 @@ def read_key(name: str) -> str:
     if not is_token(bare):
         raise SipParseError("not a header name", raw=name, spec="RFC 3261 §7.3.1")
     lower = bare.lower()
-    key = COMPACT_FORMS.get(lower, lower)
+    key = intern(COMPACT_FORMS.get(lower, lower))
     if len(name) <= _LONGEST_REMEMBERED and len(_KEY_OF_SPELLING) < _MAX_SPELLINGS:
         _KEY_OF_SPELLING[name] = key
     return key

@@ -10,7 +10,7 @@ from typing import Self, TypeAlias, TypeVar
 
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.address_headers import Via
-from ims_core.wire.sip.core_headers import ContentType, CSeq, sound_call_id
+from ims_core.wire.sip.core_headers import CallId, ContentType, CSeq
 from ims_core.wire.sip.editor import Editor, header_line
 from ims_core.wire.sip.grammar import SipParseError, end_of_value, is_token, refuse_injection, unfold
 from ims_core.wire.sip.header import Header
@@ -49,8 +49,7 @@ class SipMessage:
         cached = self._first.get(header)
         if cached is not None:
             return cached  # type: ignore[return-value]  # the cache maps each class to its own instances
-        key = header.KEY
-        keys = self._keys
+        key, keys = header.KEY, self._keys
         if key not in keys:
             return None
         if header.IS_JOINED:
@@ -94,13 +93,14 @@ class SipMessage:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The text of each header field of that name, unfolded."""
-        key, keys = key_of(name), self._keys
-        if key not in keys:
+        key, keys, lines = key_of(name), self._keys, self._lines
+        count = keys.count(key)
+        if not count:
             return ()
         first = keys.index(key)
-        return tuple(
-            [_value_of(line) for line, known in zip(self._lines[first:], keys[first:], strict=True) if known == key]
-        )
+        if count == 1:
+            return (_value_of(lines[first]),)
+        return tuple([_value_of(line) for line, known in zip(lines[first:], keys[first:], strict=True) if known == key])
 
     def has(self, name: str) -> bool:
         """Whether there is a header field of that name."""
@@ -123,10 +123,7 @@ class SipMessage:
     @property
     def call_id(self) -> str:
         """Call-ID. Raises SipParseError if absent or malformed."""
-        text = self.text("Call-ID")
-        if text is None:
-            raise SipParseError("no Call-ID", spec="RFC 3261 §8.1.1")
-        return sound_call_id(text)
+        return self.require(CallId).value
 
     @property
     def cseq(self) -> CSeq:
@@ -161,9 +158,33 @@ class SipMessage:
 
     def with_top_via(self, via: Via) -> Self:
         """The same with *via* in the place of its topmost Via; what was parsed stays so."""
-        message = self.edit().replace_first(via).done()
+        keys, place = self._keys, self._keys.index("via")
+        if "," in self._lines[place] or "content-length" not in keys:
+            message = self.edit().replace_first(via).done()
+        else:
+            lines = self._lines.copy()
+            lines[place] = header_line("Via", str(via))
+            message = type(self)(self._start, lines, keys, self.body)
         message._first = {**self._first, Via: via}
         return message
+
+    def below_via(self, text: str) -> Self:
+        """The same with one Via more, *text*, on top (RFC 3261 §16.6 step 8)."""
+        keys = self._keys
+        if "content-length" not in keys:
+            return self.edit().push("Via", text).done()
+        lines, place = self._lines, keys.index("via") if "via" in keys else 0
+        lines = [*lines[:place], header_line("Via", text), *lines[place:]]
+        return type(self)(self._start, lines, [*keys[:place], "via", *keys[place:]], self.body)
+
+    def without_top_via(self) -> Self:
+        """The same without its topmost Via, which has to be there (RFC 3261 §16.7 step 3)."""
+        keys, lines, place = self._keys, self._lines, self._keys.index("via")
+        if "," in lines[place] or "content-length" not in keys:
+            return self.edit().pop(Via).done()
+        return type(self)(
+            self._start, [*lines[:place], *lines[place + 1 :]], [*keys[:place], *keys[place + 1 :]], self.body
+        )
 
     def summary(self) -> str:
         """One line for a trace or a ladder."""

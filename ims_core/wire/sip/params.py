@@ -66,7 +66,7 @@ class Params:
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name, without quotes; "" for a parameter without value."""
         wanted = name.lower()
-        for known, value in self._pairs or self.pairs:
+        for known, value in self.pairs if self._pairs is None else self._pairs:
             if known == wanted or known.lower() == wanted:
                 return "" if value is None else unquote(value) if value[:1] == '"' else value
         return default
@@ -74,7 +74,7 @@ class Params:
     def raw(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name as it is on the wire; None without value."""
         wanted = name.lower()
-        for known, value in self._pairs or self.pairs:
+        for known, value in self.pairs if self._pairs is None else self._pairs:
             if known == wanted or known.lower() == wanted:
                 return value
         return default
@@ -87,7 +87,10 @@ class Params:
     def has(self, name: str) -> bool:
         """Whether there is a parameter of that name, with or without value."""
         wanted = name.lower()
-        return any([known == wanted or known.lower() == wanted for known, _ in self._pairs or self.pairs])
+        for known, _ in self.pairs if self._pairs is None else self._pairs:
+            if known == wanted or known.lower() == wanted:
+                return True
+        return False
 
     def with_(self, name: str, value: str | None = None) -> Params:
         """The same with this value: in the place of the first of that name, or at the end.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ims_core.wire.sip.address_headers import Contact, From, NameAddr, PAssertedIdentity, RecordRoute, Route, To, Via
 from ims_core.wire.sip.grammar import SipParseError
@@ -219,3 +223,33 @@ def test_ipv6_sources_are_written_without_brackets_and_compared_without() -> Non
 def test_sent_by_is_what_a_client_compares() -> None:
     assert Via("UDP", "Host.Example", 5060).sent_by == "host.example:5060"
     assert Via("UDP", "Host.Example", None, Params((("branch", "z9hG4bK1"),))).sent_by == "host.example"
+
+
+_NAME_ADDR_PIECES = st.sampled_from(
+    ['"', "\\", "<sip:a@b", "sip:a", ">", ">;", ";", "tag", "=", "x", '"y"', " ", "Al", '"Al" ', ",", "%4", "\x80"]
+)
+
+
+@given(st.lists(_NAME_ADDR_PIECES, max_size=12).map("".join))
+def test_a_name_addr_is_read_the_same_in_two_pieces_as_in_one(text: str) -> None:
+    assert _outcome(From.parse, text) == _outcome(From._parse_whole, text)
+
+
+_VIA_PIECES = st.sampled_from(
+    [
+        *("SIP/2.0/UDP ", "sip/2.0/tcp ", "a.b", "256.1.1.1", "1.2.3.4", ":5060", ":70000", ";branch=z9hG4bKx"),
+        *(";rport", ";rport=1", ";branch", ";BRANCH=y", "a-", "[::1]", " ", ";received=1.2.3.4", "_", ";branch=a/b"),
+    ]
+)
+
+
+@given(st.lists(_VIA_PIECES, max_size=6).map("".join) | st.lists(_VIA_PIECES, max_size=4).map("SIP/2.0/UDP a.b".join))
+def test_the_usual_via_is_read_as_any_other(text: str) -> None:
+    assert _outcome(Via.parse, text) == _outcome(Via._parse_unusual, text)
+
+
+def _outcome(parse: Callable[[str], object], text: str) -> object:
+    try:
+        return parse(text)
+    except SipParseError as fault:
+        return str(fault)

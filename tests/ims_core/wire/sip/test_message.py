@@ -210,6 +210,29 @@ def test_another_top_via_leaves_what_was_parsed() -> None:
     assert len(again.get_all(Via)) == 2
 
 
+def test_a_hop_puts_its_via_on_top_and_takes_it_away_again() -> None:
+    request = _request()
+    sent = request.below_via("SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK-own")
+    assert sent == request.edit().push("Via", "SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK-own").done()
+    assert sent.top_via.host == "192.0.2.9"
+    assert sent.without_top_via() == request
+    assert request.top_via.host == "192.0.2.11"
+
+
+def test_a_via_is_put_and_taken_also_where_there_is_none_or_a_list_of_them() -> None:
+    bare = parse_datagram(b"OPTIONS sip:a SIP/2.0\r\nTo: <sip:a>\r\n\r\n")
+    sent = bare.below_via("SIP/2.0/UDP a;branch=z9hG4bK1")
+    assert sent.encode().startswith(b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nTo:")
+    assert sent.encode().endswith(b"Content-Length: 0\r\n\r\n")
+    listed = parse_datagram(b"SIP/2.0 200 OK\r\nv: SIP/2.0/UDP a, SIP/2.0/UDP b\r\nTo: <sip:a>\r\n\r\n")
+    assert [via.host for via in listed.without_top_via().get_all(Via)] == ["b"]
+
+
+def test_a_via_that_would_end_its_line_is_refused() -> None:
+    with pytest.raises(LocalProtocolError):
+        _request().below_via("SIP/2.0/TCP a;branch=z9hG4bK1\r\nEvil: yes")
+
+
 def test_only_fields_other_than_via_count_as_repeated() -> None:
     request = _request()
     assert not request.has_repeated_fields
