@@ -116,7 +116,9 @@ class Connection:
 
     @classmethod
     def of(cls, host: str) -> Self:
-        """Connection at an IP address or, as IP4, a host name."""
+        """Connection at an IP address or, as IP4, a host name. Raises LocalProtocolError for what is neither."""
+        if not _is_sound_address("IN", _type_of(host), host):
+            raise LocalProtocolError(f"neither an IP address nor a host name: {host[:64]!r}", spec="RFC 8866 §5.7")
         return cls("IN", _type_of(host), host)
 
     @classmethod
