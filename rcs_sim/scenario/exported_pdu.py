@@ -8,7 +8,7 @@ from ims_core.wire.sms.sm_link import Forward, Result, SmLinkDecoder
 
 __all__ = ["exported_pdu"]
 
-_OTHER_PROTOCOLS = ("SIP", "HTTP")  # these have real packets around them
+_OTHER_PROTOCOLS = ("SIP", "HTTP", "MSRP")  # these have real packets around them
 
 
 def exported_pdu(record: TraceRecord) -> tuple[str, bytes] | None:

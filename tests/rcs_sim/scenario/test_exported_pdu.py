@@ -15,7 +15,7 @@ def _record(raw: bytes, protocol: str = "SM") -> TraceRecord:
     return TraceRecord(1, 0.0, RecordKind.MESSAGE, "red.ipsmgw", "red.smsc", protocol=protocol, raw=raw)
 
 
-@pytest.mark.parametrize("protocol", ["SIP", "HTTP"])
+@pytest.mark.parametrize("protocol", ["SIP", "HTTP", "MSRP"])
 def test_what_has_a_packet_stays_a_packet(protocol: str) -> None:
     assert exported_pdu(_record(b"x", protocol)) is None
 
