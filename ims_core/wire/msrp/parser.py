@@ -21,7 +21,6 @@ from ims_core.wire.msrp.uri import MsrpUriError
 
 __all__ = ["DEFAULT_LIMITS", "FrameDecoder", "Limits", "MsrpEvent", "MsrpParseError", "Piece"]
 
-_CR: Final = 13
 _CRLF: Final = b"\r\n"
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _LONGEST_START_LINE: Final = 1024  # octets after the transaction id: a method, or a status and its comment
@@ -29,6 +28,7 @@ _LONGEST_START_LINE: Final = 1024  # octets after the transaction id: a method, 
 # to 64 still frames; if it is not one of RFC 4975 that is a 400 and no reason to lose the connection (choice).
 _START = re.compile(rb"MSRP ([-0-9A-Za-z.+%%=]{1,64}) [^\r]{0,%d}\r\n" % _LONGEST_START_LINE)
 _LONGEST_START = len("MSRP ") + 64 + 1 + _LONGEST_START_LINE + len(_CRLF)
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _CONTROLS: Final = bytes(code for code in (*range(32), 127) if code != 9)  # utf8text has HTAB and none of these
 _ONCE: Final = ("to-path", "from-path", "message-id", "byte-range")
 
@@ -111,7 +111,7 @@ class FrameDecoder:
 
     The octets of a SEND come as `Piece`s, as soon as they cannot be part of its end line; all else comes whole. A
     request that is malformed, but framed, is an MsrpParseError in its place, and what follows is read; after one that
-    is_fatal nothing more is decoded. An empty line between frames is skipped (choice)."""
+    is_fatal nothing more is decoded. Empty lines between frames are skipped (choice)."""
 
     __slots__ = ("_body", "_is_lost", "_limits", "_rest", "_searched")
 
@@ -241,10 +241,11 @@ def _seek_end(octets: bytes, start: int, mark: bytes) -> tuple[int, Continuation
 
 
 def _between_frames(octets: bytes, place: int) -> int:
-    """The place after an empty line, or the same if a start line is not complete. Raises MsrpParseError."""
+    """The place after empty lines, or the same if a start line is not complete. Raises MsrpParseError."""
+    empty = _EMPTY_LINES.match(octets, place)
+    if empty is not None:
+        return empty.end()
     begun = octets[place : place + _LONGEST_START]
-    if begun[:2] == _CRLF:
-        return place + len(_CRLF)
     if begun == b"\r":
         return place
     is_begun = begun.startswith(b"MSRP ") or b"MSRP ".startswith(begun)
