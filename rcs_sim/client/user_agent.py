@@ -71,6 +71,8 @@ class UserAgent:
         "_gruu",
         "_hop",
         "_is_deaf",
+        "_own_flow",
+        "_redirected_to",
         "_route",
         "account",
         "authenticator",
@@ -115,6 +117,8 @@ class UserAgent:
         self._gruu = ""
         self._is_deaf = False
         self._hop: Hop | None = None
+        self._own_flow: Flow | None = None  # the one to the P-CSCF
+        self._redirected_to: Address | None = None
         config = _stack_config(name, account.transport, host, port, timers, policy.registration.offers_keep_alive)
         self.stack = SipStack(config, self, network=network, clock=clock, tokens=tokens, trace=trace, names=names)
 
@@ -151,7 +155,8 @@ class UserAgent:
         """The Contact URI for a registration over the flow to the P-CSCF, which is opened if need be."""
         self._hop = None
         self._hop = self.proxy_hop()
-        flow = self.stack.connect(self._hop)
+        self._redirected_to = None
+        flow = self._own_flow = self.stack.connect(self._hop)
         user = self.account.impi.partition("@")[0] or str(self.account.number).lstrip("+")
         self.contact = contact_uri(user, self.stack.sent_by(flow))
         return self.contact
@@ -228,7 +233,10 @@ class UserAgent:
             if not self._is_deaf:
                 on_final(outcome, request)
 
-        return self.stack.send_request(request, self.proxy_hop(target), settle).flow
+        hop = self.proxy_hop(target)
+        if target is not None and request.method == "REGISTER":
+            self._redirected_to = hop.address  # this one is the P-CSCF then (digest §2.5, row 305)
+        return self.stack.send_request(request, hop, settle).flow
 
     def authorized(self, request: Request, challenge: Response) -> Request | None:
         """*request* again, with the next CSeq and credentials for *challenge*; None if it cannot be answered."""
@@ -243,7 +251,13 @@ class UserAgent:
     # --- TransactionUser ---------------------------------------------------------------------------------------------
 
     def request_received(self, request: Request, server: ServerTransaction | None, flow: Flow) -> None:
-        if server is None or self._is_deaf or request.method in self.policy.messaging.unanswered_methods:
+        if server is None or self._is_deaf:
+            return
+        if not self._is_from_proxy(flow):
+            self.stack.transport.report("refused: not from the P-CSCF of this phone", b"", flow)
+            self.respond(server, 403)
+            return
+        if request.method in self.policy.messaging.unanswered_methods:
             return
         if isinstance(request.request_uri, OtherUri):
             self.respond(server, 416)  # RFC 3261 §8.2.2.1
@@ -259,6 +273,20 @@ class UserAgent:
             self.respond(server, 481)  # there are no calls yet
         else:
             self.respond(server, 405, (("Allow", ", ".join(sorted(self.handlers))),))
+
+    def _is_from_proxy(self, flow: Flow) -> bool:
+        """Whether *flow* leads to the P-CSCF: the flow that this phone opened to it, or one from its address.
+
+        Where there is a security association the UE discards what comes outside of it (TS 24.229 §5.1.2A.2). Without
+        ESP there is the address; a stranger gets 403, as he does from a P-CSCF (choice)."""
+        if flow is self._own_flow:
+            return True
+        host, hop, redirected = flow.remote.host, self._hop, self._redirected_to
+        if hop is not None and hop.address is not None and hop.address.host == host:
+            return True
+        if redirected is not None and redirected.host == host:
+            return True
+        return any(each.host == host for each in self.stack.names.addresses(self.account.proxy_host))
 
     def stray_response(self, response: Response, flow: Flow) -> None:
         """Nothing here makes dialogs by INVITE, so a late response means nothing."""

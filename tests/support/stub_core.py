@@ -35,7 +35,7 @@ from rcs_sim.client.phone import Phone, PhoneConfig
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.wire.rcs_configuration import PcscfAddress, RcsConfiguration
 
-__all__ = ["ALICE", "BOB", "HOME", "CoreBinding", "StubCore", "World", "device", "subscriber"]
+__all__ = ["ALICE", "BOB", "CORE_HOST", "HOME", "CoreBinding", "StubCore", "World", "device", "subscriber"]
 
 HOME = "ims.mnc001.mcc001.3gppnetwork.org"
 CORE_HOST = "127.0.1.10"
