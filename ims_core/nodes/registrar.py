@@ -67,9 +67,14 @@ class NotifyWatchers:
 class _Plan:
     """What one REGISTER does to the bindings."""
 
-    added: tuple[Binding, ...] = ()
-    refreshed: tuple[tuple[Binding, Binding], ...] = ()
-    removed: tuple[Binding, ...] = ()
+    added: tuple[Binding, ...]
+    refreshed: tuple[tuple[Binding, Binding], ...]
+    removed: tuple[Binding, ...]
+
+    @property
+    def known(self) -> tuple[Binding, ...]:
+        """The bindings that were there before and that it changes."""
+        return (*self.removed, *[binding for binding, _ in self.refreshed]) if self.refreshed else self.removed
 
 
 class Registrar:
@@ -177,7 +182,7 @@ class Registrar:
         if isinstance(plan, Reject):
             return plan
         was_registered = user.is_registered
-        told = _told_of([*plan.removed, *[binding for binding, _ in plan.refreshed]])
+        told = _told_of(plan.known)
         changes, writes = self._apply(request, user, plan)
         user.failures = 0
         user.challenged_until = 0.0
@@ -202,46 +207,47 @@ class Registrar:
         """What the REGISTER asks for, checked; nothing has changed yet (RFC 3261 §10.3 steps 6 and 7)."""
         contacts = request.get_all(Contact)
         expires = request.get(Expires)
-        default_s = self._config.granted_s if expires is None else expires.seconds
         if any([contact.is_wildcard for contact in contacts]):
             if len(contacts) > 1 or expires is None or expires.seconds:
                 return Reject(400, "Contact * needs Expires 0 and no other Contact")
-            plan: _Plan | Reject = _Plan(removed=tuple(user.bindings))
+            plan: _Plan | Reject = _Plan((), (), tuple(user.bindings))
         elif len(contacts) > _MAX_CONTACTS:
             return Reject(400, f"More than {_MAX_CONTACTS} Contacts")
         else:
+            default_s = self._config.granted_s if expires is None else expires.seconds
             plan = self._plan_contacts(request, user, contacts, default_s, now)
-        if isinstance(plan, Reject):
-            return plan
-        for binding in (*plan.removed, *[known for known, _ in plan.refreshed]):
-            if binding.call_id == request.call_id and binding.cseq >= request.cseq.number:
+        if not isinstance(plan, Reject) and (known := plan.known):
+            call_id, number = request.call_id, request.cseq.number
+            if any([binding.call_id == call_id and binding.cseq >= number for binding in known]):
                 return Reject(500, "CSeq is not higher than before")
         return plan
 
     def _plan_contacts(
         self, request: Request, user: ServedUser, contacts: Iterable[Contact], default_s: int, now: float
     ) -> _Plan | Reject:
+        config = self._config
         added: list[Binding] = []
         refreshed: list[tuple[Binding, Binding]] = []
         removed: list[Binding] = []
         path = tuple([str(each) for each in request.get_all(Path)]) if request.has("Path") else ()
         takes_outbound = _takes_outbound(request, path)
         for contact in contacts:
-            requested_s = default_s if contact.expires is None else contact.expires
+            own_s = contact.expires
+            requested_s = default_s if own_s is None else own_s
             has_outbound = takes_outbound and contact.reg_id is not None and bool(contact.instance)
             key = binding_key(contact, has_outbound)
             known = (user.binding(key) or user.binding_at(contact)) if user.bindings else None
             if requested_s == 0:
                 removed += [known] if known is not None else []
                 continue
-            if requested_s < self._config.min_s:
-                return Reject(423, headers=(("Min-Expires", str(self._config.min_s)),))
+            if requested_s < config.min_s:
+                return Reject(423, headers=(("Min-Expires", str(config.min_s)),))
             asked = Binding.asked_for(request, contact, impi=user.impi, path=path, now=now)
             asked.key, asked.has_outbound = key, has_outbound
-            asked.expires_at = now + min(requested_s, self._config.granted_s)
+            asked.expires_at = now + (requested_s if requested_s < config.granted_s else config.granted_s)
             if known is not None:
                 refreshed.append((known, asked))
-            elif len(user.bindings) + len(added) < self._config.max_bindings:
+            elif len(user.bindings) + len(added) < config.max_bindings:
                 added.append(asked)
             else:
                 return Reject(403, "Too many contacts")
@@ -253,7 +259,7 @@ class Registrar:
         """Carries out *plan*; what changed, and what has to be stored."""
         changes: list[ContactChange] = []
         writes: list[Persist] = []
-        told = tuple(criterion.name for criterion in self._criteria_for(request, user))
+        told = tuple([criterion.name for criterion in self._criteria_for(request, user)])
         for binding in plan.removed:
             self._remove(user, binding)
             changes.append(ContactChange(binding, "unregistered"))
@@ -267,7 +273,7 @@ class Registrar:
             writes += self._keep(user, binding)
         for asked in plan.added:
             asked.told = told
-            binding = self.users.new_binding(asked)
+            binding = self.users.take_binding(asked)
             user.bindings.append(binding)
             changes.append(ContactChange(binding, "registered"))
             writes += self._keep(user, binding)
@@ -294,29 +300,18 @@ class Registrar:
     ) -> Response:
         supported = request.get(Supported)
         with_gruu = supported is not None and "gruu" in supported
-        headers = [("Contact", self._contact(user, binding, with_gruu, now)) for binding in user.bindings]
-        if user.bindings:
-            if any([each.has_outbound and each.call_id == request.call_id for each in user.bindings]):
+        bindings = user.bindings
+        gruu_of = user.sip_impu() if with_gruu else None
+        headers = [("Contact", _contact(binding, gruu_of, now)) for binding in bindings]
+        if bindings:
+            if any([each.has_outbound and each.call_id == request.call_id for each in bindings]):
                 headers.append(("Require", "outbound"))
             headers += [("Path", path) for path in request.texts("Path")]
             headers.append(("Service-Route", self._service_route))
-            headers.append(("P-Associated-URI", ", ".join([f"<{impu}>" for impu in user.impus])))
+            headers.append(("P-Associated-URI", f"<{'>, <'.join(user.impus)}>"))
         headers.append(("Authentication-Info", self._authenticator.server_proof(credentials, ha1)))
         headers.append(("Supported", "path, gruu, outbound"))
         return Response.to(request, 200, to_tag=self._new_tag(), headers=headers)
-
-    def _contact(self, user: ServedUser, binding: Binding, with_gruu: bool, now: float) -> str:
-        text = f"<{binding.contact}>"
-        if binding.instance:
-            text += f';+sip.instance="<{binding.instance}>"'
-        if binding.has_outbound:
-            text += f";reg-id={binding.reg_id}"
-        if binding.q != FULL_Q:
-            text += f";q={binding.q / FULL_Q:g}"
-        gruu = binding.pub_gruu(user.sip_impu() or "") if with_gruu else None
-        if gruu is not None:
-            text += f';pub-gruu="{gruu}"'
-        return f"{text};expires={max(0, round(binding.expires_at - now))}"
 
     def _announce(
         self,
@@ -340,7 +335,7 @@ class Registrar:
 
     def _criteria_for(self, request: Request, user: ServedUser) -> list[FilterCriteria]:
         candidates = user.criteria.candidates(SessionCase.REGISTRATION, "REGISTER")
-        return [criterion for criterion in candidates if holds(criterion, request)]
+        return [criterion for criterion in candidates if holds(criterion, request)] if candidates else []
 
     def _named(self, user: ServedUser, names: frozenset[str] | set[str]) -> tuple[FilterCriteria, ...]:
         if not names:
@@ -436,6 +431,20 @@ def identity_key_of(identity: str, home: tuple[str, ...]) -> str:
     return identity_key(parse_uri(identity), home)
 
 
+def _contact(binding: Binding, gruu_of: str | None, now: float) -> str:
+    """Value of a Contact in the 200. *gruu_of* is the IMPU for the public GRUU, if one is wanted."""
+    instance = binding.instance
+    text = f'<{binding.contact}>;+sip.instance="<{instance}>"' if instance else f"<{binding.contact}>"
+    if binding.has_outbound:
+        text += f";reg-id={binding.reg_id}"
+    if binding.q != FULL_Q:
+        text += f";q={binding.q / FULL_Q:g}"
+    gruu = None if gruu_of is None else binding.pub_gruu(gruu_of)
+    if gruu is not None:
+        text += f';pub-gruu="{gruu}"'
+    return f"{text};expires={max(0, round(binding.expires_at - now))}"
+
+
 def _credentials(request: Request) -> DigestCredentials | None:
     """None without Authorization, and for a scheme other than Digest. Raises DigestParseError."""
     text = request.text("Authorization")
@@ -451,4 +460,4 @@ def _takes_outbound(request: Request, path: tuple[str, ...]) -> bool:
 
 
 def _told_of(bindings: Iterable[Binding]) -> frozenset[str]:
-    return frozenset(name for binding in bindings for name in binding.told)
+    return frozenset([name for binding in bindings for name in binding.told])

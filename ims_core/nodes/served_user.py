@@ -195,7 +195,10 @@ class ServedUser:
 
     def sip_impu(self) -> str | None:
         """The first IMPU that is a SIP URI: what GRUUs are made of."""
-        return next((impu for impu in self.impus if impu.startswith("sip")), None)
+        for impu in self.impus:
+            if impu.startswith("sip"):
+                return impu
+        return None
 
     def other_identity(self, identity: Uri) -> str | None:
         """A tel IMPU beside a sip one and the other way round: the second P-Asserted-Identity (TS 24.229 §5.4.3.2)."""
@@ -246,6 +249,12 @@ class UserTable:
     def new_binding(self, record: StoredBinding | Binding) -> Binding:
         self._next_binding += 1
         return Binding(record, self._next_binding)
+
+    def take_binding(self, asked: Binding) -> Binding:
+        """What was *asked* for becomes a binding of its own."""
+        self._next_binding += 1
+        asked.number = asked.order = self._next_binding
+        return asked
 
     def next_order(self) -> int:
         self._next_binding += 1
