@@ -14,6 +14,7 @@ __all__ = ["UdpFlow", "UdpSocket"]
 
 MAX_DATAGRAM_OCTETS = 65507  # UDP payload over IPv4
 _DRAINED_AT_ONCE = 128  # datagrams per turn of the loop: others get their turn under a flood
+_HELD_AT_ONCE = 16  # datagrams read before what they led to is sent
 _READ_OCTETS = 65536
 _QUEUED_DATAGRAMS = 4096  # while the kernel's buffer is full; beyond it datagrams are lost, as UDP may
 _BUFFER_OCTETS = 4 * 1024 * 1024  # asked of the kernel, which may give less
@@ -83,6 +84,7 @@ class UdpSocket:
     __slots__ = (
         "_book",
         "_flows",
+        "_held",
         "_loop",
         "_on_closed",
         "_queue",
@@ -109,6 +111,7 @@ class UdpSocket:
         self.address = Address(Transport.UDP, address.host, self._socket.getsockname()[1])
         self._flows: dict[_SocketAddress, UdpFlow] = {}
         self._queue: deque[tuple[bytes, UdpFlow, _SocketAddress]] = deque()
+        self._held: list[tuple[bytes, UdpFlow, _SocketAddress]] | None = None  # a list while datagrams are being read
         self._tick = 0
         book.register(self.address, handler.name)
         self._loop.add_reader(self._socket.fileno(), self._readable)
@@ -118,7 +121,16 @@ class UdpSocket:
         return self._flows.get(to) or self._new_flow(to)
 
     def send(self, octets: bytes, flow: UdpFlow, to: _SocketAddress) -> None:
-        """Sends one datagram; what the kernel cannot take now waits."""
+        """Sends one datagram; what the kernel cannot take now waits.
+
+        While a burst is being read, its answers are held: each one that goes out wakes its receiver, who may take the
+        processor from us in the middle of the burst."""
+        if self._held is None:
+            self._send_now(octets, flow, to)
+        else:
+            self._held.append((octets, flow, to))
+
+    def _send_now(self, octets: bytes, flow: UdpFlow, to: _SocketAddress) -> None:
         if self._queue:
             self._wait(octets, flow, to)
             return
@@ -145,6 +157,7 @@ class UdpSocket:
     def close_now(self) -> None:
         if self._socket.fileno() < 0:
             return
+        self._send_held()
         self._loop.remove_reader(self._socket.fileno())
         self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
@@ -154,15 +167,31 @@ class UdpSocket:
             flow.close()
 
     def _readable(self) -> None:
+        for _ in range(_DRAINED_AT_ONCE // _HELD_AT_ONCE):
+            self._held = []
+            try:
+                is_drained = self._read_some()
+            finally:
+                self._send_held()
+            if is_drained:
+                return
+
+    def _send_held(self) -> None:
+        held, self._held = self._held, None
+        for octets, flow, to in held or ():
+            self._send_now(octets, flow, to)
+
+    def _read_some(self) -> bool:
+        """Hands on the next datagrams. True if there are no more for now."""
         receive, flows, handler = self._socket.recvfrom, self._flows, self.handler
-        for _ in range(_DRAINED_AT_ONCE):
+        for _ in range(_HELD_AT_ONCE):
             try:
                 octets, source = receive(_READ_OCTETS)
             except (BlockingIOError, InterruptedError):
-                return
+                return True
             except OSError as error:
                 self._failed(error)
-                return
+                return True
             flow = flows.get(source)
             if flow is None:
                 flow = self._new_flow(source)
@@ -173,7 +202,8 @@ class UdpSocket:
             except Exception as error:  # the edge: one bad turn of a handler must not stop the socket
                 self._report(error)
             if self._socket.fileno() < 0:
-                return
+                return True
+        return False
 
     def _new_flow(self, to: _SocketAddress) -> UdpFlow:
         if len(self._flows) >= _MAX_FLOWS:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 
-from ims_core.transport.link import Address, Transport
+from ims_core.transport.link import Address, Flow, Transport
 from ims_core.transport.sockets import SocketNetwork
 from tests.support.flows import Recorder
 from tests.support.real_links import HOST, free_port, listen_at, until
@@ -41,4 +41,30 @@ async def test_an_unreachable_udp_port_is_told_to_the_flow_that_has_a_socket_of_
     flow = network.connect(HOST, Address(Transport.UDP, HOST, free_port(socket.SOCK_DGRAM)), alice)
     flow.send(b"x")
     await until(lambda: len(alice.ends) == 1)
+    assert not flow.is_open
+
+
+async def test_the_answers_to_a_burst_leave_in_order(network: SocketNetwork) -> None:
+    alice, bob = Recorder("alice"), Recorder("bob", answer=bytes.upper)
+    await listen_at(network, Transport.UDP, alice)
+    flow = network.connect(HOST, await listen_at(network, Transport.UDP, bob), alice)
+    for number in range(50):
+        flow.send(b"x%d" % number)
+    await until(lambda: len(alice.octets) == 50)
+    assert alice.octets == [b"X%d" % number for number in range(50)]
+
+
+class _Closing(Recorder):
+    """Answers, then closes its flow at once."""
+
+    def received(self, octets: bytes, flow: Flow) -> None:
+        super().received(octets, flow)
+        flow.close()
+
+
+async def test_an_answer_before_the_end_of_its_flow_is_sent(network: SocketNetwork) -> None:
+    alice, bob = _Closing("alice", answer=bytes.upper), Recorder("bob", answer=bytes.upper)
+    flow = network.connect(HOST, await listen_at(network, Transport.UDP, bob), alice)  # a socket for this flow alone
+    flow.send(b"x")
+    await until(lambda: bob.octets == [b"x", b"X"])
     assert not flow.is_open
