@@ -36,6 +36,7 @@ from ims_core.wire.sip.uri import identity_key, parse_uri
 __all__ = ["Hss", "HssConfig", "SubscriberError"]
 
 _RAND_OCTETS = 16  # TS 33.102 §6.3.2
+_ALGORITHMS = {scheme: Algorithm.parse(scheme.value) for scheme in AuthenticationScheme}
 
 
 class SubscriberError(SimulatorError):
@@ -307,7 +308,7 @@ class Hss:
     def _ha1(self, subscriber: Subscriber, username: str) -> Secret | None:
         if subscriber.password is None:
             return subscriber.ha1
-        algorithm = Algorithm.parse(subscriber.scheme.value)
+        algorithm = _ALGORITHMS[subscriber.scheme]
         return Secret.of_text(compute_ha1(algorithm, username, self._config.home_domain, subscriber.password))
 
     def _aka(self, subscriber: Subscriber, resync: tuple[bytes, bytes] | None) -> MultimediaAuthAnswer:

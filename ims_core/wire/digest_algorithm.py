@@ -45,8 +45,8 @@ _HASHES: Mapping[str, Callable[[bytes], hashlib._Hash]] = {
     "SHA-256": hashlib.sha256,
     "SHA-512-256": partial(hashlib.new, "sha512_256"),
 }
-# RFC 3310 §3.1: algorithm-value = [ "AKAv" 1*DIGIT "-" ] ( "MD5" | "MD5-sess" | token )
 _LONGEST_REMEMBERED: Final = 256  # characters of an A2
+# RFC 3310 §3.1: algorithm-value = [ "AKAv" 1*DIGIT "-" ] ( "MD5" | "MD5-sess" | token )
 _ALGORITHM = re.compile(r"(?:AKAv(\d{1,4})-)?(.*?)(-sess)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -77,6 +77,9 @@ class Algorithm:
         return _HASHES[self.hash_name](octets).hexdigest()
 
 
+_SUPPORTED: dict[str, Algorithm] = {}  # one value for each name, whatever names peers make up: they are told by ``is``
+
+
 @lru_cache(maxsize=64)
 def _parse_algorithm(text: str) -> Algorithm:
     match = _ALGORITHM.fullmatch(text)
@@ -85,7 +88,9 @@ def _parse_algorithm(text: str) -> Algorithm:
         return Algorithm(text, None)
     aka_version = None if match[1] is None else int(match[1])
     prefix = "" if aka_version is None else f"AKAv{aka_version}-"
-    return Algorithm(f"{prefix}{hash_name}{'-sess' if match[3] else ''}", hash_name, match[3] is not None, aka_version)
+    name = f"{prefix}{hash_name}{'-sess' if match[3] else ''}"
+    algorithm = _SUPPORTED.get(name) or Algorithm(name, hash_name, match[3] is not None, aka_version)
+    return _SUPPORTED.setdefault(name, algorithm) if algorithm.is_supported else algorithm
 
 
 MD5: Final = Algorithm.parse("MD5")
@@ -104,7 +109,7 @@ def compute_ha1(algorithm: Algorithm, username: str, realm: str, password: Passw
     For the ``-sess`` algorithms this is the inner hash, see `compute_session_ha1`. An AKA password is RES as octets
     (RFC 3310 §3.3).
     """
-    return algorithm.hash_hex(b":".join((_octets(username), _octets(realm), _octets(password))))
+    return algorithm.hash_hex(b"%b:%b" % (_octets(f"{username}:{realm}"), _octets(password)))
 
 
 def compute_session_ha1(algorithm: Algorithm, ha1: str, nonce: str, cnonce: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections import OrderedDict
 from typing import Final
 
@@ -12,6 +13,7 @@ __all__ = ["NonceBook", "NonceVerdict"]
 
 MIN_NONCE_OCTETS: Final = 8  # fewer could be guessed
 NONCE_LIFE_S: Final = 240.0  # TS 24.229 §5.4.1.2.1: reg-await-auth
+_LOOKED_EVERY_S: Final = 1.0
 _WINDOW: Final = 64  # how far behind the highest nc one is still told from a replay: concurrent requests overtake
 
 
@@ -58,7 +60,7 @@ class NonceBook:
     At most *capacity* of either sort are remembered; the oldest are forgotten first.
     """
 
-    __slots__ = ("_capacity", "_fresh", "_life_s", "_used", "_used_life_s")
+    __slots__ = ("_capacity", "_fresh", "_life_s", "_next_look", "_used", "_used_life_s")
 
     def __init__(
         self, *, life_s: float = NONCE_LIFE_S, used_life_s: float | None = None, capacity: int = 100_000
@@ -66,6 +68,7 @@ class NonceBook:
         self._life_s = life_s
         self._used_life_s = life_s if used_life_s is None else used_life_s
         self._capacity = capacity
+        self._next_look = -math.inf
         self._fresh: OrderedDict[str, float] = OrderedDict()
         self._used: OrderedDict[str, _Use] = OrderedDict()
 
@@ -82,11 +85,14 @@ class NonceBook:
 
     def add(self, nonce: str, now: float) -> None:
         """Remembers a nonce made elsewhere, such as that of an AKA challenge."""
-        self._forget_expired(now)
-        self._fresh[nonce] = now + self._life_s
-        self._fresh.move_to_end(nonce)
-        if len(self._fresh) > self._capacity:
-            self._fresh.popitem(last=False)
+        fresh = self._fresh
+        if now >= self._next_look:
+            self._forget_expired(now)
+        if nonce in fresh:
+            fresh.move_to_end(nonce)
+        fresh[nonce] = now + self._life_s
+        if len(fresh) > self._capacity:
+            fresh.popitem(last=False)
 
     def use(self, nonce: str, count: int | None, now: float) -> NonceVerdict:
         """Takes note of *nonce* with the nonce *count* of a request whose response was found right.
@@ -111,6 +117,8 @@ class NonceBook:
         return NonceVerdict.ACCEPTED
 
     def _forget_expired(self, now: float) -> None:
+        """At most once a second: what has expired counts for nothing, it only takes room."""
+        self._next_look = now + _LOOKED_EVERY_S
         while self._fresh and next(iter(self._fresh.values())) <= now:
             self._fresh.popitem(last=False)
         while self._used and next(iter(self._used.values())).expires_at <= now:

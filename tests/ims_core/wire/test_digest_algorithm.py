@@ -85,3 +85,10 @@ def test_qop_without_its_companions_is_our_own_mistake() -> None:
 def test_hashing_with_an_unknown_algorithm_is_our_own_mistake() -> None:
     with pytest.raises(LocalProtocolError, match="SHA-1"):
         Algorithm.parse("SHA-1").hash_hex(b"")
+
+
+def test_a_known_algorithm_stays_the_same_value_whatever_names_peers_make_up() -> None:
+    for number in range(200):
+        Algorithm.parse(f"NEW-{number}")
+    assert Algorithm.parse("md5") is MD5
+    assert Algorithm.parse("AKAv1-MD5") is Algorithm.parse("akav1-md5")
