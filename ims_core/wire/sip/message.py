@@ -32,15 +32,17 @@ class SipMessage:
 
     __slots__ = ("_all", "_first", "_keys", "_lines", "_octets", "_start", "body")
 
+    _start: str
+    _lines: list[str]  # as on the wire, folds inside
+    _keys: list[str]  # the canonical name of each line
+    _octets: bytes | None
+    _first: dict[type[Header], Header]  # what was parsed
+    _all: dict[type[Header], tuple[Header, ...]] | None
+    body: bytes
+
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
         """For the parser and the editor: *lines* as on the wire (folds inside), *keys* their canonical names."""
-        self._start = start
-        self._lines = lines
-        self._keys = keys
-        self._octets = octets
-        self._first: dict[type[Header], Header] = {}
-        self._all: dict[type[Header], tuple[Header, ...]] = {}
-        self.body = body
+        raise NotImplementedError
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -65,6 +67,8 @@ class SipMessage:
 
     def get_all(self, header: type[H]) -> tuple[H, ...]:
         """Every value of that header in order, from all its fields and their comma lists. Raises SipParseError."""
+        if self._all is None:
+            self._all = {}
         cached = self._all.get(header)
         if cached is None:
             cached = self._all[header] = self._read_all(header)
@@ -114,11 +118,15 @@ class SipMessage:
         """The name as it was spelled, and the text, unfolded, of each header field, in order."""
         return tuple([(line.partition(":")[0].rstrip(" \t"), _value_of(line)) for line in self._lines])
 
-    @property
-    def has_repeated_fields(self) -> bool:
-        """Whether some header field other than Via is there more than once."""
+    def repeated(self, names: frozenset[str]) -> str | None:
+        """The first of these canonical keys that more than one header field has; None if there is none."""
         keys = self._keys
-        return len(keys) - len(set(keys)) > max(keys.count("via") - 1, 0)
+        if len(set(keys)) == len(keys):
+            return None
+        found = [key for key in keys if key in names]
+        if len(set(found)) == len(found):
+            return None
+        return next(key for key in found if found.count(key) > 1)
 
     @property
     def call_id(self) -> str:
@@ -206,7 +214,8 @@ class Request(SipMessage):
     __slots__ = ("_request_uri", "method", "request_uri_text")
 
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
-        super().__init__(start, lines, keys, body, octets)
+        self._start, self._lines, self._keys, self._octets, self.body = start, lines, keys, octets, body
+        self._first, self._all = {}, None
         self.method, self.request_uri_text, _ = start.split(" ")
         self._request_uri: Uri | None = None
 
@@ -243,7 +252,8 @@ class Response(SipMessage):
     __slots__ = ("reason", "status")
 
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
-        super().__init__(start, lines, keys, body, octets)
+        self._start, self._lines, self._keys, self._octets, self.body = start, lines, keys, octets, body
+        self._first, self._all = {}, None
         status, _, self.reason = start[8:].partition(" ")
         self.status = int(status)
 

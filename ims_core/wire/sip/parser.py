@@ -99,11 +99,9 @@ def check(message: Request | Response) -> None:
 
 
 def _check_fields(message: Request | Response) -> None:
-    if message.has_repeated_fields:
-        names = message.names()
-        twice = next((name for name in names if name in _SINGLE and names.count(name) > 1), None)
-        if twice is not None:
-            raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
+    twice = message.repeated(_SINGLE)
+    if twice is not None:
+        raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
     for header in _MANDATORY:
         if message.get(header) is None:
             raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")

@@ -96,16 +96,20 @@ class StreamDecoder:
         return events
 
     def _take_whole(self, octets: bytes, events: list[StreamEvent]) -> bool:
-        """The usual case: what came is one message, which need not go through the buffer. Raises as `_step`."""
-        end = octets.find(END_OF_HEAD)
-        if not 0 < end <= self._limits.max_header_octets or octets[0] == _CR:
+        """The usual case: what came is one whole message, which need not go through the buffer."""
+        end, limits = octets.find(END_OF_HEAD), self._limits
+        if not 0 < end <= limits.max_header_octets or octets[0] == _CR or len(octets) > limits.max_message_octets:
             return False
+        body_start = end + len(END_OF_HEAD)
+        try:
+            start, lines, keys = split_head(_text_of(octets[:end]), limits)
+            if content_length(lines, keys) != len(octets) - body_start:
+                return False
+            message = build_message(start, lines, keys, octets[body_start:], octets)
+        except SipParseError:
+            return False  # the long way says what is wrong with it
         self._unpaired_crlf = False
-        self._head = head = _read_head(_text_of(octets[:end]), end + len(END_OF_HEAD), self._limits)
-        if head.octets + head.length != len(octets):
-            return False
-        self._head = None
-        events.append(head.fault or _message_or_fault(head, octets))
+        events.append(message)
         return True
 
     def _step(self, events: list[StreamEvent]) -> bool:

@@ -233,10 +233,13 @@ def test_a_via_that_would_end_its_line_is_refused() -> None:
         _request().below_via("SIP/2.0/TCP a;branch=z9hG4bK1\r\nEvil: yes")
 
 
-def test_only_fields_other_than_via_count_as_repeated() -> None:
+def test_a_repeated_field_is_told_among_those_asked_for() -> None:
     request = _request()
-    assert not request.has_repeated_fields
-    assert request.edit().append("Route", "<sip:a>").append("Route", "<sip:b>").done().has_repeated_fields
+    assert request.repeated(frozenset(("to", "from"))) is None
+    assert request.repeated(frozenset(("via", "to"))) == "via"
+    twice = request.edit().append("To", "<sip:a>").append("From", "<sip:b>").done()
+    assert twice.repeated(frozenset(("to", "from"))) == "from"
+    assert twice.repeated(frozenset(("call-id",))) is None
 
 
 def test_fields_keep_the_spelling_of_their_names() -> None:
