@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from enum import Enum, auto
 from typing import TypeAlias
 
@@ -26,7 +27,8 @@ class DuplicateFilter:
     def __init__(self, memory_s: float, size: int) -> None:
         self._memory_s = memory_s
         self._size = size
-        self._seen: dict[MessageKey, tuple[float, Sighting]] = {}
+        # a plain dict looks for its oldest entry behind all those that were deleted before
+        self._seen: OrderedDict[MessageKey, tuple[float, Sighting]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -39,7 +41,7 @@ class DuplicateFilter:
     def put(self, key: MessageKey, sighting: Sighting, now: float) -> None:
         """Notes it as the newest."""
         seen = self._seen
-        seen.pop(key, None)
         seen[key] = (now, sighting)
+        seen.move_to_end(key)
         while len(seen) > self._size or next(iter(seen.values()))[0] + self._memory_s <= now:
-            del seen[next(iter(seen))]
+            seen.popitem(last=False)

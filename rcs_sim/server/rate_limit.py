@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 __all__ = ["RateLimit"]
 
 _MAX_SENDERS = 50_000
@@ -15,14 +17,17 @@ class RateLimit:
     def __init__(self, per_s: float, burst: int) -> None:
         self._per_s = per_s
         self._burst = float(burst)
-        self._buckets: dict[str, tuple[float, float]] = {}  # tokens left, at what time; the least recent first
+        # tokens left, at what time; the least recent first (which a plain dict would have to look for)
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allows(self, sender: str, now: float) -> bool:
         """Takes one token, if there is one."""
-        tokens, at = self._buckets.pop(sender, (self._burst, now))
+        buckets = self._buckets
+        tokens, at = buckets.get(sender, (self._burst, now))
         tokens = min(self._burst, tokens + (now - at) * self._per_s)
         is_allowed = tokens >= 1.0
-        self._buckets[sender] = (tokens - 1.0 if is_allowed else tokens, now)
-        if len(self._buckets) > _MAX_SENDERS:
-            del self._buckets[next(iter(self._buckets))]
+        buckets[sender] = (tokens - 1.0 if is_allowed else tokens, now)
+        buckets.move_to_end(sender)
+        if len(buckets) > _MAX_SENDERS:
+            buckets.popitem(last=False)
         return is_allowed

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from rcs_sim.server import rate_limit
 from rcs_sim.server.rate_limit import RateLimit
 
@@ -22,3 +24,11 @@ def test_the_number_of_senders_is_bounded() -> None:
     for number in range(rate_limit._MAX_SENDERS + 100):
         limit.allows(str(number), 0.0)
     assert len(limit._buckets) == rate_limit._MAX_SENDERS
+
+
+def test_the_sender_who_was_silent_longest_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, "_MAX_SENDERS", 2)
+    limit = RateLimit(0.0, 1)
+    for sender in ("a", "b", "a", "c"):
+        limit.allows(sender, 0.0)
+    assert [limit.allows(sender, 0.0) for sender in ("c", "a", "b")] == [False, False, True]
