@@ -41,7 +41,7 @@ def _pairs() -> dict[frozenset[str], str]:
         (_UE, "kds"): "Ut",
         (_UE, "smsc"): "CS",
         (_UE, "msrp_relay"): "Mb",
-        ("msrp_relay", "msrp_relay"): "Mb",
+        ("msrp_relay", "msrp_relay"): "Izi",
         ("ipsmgw", "smsc"): "E/Gd",
         ("smsc", "smsc"): "NNI",
         ("kds", "kds"): "NNI",

@@ -23,6 +23,7 @@ __all__ = [
     "Listener",
     "Network",
     "Transport",
+    "VoidFlow",
 ]
 
 HIGH_WATER_OCTETS = 256 * 1024
@@ -140,6 +141,33 @@ class FlowHandler(Protocol):
     def closed(self, flow: Flow, error: TransportError | None) -> None:
         """The flow ended; *error* is None for an orderly end. Octets that could not be delivered are lost with it."""
         ...
+
+
+class VoidFlow:
+    """What a closed element gets for a flow: one that was over before it began."""
+
+    __slots__ = ("is_bulk", "local", "on_drained", "on_opened", "remote", "user")
+    is_open = False
+    backlog = 0
+
+    def __init__(self, remote: Address) -> None:
+        self.local = self.remote = remote
+        self.user: object | None = None
+        self.is_bulk = False
+        self.on_opened: Callable[[Flow], None] | None = None
+        self.on_drained: Callable[[Flow], None] | None = None
+
+    def send(self, octets: bytes) -> None:
+        """Goes nowhere."""
+
+    def pause(self) -> None:
+        """Reads nothing anyway."""
+
+    def resume(self) -> None:
+        """Has nothing to read."""
+
+    def close(self) -> None:
+        """Is closed."""
 
 
 class Listener(Protocol):

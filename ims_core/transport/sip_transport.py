@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,7 +11,7 @@ from ims_core.reference_points import reference_point
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.clock import Clock
 from ims_core.transport.deadlines import DeadlineHeap
-from ims_core.transport.link import Address, Flow, Listener, Network, Transport
+from ims_core.transport.link import Address, Flow, Listener, Network, Transport, VoidFlow
 from ims_core.transport.name_table import DEFAULT_PORTS, Hop, is_ip_literal
 from ims_core.wire.sip.headers import Via
 from ims_core.wire.sip.message import Request, Response
@@ -97,33 +96,6 @@ class _Stream:
 
     def deadline_came(self, now: float) -> None:
         self.transport.look_at(self, now)
-
-
-class _VoidFlow:
-    """What a closed element gets for a flow: one that is over."""
-
-    __slots__ = ("is_bulk", "local", "on_drained", "on_opened", "remote", "user")
-    is_open = False
-    backlog = 0
-
-    def __init__(self, remote: Address) -> None:
-        self.local = self.remote = remote
-        self.user: object | None = None
-        self.is_bulk = False
-        self.on_opened: Callable[[Flow], None] | None = None
-        self.on_drained: Callable[[Flow], None] | None = None
-
-    def send(self, octets: bytes) -> None:
-        """Goes nowhere."""
-
-    def pause(self) -> None:
-        """Reads nothing anyway."""
-
-    def resume(self) -> None:
-        """Has nothing to read."""
-
-    def close(self) -> None:
-        """Is closed."""
 
 
 @dataclass(slots=True)
@@ -238,7 +210,7 @@ class SipTransport:
         if flow is not None and flow.is_open:
             return flow
         if self._is_closed:
-            return _VoidFlow(address)
+            return VoidFlow(address)
         flow = self._network.connect(self.config.host, address, self, timeout_s=self.config.connect_within_s)
         self._flows[address] = flow
         if address.transport is not Transport.UDP and flow not in self._streams:

@@ -12,6 +12,8 @@ import pytest
 
 from ims_core.pcapng import write_pcapng
 from ims_core.trace import RecordKind, TraceRecord
+from ims_core.wire.msrp.message import MsrpResponse
+from tests.support.msrp_endpoints import send_frame
 
 _REQUEST = (
     b"OPTIONS sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 10.1.0.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n"
@@ -86,3 +88,29 @@ def test_tshark_decodes_every_packet_without_a_complaint(tmp_path: Path) -> None
     assert sum(line.startswith("OPTIONS") for line in lines) == 5
     assert sum("\tHello\t" in line for line in lines) == 1
     assert all("alice -> red.pcscf" in line for line in lines)
+
+
+@pytest.mark.interop
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed (Debian package tshark)")
+@pytest.mark.parametrize(
+    ("transport", "address"),
+    [("TCP", "127.0.1.22:2855"), ("TLS", "127.0.1.22:2856"), ("TCP", "10.1.0.1:51001"), ("TLS", "[2001:db8::2]:33000")],
+)
+def test_tshark_shows_msrp_on_its_ports_and_on_those_of_phones(tmp_path: Path, transport: str, address: str) -> None:
+    phone = "[2001:db8::1]:49152" if "::" in address else "10.1.0.9:49152"
+    chunks = [
+        send_frame(name, "s1", body) for name, body in (("bind", None), ("text", b"hello"), ("long", bytes(99_000)))
+    ]
+    records = []
+    for chunk in chunks:
+        response = MsrpResponse.to(chunk, 200).encode()
+        records.append(_record(len(records) + 1, chunk.encode(), transport, phone, address, "MSRP"))
+        records.append(_record(len(records) + 1, response, transport, address, phone, "MSRP"))
+    path = tmp_path / "trace.pcapng"
+    path.write_bytes(_capture(records))
+    tshark = ["tshark", "-r", str(path)]
+    bad = ["-Y", "_ws.malformed || _ws.expert.severity >= 0x800000 || tcp.analysis.flags"]
+    assert subprocess.run([*tshark, *bad], capture_output=True, check=True, text=True).stdout == ""
+    fields = ["-Y", "msrp", "-T", "fields", "-e", "msrp.method", "-e", "msrp.status.code"]
+    lines = subprocess.run([*tshark, *fields], capture_output=True, check=True, text=True).stdout.split()
+    assert lines == ["SEND", "200"] * len(chunks)
