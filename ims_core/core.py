@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import ClassVar, Final, Protocol, TypeVar
 
@@ -86,9 +87,14 @@ class ImsCore:
             raise
 
     async def close(self) -> None:
-        """Ends all nodes, the P-CSCF first. The store is its owner's to close."""
-        for role in reversed(tuple(self._running)):
-            await self.stop_node(role)
+        """Ends all nodes. The store is its owner's to close."""
+        await self.stop_listening()
+        await asyncio.gather(*(self.stop_node(role) for role in tuple(self._running)))
+
+    async def stop_listening(self) -> None:
+        """Nothing is heard any more, from this turn of the loop on: a flood cannot hold up the end of the nodes."""
+        for node in self._running.values():
+            await node.stack.transport.close()
 
     async def start_node(self, role: str) -> None:
         """Starts one of `ROLES`, also again after `stop_node`: it then has what the store kept, at the same address."""

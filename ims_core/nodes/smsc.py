@@ -100,10 +100,14 @@ class Smsc:
         self._perform(self.core.restore(await self._table.load_all(), self._clock.now()))
         await self._endpoint.listen(self.config.listen)
 
+    async def stop_listening(self) -> None:
+        """Nothing is heard any more."""
+        await self._endpoint.close()
+
     async def close(self) -> None:
         """What was decided is written before it ends, in the time that `Background` gives."""
         self._alarm.close()
-        await self._endpoint.close()
+        await self.stop_listening()
         self._is_closing = True
         self._has_writes.set()
         await self._background.close()

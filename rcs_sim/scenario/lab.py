@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any, Protocol
 
 from ims_core.carrier import ApplicationServer, CarrierConfig, CoreHosts, Neighbour
 from ims_core.core import ImsCore
@@ -40,7 +41,7 @@ class Lab:
     def __init__(self, network: NetworkFile, world: World, *, secrets: Tokens, file: str) -> None:
         self.network = network
         self.world = world
-        self._running = AsyncExitStack()
+        self._running: list[Carrier] = []
         plans = {
             name: _Plan(name, entry, world, subscribers_of(entry, secrets.child(f"subscribers/{name}"), file))
             for name, entry in network.carriers.items()
@@ -51,16 +52,22 @@ class Lab:
         """Raises SimulatorError with one sentence that says what to do; nothing runs then."""
         try:
             for carrier in self.carriers.values():
-                self._running.push_async_callback(carrier.close)
+                self._running.append(carrier)
                 await carrier.start()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        """Ends everything, the last carrier first, and the network at the end."""
-        await self._running.aclose()
-        await self.world.network.close()
+        """Ends everything, and the network at the end. Nobody is heard any more while the last is written, and no
+        carrier waits for another one."""
+        running, self._running = self._running, []
+        for carrier in running:
+            await carrier.stop_listening()
+        try:
+            await _all_of(carrier.close() for carrier in running)
+        finally:
+            await self.world.network.close()
 
     def document(self, *, state: str | None) -> UpDocument:
         """What `rcs-sim up` prints."""
@@ -106,6 +113,10 @@ class _Plan:
         return rcs, ServiceProfile(PLAIN_PROFILE)
 
 
+class _Element(Protocol):
+    async def close(self) -> None: ...
+
+
 class Carrier:
     """One carrier: IMS core, messaging server, IP-SM-GW, SMSC and ACS."""
 
@@ -119,7 +130,8 @@ class Carrier:
         self._world = world
         self._tokens = world.tokens.child(plan.name)
         self._store: Store = world.store(plan.name)
-        self._running = AsyncExitStack()
+        self._running: list[_Element] = []
+        self._has_store = False
         self._acs_servers: list[HttpServer] = []
         self.core = ImsCore(
             self._core_config(plans),
@@ -140,14 +152,28 @@ class Carrier:
     async def start(self) -> None:
         """Raises SimulatorError; the caller closes."""
         await self._store.open()
-        self._running.push_async_callback(self._store.close)
+        self._has_store = True
         for element in (self.core, self.smsc, self.ipsmgw, self.messaging_server):
-            self._running.push_async_callback(element.close)
+            self._running.append(element)
             await element.start()
         await self._start_acs()
 
+    async def stop_listening(self) -> None:
+        """SIP and short messages end in this turn of the loop; the ACS stops listening when it is closed."""
+        await self.core.stop_listening()
+        await self.smsc.stop_listening()
+        for server in (self.ipsmgw, self.messaging_server):
+            await server.stack.transport.close()
+
     async def close(self) -> None:
-        await self._running.aclose()
+        """Each element writes what it has; the store is last."""
+        running, self._running = self._running, []
+        has_store, self._has_store = self._has_store, False
+        try:
+            await _all_of(element.close() for element in reversed(running))
+        finally:
+            if has_store:
+                await self._store.close()
 
     async def _start_acs(self) -> None:
         host, world = self._plan.host("acs"), self._world
@@ -180,7 +206,7 @@ class Carrier:
             )
             server = world.http_server(self._plan.element("acs"), address, listener)
             await server.start()
-            self._running.push_async_callback(server.close)
+            self._running.append(server)
             self._acs_servers.append(server)
         world.names.add(name, self._acs_servers[0].address)
 
@@ -345,6 +371,14 @@ class Carrier:
             cs=f"{self.smsc_address.host}:{self.smsc_address.port}",
             subscribers=[subscriber.document() for subscriber in self.subscribers],
         )
+
+
+async def _all_of(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Does all of *work* at the same time, also what comes after a failure; then raises the first one."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _numbers(plan: _Plan) -> list[tuple[str, str]]:

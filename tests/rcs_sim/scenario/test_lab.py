@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from typing import Any
 
 import jsonschema
 import pytest
 
 import rcs_sim
 from ims_core.errors import SimulatorError
+from ims_core.store.memory import MemoryStore, MemoryTable
+from ims_core.store.record_table import RecordTable, RecordType, Store
+from ims_core.store.short_messages import SHORT_MESSAGES
 from ims_core.trace import Trace
 from ims_core.transport.link import Address, Transport
 from rcs_sim.scenario.documents import schema_text
 from rcs_sim.scenario.lab import Lab
 from rcs_sim.scenario.loader import load_network
 from rcs_sim.scenario.simulation import Simulation
-from rcs_sim.scenario.world import MemoryWorld
+from rcs_sim.scenario.world import SM_LINK_PORT, MemoryWorld
+from tests.support.flows import Recorder
 
 
-def _lab() -> Lab:
-    world = MemoryWorld(1, Trace())
+class _StuckTable(MemoryTable[Any]):
+    """Of a disk that hangs."""
+
+    async def put(self, record: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+class _StuckStore(MemoryStore):
+    def table(self, record_type: RecordType[Any]) -> RecordTable[Any]:
+        return _StuckTable(record_type) if record_type is SHORT_MESSAGES else super().table(record_type)
+
+
+class _StuckWorld(MemoryWorld):
+    def store(self, carrier: str) -> Store:
+        return _StuckStore()
+
+
+def _lab(world: MemoryWorld | None = None) -> Lab:
+    world = world or MemoryWorld(1, Trace())
     return Lab(load_network("two-carriers"), world, secrets=world.tokens.child("secrets"), file="net.yaml")
 
 
@@ -124,5 +147,30 @@ def test_three_carriers_reach_each_other() -> None:
                     if sender is not receiver:
                         await (await sender.chat(receiver).send("hi")).delivered(within_s=5)
                         await sender.send_sms(receiver, "hi by sms").delivered(within_s=30)
+
+    rcs_sim.run(main, clock="virtual")
+
+
+def test_while_the_elements_write_their_last_nobody_is_heard_and_no_carrier_waits_for_another() -> None:
+    async def main() -> None:
+        lab = _lab(_StuckWorld(1, Trace()))
+        await lab.start()
+        loop = asyncio.get_running_loop()
+        for carrier in lab.carriers.values():
+            carrier.send_sms(carrier.subscribers[0].msisdn, "never on disk")
+        await asyncio.sleep(1)
+        began = loop.time()
+        closing = loop.create_task(lab.close())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        client = Recorder("client")
+        for carrier in lab.carriers.values():
+            for role, host in carrier.hosts().items():
+                port = {"acs": 80, "smsc": SM_LINK_PORT}.get(role, 5060)
+                flow = lab.world.network.connect("192.0.2.1", Address(Transport.TCP, host, port), client)
+                await asyncio.sleep(0.01)
+                assert not flow.is_open, role
+        await closing
+        assert loop.time() - began <= 2.5
 
     rcs_sim.run(main, clock="virtual")
