@@ -12,6 +12,7 @@ from ims_core.wire.sip.message import HeaderInput, Request, Response
 
 __all__ = [
     "Action",
+    "CallErrand",
     "Deadlines",
     "Errand",
     "Exchange",
@@ -19,7 +20,12 @@ __all__ = [
     "Note",
     "Outbox",
     "Persist",
+    "Release",
     "Respond",
+    "RespondInCall",
+    "SendAck",
+    "SendCancel",
+    "SendInCall",
     "SendRequest",
     "StoreErrand",
     "SubmitText",
@@ -37,6 +43,14 @@ class Errand(Protocol):
 
     def finished(self, status: int, response: Response | None, now: float) -> None:
         """Exactly once. *response* is None where there was none: *status* is then 408 or 503 (RFC 3261 §8.1.3.1)."""
+        ...
+
+
+class CallErrand(Errand, Protocol):
+    """Waits for all answers to a request of a call."""
+
+    def progressed(self, response: Response, now: float) -> None:
+        """A provisional response."""
         ...
 
 
@@ -76,6 +90,45 @@ class SendRequest:
 
     request: Request
     errand: Errand
+
+
+@dataclass(frozen=True, slots=True)
+class RespondInCall:
+    """A response as a call made it. The exchange of a 2xx to INVITE stays open, for its repetition, until `Release`;
+    that of any other final response ends."""
+
+    exchange: Exchange
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """An exchange is not answered any more."""
+
+    exchange: Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class SendInCall:
+    """A request of a call, sent like `SendRequest`; *errand* learns the provisional responses too."""
+
+    request: Request
+    errand: CallErrand
+
+
+@dataclass(frozen=True, slots=True)
+class SendAck:
+    """The ACK to a 2xx: sent without a transaction."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancel:
+    """Cancels *invite*, the request of an earlier `SendInCall` (RFC 3261 §9.1)."""
+
+    invite: Request
+    headers: tuple[HeaderInput, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +173,43 @@ class Note:
     user: str = ""
 
 
-Action: TypeAlias = Respond | SendRequest | Persist | Forget | SubmitText | Note
+Action: TypeAlias = (
+    Respond
+    | RespondInCall
+    | Release
+    | SendRequest
+    | SendInCall
+    | SendAck
+    | SendCancel
+    | Persist
+    | Forget
+    | SubmitText
+    | Note
+)
 
 
 class Outbox:
     """The actions of one turn, in order."""
 
-    __slots__ = ("_actions",)
+    __slots__ = ("_actions", "_inner", "_last_inner")
 
     def __init__(self) -> None:
         self._actions: list[Action] = []
+        self._inner: dict[Exchange, Errand] = {}
+        self._last_inner = 0
 
     def add(self, action: Action) -> None:
         self._actions.append(action)
 
     def respond(self, exchange: Exchange, status: int, headers: Iterable[HeaderInput] = ()) -> None:
         self._actions.append(Respond(exchange, status, tuple(headers)))
+
+    def inner_exchange(self, errand: Errand) -> Exchange:
+        """The exchange of a request that another part of this server made: *errand* gets the answer."""
+        self._last_inner -= 1
+        exchange = Exchange(self._last_inner)
+        self._inner[exchange] = errand
+        return exchange
 
     def note(
         self,
@@ -147,10 +221,21 @@ class Outbox:
     ) -> None:
         self._actions.append(Note(summary, reason, message_id, conversation_id, user))
 
-    def take(self) -> list[Action]:
-        """The actions so far; the outbox is empty afterwards."""
+    def take(self, now: float) -> list[Action]:
+        """The actions so far; the outbox is empty afterwards. Answers to inner exchanges are given, not returned."""
         actions, self._actions = self._actions, []
-        return actions
+        if not self._inner:
+            return actions
+        taken: list[Action] = []
+        while actions:
+            for action in actions:
+                errand = self._inner.pop(action.exchange, None) if isinstance(action, Respond) else None
+                if errand is None:
+                    taken.append(action)
+                elif isinstance(action, Respond):
+                    errand.finished(action.status, None, now)
+            actions, self._actions = self._actions, []
+        return taken
 
 
 class Deadlines:

@@ -19,7 +19,7 @@ from rcs_sim.wire.revocation import (
     parse_revocation,
 )
 
-__all__ = ["ContentKind", "ContentRefused", "PagerContent", "read_pager"]
+__all__ = ["ContentKind", "ContentRefused", "PagerContent", "read_content", "read_pager"]
 
 _MAX_INFLATED_OCTETS = 64 * 1024  # of a compressed receipt, which is below 1 KiB; a bomb ends here
 _MAX_MESSAGE_ID = 256  # characters; 64 is usual (digest §4.2)
@@ -107,12 +107,20 @@ def read_pager(request: Request) -> PagerContent:
     """Raises ContentRefused with 400 or 415, and nothing else, on any body."""
     try:
         media_type = request.text("Content-Type") or ""
-        essence = _essence(media_type)
-        if essence != CPIM_CONTENT_TYPE:
-            return _read_bare(request, essence)
-        cpim = CpimMessage.parse(_decoded(request))
-        return _read_cpim(cpim)
-    except (CpimParseError, SipParseError) as error:
+        octets = _decoded(request)
+    except SipParseError as error:
+        raise ContentRefused(400, f"malformed body: {error}"[:200]) from None
+    return read_content(media_type, octets)
+
+
+def read_content(media_type: str, octets: bytes) -> PagerContent:
+    """Reads content of that type, of a MESSAGE or of a session. Raises ContentRefused with 400 or 415 on any octets."""
+    essence = _essence(media_type)
+    if essence != CPIM_CONTENT_TYPE:
+        return _read_bare(octets, essence)
+    try:
+        return _read_cpim(CpimMessage.parse(octets))
+    except CpimParseError as error:
         raise ContentRefused(400, f"malformed body: {error}"[:200]) from None
 
 
@@ -136,12 +144,12 @@ def _read_cpim(cpim: CpimMessage) -> PagerContent:
     return content
 
 
-def _read_bare(request: Request, essence: str) -> PagerContent:
+def _read_bare(octets: bytes, essence: str) -> PagerContent:
     """A receipt, typing or a revocation without CPIM, as plain SIP clients send them (digest §5.4, real clients)."""
     kind = _KINDS.get(essence)
     if kind is None:
         raise ContentRefused(415, f"not accepted: {essence or 'no Content-Type'}"[:200], (("Accept", _ACCEPTED),))
-    content = PagerContent(kind, _decoded(request), essence, None)
+    content = PagerContent(kind, octets, essence, None)
     if kind is ContentKind.RECEIPT and not content.receipts:
         raise ContentRefused(400, "the receipt cannot be read")
     return content

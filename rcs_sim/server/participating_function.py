@@ -108,7 +108,7 @@ class ParticipatingFunction:
         self._forward.load(messages, cursors, now)
         if len(self.context.mailboxes):
             self.context.deadlines.arm(now + self.context.config.restart_wait_s, self._forward.resumption())
-        return self.context.outbox.take()
+        return self.context.outbox.take(now)
 
     def handle_request(self, exchange: Exchange, request: Request, now: float) -> list[Action]:
         """A request that is not ACK. Everything that it calls for is answered, whatever its content."""
@@ -116,36 +116,36 @@ class ParticipatingFunction:
             self._dispatch(exchange, request, now)
         except SipParseError as error:
             self.context.refuse(exchange, 400, str(error))
-        return self.context.outbox.take()
+        return self.context.outbox.take(now)
 
     def handle_outcome(self, errand: Errand, status: int, response: Response | None, now: float) -> list[Action]:
         """The final answer to a `SendRequest`."""
         errand.finished(status, response, now)
-        return self.context.outbox.take()
+        return self.context.outbox.take(now)
 
     def handle_stored(self, errand: StoreErrand, error: StoreError | None, now: float) -> list[Action]:
         """The outcome of a `Persist` or `Forget`."""
         errand.stored(error, now)
-        return self.context.outbox.take()
+        return self.context.outbox.take(now)
 
     def handle_submission(self, submission: str, is_accepted: bool, now: float) -> list[Action]:
         """The SMSC took a `SubmitText`, or not."""
         if self._interworking is not None:
             self._interworking.submitted(submission, is_accepted, now)
-        return self.context.outbox.take()
+        return self.context.outbox.take(now)
 
     def handle_report(self, submission: str, is_delivered: bool, now: float) -> list[Action]:
         """The status report of a `SubmitText`."""
         if self._interworking is not None:
             self._interworking.reported(submission, is_delivered, now)
-        return self.context.outbox.take()
+        return self.context.outbox.take(now)
 
     def next_deadline(self) -> float | None:
         return self.context.deadlines.next()
 
     def handle_deadline(self, now: float) -> list[Action]:
         self.context.deadlines.fire(now)
-        return self.context.outbox.take()
+        return self.context.outbox.take(now)
 
     # -- dispatch ----------------------------------------------------------------------------------------------------
 

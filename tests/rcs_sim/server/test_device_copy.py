@@ -16,7 +16,7 @@ def test_a_copy_goes_to_the_gruu_or_else_the_identity_and_has_a_deadline(pub_gru
     offer = DeviceOffer(keeper, device, lab.now)
     template = message().edit().remove("Via", "Route").done()
     send_copy(lab.core.context, offer, template, sip(BOB, BLUE), "<sip:term@scscf;lr>", lab.now)
-    lab.run(lab.core.context.outbox.take())
+    lab.run(lab.core.context.outbox.take(lab.now))
     request = lab.take_one().request
     assert (request.request_uri_text, request.text("Route")) == (target, "<sip:term@scscf;lr>")
     by_instance = f'*;+sip.instance="<{PHONE}>";require;explicit'

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from rcs_sim.server.messaging_actions import Deadlines, Note, Outbox
+from ims_core.wire.sip.message import Response
+from rcs_sim.server.messaging_actions import Deadlines, Exchange, Note, Outbox, Respond
 
 
 class Item:
@@ -39,5 +40,22 @@ def test_what_is_over_is_swept_out() -> None:
 def test_an_outbox_is_emptied_by_taking() -> None:
     outbox = Outbox()
     outbox.note("stored", "nobody there", "m1", "c1", user="tel:+1")
-    assert outbox.take() == [Note("stored", "nobody there", "m1", "c1", "tel:+1")]
-    assert outbox.take() == []
+    assert outbox.take(0.0) == [Note("stored", "nobody there", "m1", "c1", "tel:+1")]
+    assert outbox.take(0.0) == []
+
+
+class Waiting:
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, float]] = []
+
+    def finished(self, status: int, response: Response | None, now: float) -> None:
+        self.answers.append((status, now))
+
+
+def test_the_answer_to_an_inner_exchange_goes_to_its_errand_and_not_to_the_shell() -> None:
+    outbox, waiting = Outbox(), Waiting()
+    inner = outbox.inner_exchange(waiting)
+    outbox.respond(inner, 202)
+    outbox.respond(Exchange(1), 200)
+    assert outbox.take(7.0) == [Respond(Exchange(1), 200)]
+    assert waiting.answers == [(202, 7.0)]

@@ -15,7 +15,7 @@ def test_routes_of_the_own_s_cscf_tell_what_they_are_for() -> None:
 def test_a_refusal_says_why_in_one_printable_line() -> None:
     lab = Lab()
     lab.core.context.refuse(Exchange(1), 400, 'bad\r\n"thing"' + "x" * 500)
-    lab.run(lab.core.context.outbox.take())
+    lab.run(lab.core.context.outbox.take(lab.now))
     (warning,) = lab.answers[Exchange(1)].headers
     assert str(warning).startswith('399 blue.messaging_server "bad  \\"thing\\"x')
     assert len(str(warning)) < 250

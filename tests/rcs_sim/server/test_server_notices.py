@@ -12,7 +12,7 @@ def lab_with_a_receipt() -> Lab:
     lab, original = Lab(), message()
     notices = ServerNotices(lab.core.context)
     notices.report(original, read_pager(original), ImdnKind.DELIVERY, ImdnStatus.FAILED, lab.now)
-    lab.run(lab.core.context.outbox.take())
+    lab.run(lab.core.context.outbox.take(lab.now))
     return lab
 
 
@@ -42,5 +42,5 @@ def test_a_message_without_sender_gets_none() -> None:
     lab, original = Lab(), message()
     nobody = original.edit().set("P-Asserted-Identity", "<<").done()
     ServerNotices(lab.core.context).report(nobody, read_pager(original), ImdnKind.DELIVERY, ImdnStatus.FAILED, 0.0)
-    lab.run(lab.core.context.outbox.take())
+    lab.run(lab.core.context.outbox.take(lab.now))
     assert lab.sent == []
