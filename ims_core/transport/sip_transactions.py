@@ -254,13 +254,15 @@ def _nobody_waits(outcome: Outcome) -> None:
 class ServerExchange:
     """What the stack keeps of a server transaction: its machine and the way back, not the request."""
 
-    __slots__ = ("_machine", "_owner", "_via", "armed", "due", "flow", "key")
+    __slots__ = ("_machine", "_owner", "_way_back", "armed", "due", "flow", "key")
 
     def __init__(self, owner: TransactionOwner, key: TransactionKey, request: Request, flow: Flow) -> None:
         self._owner, self.key, self.flow = owner, key, flow
-        self._via = request.top_via
+        is_reliable = flow.local.transport.is_reliable
+        via = request.top_via  # of a stream it is looked at again when there is something to send: it may have ended
+        self._way_back: Via | Flow = via if is_reliable else owner.transport.way_back(via, flow)
         kind = InviteServer if request.method == "INVITE" else NonInviteServer
-        self._machine = kind(request, owner.timers, is_reliable=flow.local.transport.is_reliable)
+        self._machine = kind(request, owner.timers, is_reliable=is_reliable)
         self.due = self.armed = math.inf
 
     @property
@@ -287,8 +289,8 @@ class ServerExchange:
         is_over = False
         for output in outputs:
             if isinstance(output, Send):
-                transport = self._owner.transport
-                transport.send(output.octets, transport.way_back(self._via, self.flow))
+                transport, way = self._owner.transport, self._way_back
+                transport.send(output.octets, transport.way_back(way, self.flow) if isinstance(way, Via) else way)
             elif isinstance(output, Deliver):
                 if isinstance(output.message, Request):
                     self._owner.tell_ack(output.message, self.flow)
