@@ -1,0 +1,246 @@
+"""One direction of a relayed MSRP session: chunks go on to the next hop as they come (RFC 4976 §6.4, digest §17.3).
+
+What a read brought of a chunk goes on at once as a chunk of its own, so that memory does not grow with the message:
+ranges change, Message-ID and content do not. No I/O: octets leave by the two functions given.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from ims_core.transport.tokens import Tokens
+from ims_core.wire.msrp.message import ByteRange, Continuation, FailureReport, MsrpRequest, MsrpResponse, report_of
+from ims_core.wire.msrp.parser import Piece
+from ims_core.wire.msrp.uri import MsrpUri
+
+__all__ = ["ChunkForwarder", "ForwardPolicy", "Paths"]
+
+WINDOW_OCTETS = 512 * 1024  # sent on and not answered yet: beyond it the sender waits for his 200
+ANSWER_S = 30.0  # for the next hop to answer a chunk (RFC 4975 §7.1.2, msrp.response_s)
+HOLD_S = 25.0  # below that: who holds an answer gives one before its sender gives up
+MAX_PASSAGES = 64  # messages under way in one direction
+
+Paths = Callable[[MsrpRequest], tuple[tuple[MsrpUri, ...], tuple[MsrpUri, ...]]]
+"""To-Path and From-Path of a request on its next leg."""
+
+
+class ForwardPolicy(Enum):
+    """When the sender of a message is answered."""
+
+    RELAY = auto()  # at once; a later failure is told by REPORT (RFC 4976 §6.4.1)
+    ANCHOR = auto()  # the chunk that completes a message when the next hop has taken all of it
+
+
+@dataclass(slots=True)
+class _Passage:
+    """One message under way. *status* is the first refusal of the next hop, 0 for none."""
+
+    first: MsrpRequest
+    failure_report: FailureReport
+    unanswered: int = 0
+    status: int = 0
+    held: MsrpRequest | None = None
+    held_until: float = 0.0
+    is_told: bool = False
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A chunk that waits for its answer."""
+
+    passage: _Passage
+    octets: int
+    due: float
+
+
+class ChunkForwarder:
+    """*reply* sends octets back to where the chunks come from, *forward* to the next hop; *passed* is told the
+    Message-ID of what went through whole.
+
+    `is_congested` tells that the source should not be read for now."""
+
+    __slots__ = (
+        "_forward",
+        "_in_flight",
+        "_kept",
+        "_passages",
+        "_passed",
+        "_paths",
+        "_policy",
+        "_reply",
+        "_sent",
+        "_tokens",
+        "_waiting",
+    )
+
+    def __init__(
+        self,
+        policy: ForwardPolicy,
+        paths: Paths,
+        tokens: Tokens,
+        *,
+        reply: Callable[[bytes], None],
+        forward: Callable[[bytes], None],
+        passed: Callable[[str], None] | None = None,
+    ) -> None:
+        self._policy = policy
+        self._paths = paths
+        self._tokens = tokens
+        self._reply = reply
+        self._forward = forward
+        self._passed = passed
+        self._passages: dict[str, _Passage] = {}
+        self._sent: dict[str, _Sent] = {}
+        self._waiting: deque[MsrpRequest] = deque()  # complete chunks whose 200 waits for the window
+        self._in_flight = 0
+        self._kept: Piece | None = None
+
+    @property
+    def is_congested(self) -> bool:
+        return self._in_flight > 2 * WINDOW_OCTETS
+
+    # -- from the source ---------------------------------------------------------------------------------------------
+
+    def piece(self, piece: Piece, now: float) -> None:
+        """Octets of a SEND. The last that came of a chunk wait for what follows, which may be its end alone."""
+        passage = self._passage_of(piece.head)
+        if not passage.status:
+            self._take(passage, piece, now)
+        if piece.continuation is not None:
+            self._frame_ended(passage, piece.head, piece.continuation, now)
+
+    def _take(self, passage: _Passage, piece: Piece, now: float) -> None:
+        before, self._kept = self._kept, None
+        if before is not None and before.head is piece.head:
+            if not piece.octets and piece.continuation is not None:
+                piece = Piece(before.head, before.start, before.octets, piece.continuation)
+            else:
+                self._send_on(passage, before, now)
+        if piece.continuation is None:
+            self._kept = piece
+        else:
+            self._send_on(passage, piece, now)
+
+    def report(self, report: MsrpRequest) -> None:
+        """A REPORT: on to the one whose message it is about. It gets no answer."""
+        to_path, from_path = self._paths(report)
+        self._forward(report.readdressed(self._tokens.word(64), to_path, from_path).encode())
+
+    def _passage_of(self, head: MsrpRequest) -> _Passage:
+        passage = self._passages.get(head.message_id)
+        if passage is None:
+            if len(self._passages) >= MAX_PASSAGES:
+                self._passages.pop(next(iter(self._passages)))
+            passage = self._passages[head.message_id] = _Passage(head, head.failure_report)
+        return passage
+
+    def _send_on(self, passage: _Passage, piece: Piece, now: float) -> None:
+        head = piece.head
+        transaction_id = self._new_transaction_id(piece.octets)
+        to_path, from_path = self._paths(head)
+        byte_range = ByteRange(piece.start, piece.start + len(piece.octets) - 1, head.byte_range.total)
+        flag = piece.continuation or Continuation.MORE
+        self._forward(
+            head.readdressed(
+                transaction_id, to_path, from_path, byte_range=byte_range, body=piece.octets, continuation=flag
+            ).encode()
+        )
+        if passage.failure_report is FailureReport.YES:
+            passage.unanswered += 1
+            self._in_flight += len(piece.octets)
+            self._sent[transaction_id] = _Sent(passage, len(piece.octets), now + ANSWER_S)
+
+    def _new_transaction_id(self, octets: bytes) -> str:
+        while True:
+            transaction_id = self._tokens.word(64)
+            if b"-------" + transaction_id.encode() not in octets:
+                return transaction_id
+
+    def _frame_ended(self, passage: _Passage, head: MsrpRequest, flag: Continuation, now: float) -> None:
+        if flag is Continuation.MORE:
+            if passage.status:
+                self._answer(passage, head, passage.status)
+            elif self._in_flight > WINDOW_OCTETS:
+                self._waiting.append(head)
+            else:
+                self._answer(passage, head, 200)
+        elif flag is Continuation.ABORTED:
+            self._passages.pop(head.message_id, None)
+            self._answer(passage, head, passage.status or 200)
+        elif passage.status or self._policy is ForwardPolicy.RELAY or not passage.unanswered:
+            self._complete(passage, head, passage.status or 200)
+        else:
+            passage.held, passage.held_until = head, now + HOLD_S
+
+    def _answer(self, passage: _Passage, head: MsrpRequest, status: int) -> None:
+        """As its Failure-Report asks (RFC 4975 §7.1.2)."""
+        wish = passage.failure_report
+        if wish is FailureReport.YES or (wish is FailureReport.PARTIAL and status >= 300):
+            self._reply(MsrpResponse.to(head, status).encode())
+        passage.is_told = passage.is_told or status >= 300
+
+    def _complete(self, passage: _Passage, head: MsrpRequest, status: int) -> None:
+        """The chunk that ends a message, or gives it up, is answered."""
+        self._passages.pop(head.message_id, None)
+        self._answer(passage, head, status)
+        if status < 300 and self._passed is not None:
+            self._passed(head.message_id)
+
+    # -- from the next hop -------------------------------------------------------------------------------------------
+
+    def response(self, response: MsrpResponse) -> None:
+        """The answer to a chunk that was sent on; one that belongs to none is dropped."""
+        sent = self._sent.pop(response.transaction_id, None)
+        if sent is not None:
+            self._settled(sent, 0 if response.status < 300 else response.status)
+
+    def failed(self, status: int) -> None:
+        """The next hop is gone: nothing that it has not answered will be."""
+        sent, self._sent = self._sent, {}
+        for each in sent.values():
+            self._settled(each, status)
+
+    def _settled(self, sent: _Sent, status: int) -> None:
+        passage = sent.passage
+        passage.unanswered -= 1
+        self._in_flight -= sent.octets
+        if status and not passage.status:
+            passage.status = status
+            self._tell(passage)
+        if passage.held is not None and (passage.status or not passage.unanswered):
+            held, passage.held = passage.held, None
+            self._complete(passage, held, passage.status or 200)
+        while self._waiting and self._in_flight <= WINDOW_OCTETS:
+            head = self._waiting.popleft()
+            self._answer(self._passages.get(head.message_id) or _Passage(head, head.failure_report), head, 200)
+
+    def _tell(self, passage: _Passage) -> None:
+        """A refusal that no answer to a chunk can carry any more is told by REPORT (RFC 4976 §6.4.1)."""
+        if self._policy is not ForwardPolicy.RELAY or passage.is_told or passage.failure_report is FailureReport.NO:
+            return
+        passage.is_told = True
+        report = report_of(passage.first, self._tokens.word(64), passage.status, passage.first.byte_range)
+        self._reply(report.encode())
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        first = next(iter(self._sent.values()), None)
+        held = [each.held_until for each in self._passages.values() if each.held is not None]
+        if first is not None:
+            held.append(first.due)
+        return min(held, default=None)
+
+    def handle_deadline(self, now: float) -> None:
+        """What the next hop left unanswered counts as 408."""
+        late = [key for key, sent in self._sent.items() if sent.due <= now]
+        for key in late:
+            self._settled(self._sent.pop(key), 408)
+        for passage in [each for each in self._passages.values() if each.held is not None and each.held_until <= now]:
+            passage.status = passage.status or 408
+            held, passage.held = passage.held, None
+            if held is not None:
+                self._complete(passage, held, 408)
