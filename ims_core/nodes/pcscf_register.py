@@ -51,7 +51,8 @@ def route_register(core: PcscfCore, request: Request, flow: Flow, now: float) ->
     _require_path(editor, request)
     authorization = request.get(Authorization)
     if authorization is not None and authorization.is_digest:
-        protection = _protection(core, authorization, flow, flow_key, is_protected)
+        offers_agreement = request.has("Security-Client")
+        protection = _protection(core, authorization, flow, flow_key, is_protected, offers_agreement)
         editor.set(authorization.with_("integrity-protected", protection))
     hook = _RegisterHook(core, request, flow_key, token, flow, server)
     return Forward((Target(editor.done(), Hop(address=core.config.icscf)),), hook)
@@ -77,15 +78,22 @@ def _require_path(editor: Editor[Request], request: Request) -> None:
 
 
 def _protection(
-    core: PcscfCore, authorization: Authorization, flow: Flow, flow_key: FlowKey, is_protected: bool
+    core: PcscfCore,
+    authorization: Authorization,
+    flow: Flow,
+    flow_key: FlowKey,
+    is_protected: bool,
+    offers_agreement: bool,
 ) -> str:
-    """The integrity-protected parameter (TS 24.229 §5.2.2): how the leg to the UE is secured."""
+    """The integrity-protected parameter (TS 24.229 §5.2.2): how the leg to the UE is secured.
+
+    A REGISTER that offers ipsec-3gpp is of AKA, whether or not its empty credentials say so."""
     if is_protected:
         return "yes"
     is_known = core.accesses.is_registered_flow(flow_key)
     if flow.remote.transport is Transport.TLS:
         return "tls-yes" if is_known else "tls-connected"
-    if (authorization.get("algorithm") or "").upper().startswith("AKA"):
+    if offers_agreement or (authorization.get("algorithm") or "").upper().startswith("AKA"):
         return "no"
     return "ip-assoc-yes" if is_known else "ip-assoc-pending"
 

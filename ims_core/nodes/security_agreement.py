@@ -37,14 +37,15 @@ class AgreementVerdict:
 
 
 class _Agreement:
-    """Security-Client as received and Security-Server as sent."""
+    """Security-Client as received and Security-Server as sent. *protects* the REGISTER that came last."""
 
-    __slots__ = ("client", "expires_at", "server")
+    __slots__ = ("client", "expires_at", "protects", "server")
 
     def __init__(self, client: str, server: str, expires_at: float) -> None:
         self.client = client
         self.server = server
         self.expires_at = expires_at
+        self.protects = False
 
 
 class SecurityAgreements:
@@ -65,21 +66,32 @@ class SecurityAgreements:
         return len(self._offered) + len(self._kept)
 
     def examine_register(self, key: Hashable, request: Request, now: float) -> AgreementVerdict:
-        """A REGISTER: a first one makes an offer, a second has to repeat both sides' headers unchanged."""
+        """A REGISTER: a first one makes an offer, a second has to repeat both sides' headers unchanged.
+
+        A re-REGISTER verifies the agreement in force and may offer new SPIs for the next one (TS 24.229 §5.1.1.4.1,
+        §5.2.2): the old one stands until the new one, which its challenge tells, is verified."""
         client, verify = _texts(request, SecurityClient), _texts(request, SecurityVerify)
-        known = self._live(key, now)
         if not client and not verify:
             return AgreementVerdict()
-        if verify:
-            if known is None or not _same(verify, known.server) or (client and not _same(client, known.client)):
-                return AgreementVerdict(494, self._offer(key, client, now) or self._any_server())
-            return AgreementVerdict(server=known.server, is_protected=True)
+        offered, kept = self._live(self._offered, key, now), self._live(self._kept, key, now)
+        for known in (offered, kept):
+            if known is not None:
+                known.protects = bool(verify) and _same(verify, known.server)
+        if offered is not None and offered.protects and (not client or _same(client, offered.client)):
+            return AgreementVerdict(server=offered.server, is_protected=True)
+        if kept is not None and kept.protects:
+            is_renewed = bool(client) and not _same(client, kept.client)
+            server = self._offer(key, client, now) if is_renewed else kept.server
+            if server:
+                return AgreementVerdict(server=server, is_protected=True)
         server = self._offer(key, client, now)
-        return AgreementVerdict(server=server) if server else AgreementVerdict(494, self._any_server())
+        if verify or not server:
+            return AgreementVerdict(494, server or self._any_server())
+        return AgreementVerdict(server=server)
 
     def examine(self, key: Hashable, request: Request, now: float) -> AgreementVerdict:
         """Any other request of a UE that has an agreement repeats Security-Verify (RFC 3329 §2.3.1)."""
-        known = self._live(key, now)
+        known = self._live(self._kept, key, now) or self._live(self._offered, key, now)
         if known is None:
             return AgreementVerdict()
         if not _same(_texts(request, SecurityVerify), known.server):
@@ -87,8 +99,15 @@ class SecurityAgreements:
         return AgreementVerdict(server=known.server, is_protected=True)
 
     def keep(self, key: Hashable, until: float) -> None:
-        """The UE is registered: its agreement lives as long as the registration."""
-        known = self._offered.pop(key, None) or self._kept.get(key)
+        """The UE is registered: the agreement that its REGISTER verified lives as long as the registration.
+
+        One that no challenge told the UE does not replace that which is in force; a REGISTER that verified neither
+        leaves the UE without any."""
+        offered, kept = self._offered.pop(key, None), self._kept.pop(key, None)
+        if offered is not None and (offered.protects or kept is None):
+            known: _Agreement | None = offered
+        else:
+            known = kept if kept is not None and (kept.protects or offered is None) else None
         if known is not None:
             known.expires_at = until
             self._kept[key] = known
@@ -98,20 +117,20 @@ class SecurityAgreements:
         self._offered.pop(key, None)
         self._kept.pop(key, None)
 
-    def _live(self, key: Hashable, now: float) -> _Agreement | None:
-        known = self._offered.get(key) or self._kept.get(key)
+    def _live(self, agreements: dict[Hashable, _Agreement], key: Hashable, now: float) -> _Agreement | None:
+        known = agreements.get(key)
         if known is not None and known.expires_at <= now:
-            self.forget(key)
+            del agreements[key]
             return None
         return known
 
     def _offer(self, key: Hashable, client: str, now: float) -> str:
-        """Security-Server for what the UE can do, empty if nothing fits. It replaces an agreement that was there."""
+        """Security-Server for what the UE can do, empty if nothing fits. It replaces an offer that was there."""
         chosen = _choose(client)
         if chosen is None:
             return ""
         server = self._server(*chosen)
-        self.forget(key)
+        self._offered.pop(key, None)
         self._offered[key] = _Agreement(client, server, now + AWAIT_AUTH_S)
         while len(self._offered) > _MAX_OFFERED or next(iter(self._offered.values())).expires_at <= now:
             self._offered.popitem(last=False)

@@ -346,6 +346,8 @@ class Registration:
                 return self._send_initial(given, now, why)
             case _A.SEND_REFRESH:
                 self._challenges = self._failures = 0
+                if self._security is not None:
+                    self._security.renew()
                 return [self._register(self._authorization(), self._expires_s)]
             case _A.SEND_DEREGISTER:
                 return self._send_deregister()
@@ -421,14 +423,15 @@ class Registration:
     def _send_initial(self, given: RegistrationInput, now: float, why: str) -> list[RegistrationOutput]:
         self._deadline = None
         dropped: list[RegistrationOutput] = []
-        if given in (_I.START, _I.RETRY_DUE, _I.FLOW_LOST, _I.DEACTIVATED):
+        is_anew = given in (_I.START, _I.RETRY_DUE, _I.FLOW_LOST, _I.DEACTIVATED)
+        if is_anew:
             self._challenges = self._failures = self._redirections = self._corrections = 0
             self._target = None
             dropped = self._drop(why or "registering anew", now)
-        if given is _I.SECURITY_REFUSED and self._security is not None:
-            self._challenges += 1
+        if self._security is not None and (is_anew or given is _I.SECURITY_REFUSED):
+            self._challenges += not is_anew
             self._security.restart()
-            self._authenticator.forget()
+            self._authenticator.forget()  # only a challenge tells the P-CSCF's side of a new agreement
         return [*dropped, self._register(self._authorization(), self._expires_s)]
 
     def _authorization(self) -> tuple[HeaderInput, ...]:

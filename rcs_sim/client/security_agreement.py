@@ -24,11 +24,17 @@ class SecurityAgreement:
         self.restart()
 
     def restart(self) -> None:
-        """A new agreement with new SPIs, after 421 or 494."""
+        """A new agreement with new SPIs: for an initial registration, which is over a new flow or after a new start,
+        and after 421 or 494 (TS 24.229 §5.1.1.2, §5.1.1.5)."""
+        self.renew()
+        self._verify = ()
+
+    def renew(self) -> None:
+        """New SPIs for the next agreement; the one in force is verified until a challenge tells another one
+        (TS 24.229 §5.1.1.4.1)."""
         low, high = 1, 2**31
         spi_c, spi_s = self._tokens.number(low, high), self._tokens.number(low, high)
         self._client = f"{_MECHANISM};spi-c={spi_c};spi-s={spi_s};port-c={_PORT_C};port-s={_PORT_S}"
-        self._verify = ()
 
     def challenged(self, response: Response) -> None:
         """Takes Security-Server of a 401, which Security-Verify repeats unchanged (RFC 3329 §2.3.1)."""

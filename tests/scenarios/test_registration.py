@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from ims_core.cx import DeregistrationReason
 from ims_core.trace import RecordKind
 from rcs_sim.client.message_state import MessageTransport
+from rcs_sim.scenario.loader import profile_folder
+from rcs_sim.scenario.world import MemoryWorld
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario
 
 
@@ -67,6 +70,34 @@ async def test_every_device_registers_with_every_kind_of_credentials(
     assert not phone.is_registered
     await phone.power_on()
     assert phone.is_registered
+
+
+@scenario()
+@pytest.mark.parametrize("msisdn", [ALICE, "+12025550105"])  # Digest, AKA
+async def test_a_phone_with_security_agreement_refreshes_moves_and_is_never_refused(
+    stage: Stage, msisdn: str, tmp_path: Path
+) -> None:
+    profile = (profile_folder() / "devices" / "android.yaml").read_text(encoding="utf-8")
+    profile = profile.replace("registration:\n", "registration:\n  offers_security_agreement: true\n")
+    (tmp_path / "secured.yaml").write_text(profile, encoding="utf-8")
+    alice = await stage.sim.add_phone("alice", str(tmp_path / "secured.yaml"), "red", msisdn=msisdn)
+    bob = await stage.phone("bob", BOB)
+    for _ in range(2):
+        await asyncio.sleep(2 * 3600)  # refreshes
+        await (await alice.chat(BOB).send("still here")).delivered(within_s=5)
+        world = stage.sim.world
+        assert isinstance(world, MemoryWorld)
+        world.memory_network.reset(alice.config.host)  # every connection of the phone is lost
+        await asyncio.sleep(60)
+        await (await bob.chat(msisdn).send("still there?")).delivered(within_s=5)
+    answers = [
+        record.summary.partition(" ")[0]
+        for record in stage.sink.records
+        if record.target == "alice" and record.summary.endswith("(REGISTER)")
+    ]
+    assert set(answers) == {"200", "401"}
+    assert len(stage.requests("REGISTER", "alice")) > 8
+    assert all(request.has("Security-Verify") for request in stage.requests("MESSAGE", "alice"))
 
 
 @scenario()

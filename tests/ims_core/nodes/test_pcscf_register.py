@@ -108,6 +108,7 @@ def test_keys_stay_here_and_the_security_server_goes_to_the_ue() -> None:
     assert not onward.has("Security-Client")
     assert not onward.has("Proxy-Require")
     assert onward.text("Require") == "path"
+    assert onward.require(Authorization).get("integrity-protected") == "no"  # AKA, which its credentials need not say
     challenge = Response.to(
         onward, 401, headers=[("WWW-Authenticate", 'Digest realm="home.test", nonce="n", ck="00", ik="11"')]
     )

@@ -57,6 +57,67 @@ def test_later_requests_repeat_security_verify_as_long_as_the_registration_lives
     assert agreements.examine("other", message, NOW).status is None
 
 
+def registered() -> tuple[SecurityAgreements, str]:
+    """A UE with an agreement in force, and its Security-Server."""
+    agreements = SecurityAgreements(5060)
+    server = agreements.examine_register("ue", register(CLIENT), NOW).server
+    agreements.examine_register("ue", register(CLIENT, server), NOW)
+    agreements.keep("ue", NOW + 3600)
+    return agreements, server
+
+
+NEW_CLIENT = CLIENT.replace("1001", "3001").replace("1002", "3002")
+
+
+def test_a_re_register_may_offer_new_spis_and_is_told_new_ones() -> None:
+    agreements, old = registered()
+    verdict = agreements.examine_register("ue", register(NEW_CLIENT, old), NOW + 3000)
+    assert verdict.status is None
+    assert verdict.is_protected
+    assert verdict.server != old
+    message = make_request("MESSAGE", "tel:+1", ("Security-Verify", old))
+    assert agreements.examine("ue", message, NOW + 3000).is_protected  # the old one is still in force
+    again = agreements.examine_register("ue", register(NEW_CLIENT, verdict.server), NOW + 3001)
+    assert again.is_protected
+    agreements.keep("ue", NOW + 6600)
+    assert agreements.examine("ue", message, NOW + 3002).status == 494
+    assert agreements.examine("ue", make_request("MESSAGE", "tel:+1", ("Security-Verify", verdict.server)), NOW + 5000)
+    assert len(agreements) == 1
+
+
+def test_a_re_register_with_new_spis_that_was_not_challenged_leaves_the_old_agreement() -> None:
+    agreements, old = registered()
+    agreements.examine_register("ue", register(NEW_CLIENT, old), NOW + 3000)
+    agreements.keep("ue", NOW + 6600)
+    message = make_request("MESSAGE", "tel:+1", ("Security-Verify", old))
+    assert agreements.examine("ue", message, NOW + 5000).is_protected
+    assert len(agreements) == 1
+
+
+def test_new_spis_have_to_be_repeated_too() -> None:
+    agreements, old = registered()
+    server = agreements.examine_register("ue", register(NEW_CLIENT, old), NOW).server
+    other = NEW_CLIENT.replace("3001", "4001")
+    assert agreements.examine_register("ue", register(other, server), NOW).status == 494
+
+
+def test_new_spis_that_nothing_fits_are_494_and_leave_the_old_agreement() -> None:
+    agreements, old = registered()
+    assert agreements.examine_register("ue", register("tls", old), NOW).status == 494
+    message = make_request("MESSAGE", "tel:+1", ("Security-Verify", old))
+    assert agreements.examine("ue", message, NOW).is_protected
+
+
+def test_a_ue_that_registers_without_the_agreement_in_force_begins_anew() -> None:
+    agreements, old = registered()
+    verdict = agreements.examine_register("ue", register(NEW_CLIENT), NOW)
+    assert verdict.status is None
+    assert not verdict.is_protected
+    agreements.keep("ue", NOW + 3600)  # the registrar asked for nothing, so that nobody told the UE an agreement
+    assert agreements.examine("ue", make_request("MESSAGE", "tel:+1"), NOW).status is None
+    assert agreements.examine_register("ue", register(CLIENT, old), NOW).status == 494
+
+
 def test_an_agreement_that_nobody_answers_is_forgotten() -> None:
     agreements = SecurityAgreements(5060)
     server = agreements.examine_register("ue", register(CLIENT), NOW).server

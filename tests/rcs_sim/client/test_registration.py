@@ -384,6 +384,41 @@ def test_security_verify_repeats_security_server_and_494_starts_anew_r16() -> No
     assert _credentials(third).nonce == ""
 
 
+def _agreed(centre: AuthenticationCentre, machine: Registration, server: str) -> Request:
+    """Registers with *server* as Security-Server; the REGISTER that was granted."""
+    challenge = str(_aka_challenge(centre, bytes(16)))
+    first = _start(machine)
+    answer = _respond(first, 401, ("WWW-Authenticate", challenge), ("Security-Server", server))
+    second = _request(machine.receive(answer, 0))
+    machine.receive(_ok(second), 0)
+    return second
+
+
+def test_a_refresh_offers_new_spis_and_verifies_the_agreement_in_force_r16() -> None:
+    machine = _machine(RegistrationPolicy(offers_security_agreement=True), _AKA, Usim(_K, _OPC))
+    centre = AuthenticationCentre()
+    centre.provision(_IMPI, AkaSubscription(_K, _OPC))
+    granted = _agreed(centre, machine, "ipsec-3gpp;spi-c=1;spi-s=2")
+    due = machine.next_deadline()
+    assert due is not None
+    refresh = _request(machine.handle_deadline(due))
+    assert refresh.text("Security-Verify") == "ipsec-3gpp;spi-c=1;spi-s=2"
+    assert refresh.text("Security-Client") != granted.text("Security-Client")
+    assert dict(machine.security_headers())["Security-Verify"] == "ipsec-3gpp;spi-c=1;spi-s=2"
+
+
+@pytest.mark.parametrize("is_flow_lost", [True, False])
+def test_a_registration_anew_has_forgotten_the_old_agreement_r16(is_flow_lost: bool) -> None:
+    machine = _machine(RegistrationPolicy(offers_security_agreement=True), _AKA, Usim(_K, _OPC))
+    centre = AuthenticationCentre()
+    centre.provision(_IMPI, AkaSubscription(_K, _OPC))
+    granted = _agreed(centre, machine, "ipsec-3gpp;spi-c=1;spi-s=2")
+    anew = _request(machine.flow_lost(10) if is_flow_lost else machine.notified("deactivated", 10))
+    assert not anew.has("Security-Verify")
+    assert anew.text("Security-Client") != granted.text("Security-Client")
+    assert _credentials(anew).nonce == ""
+
+
 _LINEAGE = RegistrationPolicy(
     sends_instance_id=False,
     offers_outbound=False,
