@@ -36,6 +36,7 @@ from ims_core.wire.sip.uri import identity_key, parse_uri
 __all__ = ["Hss", "HssConfig", "SubscriberError"]
 
 _RAND_OCTETS = 16  # TS 33.102 §6.3.2
+_REGISTERING = (AssignmentType.REGISTRATION, AssignmentType.RE_REGISTRATION)
 _ALGORITHMS = {scheme: Algorithm.parse(scheme.value) for scheme in AuthenticationScheme}
 
 
@@ -58,14 +59,14 @@ class HssConfig:
 class _ImplicitSet:
     """One implicit registration set and whether it is registered."""
 
-    __slots__ = ("digest", "impus", "is_registered", "keys", "profile", "subscriber")
+    __slots__ = ("assignment", "digest", "impus", "is_registered", "keys", "subscriber")
 
     def __init__(self, subscriber: Subscriber, impus: tuple[str, ...], keys: tuple[str, ...]) -> None:
         self.subscriber = subscriber
         self.impus = impus
         self.keys = keys
         self.is_registered = False
-        self.profile: UserProfile | None = None  # what a SAA says, made when it is asked for first
+        self.assignment: ServerAssignmentAnswer | None = None  # made when it is asked for first
         self.digest: tuple[str, MultimediaAuthAnswer] | None = None  # the last MAA with HA1, and its user name
 
 
@@ -261,11 +262,13 @@ class Hss:
         implicit_set = self._sets.get(key)
         if implicit_set is None:
             return ServerAssignmentAnswer(CxResult.USER_UNKNOWN)
-        if assignment in (AssignmentType.REGISTRATION, AssignmentType.RE_REGISTRATION):
-            implicit_set.is_registered = True
-        elif assignment is not AssignmentType.NO_ASSIGNMENT:
-            implicit_set.is_registered = False
-        return ServerAssignmentAnswer(CxResult.SUCCESS, self._profile(implicit_set))
+        if assignment is not AssignmentType.NO_ASSIGNMENT:
+            implicit_set.is_registered = assignment in _REGISTERING
+        answer = implicit_set.assignment
+        if answer is None:
+            answer = ServerAssignmentAnswer(CxResult.SUCCESS, self._profile(implicit_set))
+            implicit_set.assignment = answer
+        return answer
 
     def location_info(self, key: str) -> LocationInfoAnswer:
         if not self.is_up:
@@ -331,18 +334,16 @@ class Hss:
         )
 
     def _profile(self, implicit_set: _ImplicitSet) -> UserProfile:
-        profile = implicit_set.profile
-        if profile is None:
-            subscriber = implicit_set.subscriber
-            profile = implicit_set.profile = UserProfile(
-                subscriber.impi,
-                implicit_set.impus,
-                implicit_set.keys,
-                self._config.profiles[subscriber.service_profile],
-                self._services(subscriber),
-                subscriber.is_barred,
-            )
-        return profile
+        subscriber = implicit_set.subscriber
+        profile = self._config.profiles[subscriber.service_profile]
+        return UserProfile(
+            subscriber.impi,
+            implicit_set.impus,
+            implicit_set.keys,
+            profile,
+            self._services(subscriber),
+            subscriber.is_barred,
+        )
 
     def _services(self, subscriber: Subscriber) -> frozenset[str]:
         if subscriber.services is None:

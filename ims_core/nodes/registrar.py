@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from ims_core.cx import AssignmentType, Cx, CxResult, DeregistrationReason, UserProfile
@@ -164,13 +164,12 @@ class Registrar:
             return Reject(403)
         if action is RegistrationAction.RESYNCHRONISE and credentials is not None:
             answer = self._authenticator.resynchronise(key, credentials)
-        answer, challenge = self._authenticator.challenge(key, credentials, answer, now)
+        is_stale = action is RegistrationAction.CHALLENGE_STALE
+        answer, challenge = self._authenticator.challenge(key, credentials, answer, now, is_stale=is_stale)
         if challenge is None:
             return Reject(_REFUSALS.get(answer.result, 403))
         user.challenged_until = now + self._config.await_auth_s
-        if action is RegistrationAction.CHALLENGE_STALE:
-            challenge = replace(challenge, stale=True)
-        response = Response.to(request, 401, to_tag=self._new_tag(), headers=(("WWW-Authenticate", str(challenge)),))
+        response = Response.to(request, 401, to_tag=self._new_tag(), headers=(("WWW-Authenticate", challenge),))
         if answer.changed is None or not self._is_durable:
             return Answer(response)
         return Defer((Put(SEQUENCE_NUMBERS, answer.changed),), Answer(response))
@@ -235,15 +234,14 @@ class Registrar:
             own_s = contact.expires
             requested_s = default_s if own_s is None else own_s
             has_outbound = takes_outbound and contact.reg_id is not None and bool(contact.instance)
-            key = binding_key(contact, has_outbound)
-            known = (user.binding(key) or user.binding_at(contact)) if user.bindings else None
             if requested_s == 0:
+                known = user.binding(binding_key(contact, has_outbound)) or user.binding_at(contact)
                 removed += [known] if known is not None else []
                 continue
             if requested_s < config.min_s:
                 return Reject(423, headers=(("Min-Expires", str(config.min_s)),))
-            asked = Binding.asked_for(request, contact, impi=user.impi, path=path, now=now)
-            asked.key, asked.has_outbound = key, has_outbound
+            asked = Binding.asked_for(request, contact, impi=user.impi, path=path, now=now, has_outbound=has_outbound)
+            known = (user.binding(asked.key) or user.binding_at(contact)) if user.bindings else None
             asked.expires_at = now + (requested_s if requested_s < config.granted_s else config.granted_s)
             if known is not None:
                 refreshed.append((known, asked))

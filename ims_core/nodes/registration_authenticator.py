@@ -14,9 +14,10 @@ from ims_core.wire.digest import (
     Algorithm,
     DigestChallenge,
     DigestCredentials,
-    authentication_info,
     compute_ha1,
     is_authentic,
+    plain_challenge,
+    server_proof,
 )
 from ims_core.wire.nonce_book import NonceBook
 from ims_core.wire.secret import Secret
@@ -80,20 +81,27 @@ class RegistrationAuthenticator:
         return self._examine_digest(answer, answer.scheme, answer.ha1, credentials, now)
 
     def challenge(
-        self, key: str, credentials: DigestCredentials | None, answer: MultimediaAuthAnswer | None, now: float
-    ) -> tuple[MultimediaAuthAnswer, DigestChallenge | None]:
-        """The MAA and, if that is a success, the next challenge."""
-        username = None if credentials is None else credentials.username or None
-        answer = answer or self._cx.multimedia_auth(username, key, username)
+        self,
+        key: str,
+        credentials: DigestCredentials | None,
+        answer: MultimediaAuthAnswer | None,
+        now: float,
+        *,
+        is_stale: bool = False,
+    ) -> tuple[MultimediaAuthAnswer, str | None]:
+        """The MAA and, if that is a success, the next challenge: the value of WWW-Authenticate."""
+        if answer is None:
+            username = None if credentials is None else credentials.username or None
+            answer = self._cx.multimedia_auth(username, key, username)
         if answer.result is not CxResult.SUCCESS or answer.scheme is None:
             return answer, None
-        algorithm = _ALGORITHMS[answer.scheme]
-        if answer.vector is None:
+        algorithm, vector = _ALGORITHMS[answer.scheme], answer.vector
+        if vector is None:
             nonce = self._book.issue(now, self._octets(_NONCE_OCTETS))
-            return answer, DigestChallenge(answer.realm, nonce, algorithm)
-        vector = answer.vector
+            return answer, plain_challenge(answer.realm, nonce, algorithm, is_stale=is_stale)
         self._remember(vector.nonce, _AkaSecret(answer.impi, vector.password(algorithm), now + self._life_s), now)
-        return answer, DigestChallenge(answer.realm, vector.nonce, algorithm, ck=vector.ck, ik=vector.ik)
+        challenge = DigestChallenge(answer.realm, vector.nonce, algorithm, stale=is_stale, ck=vector.ck, ik=vector.ik)
+        return answer, str(challenge)
 
     def resynchronise(self, key: str, credentials: DigestCredentials) -> MultimediaAuthAnswer:
         """MAR with AUTS: the HSS follows the USIM's sequence number (TS 33.102 §6.3.5)."""
@@ -106,7 +114,7 @@ class RegistrationAuthenticator:
 
     def server_proof(self, credentials: DigestCredentials, ha1: str) -> str:
         """Value of Authentication-Info for the 200."""
-        return str(authentication_info(credentials, ha1))
+        return server_proof(credentials, ha1)
 
     def _examine_digest(
         self,

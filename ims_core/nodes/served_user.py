@@ -62,8 +62,17 @@ class Binding:
         self.update(record)
 
     @classmethod
-    def asked_for(cls, request: Request, contact: Contact, *, impi: str, path: tuple[str, ...], now: float) -> Binding:
-        """What a REGISTER asks for with one *contact*; key, expiry and outbound are the registrar's to decide."""
+    def asked_for(
+        cls,
+        request: Request,
+        contact: Contact,
+        *,
+        impi: str,
+        path: tuple[str, ...],
+        now: float,
+        has_outbound: bool = False,
+    ) -> Binding:
+        """What a REGISTER asks for with one *contact*; expiry and outbound are the registrar's to decide."""
         binding = cls.__new__(cls)
         instance, reg_id, q, tags = "", 0, FULL_Q, ""
         for name, value in contact.params.pairs:  # one pass: this is done for every registration
@@ -79,11 +88,12 @@ class Binding:
         binding.instance, binding.reg_id, binding.q = instance, reg_id, q
         binding.tags = sys.intern(tags)  # few phone models, few tag sets
         binding.number = binding.order = 0
-        binding.key, binding.impi, binding.path = "", impi, path
+        binding.key = _key_of(instance, reg_id if has_outbound else 0) if instance else binding_key(contact, False)
+        binding.impi, binding.path = impi, path
         binding.contact = str(contact.uri)
         binding.call_id, binding.cseq = request.require(CallId).value, request.cseq.number
         binding.registered_at = binding.expires_at = now
-        binding.has_outbound, binding.told = False, ()
+        binding.has_outbound, binding.told = has_outbound, ()
         return binding
 
     def update(self, record: StoredBinding | Binding) -> None:
@@ -269,12 +279,16 @@ def binding_key(contact: Contact, has_outbound: bool) -> str:
     (choice: a device that comes back under another address is the same one), else the contact address."""
     instance = contact.instance
     if instance:
-        return f"{instance} {contact.reg_id or 0}" if has_outbound else f"{instance} 0"
+        return _key_of(instance, contact.reg_id or 0 if has_outbound else 0)
     uri = contact.uri
     if isinstance(uri, SipUri):
         transport = uri.params.get("transport") or ""
         return f"{uri.user or ''}@{uri.host.lower()}:{uri.port or 5060};{transport.lower()}"
     return str(uri)
+
+
+def _key_of(instance: str, reg_id: int) -> str:
+    return f"{instance} {reg_id}"
 
 
 @lru_cache(1024)

@@ -31,6 +31,7 @@ __all__ = ["MessageReceiver", "SipTransport", "StackConfig"]
 PING, PONG = b"\r\n\r\n", b"\r\n"  # RFC 5626 §3.5.1
 _MAX_DATAGRAM_OCTETS = 65507  # UDP payload over IPv4
 _MTU_MARGIN_OCTETS = 200  # RFC 3261 §18.1.1
+_MESSAGES = (Request, Response)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,16 +344,20 @@ class SipTransport:
                 self._take(KeepAlive.PING if octets == PING else KeepAlive.PONG, flow)
             return
         try:
-            event: StreamEvent = parse_datagram(octets, self.config.limits)
+            message = parse_datagram(octets, self.config.limits)
         except SipParseError as fault:
-            event = fault
-        self._take(event, flow)
+            self.refuse(fault, flow)
+        else:
+            self._hand_on(message, flow)
+
+    def _hand_on(self, message: Request | Response, flow: Flow) -> None:
+        if self._trace.enabled and self._network.book.name_of(flow.remote) is None:
+            self._trace_message(message.encode(), flow, is_sent=False)
+        self._receiver.message_received(message, flow)
 
     def _take(self, event: StreamEvent, flow: Flow) -> None:
-        if isinstance(event, Request | Response):
-            if self._trace.enabled and self._network.book.name_of(flow.remote) is None:
-                self._trace_message(event.encode(), flow, is_sent=False)
-            self._receiver.message_received(event, flow)
+        if isinstance(event, _MESSAGES):
+            self._hand_on(event, flow)
         elif isinstance(event, KeepAlive):
             if event is KeepAlive.PING:
                 flow.send(PONG)

@@ -26,6 +26,8 @@ from ims_core.wire.digest_parameters import (
     DigestCredentials,
     DigestParseError,
     parse_challenges,
+    plain_authentication_info,
+    plain_challenge,
 )
 from ims_core.wire.nonce_book import NonceBook, NonceVerdict
 
@@ -53,6 +55,8 @@ __all__ = [
     "is_authentic",
     "is_server_authentic",
     "parse_challenges",
+    "plain_challenge",
+    "server_proof",
 ]
 
 _MAX_NONCE_COUNT: Final = 0xFFFFFFFF  # nc-value = 8LHEX
@@ -120,6 +124,13 @@ def authentication_info(
     qop = _meant_qop(credentials)
     rspauth = _response_of(credentials, ha1, "", body, qop)
     return DigestAuthenticationInfo(qop, rspauth, credentials.cnonce, credentials.nc, nextnonce)
+
+
+def server_proof(credentials: DigestCredentials, ha1: str) -> str:
+    """The text of `authentication_info` for a response without body."""
+    qop = _meant_qop(credentials)
+    rspauth = _response_of(credentials, ha1, "", b"", qop)
+    return plain_authentication_info(qop, rspauth, credentials.cnonce, credentials.nc)
 
 
 def is_server_authentic(

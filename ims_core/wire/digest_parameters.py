@@ -17,6 +17,8 @@ __all__ = [
     "DigestCredentials",
     "DigestParseError",
     "parse_challenges",
+    "plain_authentication_info",
+    "plain_challenge",
 ]
 
 MAX_FIELD_CHARACTERS: Final = 16 * 1024  # one header field: no real one comes near, and hostile ones stay cheap
@@ -103,6 +105,20 @@ def _scan_one(text: str, scheme: str) -> _Parameters:
 
 def _malformed(message: str, text: str) -> DigestParseError:
     return DigestParseError(message, spec="RFC 7616 §3", raw=text.encode("utf-8", "backslashreplace"))
+
+
+def plain_challenge(realm: str, nonce: str, algorithm: Algorithm, *, is_stale: bool = False) -> str:
+    """The text of the challenge with nothing but these, as `DigestChallenge` writes it."""
+    stale = ", stale=true" if is_stale else ""
+    text = f'Digest realm={_quote(realm)}, nonce={_quote(nonce)}{stale}, algorithm={algorithm.name}, qop="auth"'
+    return _finished(text, ())
+
+
+def plain_authentication_info(qop: str | None, rspauth: str, cnonce: str | None, nc: str | None) -> str:
+    """The text of an Authentication-Info, as `DigestAuthenticationInfo` writes it."""
+    if qop is None or cnonce is None or nc is None:
+        return str(DigestAuthenticationInfo(qop, rspauth, cnonce, nc))
+    return _finished(f"qop={qop}, rspauth={_quote(rspauth)}, cnonce={_quote(cnonce)}, nc={nc}", ())
 
 
 def _quote(text: str) -> str:

@@ -33,7 +33,7 @@ def challenge_of(authenticator: RegistrationAuthenticator, now: float = NOW) -> 
     first = DigestCredentials(USIM.impi, HOME, URI)
     _, challenge = authenticator.challenge(KEY, first, None, now)
     assert challenge is not None
-    return challenge
+    return DigestChallenge.parse(challenge)
 
 
 def client_of(usim: Usim, challenge: DigestChallenge) -> DigestClient:
@@ -89,7 +89,7 @@ def test_a_usim_that_is_ahead_is_followed() -> None:
     assert answer.result.is_success
     _, again = authenticator.challenge(KEY, credentials, answer, NOW)
     assert again is not None
-    client = client_of(ahead, again)
+    client = client_of(ahead, DigestChallenge.parse(again))
     found = authenticator.examine(USIM.impi, KEY, client.authorize("REGISTER", URI, "c"), NOW)
     assert found.event is RegistrationInput.AUTHENTIC
 

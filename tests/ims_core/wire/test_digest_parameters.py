@@ -16,6 +16,8 @@ from ims_core.wire.digest_parameters import (
     DigestCredentials,
     DigestParseError,
     parse_challenges,
+    plain_authentication_info,
+    plain_challenge,
 )
 from ims_core.wire.secret import Secret
 
@@ -292,3 +294,23 @@ def test_what_nearly_all_peers_send_is_read_like_the_rest(rest: str) -> None:
 def test_a_parameter_that_comes_twice_is_refused_in_the_plain_form_too() -> None:
     with pytest.raises(DigestParseError, match="twice"):
         DigestCredentials.parse('Digest username="u",nonce="n",Username="v"')
+
+
+@given(_text, _text, st.booleans())
+def test_a_plain_challenge_is_written_like_any_other(realm: str, nonce: str, is_stale: bool) -> None:
+    challenge = DigestChallenge(realm, nonce, SHA_256, stale=is_stale)
+    assert plain_challenge(realm, nonce, SHA_256, is_stale=is_stale) == str(challenge)
+
+
+@given(st.none() | _token, _text, st.none() | _text, st.none() | _token)
+def test_a_plain_authentication_info_is_written_like_any_other(
+    qop: str | None, rspauth: str, cnonce: str | None, nc: str | None
+) -> None:
+    assert plain_authentication_info(qop, rspauth, cnonce, nc) == str(
+        DigestAuthenticationInfo(qop, rspauth, cnonce, nc)
+    )
+
+
+def test_a_plain_challenge_refuses_a_line_end() -> None:
+    with pytest.raises(LocalProtocolError):
+        plain_challenge("r\r\nX: y", "n", MD5)
