@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ims_core.transport.sip_stack import Outcome
-from ims_core.wire.sip.core_headers import ProxyRequire, Require, Unsupported
+from ims_core.wire.sip.core_headers import Accept, ProxyRequire, Require, Unsupported, is_acceptable
 from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.uri import Uri
@@ -19,6 +19,8 @@ from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
 __all__ = ["PagerSender"]
+
+_PLAIN_TEXT = "text/plain;charset=UTF-8"
 
 
 class PagerSender:
@@ -103,6 +105,11 @@ class PagerSender:
 
     def _send(self, message: SentMessage, request: Request, target: Uri | None = None) -> None:
         def settle(outcome: Outcome, sent: Request) -> None:
+            if self._wants_plain_text(sent, outcome):
+                body = message.text.encode("utf-8", "replace")
+                plain = self._ua.new_request("MESSAGE", sent.request_uri_text, (), body, _PLAIN_TEXT)
+                self._send(message, plain, target)
+                return
             if isinstance(outcome, Response) and outcome.status >= 300:
                 message.last_request, message.last_response = sent, outcome
             else:
@@ -110,6 +117,17 @@ class PagerSender:
             self._answered(message, outcome)
 
         self._ua.send(request, settle, target=target, authenticates=False)
+
+    @staticmethod
+    def _wants_plain_text(sent: Request, outcome: Outcome) -> bool:
+        """Whether the 415 of a plain SIP contact asks for the text as it is, without CPIM and so without receipts: it
+        lists text/plain in Accept (RFC 3261 §8.1.3.5)."""
+        if not isinstance(outcome, Response) or outcome.status != 415 or _is_plain(sent):
+            return False
+        try:
+            return is_acceptable("text/plain", outcome.get_all(Accept))
+        except SipParseError:
+            return False
 
     def _send_or_give_up(self, message: SentMessage, again: Request | None, response: Response) -> None:
         if again is None:
@@ -126,6 +144,10 @@ class PagerSender:
             self._send(message, again.done(), uri)
         else:
             self._send(message, again.request_uri(uri).done())
+
+
+def _is_plain(request: Request) -> bool:
+    return request.content_type is not None and request.content_type.type == "text/plain"
 
 
 def _tel_or_sip(key: ContactKey) -> str:

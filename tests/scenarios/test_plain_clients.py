@@ -14,6 +14,7 @@ import rcs_sim
 from ims_core.trace import ListSink, RecordKind
 from ims_core.transport.link import Transport
 from ims_core.wire.sip.message import Request, Response
+from rcs_sim.client.message_state import MessageState
 from rcs_sim.scenario.simulation import Simulation
 from tests.support.plain_client import PlainClient
 
@@ -538,3 +539,49 @@ def test_the_best_of_several_refusals_comes_back(transport: Transport, first: in
         call.acknowledge_failure(answer)
 
     play(story, transport)
+
+
+# --- a phone of this project -----------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_a_phone_tries_a_contact_that_refuses_cpim_again_with_plain_text(transport: Transport) -> None:
+    async def story(stage: Stage) -> None:
+        carol = await stage.registered("carol")
+        alice = await stage.sim.add_phone("alice", "android", "red")
+        message = alice.chat(carol.impu).send("hello carol")
+        first = await carol.request("MESSAGE")
+        assert first.content_type is not None
+        assert first.content_type.type == "message/cpim"
+        carol.answer(first, 415, [("Accept", "text/plain")])
+        second = await carol.request("MESSAGE")
+        assert second.text("Content-Type") == "text/plain;charset=UTF-8"
+        assert second.body == b"hello carol"
+        assert second.call_id != first.call_id
+        carol.answer(second, 200)
+        await message.sent(within_s=5)
+        await asyncio.sleep(60)
+        assert message.state is MessageState.SENT
+        again = alice.chat(carol.impu).send("and again")
+        for _ in range(2):  # once: who refuses text/plain too has refused
+            carol.answer(await carol.request("MESSAGE"), 415, [("Accept", "text/plain")])
+        await asyncio.sleep(60)
+        assert again.state is MessageState.FAILED
+        await alice.power_off()
+
+    play(story, transport)
+
+
+def test_a_415_that_does_not_ask_for_plain_text_is_final() -> None:
+    async def story(stage: Stage) -> None:
+        carol = await stage.registered("carol")
+        alice = await stage.sim.add_phone("alice", "android", "red")
+        for accept in ([], [("Accept", "message/cpim")], [("Accept", "text/plain;q=0, */*")]):
+            message = alice.chat(carol.impu).send("hello carol")
+            carol.answer(await carol.request("MESSAGE"), 415, accept)
+            await asyncio.sleep(60)
+            assert message.state is MessageState.FAILED
+        assert {each.method for each in carol.received_messages if isinstance(each, Request)} == {"OPTIONS"}
+        await alice.power_off()
+
+    play(story, Transport.TCP)
