@@ -58,6 +58,10 @@ class MsrpRelay:
         """Raises TransportError with one sentence that says what to do."""
         await self.stack.start()
 
+    async def stop_listening(self) -> None:
+        """Nobody is heard any more; every connection ends, after what was sent before."""
+        await self.stack.close()
+
     async def close(self) -> None:
         """Ends every connection. Nobody is told: the servers close before."""
         await self.stack.close()

@@ -62,6 +62,7 @@ class CarrierDocument(_Document):
     kds: str | None = None
     content: str | None = None
     msrp: str | None = None
+    msrp_tls: str | None = None
     smsc: str = Field(description="E.164 address of the SMS centre")
     cs: str = Field(description="host:port of the circuit-switched stand-in, for SMS without IMS")
     subscribers: list[SubscriberDocument]

@@ -10,6 +10,7 @@ from ims_core.carrier import ApplicationServer, CarrierConfig, CoreHosts, Neighb
 from ims_core.core import ImsCore
 from ims_core.nodes.default_criteria import PLAIN_PROFILE, messaging_profile
 from ims_core.nodes.ipsmgw import IpSmGw, IpSmGwConfig
+from ims_core.nodes.msrp_relay import MsrpRelay, MsrpRelayConfig
 from ims_core.nodes.smsc import ApplicationMessage, Smsc, SmscConfig
 from ims_core.service_profile import ServiceProfile
 from ims_core.store.configuration import CONFIGURATIONS
@@ -21,7 +22,7 @@ from rcs_sim.scenario.loader import load_carrier_profile
 from rcs_sim.scenario.model import CarrierEntry, CarrierProfile, NetworkFile
 from rcs_sim.scenario.provisioning_source import LabProvisioning
 from rcs_sim.scenario.subscribers import LabSubscriber, subscribers_of
-from rcs_sim.scenario.world import SM_LINK_PORT, HttpServer, World
+from rcs_sim.scenario.world import SM_LINK_PORT, HttpServer, SocketWorld, World
 from rcs_sim.server.config_server import ConfigServer, ConfigServerListener
 from rcs_sim.server.config_settings import ConfigServerSettings
 from rcs_sim.server.messaging_config import ClientRule, CpimFrom, MessagingServerConfig, OfflineOptions
@@ -31,7 +32,14 @@ from rcs_sim.wire.rcs_configuration import PcscfAddress
 __all__ = ["Carrier", "Lab"]
 
 _SIP_PORT, _SIPS_PORT = 5060, 5061
-_HOST = {"messaging_server": 20, "ipsmgw": 30, "smsc": 31, "acs": 40}  # last octet of the address (design §14.3)
+_MSRP_PORT, _MSRPS_PORT = 2855, 2856
+_HOST = {  # last octet of the address (design §14.3)
+    "messaging_server": 20,
+    "msrp_relay": 22,
+    "ipsmgw": 30,
+    "smsc": 31,
+    "acs": 40,
+}
 _OTP_ORIGINATOR = "RCS"
 
 
@@ -93,6 +101,11 @@ class _Plan:
         self.messaging_server = self._sip("messaging_server", world)
         self.ipsmgw = self._sip("ipsmgw", world)
         self.smsc = Address(Transport.TCP, self.host("smsc"), world.port(self.host("smsc"), SM_LINK_PORT))
+        relay = self.host("msrp_relay")
+        self.msrp_relay = (
+            Address(Transport.TCP, relay, world.port(relay, _MSRP_PORT)),
+            Address(Transport.TLS, relay, world.port(relay, _MSRPS_PORT)),
+        )
 
     def host(self, role: str) -> str:
         return f"{self.prefix}.{_HOST[role]}"
@@ -118,7 +131,7 @@ class _Element(Protocol):
 
 
 class Carrier:
-    """One carrier: IMS core, messaging server, IP-SM-GW, SMSC and ACS."""
+    """One carrier: IMS core, messaging server, MSRP relay, IP-SM-GW, SMSC and ACS."""
 
     def __init__(self, plan: _Plan, plans: Mapping[str, _Plan], world: World) -> None:
         self.name = plan.name
@@ -144,6 +157,7 @@ class Carrier:
         )
         self.smsc = self._make_smsc(plans)
         self.ipsmgw = self._make_ipsmgw()
+        self.msrp_relay = self._make_msrp_relay()
         self.messaging_server = self._make_messaging_server()
         self.config_server: ConfigServer | None = None
 
@@ -153,7 +167,7 @@ class Carrier:
         """Raises SimulatorError; the caller closes."""
         await self._store.open()
         self._has_store = True
-        for element in (self.core, self.smsc, self.ipsmgw, self.messaging_server):
+        for element in (self.core, self.smsc, self.ipsmgw, self.msrp_relay, self.messaging_server):
             self._running.append(element)
             await element.start()
         await self._start_acs()
@@ -164,6 +178,7 @@ class Carrier:
         await self.smsc.stop_listening()
         for server in (self.ipsmgw, self.messaging_server):
             await server.stack.transport.close()
+        await self.msrp_relay.stop_listening()
 
     async def close(self) -> None:
         """Each element writes what it has; the store is last."""
@@ -292,6 +307,19 @@ class Carrier:
             sh=self.core.sh,
         )
 
+    def _make_msrp_relay(self) -> MsrpRelay:
+        plan, world = self._plan, self._world
+        config = MsrpRelayConfig(
+            name=plan.element("msrp_relay"), listen=plan.msrp_relay, is_encrypted=isinstance(world, SocketWorld)
+        )
+        return MsrpRelay(
+            config,
+            network=world.network,
+            clock=world.clock,
+            tokens=self._tokens.child("msrp_relay"),
+            trace=world.trace,
+        )
+
     def _make_messaging_server(self) -> MessagingServer:
         plan, profile, world = self._plan, self.profile, self._world
         rules = (
@@ -369,8 +397,14 @@ class Carrier:
             acs_tls=None if secure is None else f"https://{secure.host}:{secure.port}/",
             smsc=self.entry.smsc,
             cs=f"{self.smsc_address.host}:{self.smsc_address.port}",
+            msrp=_place(self.msrp_relay.address(Transport.TCP)),
+            msrp_tls=_place(self.msrp_relay.address(Transport.TLS)),
             subscribers=[subscriber.document() for subscriber in self.subscribers],
         )
+
+
+def _place(address: Address) -> str:
+    return f"{address.host}:{address.port}"
 
 
 async def _all_of(work: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -267,4 +267,4 @@ def _without_sms(policy: DevicePolicy) -> DevicePolicy:
 
 def _core_hosts(addresses: str) -> list[str]:
     prefix = addresses.rpartition(".")[0]
-    return [f"{prefix}.{last}" for last in (10, 11, 12, 13, 20, 30, 31, 40)]
+    return [f"{prefix}.{last}" for last in (10, 11, 12, 13, 20, 22, 30, 31, 40)]

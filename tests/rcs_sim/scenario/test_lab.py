@@ -55,6 +55,7 @@ def test_elements_stand_at_the_addresses_of_the_network_file() -> None:
             "scscf": "127.0.1.12",
             "ibcf": "127.0.1.13",
             "messaging_server": "127.0.1.20",
+            "msrp_relay": "127.0.1.22",
             "ipsmgw": "127.0.1.30",
             "smsc": "127.0.1.31",
             "acs": "127.0.1.40",
