@@ -27,7 +27,9 @@ from ims_core.wire.msrp.uri import MsrpUri
 
 __all__ = ["Incoming"]
 
-_REMEMBERED: Final = 128  # messages received: what is sent again is answered again and not shown again
+# Messages received: what is sent again is answered again and not shown again. Other content under a Message-ID that was
+# used is another message (choice): a peer that counts badly loses nothing.
+_REMEMBERED: Final = 128
 _MOST_TYPES: Final = 32  # content types whose acceptance is remembered
 _Refusal = tuple[int, str]
 
