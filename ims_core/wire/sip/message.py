@@ -321,12 +321,15 @@ def _header_fields(
     """Lines and keys of these fields, Content-Type and Content-Length."""
     lines, keys = [], []
     for header in headers:
-        name, text = (header.NAME, str(header)) if isinstance(header, Header) else header
+        name, text = header if type(header) is tuple else _name_and_text(header)
         key = key_of(name)
-        if key == "content-length":
-            continue
-        keys.append(key)
-        lines.append(header_line(name, text))
+        if key != "content-length":
+            keys.append(key)
+            lines.append(f"{name}: {text}")
+    written = "".join(lines)
+    if "\n" in written or "\r" in written or "\0" in written:
+        for line in lines:
+            header_line(*line.split(": ", 1))  # raises for the one that is to blame
     if content_type is not None:
         keys.append("content-type")
         lines.append(header_line("Content-Type", str(content_type)))
@@ -335,16 +338,39 @@ def _header_fields(
     return lines, keys
 
 
+def _name_and_text(header: HeaderInput) -> tuple[str, str]:
+    return (header.NAME, str(header)) if isinstance(header, Header) else header
+
+
 def _copied_fields(request: Request, status: int, to_tag: str | None) -> tuple[list[str], list[str]]:
+    lines, keys = (None if status == 100 else _usual_copies(request)) or _all_copies(request, status)
+    if to_tag is not None and status != 100 and "to" in keys:
+        place = keys.index("to")
+        lines[place] = _with_tag(lines[place], to_tag)
+    return lines, keys
+
+
+def _usual_copies(request: Request) -> tuple[list[str], list[str]] | None:
+    """The fields that a response copies from a request in the order in which nearly all write them; None for others."""
+    lines, keys = request._lines, request._keys
+    find, vias = keys.index, keys.count("via")
+    try:
+        sender, to, call_id, cseq = find("from"), find("to"), find("call-id"), find("cseq")
+    except ValueError:
+        return None
+    if not vias <= sender < to < call_id < cseq or keys[:vias].count("via") != vias:
+        return None
+    copied = [*lines[:vias], lines[sender], lines[to], lines[call_id], lines[cseq]]
+    return copied, [*keys[:vias], "from", "to", "call-id", "cseq"]
+
+
+def _all_copies(request: Request, status: int) -> tuple[list[str], list[str]]:
     copied = _COPIED_INTO_TRYING if status == 100 else _COPIED_INTO_RESPONSE
     lines, keys = [], []
     for line, key in zip(request._lines, request._keys, strict=True):
         if key in copied and (key == "via" or key not in keys):  # a repeated From is what the request is refused for
             keys.append(key)
             lines.append(line)
-    if to_tag is not None and status != 100 and "to" in keys:
-        place = keys.index("to")
-        lines[place] = _with_tag(lines[place], to_tag)
     return lines, keys
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.headers import (
@@ -245,3 +247,42 @@ def test_a_repeated_field_is_told_among_those_asked_for() -> None:
 def test_fields_keep_the_spelling_of_their_names() -> None:
     message = parse_datagram(b"OPTIONS sip:a SIP/2.0\r\nx-Odd : 1\r\n 2\r\nV: x\r\nL: 0\r\n\r\n")
     assert message.fields() == (("x-Odd", "1 2"), ("V", "x"), ("L", "0"))
+
+
+_COPIED = (
+    "Via: SIP/2.0/UDP a;branch=z9hG4bK1",
+    "From: <sip:a@b>;tag=1",
+    "To: <sip:c@d>",
+    "Call-ID: x",
+    "CSeq: 1 OPTIONS",
+)
+_REPEATED = (
+    "Via: SIP/2.0/UDP b;branch=z9hG4bK2",
+    "From: <sip:again@b>",
+    "CSeq: 2 OPTIONS",
+    "Subject: s",
+    "Timestamp: 3",
+)
+
+
+@given(st.permutations(_COPIED), st.lists(st.sampled_from(_REPEATED), max_size=4), st.integers(0, 5))
+def test_a_response_copies_the_first_of_each_and_every_via_in_their_order(
+    first: list[str], more: list[str], place: int
+) -> None:
+    lines = [*first[:place], *more, *first[place:]]
+    request = parse_datagram("\r\n".join(["OPTIONS sip:c@d SIP/2.0", *lines, "", ""]).encode())
+    assert isinstance(request, Request)
+    seen: set[str] = set()
+    expected = []
+    for line in lines:
+        name = line.partition(":")[0]
+        if name in ("Via", "From", "To", "Call-ID", "CSeq") and (name == "Via" or name not in seen):
+            seen.add(name)
+            expected.append(line)
+    response = Response.to(request, 200).encode().decode()
+    assert response.split("\r\n")[1 : len(expected) + 1] == expected
+
+
+def test_a_header_that_would_inject_another_is_named() -> None:
+    with pytest.raises(LocalProtocolError, match="Subject"):
+        Response.new(200, headers=(("Server", "s"), ("Subject", "a\r\nX: y")))
