@@ -98,6 +98,9 @@ class Flow(Protocol):
     """Called when a connection that this end asked for stands; never for accepted flows and datagrams."""
     on_drained: Callable[[Flow], None] | None
     """Called, not from within `send`, when a backlog above `HIGH_WATER_OCTETS` has come down to `LOW_WATER_OCTETS`."""
+    on_finished: Callable[[Flow], None] | None
+    """Called when the peer has said all, if set: the flow then stays open for answers until `close`, and for half a
+    minute at most. Else it ends with that. In-memory links have no half-closed connections."""
 
     @property
     def is_open(self) -> bool:
@@ -146,7 +149,7 @@ class FlowHandler(Protocol):
 class VoidFlow:
     """What a closed element gets for a flow: one that was over before it began."""
 
-    __slots__ = ("is_bulk", "local", "on_drained", "on_opened", "remote", "user")
+    __slots__ = ("is_bulk", "local", "on_drained", "on_finished", "on_opened", "remote", "user")
     is_open = False
     backlog = 0
 
@@ -156,6 +159,7 @@ class VoidFlow:
         self.is_bulk = False
         self.on_opened: Callable[[Flow], None] | None = None
         self.on_drained: Callable[[Flow], None] | None = None
+        self.on_finished: Callable[[Flow], None] | None = None
 
     def send(self, octets: bytes) -> None:
         """Goes nowhere."""

@@ -35,6 +35,7 @@ class MemoryDatagramFlow:
         "is_bulk",
         "local",
         "on_drained",
+        "on_finished",
         "on_opened",
         "remote",
         "user",
@@ -51,6 +52,7 @@ class MemoryDatagramFlow:
         self.is_bulk = False
         self.on_opened: Callable[[Flow], None] | None = None
         self.on_drained: Callable[[Flow], None] | None = None
+        self.on_finished: Callable[[Flow], None] | None = None
 
     @property
     def is_open(self) -> bool:

@@ -56,6 +56,7 @@ class MemoryStreamFlow:
         "is_bulk",
         "local",
         "on_drained",
+        "on_finished",
         "on_opened",
         "remote",
         "user",
@@ -79,6 +80,7 @@ class MemoryStreamFlow:
         self.is_bulk = False
         self.on_opened: Callable[[Flow], None] | None = None
         self.on_drained: Callable[[Flow], None] | None = None
+        self.on_finished: Callable[[Flow], None] | None = None
 
     @property
     def is_open(self) -> bool:

@@ -50,12 +50,13 @@ class MsrpEndpoint(Protocol):
 class Expectation:
     """A session that a peer will bind a connection to, or that has one: *link*.
 
-    One that *is_forgotten* lasts as long as its link."""
+    One that *is_forgotten* lasts as long as its link; one that *is_shared* has any number of them, as at a relay."""
 
     endpoint: MsrpEndpoint
     fingerprints: Sequence[Fingerprint] = ()
     link: MsrpLink | None = field(default=None, repr=False)
     is_forgotten: bool = False
+    is_shared: bool = False
 
 
 class ConnectionHost(Protocol):
@@ -82,9 +83,12 @@ class ConnectionHost(Protocol):
 
 
 class MsrpLink:
-    """A session's use of a connection. *user* is a slot for the owner."""
+    """A session's use of a connection. *user* is a slot for the owner.
 
-    __slots__ = ("_connection", "endpoint", "is_active", "is_open", "is_paused", "session_id", "user")
+    *on_finished*, if set, is called when the peer has closed his half of the connection: what he has sent can still be
+    answered until `close`, for half a minute at most. Else the link is then `lost`."""
+
+    __slots__ = ("_connection", "endpoint", "is_active", "is_open", "is_paused", "on_finished", "session_id", "user")
 
     def __init__(
         self, connection: MsrpConnection, endpoint: MsrpEndpoint, session_id: str | None, *, is_active: bool
@@ -96,6 +100,7 @@ class MsrpLink:
         self.is_open = True
         self.is_paused = False
         self.user: object | None = None
+        self.on_finished: Callable[[MsrpLink], None] | None = None
 
     @property
     def local(self) -> Address:
@@ -188,7 +193,7 @@ class MsrpConnection:
         self.due = self.armed = math.inf
         flow.user = self
         flow.is_bulk = True
-        flow.on_drained = self._drained
+        flow.on_drained, flow.on_finished = self._drained, self._finished
 
     def begin(self, endpoint: MsrpEndpoint, session_id: str | None) -> MsrpLink:
         """The link of the session that this side connects for."""
@@ -197,7 +202,7 @@ class MsrpConnection:
             self._first = link
         else:
             self._links[session_id] = link
-        self.flow.on_opened = lambda _flow: self._call(link, endpoint.opened, link)
+        self.flow.on_opened = lambda _flow: self._call(endpoint.opened, link)
         return link
 
     @property
@@ -243,10 +248,7 @@ class MsrpConnection:
             self.flow.resume()
 
     def leave(self, link: MsrpLink) -> None:
-        if self._first is link:
-            self._first = None
-        else:
-            self._links.pop(link.session_id or "", None)
+        self._drop(link)
         self._unbind(link)
         if not self.links:
             self.close()
@@ -280,10 +282,7 @@ class MsrpConnection:
             self._host.tracer.error(self.flow, str(error))
         self._over()
         for link in links:
-            if link.is_open:
-                link.is_open = False
-                self._unbind(link)
-                self._call(link, link.endpoint.lost, link, error)
+            self._lose(link, error)
 
     def give_up(self, reason: str) -> None:
         """Ends the connection because of what the peer did, or did not."""
@@ -339,7 +338,7 @@ class MsrpConnection:
         return self._first
 
     def _bind(self, session_id: str, expectation: Expectation, request: MsrpRequest) -> MsrpLink | None:
-        if expectation.link is not None and session_id:  # without an id it is no session, but a relay (RFC 4976)
+        if expectation.link is not None and not expectation.is_shared:
             self._refuse_session(request, _ALREADY_BOUND, "the session is bound to another connection")
             return None
         link = MsrpLink(self, expectation.endpoint, session_id, is_active=False)
@@ -350,7 +349,7 @@ class MsrpConnection:
             return None
         self._links[session_id] = expectation.link = link
         self._host.is_bound(self)
-        self._call(link, link.endpoint.opened, link)
+        self._call(link.endpoint.opened, link)
         return link
 
     def _refuse_stranger(self, link: MsrpLink, request: MsrpRequest, mismatch: FingerprintMismatch) -> None:
@@ -358,7 +357,7 @@ class MsrpConnection:
         self._refuse_session(request, _NO_SESSION, str(mismatch))
         if not self.links:
             self.close()
-        self._call(link, link.endpoint.lost, link, mismatch)
+        self._call(link.endpoint.lost, link, mismatch)
 
     def _refuse_session(self, request: MsrpRequest, status: int, why: str) -> None:
         self._host.tracer.error(self.flow, f"{status}: {why}", request.head_octets())
@@ -390,7 +389,30 @@ class MsrpConnection:
             self.release()
         for link in self.links:
             if link.is_open:
-                self._call(link, link.endpoint.drained, link)
+                self._call(link.endpoint.drained, link)
+
+    def _finished(self, _flow: Flow) -> None:
+        """The peer has closed his half: sessions that still have something to answer keep theirs."""
+        for link in self.links:
+            if link.on_finished is not None:
+                self._call(link.on_finished, link)
+            else:
+                self._drop(link)
+                self._lose(link, None)
+        if not self.links:
+            self.close()
+
+    def _drop(self, link: MsrpLink) -> None:
+        if self._first is link:
+            self._first = None
+        else:
+            self._links.pop(link.session_id or "", None)
+
+    def _lose(self, link: MsrpLink, error: TransportError | None) -> None:
+        if link.is_open:
+            link.is_open = False
+            self._unbind(link)
+            self._call(link.endpoint.lost, link, error)
 
     def _unbind(self, link: MsrpLink) -> None:
         if link.session_id is not None:
@@ -408,7 +430,7 @@ class MsrpConnection:
             self._trace = ConnectionTrace(self._host.tracer, self.flow)
         return self._trace
 
-    def _call(self, link: MsrpLink, event: Callable[..., None], *arguments: object) -> None:
+    def _call(self, event: Callable[..., None], *arguments: object) -> None:
         try:
             event(*arguments)
         except Exception as error:  # the edge, as above

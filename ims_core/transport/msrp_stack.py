@@ -137,16 +137,25 @@ class MsrpStack:
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
-    def expect(self, session_id: str, endpoint: MsrpEndpoint, *, fingerprints: Sequence[Fingerprint] = ()) -> None:
+    def expect(
+        self,
+        session_id: str,
+        endpoint: MsrpEndpoint,
+        *,
+        fingerprints: Sequence[Fingerprint] = (),
+        is_shared: bool = False,
+    ) -> None:
         """The first request whose To-Path begins with that session id binds its connection to *endpoint*.
 
         Other connections that name the session meanwhile get 506, sessions that nobody expects 481. *fingerprints* are
-        those of the peer's SDP: with any, only TLS with such a certificate will do. The empty id stands for requests
-        to a relay as such (AUTH, RFC 4976), on any number of connections. Raises LocalProtocolError if it is taken."""
+        those of the peer's SDP: with any, only TLS with such a certificate will do. *is_shared* is for what a relay
+        has granted (RFC 4976): any number of connections may name it; so it is with the empty id, which stands for
+        requests to the relay as such. Raises LocalProtocolError if the id is taken."""
         known = self._expected.get(session_id)
         if known is not None and not known.is_forgotten:
             raise LocalProtocolError(f"two sessions called {session_id!r}", spec="RFC 4975 §6")
-        self._expected[session_id] = Expectation(endpoint, fingerprints, None if known is None else known.link)
+        link = None if known is None else known.link
+        self._expected[session_id] = Expectation(endpoint, fingerprints, link, is_shared=is_shared or not session_id)
 
     def forget(self, session_id: str) -> None:
         """Expects the session no more. A link that is open stays so until it is closed."""

@@ -20,6 +20,7 @@ from ims_core.wire.msrp.fingerprint import Fingerprint, matches_certificate
 __all__ = ["FingerprintMismatch", "TlsFlow", "TlsLayer", "TlsListener", "verify_fingerprint"]
 
 HANDSHAKE_S = 10.0
+_HALF_OPEN_S = 30.0  # for answers to a peer who has said all
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES"  # TLS 1.2: forward secrecy only
 _RECORD_OCTETS = 16 * 1024  # of plaintext (RFC 8446 §5.1)
 _RECORD_OVERHEAD_OCTETS = 256  # header, authentication tag, padding (RFC 8446 §5.2)
@@ -46,6 +47,7 @@ class TlsFlow:
         "_announced",
         "_inner",
         "_is_established",
+        "_is_finished",
         "_is_full",
         "_is_open",
         "_layer",
@@ -57,6 +59,7 @@ class TlsFlow:
         "is_accepted",
         "local",
         "on_drained",
+        "on_finished",
         "on_opened",
         "peer_certificate",
         "remote",
@@ -72,9 +75,11 @@ class TlsFlow:
         self.user: object | None = None
         self.on_opened: Callable[[Flow], None] | None = None
         self.on_drained: Callable[[Flow], None] | None = None
+        self.on_finished: Callable[[Flow], None] | None = None
         self.peer_certificate = b""
         self._is_open = True
         self._is_established = False
+        self._is_finished = False  # the peer has said all
         self._waiting: list[bytes] = []
         self._waiting_octets = 0
         self._is_full = False
@@ -83,7 +88,11 @@ class TlsFlow:
         self._tls = SSL.Connection(layer.context, None)
         self._tls.set_app_data(self)
         inner.user = self
-        inner.on_opened, inner.on_drained = self._inner_opened, self._inner_drained
+        inner.on_opened, inner.on_drained, inner.on_finished = (
+            self._inner_opened,
+            self._inner_drained,
+            self._inner_finished,
+        )
         if is_accepted:
             self._tls.set_accept_state()
             self._watch()
@@ -187,6 +196,20 @@ class TlsFlow:
         if self._is_open and self.on_drained is not None:
             self.on_drained(self)
 
+    def _inner_finished(self, inner: Flow) -> None:
+        """The peer has closed his half of the connection, with or without a word of TLS."""
+        if self.on_finished is None or not self._is_established:
+            inner.close()
+            self.inner_closed(None)
+        else:
+            self._finish(self.on_finished)
+
+    def _finish(self, on_finished: Callable[[Flow], None]) -> None:
+        if self._is_open and not self._is_finished:
+            self._is_finished = True
+            self._timer = asyncio.get_running_loop().call_later(_HALF_OPEN_S, self._fail, None)
+            on_finished(self)
+
     def _watch(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._layer.handshake_s, self._expired)
 
@@ -247,7 +270,9 @@ class TlsFlow:
     def _broken(self, error: SSL.Error) -> None:
         """The peer ended TLS, or broke it."""
         self._flush(_READ_OCTETS)  # the alert that says why
-        if isinstance(error, SSL.ZeroReturnError):
+        if isinstance(error, SSL.ZeroReturnError) and self.on_finished is not None:
+            self._finish(self.on_finished)
+        elif isinstance(error, SSL.ZeroReturnError):
             self._fail(None)
         elif self._refusal is not None:
             self._fail(self._refusal)

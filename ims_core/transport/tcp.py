@@ -23,6 +23,7 @@ __all__ = ["StreamFlow", "StreamListener", "StreamOwner", "bind_socket", "open_c
 _MAX_BACKLOG_OCTETS = 8 * 1024 * 1024  # unsent octets of one connection: beyond it the peer is taken for dead
 _BACKLOG_CONNECTIONS = 1024
 _UNREAD_LIMIT_S = 60.0  # for a peer who reads nothing of what waits for him
+_HALF_OPEN_S = 30.0  # for answers to a peer who has said all
 _TLS_HANDSHAKE_S = 10.0
 _TLS_CLOSE_S = 1.0
 _READ_OCTETS = 16 * 1024  # per turn of the loop: under a flood the other connections get their turn
@@ -46,7 +47,9 @@ class StreamFlow(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_error",
+        "_half_open",
         "_handler",
+        "_is_finished",
         "_is_full",
         "_is_open",
         "_is_paused",
@@ -60,6 +63,7 @@ class StreamFlow(asyncio.BufferedProtocol):
         "is_bulk",
         "local",
         "on_drained",
+        "on_finished",
         "on_opened",
         "remote",
         "user",
@@ -84,6 +88,9 @@ class StreamFlow(asyncio.BufferedProtocol):
         self.is_bulk = False
         self.on_opened: Callable[[Flow], None] | None = None
         self.on_drained: Callable[[Flow], None] | None = None
+        self.on_finished: Callable[[Flow], None] | None = None
+        self._is_finished = False  # the peer has said all
+        self._half_open: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
@@ -174,10 +181,21 @@ class StreamFlow(asyncio.BufferedProtocol):
         except Exception as error:  # the edge: one bad turn of a handler must not end the connection
             self._report(error)
 
-    def eof_received(self) -> None:
-        """The peer has said all; asyncio closes once he has read the rest, for which he gets a limited time."""
-        if self._transport is not None and self._transport.get_write_buffer_size():
+    def eof_received(self) -> bool:
+        """The peer has said all. True keeps the flow open for answers; else asyncio closes it once he has read the
+        rest. He gets a limited time for either."""
+        transport = self._transport
+        if transport is None or not self._is_open:
+            return False
+        if transport.get_write_buffer_size():
             self._watch()
+        if self.on_finished is None or transport.get_extra_info("sslcontext") is not None:
+            return False
+        if not self._is_finished:
+            self._is_finished = True
+            self._half_open = asyncio.get_running_loop().call_later(_HALF_OPEN_S, self._leave, transport)
+            self._call(self.on_finished, self)
+        return True
 
     def pause_writing(self) -> None:
         self._is_full = True
@@ -192,6 +210,8 @@ class StreamFlow(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        if self._half_open is not None:
+            self._half_open.cancel()
         was_open, self._is_open = self._is_open, False
         self._owner.flow_ended(self)
         if was_open:

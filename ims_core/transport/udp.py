@@ -35,6 +35,7 @@ class UdpFlow:
         "last_used",
         "local",
         "on_drained",
+        "on_finished",
         "on_opened",
         "remote",
         "user",
@@ -50,6 +51,7 @@ class UdpFlow:
         self.is_bulk = False
         self.on_opened: Callable[[Flow], None] | None = None
         self.on_drained: Callable[[Flow], None] | None = None
+        self.on_finished: Callable[[Flow], None] | None = None
         self.last_used = 0
 
     @property

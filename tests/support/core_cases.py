@@ -27,6 +27,7 @@ class StillFlow:
         self.backlog = 0
         self.on_opened: Callable[[Flow], None] | None = None
         self.on_drained: Callable[[Flow], None] | None = None
+        self.on_finished: Callable[[Flow], None] | None = None
 
     def send(self, octets: bytes) -> None:
         """Nobody listens."""

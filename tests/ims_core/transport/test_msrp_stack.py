@@ -11,6 +11,7 @@ from ims_core.trace import ListSink, RecordKind, Trace
 from ims_core.transport.link import HIGH_WATER_OCTETS, Address, Network, Transport
 from ims_core.transport.memory import MemoryNetwork
 from ims_core.transport.msrp_identity import MsrpIdentity
+from ims_core.transport.msrp_link import MsrpLink
 from ims_core.transport.msrp_stack import MsrpStack, MsrpStackConfig
 from ims_core.transport.msrp_tls import FingerprintMismatch
 from ims_core.transport.sockets import SocketNetwork
@@ -348,6 +349,20 @@ def test_a_relay_takes_requests_that_name_no_session_on_any_connection() -> None
     _in_memory(story)
 
 
+def test_what_a_relay_has_granted_may_be_named_on_any_number_of_connections() -> None:
+    async def story(world: World) -> None:
+        relay, clients = RecordingEndpoint(), [RecordingEndpoint(), RecordingEndpoint()]
+        world.bob.expect("granted", relay, is_shared=True)
+        for client in clients:
+            link = world.alice.connect(world.bob.address(Transport.TCP), client)
+            link.send(send_frame("from", "granted", b"x").encode())
+        await asyncio.sleep(1)
+        assert [client.statuses for client in clients] == [[200], [200]]
+        assert len(relay.links) == 2
+
+    _in_memory(story)
+
+
 def test_a_connection_that_binds_nothing_is_closed_in_time() -> None:
     async def story(world: World) -> None:
         silent, chatty = Recorder("silent"), Recorder("chatty")
@@ -469,6 +484,43 @@ def test_closing_the_stack_ends_everything_without_a_word_to_its_own() -> None:
         assert world.bob.address(Transport.TLS).port
 
     _everywhere(story)
+
+
+@pytest.mark.parametrize("is_patient", [True, False])
+async def test_who_has_closed_his_half_gets_his_answer_if_the_session_wants_to(is_patient: bool) -> None:
+    network = SocketNetwork(RealClock())
+    world = World(network, is_encrypted=True)
+    await world.start()
+    finished: list[MsrpLink] = []
+
+    class Deferring(RecordingEndpoint):
+        def opened(self, link: MsrpLink) -> None:
+            super().opened(link)
+            if is_patient:
+                link.on_finished = finished.append
+
+    at_bob = Deferring(status=None)
+    world.bob.expect("s1", at_bob)
+    address = world.bob.address(Transport.TCP)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(send_frame("last", "s1", b"hello").encode())
+    writer.write_eof()
+    if is_patient:
+        await until(lambda: len(finished) == 1)
+        (piece,) = at_bob.events
+        assert isinstance(piece, Piece)
+        finished[0].send(MsrpResponse.to(piece.head, 200).encode())
+        finished[0].close()
+        assert (await reader.read()).startswith(b"MSRP last 200 OK")
+        assert at_bob.ends == []
+    else:
+        assert await reader.read() == b""
+        assert at_bob.ends == [None]
+        assert not at_bob.links[0].is_open
+    assert world.bob.connection_count == 0
+    writer.close()
+    await world.close()
+    await network.close()
 
 
 async def test_a_port_in_use_is_told_and_nothing_listens() -> None:

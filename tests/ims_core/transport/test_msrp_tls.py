@@ -383,6 +383,44 @@ def test_nobody_renegotiates() -> None:
     _in_memory(story)
 
 
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_peer_who_has_said_all_can_still_be_answered_for_a_while(is_answered: bool) -> None:
+    async def story(pair: Pair) -> None:
+        raw = _RawPeer(_raw_context(SSL.TLS1_3_VERSION))
+        raw.begin(pair.network, _plain(pair.address))
+        await asyncio.sleep(1)
+        finished: list[Flow] = []
+        pair.at_bob.on_finished = finished.append
+        raw.tls.send(b"question")
+        raw.tls.shutdown()
+        raw.go_on()
+        await asyncio.sleep(29)
+        assert (pair.bob.stream, pair.bob.ends, finished) == (b"question", [], [pair.at_bob])
+        if is_answered:
+            pair.at_bob.send(b"answer")
+            pair.at_bob.close()
+        await asyncio.sleep(2)
+        assert raw.plain == (b"answer" if is_answered else b"")
+        assert pair.bob.ends == ([] if is_answered else [None])
+        assert raw.ends == [None]
+
+    _in_memory(story)
+
+
+async def test_half_a_tcp_connection_is_half_a_tls_connection(network: SocketNetwork) -> None:
+    pair = Pair(network, bytes.upper)
+    await pair.listen()
+    flow = pair.connect()
+    flow.send(b"hello")
+    await until(lambda: pair.alice.stream == b"HELLO")
+    finished: list[Flow] = []
+    pair.at_bob.on_finished = finished.append
+    flow.close()
+    await until(lambda: finished == [pair.at_bob])
+    assert pair.bob.ends == []
+    pair.at_bob.close()
+
+
 def test_a_damaged_record_ends_the_connection_after_what_was_sound() -> None:
     async def story(pair: Pair) -> None:
         raw = _RawPeer(_raw_context(SSL.TLS1_3_VERSION))

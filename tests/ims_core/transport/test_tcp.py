@@ -170,6 +170,51 @@ async def test_a_peer_who_reads_slowly_is_not_taken_for_dead(
     assert alice.ends == []
 
 
+class _Polite(Recorder):
+    """Answers a peer who has said all, if he waits for it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.finished: list[Flow] = []
+
+    def accepted(self, flow: Flow) -> None:
+        super().accepted(flow)
+        flow.on_finished = self.finished.append
+
+
+async def test_a_peer_who_has_said_all_can_still_be_answered(network: SocketNetwork) -> None:
+    bob = _Polite("bob")
+    address = await listen_at(network, Transport.TCP, bob)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(b"question")
+    writer.write_eof()
+    await until(lambda: len(bob.finished) == 1)
+    flow = bob.finished[0]
+    assert (bob.stream, bob.ends, flow.is_open) == (b"question", [], True)
+    flow.pause()
+    flow.resume()
+    await asyncio.sleep(0.01)
+    assert len(bob.finished) == 1
+    flow.send(b"answer")
+    flow.close()
+    assert await reader.read() == b"answer"
+    writer.close()
+
+
+async def test_who_has_said_all_does_not_hold_a_connection_for_ever(
+    network: SocketNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ims_core.transport.tcp._HALF_OPEN_S", 0.05)
+    bob = _Polite("bob")
+    address = await listen_at(network, Transport.TCP, bob)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write_eof()
+    assert await reader.read() == b""
+    await until(lambda: bob.ends == [None])
+    assert len(bob.finished) == 1
+    writer.close()
+
+
 async def test_a_flow_closed_while_it_connects_still_delivers(network: SocketNetwork) -> None:
     bob = Recorder("bob")
     flow = network.connect(HOST, await listen_at(network, Transport.TCP, bob), Recorder("alice"))
