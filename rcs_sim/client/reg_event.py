@@ -113,11 +113,10 @@ class RegistrationEvents:
         except RegInfoParseError as error:
             self._display.error(f"NOTIFY: {error}", request.body)
             return
-        for registration in document.registrations:
-            for contact in registration.contacts:
-                if not contact.is_active and self._is_own(contact):
-                    self._told(contact.event, None if contact.retry_after is None else float(contact.retry_after))
-                    return
+        own = [each for one in document.registrations for each in one.contacts if self._is_own(each)]
+        if own and not any(each.is_active for each in own):
+            contact = own[0]
+            self._told(contact.event, None if contact.retry_after is None else float(contact.retry_after))
 
     def _is_own(self, contact: RegContact) -> bool:
         instance = self._ua.account.instance

@@ -73,7 +73,7 @@ class RegistrationInput(Enum):
     RETRY_DUE = auto()
     FLOW_LOST = auto()
     DEACTIVATED = auto()  # NOTIFY: register again now
-    PROBATION = auto()  # NOTIFY: register again after retry-after
+    PROBATION = auto()  # NOTIFY: register again after retry-after, or after the usual pause
     REJECTED = auto()  # NOTIFY: stop
 
 
@@ -168,6 +168,15 @@ IGNORED: frozenset[tuple[RegistrationState, RegistrationInput]] = frozenset(
     | {(_S.DEREGISTERING, _I.STOP)}
 ) - frozenset(REGISTRATION_TABLE)
 """Pairs that are absorbed."""
+
+
+_OF_EVENT: Mapping[str, RegistrationInput] = {
+    "rejected": _I.REJECTED,
+    "deactivated": _I.DEACTIVATED,
+    "expired": _I.DEACTIVATED,
+    "probation": _I.PROBATION,
+    "unregistered": _I.PROBATION,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +307,11 @@ class Registration:
         return self._take(_I.FLOW_LOST, now, "the flow to the P-CSCF failed")
 
     def notified(self, event: str, now: float, retry_after_s: float | None = None) -> list[RegistrationOutput]:
-        """The own contact was terminated with *event* (RFC 3680 §5.3, digest §2.5); other events are normal."""
-        given = {"rejected": _I.REJECTED, "deactivated": _I.DEACTIVATED, "probation": _I.PROBATION}.get(event)
+        """The own contact was terminated with *event* (RFC 3680 §5.3, digest §2.5).
+
+        Nobody asks the phone back after ``unregistered``: it registers again as after a failure; the binding that ran
+        out (``expired``) is made anew at once (choice)."""
+        given = _OF_EVENT.get(event)
         if given is None:
             return []
         self._retry_after_s = retry_after_s

@@ -102,6 +102,20 @@ class DeviceRegistry:
         """The RCS devices that are registered at present."""
         return [device for device in self._users.get(owner, ()) if device.is_reachable(now)]
 
+    def is_registered(self, owner: str, now: float) -> bool:
+        """Whether any device of the user is registered, with RCS or without."""
+        return any(device.expires_at > now for device in self._users.get(owner, ()))
+
+    def seen_alive(self, owner: str, now: float) -> str:
+        """The S-CSCF serves the user as a registered one, and no REGISTER has been heard of: taken for the device that
+        was seen last, until a report says more (choice). Returns its instance."""
+        devices = self._users.get(owner) or (Device(_ANYBODY.instance, now),)
+        latest = devices[0]
+        latest.seen_at = latest.appeared_at = now
+        latest.expires_at = now + _ANYBODY.expires_s
+        self._users[owner] = devices
+        return latest.instance
+
     def apply(self, owner: str, report: ThirdPartyRegistration, now: float) -> frozenset[str]:
         """Takes over a report of the S-CSCF. Returns the devices that came, or came back, rather than refreshed."""
         devices = {device.instance: device for device in self._users.get(owner, ())}

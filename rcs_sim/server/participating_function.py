@@ -188,7 +188,10 @@ class ParticipatingFunction:
             is_originating = case is SessionCase.ORIGINATING
             why = "the sender is no RCS subscriber" if is_originating else "no RCS subscriber"
             self.context.refuse(exchange, 403 if is_originating else 404, why)
-        elif method == "INVITE":
+            return
+        if case is SessionCase.ORIGINATING and not self.context.devices.is_registered(user.key, now):
+            self._note_alive(request, user, now)
+        if method == "INVITE":
             self._invite(exchange, request, case, user, now)
         elif case is SessionCase.ORIGINATING:
             part = self._originating
@@ -240,6 +243,16 @@ class ParticipatingFunction:
         record = self.context.devices.record_of(user.key)
         errand = _Registration(self, exchange, user.key, instances, returned)
         self.context.outbox.add(Persist(REGISTERED_DEVICES, record, errand))
+
+    def _note_alive(self, request: Request, user: ServedUser, now: float) -> None:
+        """The S-CSCF says that it serves a registered user: his REGISTER came while this server was down."""
+        served = request.get(PServedUser)
+        if served is None or (served.params.get("regstate") or "").lower() != "reg":
+            return
+        returned = (self.context.devices.seen_alive(user.key, now),)
+        self.context.outbox.note("registration inferred", f"from {request.method}", user=user.key)
+        self._forward.returned(user.key, returned, now)
+        self._forward.wake(user.key, returned, now)
 
     def registered(self, report: _Registration, error: StoreError | None, now: float) -> None:
         """A report of the S-CSCF is safe, or could not be stored."""

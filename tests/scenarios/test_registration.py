@@ -101,6 +101,24 @@ async def test_a_phone_with_security_agreement_refreshes_moves_and_is_never_refu
 
 
 @scenario()
+async def test_a_messaging_server_that_missed_a_refresh_learns_from_what_the_user_sends(stage: Stage) -> None:
+    alice, bob = await stage.alice_and_bob()
+    await (await alice.chat(BOB).send("before")).delivered(within_s=5)
+    await asyncio.sleep(2900)
+    await stage.sim.cut("blue.messaging_server")
+    await asyncio.sleep(400)  # the refresh, at 3000 s
+    await stage.sim.restore("blue.messaging_server")
+    await asyncio.sleep(400)  # 3700 s: what the server knew has expired
+    stored = alice.chat(BOB).send("stored")
+    await asyncio.sleep(5)
+    assert stage.arrivals(bob) == ["before"]
+    await (await bob.chat(ALICE).send("I am here")).delivered(within_s=5)
+    await stored.delivered(within_s=5)
+    assert stage.arrivals(bob) == ["before", "stored"]
+    await (await alice.chat(BOB).send("at once")).delivered(within_s=5)
+
+
+@scenario()
 async def test_switching_off_ends_the_registration_and_the_network_knows(stage: Stage) -> None:
     alice, bob = await stage.alice_and_bob()
     await bob.power_off()
@@ -119,7 +137,7 @@ async def test_switching_off_ends_the_registration_and_the_network_knows(stage: 
     [
         (DeregistrationReason.DEACTIVATED, 5),
         (DeregistrationReason.PROBATION, 3600),
-        (DeregistrationReason.UNREGISTERED, 3600),  # taken for the end of an own de-registration: with the next refresh
+        (DeregistrationReason.UNREGISTERED, 60),  # nobody asks the phone back: it comes as after a failure
         (DeregistrationReason.REJECTED, None),
     ],
 )
@@ -130,6 +148,8 @@ async def test_the_network_ends_a_registration(
     red = stage.sim.carrier("red").core
     assert red.deregister(f"tel:{ALICE}", reason)
     assert not red.is_registered(f"tel:{ALICE}")
+    await asyncio.sleep(0.5)
+    assert "lost" in stage.states(alice, "registration")
     await asyncio.sleep(is_back_after_s or 7200)
     assert stage.requests("NOTIFY", "red.pcscf", "alice")
     assert red.is_registered(f"tel:{ALICE}") is (is_back_after_s is not None)

@@ -215,8 +215,9 @@ def test_a_challenged_deregistration_is_answered() -> None:
         ("rejected", RegistrationState.REFUSED),
         ("deactivated", RegistrationState.REGISTERING),
         ("probation", RegistrationState.WAITING),
-        ("unregistered", RegistrationState.REGISTERED),
-        ("expired", RegistrationState.REGISTERED),
+        ("unregistered", RegistrationState.WAITING),
+        ("expired", RegistrationState.REGISTERING),
+        ("shortened", RegistrationState.REGISTERED),
     ],
 )
 def test_a_notified_end_of_the_binding_r13(event: str, state: RegistrationState) -> None:

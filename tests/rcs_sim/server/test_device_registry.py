@@ -61,6 +61,18 @@ def test_contacts_without_instance_id_are_one_device_whatever_their_port() -> No
     assert [device.contact for device in made.known(KEY)] == ["sip:001010000000152@192.0.2.99:5060;transport=tcp"]
 
 
+def test_a_sign_of_life_brings_back_the_device_seen_last() -> None:
+    made = registry(third_party_register(UeBinding(), TABLET_BINDING))
+    made.apply(KEY, read_third_party_registration(third_party_register(UeBinding())), 10.0)
+    assert made.is_registered(KEY, 3000.0)
+    assert not made.is_registered(KEY, 4000.0)
+    assert made.seen_alive(KEY, 4000.0) == PHONE
+    assert instances(made, 5000.0) == {PHONE}
+    assert made.is_registered(KEY, 7599.0)
+    assert not made.is_registered(KEY, 7601.0)
+    assert DeviceRegistry(WEEK_S, 16).seen_alive(KEY, 0.0) == ""
+
+
 def test_a_device_is_forgotten_when_nobody_waits_for_it_any_more() -> None:
     made = registry(third_party_register(UeBinding(), TABLET_BINDING))
     made.apply(KEY, read_third_party_registration(third_party_register(UeBinding())), WEEK_S + 1)

@@ -18,6 +18,7 @@ from tests.rcs_sim.server.messaging_lab import (
     Directory,
     Lab,
     UeBinding,
+    cpim,
     gruu,
     message,
     third_party_register,
@@ -55,6 +56,45 @@ class TestRegister:
         lab.ask(third_party_register(embedded=False))
         lab.receive(message())
         assert lab.take_one().request.request_uri_text == f"sip:{BOB}@{BLUE}"
+
+
+class TestMissedRegister:
+    """The server was down while the user refreshed his registration."""
+
+    def missed(self) -> Lab:
+        lab = Lab()
+        lab.register(UeBinding(expires=100))
+        lab.advance(101)
+        assert lab.status_of(message()) == 202
+        assert lab.take() == []
+        return lab
+
+    def test_what_the_user_sends_shows_that_he_is_registered(self) -> None:
+        lab = self.missed()
+        lab.receive(message(sender=BOB, recipient=CAROL, case="orig", domain=BLUE))
+        handed_out = [each.request.request_uri_text for each in lab.take()]
+        assert handed_out == [gruu(PHONE), f"tel:{CAROL}"]
+
+    def test_of_a_user_that_was_never_heard_of_somebody_is_registered(self) -> None:
+        lab = Lab()
+        lab.receive(message(sender=BOB, recipient=CAROL, case="orig", domain=BLUE))
+        lab.take()
+        lab.receive(message())
+        assert lab.take_one().request.request_uri_text == f"sip:{BOB}@{BLUE}"
+
+    def test_what_is_sent_for_an_unregistered_user_shows_nothing(self) -> None:
+        lab = self.missed()
+        request = message(sender=BOB, recipient=CAROL, case="orig", domain=BLUE)
+        unregistered = f"<tel:{BOB}>;sescase=orig;regstate=unreg"
+        lab.receive(request.edit().set("P-Served-User", unregistered).done())
+        assert [each.request.request_uri_text for each in lab.take()] == [f"tel:{CAROL}"]
+
+    def test_the_next_report_corrects_it(self) -> None:
+        lab = self.missed()
+        lab.receive(message(sender=BOB, recipient=CAROL, case="orig", domain=BLUE))
+        lab.deregister()
+        lab.take()
+        assert lab.status_of(message(cpim(message_id="another"))) == 202
 
 
 class TestSessions:
