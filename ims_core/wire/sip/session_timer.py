@@ -118,6 +118,9 @@ class SessionTimerConfig:
     tolerates_silence: bool = False
     """Whether a session lives on when the peer, who announced the extension, neither refreshes nor answers refreshes
     (real clients, rows 9, 10). At the end of an interval the refresh is then ours."""
+    keeps_time: bool = True
+    """False for a device that agrees to session timers, but neither refreshes a session nor ends one (real clients,
+    row 9)."""
 
     def __post_init__(self) -> None:
         if not MIN_SESSION_S <= self.min_se_s <= self.interval_s:
@@ -302,13 +305,18 @@ class SessionTimer:
         event = SessionTimerInput.GRANT_PEER if is_peer_refresher else SessionTimerInput.GRANT_LOCAL
         if not self._step(event):
             return
+        self._expires_at = self._refresh_at = inf
+        if not self._config.keeps_time:
+            return
         interval_s = self._interval_s
         last_moment = now + interval_s - min(_LEAD_S, interval_s / 3)
         can_expire = can_expire and not self._config.tolerates_silence
-        self._expires_at = last_moment if can_expire else inf
-        self._refresh_at = now + interval_s / 2
-        if is_peer_refresher:  # where silence is tolerated we refresh what the peer should have
-            self._refresh_at = inf if can_expire else last_moment
+        if can_expire:
+            self._expires_at = last_moment
+        if not is_peer_refresher:
+            self._refresh_at = now + interval_s / 2
+        elif not can_expire:  # where silence is tolerated we refresh what the peer should have
+            self._refresh_at = last_moment
 
     def _expire(self, event: SessionTimerInput) -> list[SessionTimerOutput]:
         if not self._step(event):

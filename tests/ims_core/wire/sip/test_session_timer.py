@@ -244,6 +244,18 @@ def test_where_silence_is_tolerated_we_refresh_what_the_peer_forgets() -> None:
     assert timer.next_deadline() == 2700.0
 
 
+def test_a_device_that_keeps_no_time_agrees_and_does_nothing() -> None:
+    timer = _timer(keeps_time=False)
+    assert _texts(timer.grant(_request(("Session-Expires", "600;refresher=uas"), _TIMER), 0.0)) == [
+        "Require: timer",
+        "SessionExpires: 600;refresher=uas",
+    ]
+    assert timer.next_deadline() is None
+    timer.receive_success(_answer(*_GRANTED), 1.0)
+    assert timer.next_deadline() is None
+    assert timer.handle_deadline(1e6) == []
+
+
 def test_a_refresh_that_cannot_be_sent_is_postponed() -> None:
     timer = _refreshing(*_GRANTED)
     timer.postpone(900.0)
