@@ -248,7 +248,7 @@ class MsrpStack:
 
     def _tls_layer(self) -> TlsLayer:
         if self._tls is None:
-            self._tls = TlsLayer(self._network, self, self.identity, handshake_s=self.config.connect_s)
+            self._tls = TlsLayer(self._network, self, self.identity, handshake_s=self.config.bind_s)
         return self._tls
 
     def _stillborn(self, address: Address, endpoint: MsrpEndpoint, session_id: str | None) -> MsrpLink:

@@ -67,7 +67,13 @@ class TlsFlow:
     )
 
     def __init__(
-        self, layer: TlsLayer, inner: Flow, announced: Sequence[Fingerprint] = (), *, is_accepted: bool
+        self,
+        layer: TlsLayer,
+        inner: Flow,
+        announced: Sequence[Fingerprint] = (),
+        *,
+        is_accepted: bool,
+        within_s: float = HANDSHAKE_S,
     ) -> None:
         self._layer, self._inner, self._announced = layer, inner, announced
         self.local, self.remote = _named_tls(inner.local), _named_tls(inner.remote)
@@ -84,7 +90,9 @@ class TlsFlow:
         self._waiting_octets = 0
         self._is_full = False
         self._refusal: FingerprintMismatch | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        expired = ConnectTimeout(f"{self.remote} did not finish the TLS handshake in {within_s:g} s")
+        self._timer: asyncio.TimerHandle | None
+        self._timer = asyncio.get_running_loop().call_later(within_s, self._fail, expired)
         self._tls = SSL.Connection(layer.context, None)
         self._tls.set_app_data(self)
         inner.user = self
@@ -95,7 +103,6 @@ class TlsFlow:
         )
         if is_accepted:
             self._tls.set_accept_state()
-            self._watch()
         else:
             self._tls.set_connect_state()
 
@@ -186,7 +193,6 @@ class TlsFlow:
     def _inner_opened(self, _inner: Flow) -> None:
         if not self._is_open:
             return
-        self._watch()
         try:
             self._shake_hands()
         except SSL.Error as error:
@@ -209,12 +215,6 @@ class TlsFlow:
             self._is_finished = True
             self._timer = asyncio.get_running_loop().call_later(_HALF_OPEN_S, self._fail, None)
             on_finished(self)
-
-    def _watch(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._layer.handshake_s, self._expired)
-
-    def _expired(self) -> None:
-        self._fail(ConnectTimeout(f"{self.remote} did not finish the TLS handshake in {self._layer.handshake_s:g} s"))
 
     def _shake_hands(self) -> bool:
         """Goes on with the handshake. Raises SSL.Error if it failed."""
@@ -353,9 +353,10 @@ class TlsLayer:
     def connect(
         self, local_host: str, remote: Address, announced: Sequence[Fingerprint] = (), *, timeout_s: float = 10.0
     ) -> TlsFlow:
-        """A TLS client; the server's certificate must be one of those *announced*, if any."""
+        """A TLS client; the server's certificate must be one of those *announced*, if any. *timeout_s* is for all of
+        it: connection and handshake."""
         inner = self._network.connect(local_host, replace(remote, transport=Transport.TCP), self, timeout_s=timeout_s)
-        flow = TlsFlow(self, inner, announced, is_accepted=False)
+        flow = TlsFlow(self, inner, announced, is_accepted=False, within_s=timeout_s)
         self._network.book.register(flow.local, self.name)
         return flow
 
@@ -366,7 +367,7 @@ class TlsLayer:
     # --- from the network --------------------------------------------------------------------------------------------
 
     def accepted(self, flow: Flow) -> None:
-        self.handler.accepted(TlsFlow(self, flow, is_accepted=True))
+        self.handler.accepted(TlsFlow(self, flow, is_accepted=True, within_s=self.handshake_s))
 
     def received(self, octets: bytes, flow: Flow) -> None:
         if isinstance(flow.user, TlsFlow):
