@@ -191,11 +191,13 @@ class ChunkForwarder:
 
     # -- from the next hop -------------------------------------------------------------------------------------------
 
-    def response(self, response: MsrpResponse) -> None:
-        """The answer to a chunk that was sent on; one that belongs to none is dropped."""
+    def response(self, response: MsrpResponse) -> bool:
+        """The answer to a chunk that was sent on. False for one that belongs to none."""
         sent = self._sent.pop(response.transaction_id, None)
-        if sent is not None:
-            self._settled(sent, 0 if response.status < 300 else response.status)
+        if sent is None:
+            return False
+        self._settled(sent, 0 if response.status < 300 else response.status)
+        return True
 
     def failed(self, status: int) -> None:
         """The next hop is gone: nothing that it has not answered will be."""

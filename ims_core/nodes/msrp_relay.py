@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ims_core.nodes.msrp_bridge import MsrpBridge
+from ims_core.nodes.msrp_relay_service import RelayService
 from ims_core.reference_points import BridgeUser, MediaLegUser
 from ims_core.trace import Trace
 from ims_core.transport.clock import Clock
@@ -13,14 +15,22 @@ from ims_core.transport.link import Address, Network, Transport
 from ims_core.transport.msrp_channel import MsrpChannel
 from ims_core.transport.msrp_stack import MsrpStack, MsrpStackConfig
 from ims_core.transport.tokens import Tokens
+from ims_core.wire.digest import Algorithm
+from ims_core.wire.msrp.auth_server import RelayConfig, RelayRegistrar
 from ims_core.wire.msrp.session_events import SessionConfig
+from ims_core.wire.msrp.uri import MsrpUri
 
-__all__ = ["MsrpRelay", "MsrpRelayConfig"]
+__all__ = ["Ha1Of", "MsrpRelay", "MsrpRelayConfig"]
+
+Ha1Of = Callable[[str, Algorithm], str | None]
+"""H(user:realm:password) of a user for an algorithm, None for nobody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MsrpRelayConfig:
-    """One relay. *is_encrypted* False makes TLS a name only, as on in-memory links. Times in seconds (digest §18)."""
+    """One relay. *is_encrypted* False makes TLS a name only, as on in-memory links. Times in seconds (digest §18).
+
+    *realm* is what clients authenticate for (RFC 4976)."""
 
     name: str
     listen: tuple[Address, ...]
@@ -29,14 +39,23 @@ class MsrpRelayConfig:
     response_s: float = 30.0
     connect_s: float = 10.0
     bind_s: float = 10.0
+    realm: str = ""
 
 
 class MsrpRelay:
     """To be started and closed once. A `MediaAnchor` for the application servers of its carrier."""
 
     def __init__(
-        self, config: MsrpRelayConfig, *, network: Network, clock: Clock, tokens: Tokens, trace: Trace
+        self,
+        config: MsrpRelayConfig,
+        *,
+        network: Network,
+        clock: Clock,
+        tokens: Tokens,
+        trace: Trace,
+        ha1_of: Ha1Of | None = None,
     ) -> None:
+        """*ha1_of* gives H(user:realm:password) of those who may authenticate; without it AUTH is a 501."""
         self.config = config
         self.stack = MsrpStack(
             MsrpStackConfig(
@@ -53,10 +72,21 @@ class MsrpRelay:
         )
         self._tokens = tokens
         self._deadlines = DeadlineHeap()
+        self._ha1_of = ha1_of
+        self._service: RelayService | None = None
 
     async def start(self) -> None:
         """Raises TransportError with one sentence that says what to do."""
         await self.stack.start()
+        if self._ha1_of is not None:
+            self._service = self._new_service(self._ha1_of)
+            self._service.start()
+
+    def _new_service(self, ha1_of: Ha1Of) -> RelayService:
+        address, tokens = self.address(Transport.TCP), self._tokens.child("relay")
+        config = RelayConfig(uri=MsrpUri("msrp", None, address.host, address.port, None), realm=self.config.realm)
+        registrar = RelayRegistrar(config, ha1_of, tokens.octets, tokens.word)
+        return RelayService(self.stack, registrar, tokens, self._deadlines)
 
     async def stop_listening(self) -> None:
         """Nobody is heard any more; every connection ends, after what was sent before."""

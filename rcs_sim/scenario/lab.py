@@ -17,6 +17,8 @@ from ims_core.store.configuration import CONFIGURATIONS
 from ims_core.store.record_table import Store
 from ims_core.transport.link import Address, Transport
 from ims_core.transport.tokens import Tokens
+from ims_core.wire.digest import Algorithm
+from ims_core.wire.digest_algorithm import compute_ha1
 from rcs_sim.scenario.documents import CarrierDocument, PcscfDocument, UpDocument
 from rcs_sim.scenario.loader import load_carrier_profile
 from rcs_sim.scenario.model import CarrierEntry, CarrierProfile, NetworkFile
@@ -310,14 +312,26 @@ class Carrier:
     def _make_msrp_relay(self) -> MsrpRelay:
         plan, world = self._plan, self._world
         config = MsrpRelayConfig(
-            name=plan.element("msrp_relay"), listen=plan.msrp_relay, is_encrypted=isinstance(world, SocketWorld)
+            name=plan.element("msrp_relay"),
+            listen=plan.msrp_relay,
+            is_encrypted=isinstance(world, SocketWorld),
+            realm=self.entry.domain,
         )
+        passwords = {one.impi: one.password for one in self.subscribers if one.password is not None}
+
+        def ha1_of(username: str, algorithm: Algorithm) -> str | None:
+            password = passwords.get(username)
+            if password is None:
+                return None
+            return compute_ha1(algorithm, username, config.realm, password)
+
         return MsrpRelay(
             config,
             network=world.network,
             clock=world.clock,
             tokens=self._tokens.child("msrp_relay"),
             trace=world.trace,
+            ha1_of=ha1_of,
         )
 
     def _make_messaging_server(self) -> MessagingServer:

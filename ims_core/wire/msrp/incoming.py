@@ -104,12 +104,20 @@ class Incoming:
         to_path, from_path = request.to_path, request.from_path
         if to_path is self._sound_to and from_path is self._sound_from:
             return None
-        if len(to_path) != 1 or to_path[0].session_id != self._local.session_id:
-            return 481, "To-Path names no session here"
+        fault = self.fault_of_target(request)
+        if fault is not None:
+            return fault
         if from_path[-1].session_id != self._remote.session_id:
             return 403, "From-Path is not that of the peer"
         self._sound_to, self._sound_from = to_path, from_path
         self._answer_paths = f" 200 OK\r\nTo-Path: {from_path[0]}\r\nFrom-Path: {to_path[0]}\r\n-------"
+        return None
+
+    def fault_of_target(self, request: MsrpRequest) -> _Refusal | None:
+        """The status for a request whose To-Path is not this session, None if it is."""
+        to_path = request.to_path
+        if len(to_path) != 1 or to_path[0].session_id != self._local.session_id:
+            return 481, "To-Path names no session here"
         return None
 
     def answer(self, request: MsrpRequest, status: int, comment: str | None, out: Outputs) -> None:

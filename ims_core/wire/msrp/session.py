@@ -70,7 +70,17 @@ class MsrpSession:
     *local_path* and *remote_path* are those of the two a=path lines: own relays first, the endpoint last. *word* gives
     new transaction ids, with at least 64 bits of randomness (RFC 4975 §7.1)."""
 
-    __slots__ = ("_bind_at", "_config", "_incoming", "_is_active", "_may_write", "_outgoing", "_row", "_state")
+    __slots__ = (
+        "_bind_at",
+        "_config",
+        "_incoming",
+        "_is_active",
+        "_may_write",
+        "_outgoing",
+        "_reporters",
+        "_row",
+        "_state",
+    )
 
     def __init__(
         self,
@@ -85,6 +95,7 @@ class MsrpSession:
         to_path = (*local_path[-2::-1], *remote_path)
         self._incoming = Incoming(config, local_path[-1], remote_path[-1], word)
         self._outgoing = Outgoing(config, local_path[-1], to_path, word)
+        self._reporters = frozenset(uri.session_id for uri in to_path) if len(to_path) > 1 else None
         self._bind_at: float | None = None
         self._is_active = False
         self._may_write = False  # the passive side has to be spoken to first
@@ -281,8 +292,11 @@ class MsrpSession:
         self._outgoing.pump(now, out)
 
     def _take_report(self, now: float, report: MsrpRequest, out: Outputs) -> None:
-        """Nobody answers a REPORT, whatever is wrong with it (RFC 4975 §7.1.2)."""
-        if self._incoming.fault_of_paths(report) is None and self._outgoing.reported(report, now, out):
+        """Nobody answers a REPORT, whatever is wrong with it (RFC 4975 §7.1.2). A relay on the way may send one in its
+        own name (RFC 4976 §6.4.1)."""
+        is_of_relay = self._reporters is not None and report.from_path[-1].session_id in self._reporters
+        fault = self._incoming.fault_of_target(report) if is_of_relay else self._incoming.fault_of_paths(report)
+        if fault is None and self._outgoing.reported(report, now, out):
             self._outgoing.pump(now, out)
 
     # --- receiving ---------------------------------------------------------------------------------------------------
