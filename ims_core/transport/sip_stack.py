@@ -338,7 +338,7 @@ class SipStack:
 
     def _response_received(self, response: Response, flow: Flow) -> None:
         client = self._clients.get(response_key(response))
-        check(response)
+        check(response, None if client is None else client.request)
         if client is not None:
             client.receive(response)
         elif self.transport.is_own(response.top_via, flow):

@@ -138,6 +138,7 @@ _bare: Memo[tuple[str | None, Uri] | None] = Memo(_read_bare_name_addr)  # by te
 
 class _Tagged(NameAddr):
     __slots__ = ()
+    REMEMBERED = 128
 
     @property
     def tag(self) -> str | None:
@@ -288,6 +289,7 @@ class Via(Header, name="Via"):
     """One hop of Via (RFC 3261 §20.42). *transport* is in upper case; *host* of an IPv6 address keeps its brackets."""
 
     IS_LIST = True
+    REMEMBERED = 128
     transport: str
     host: str
     port: int | None = None

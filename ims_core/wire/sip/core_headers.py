@@ -158,6 +158,7 @@ def sound_call_id(text: str) -> str:
 class CallId(Header, name="Call-ID"):
     """Call-ID (RFC 3261 §20.8): compared octet by octet."""
 
+    REMEMBERED = 128
     value: str
 
     def __init__(self, value: str) -> None:

@@ -50,13 +50,14 @@ class Header:
     IS_LIST: ClassVar[bool] = False
     IS_JOINED: ClassVar[bool] = False
     IS_SHARED: ClassVar[bool] = True  # whether equal texts may share one value; False for one that holds secrets
+    REMEMBERED: ClassVar[int] = 2048  # how many values; few of a header that differs with every message
     VALUES: ClassVar[Memo[Any]]  # VALUES[text] is parse(text), remembered: the next hop reads the same From, To and Via
 
     def __init_subclass__(cls, *, name: str = "") -> None:
         if name:
             cls.NAME = name
             cls.KEY = name.lower()
-        cls.VALUES = Memo(cls.parse, is_kept=cls.IS_SHARED)
+        cls.VALUES = Memo(cls.parse, is_kept=cls.IS_SHARED, most=cls.REMEMBERED)
 
     @classmethod
     def parse(cls, text: str) -> Self:

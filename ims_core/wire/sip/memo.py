@@ -19,17 +19,18 @@ class Memo(dict[str, V], Generic[V]):
     For frozen values only; *is_kept* is False for texts that hold secrets, which are parsed each time. What *parse*
     raises is raised, and not kept."""
 
-    __slots__ = ("_longest", "_parse")
+    __slots__ = ("_longest", "_most", "_parse")
 
-    def __init__(self, parse: Callable[[str], V], *, is_kept: bool = True) -> None:
+    def __init__(self, parse: Callable[[str], V], *, is_kept: bool = True, most: int = _MOST_VALUES) -> None:
         super().__init__()
         self._parse = parse
         self._longest = _LONGEST_TEXT if is_kept else -1
+        self._most = most
 
     def __missing__(self, text: str) -> V:
         value = self._parse(text)
         if len(text) <= self._longest:
-            if len(self) >= _MOST_VALUES:
+            if len(self) >= self._most:
                 self.clear()
             self[text] = value
         return value

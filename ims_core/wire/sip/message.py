@@ -118,6 +118,17 @@ class SipMessage:
         """The name as it was spelled, and the text, unfolded, of each header field, in order."""
         return tuple([(line.partition(":")[0].rstrip(" \t"), _value_of(line)) for line in self._lines])
 
+    def echoes(self, sent: SipMessage, key: str) -> bool:
+        """Whether its first field of that canonical key is that of *sent*, octet for octet but for a tag behind it."""
+        try:
+            line, other = self._lines[self._keys.index(key)], sent._lines[sent._keys.index(key)]
+        except ValueError:
+            return False
+        if line == other:
+            return True
+        tag = line.removeprefix(f"{other};tag=")
+        return len(tag) < len(line) and is_token(tag)
+
     def repeated(self, names: frozenset[str]) -> str | None:
         """The first of these canonical keys that more than one header field has; None if there is none."""
         keys = self._keys

@@ -86,23 +86,26 @@ def _misframed(octets: bytes, end: int, limits: Limits) -> SipParseError:
     return refusal(head.decode("utf-8", "surrogateescape"), fault)
 
 
-def check(message: Request | Response) -> None:
+def check(message: Request | Response, sent: Request | None = None) -> None:
     """What every message needs, at once: the mandatory headers, single ones single, their syntax, CSeq's method.
 
-    Raises SipParseError, with the request if it can be answered. RFC 3261 §8.1.1, §8.2.2, §16.3 step 1."""
+    *sent* is the request that a response answers: what comes back as it was sent is known to be sound. Raises
+    SipParseError, with the request if it can be answered. RFC 3261 §8.1.1, §8.2.2, §16.3 step 1."""
     try:
-        _check_fields(message)
+        _check_fields(message, sent)
     except SipParseError as fault:
         if isinstance(message, Request) and message.method != "ACK" and message.has("via"):
             fault.request = message
         raise
 
 
-def _check_fields(message: Request | Response) -> None:
+def _check_fields(message: Request | Response, sent: Request | None) -> None:
     twice = message.repeated(_SINGLE)
     if twice is not None:
         raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
     for header in _MANDATORY:
+        if sent is not None and message.echoes(sent, header.KEY):
+            continue
         if message.get(header) is None:
             raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")
     if isinstance(message, Request):

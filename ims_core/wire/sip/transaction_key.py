@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NewType
 
 from ims_core.wire.sip.address_headers import From, To
+from ims_core.wire.sip.grammar import is_token
 from ims_core.wire.sip.message import Request, Response
 
 __all__ = ["MAGIC_COOKIE", "TransactionKey", "cancelled_key", "client_key", "response_key", "transaction_key"]
@@ -38,8 +39,13 @@ def client_key(request: Request) -> TransactionKey:
 
 
 def response_key(response: Response) -> TransactionKey:
-    """Key of the client transaction that *response* answers: branch and CSeq method (§17.1.3). Raises SipParseError."""
-    return TransactionKey(f"{response.top_via.branch} {response.cseq.method}")
+    """Key of the client transaction that *response* answers: branch and CSeq method (§17.1.3).
+
+    Raises SipParseError if one of them cannot be read; the rest of the top Via is not looked at."""
+    _, found, branch = (response.text("Via") or "").partition(";branch=")
+    if not found or not is_token(branch):  # more parameters, or malformed
+        branch = response.top_via.branch or ""
+    return TransactionKey(f"{branch} {response.cseq.method}")
 
 
 def _server_key(request: Request, method: str) -> TransactionKey:

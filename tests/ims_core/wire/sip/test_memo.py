@@ -32,6 +32,9 @@ def test_it_stays_bounded() -> None:
     for number in range(10_000):
         assert memo[str(number)] == number
     assert len(memo) <= 2048
+    small: Memo[int] = Memo(int, most=3)
+    assert [small[text] for text in "1234"] == [1, 2, 3, 4]
+    assert list(small) == ["4"]
 
 
 def test_a_refused_text_is_refused_again() -> None:

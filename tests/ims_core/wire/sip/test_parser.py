@@ -100,6 +100,21 @@ def test_a_response_is_never_answered() -> None:
     assert _fault(_octets(*_LINES[1:], start="SIP/2.0 200 OK")).request is None
 
 
+@pytest.mark.parametrize(
+    "changed", ["From: <sip:a@x", "To: <sip:b@x>;tag=a b", "Call-ID: c d", "Via: UDP a", "CSeq: x"]
+)
+def test_what_a_response_echoes_is_sound_and_everything_else_is_looked_at(changed: str) -> None:
+    request = parse_datagram(_octets(*_LINES))
+    assert isinstance(request, Request)
+    check(Response.to(request, 200, to_tag="t"), request)
+    check(parse_datagram(_octets(*_LINES, start="SIP/2.0 200 OK").replace(b"<sip:b@x>", b"B <sip:b@x>;tag=1")), request)
+    lines = [changed if line.startswith(changed.partition(":")[0]) else line for line in _LINES]
+    with pytest.raises(SipParseError):
+        check(parse_datagram(_octets(*lines, start="SIP/2.0 200 OK")), request)
+    with pytest.raises(SipParseError):
+        check(parse_datagram(_octets(*_LINES[:-3], start="SIP/2.0 200 OK")), request)
+
+
 def test_a_contact_means_nothing_in_a_pager_message() -> None:
     lines = [line.replace("1 INVITE", "1 MESSAGE").replace("<sip:a@192.0.2.1>", "?") for line in _LINES]
     check(parse_datagram(_octets(*lines, start="MESSAGE sip:b@x SIP/2.0")))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.transaction_key import cancelled_key, client_key, response_key, transaction_key
 
@@ -66,6 +69,18 @@ def test_a_response_finds_the_client_transaction_whatever_was_added_to_via() -> 
     response = Response.to(arrived, 180, to_tag="t")
     assert response_key(response) == client_key(request)
     assert response_key(response) != client_key(_request("CANCEL"))
+    for spelling in (
+        "SIP / 2.0 / UDP client.example:5062 ; Branch = z9hG4bKa1",
+        f"{_NEW}, SIP/2.0/UDP b;branch=z9hG4bK2",
+    ):
+        assert response_key(response.edit().set("Via", spelling).done()) == client_key(request)
+
+
+def test_a_response_without_a_readable_via_or_cseq_has_no_key() -> None:
+    response = Response.to(_request("INVITE"), 180)
+    for name, text in (("Via", "UDP a"), ("Via", "SIP/2.0/UDP a;branch=b c"), ("CSeq", "INVITE")):
+        with pytest.raises(SipParseError):
+            response_key(response.edit().set(name, text).done())
 
 
 def test_without_the_cookie_the_request_itself_is_the_key() -> None:
