@@ -371,6 +371,7 @@ class SipStack:
         server = ServerTransaction(exchange, request)
         if not self._guard(flow, self._user.request_received, request, server, flow) and not server.is_answered:
             self.reply(server, 500)
+        exchange.await_answer()
 
     def _answer_stateless(self, request: Request, flow: Flow, status: int, *headers: HeaderInput) -> None:
         """Answers without a transaction, so with a tag that repeats for the same request (RFC 3261 §8.2.7)."""
