@@ -159,6 +159,11 @@ class Phone:
         """The user deletes *count* short messages."""
         self._messenger.sms.free_memory(count)
 
+    def type_code(self, text: str) -> None:
+        """Types in the one-time password that came to another device of the number; *text* is the SMS with it."""
+        if self._driver is not None:
+            self._driver.code_typed(text)
+
     async def power_on(self) -> None:
         """Boots: attaches, provisions, registers. Returns when RCS runs, or when it is clear that it does not for now:
         the phone goes on trying by itself. Raises TransportError if the own address cannot be used."""

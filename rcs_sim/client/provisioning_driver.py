@@ -74,6 +74,11 @@ class ProvisioningDriver:
         self._carry_out(self.core.sms_received(content, port, self._clock.now()))
         return was_password
 
+    def code_typed(self, text: str) -> None:
+        """The user types in what came to another device; without effect unless a one-time password is waited for."""
+        if self.core.awaits(text, 0):
+            self._carry_out(self.core.sms_received(text, 0, self._clock.now()))
+
     def msisdn_given(self, msisdn: str) -> None:
         self._carry_out(self.core.msisdn_given(msisdn, self._clock.now()))
 

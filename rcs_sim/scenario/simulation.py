@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from ims_core.transport.http_sockets import SocketHttpClient
 from ims_core.transport.memory_link import LinkProfile
 from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import VirtualLoop
+from rcs_sim.client.display import Shown, ShownEvent
 from rcs_sim.client.phone import Phone, PhoneConfig
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.scenario.annotator import RcsAnnotator
@@ -62,6 +63,7 @@ class Simulation:
         self._world: World | None = None
         self._lab: Lab | None = None
         self._taken: set[str] = set()
+        self._with_sim: dict[str, Phone] = {}  # by number
 
     async def __aenter__(self) -> Self:
         is_virtual = isinstance(asyncio.get_running_loop(), VirtualLoop)
@@ -148,8 +150,9 @@ class Simulation:
     ) -> Phone:
         """A phone of the next free RCS subscriber, or of *msisdn*; switched on and registered if *is_on*.
 
-        A number that has a phone already gets a further device, without a SIM and so without SMS. A number with plain
-        SIP service has a phone without RCS."""
+        A number that has a phone already gets a further device, without a SIM and so without SMS; its user has both in
+        hand and types in the one-time passwords that come to the one with the SIM. A number with plain SIP service has
+        a phone without RCS."""
         if name in self.phones:
             raise SimulatorError(f"there is a phone {name!r} already")
         home = self.carrier(carrier)
@@ -185,6 +188,10 @@ class Simulation:
             names=self.world.names,
         )
         self.phones[name] = phone
+        if has_sim:
+            self._with_sim[subscriber.msisdn or ""] = phone
+        else:
+            self._with_sim[subscriber.msisdn or ""].watchers.append(_typed_into(phone))
         if is_on:
             await phone.power_on()
         return phone
@@ -262,7 +269,20 @@ def _profile(entry: LinkEntry) -> LinkProfile:
 
 
 def _without_sms(policy: DevicePolicy) -> DevicePolicy:
-    return replace(policy, sms=replace(policy.sms, over_ip=False))
+    """Of a device without SIM: one-time passwords come as a text to the device that has it."""
+    return replace(
+        policy, sms=replace(policy.sms, over_ip=False), provisioning=replace(policy.provisioning, otp_port=0)
+    )
+
+
+def _typed_into(further: Phone) -> Callable[[ShownEvent], None]:
+    """The user's hands: what the phone with the SIM shows as come in goes into *further*, if that asks for a code."""
+
+    def shown(event: ShownEvent) -> None:
+        if event.what is Shown.MESSAGE and event.details.get("direction") == "in":
+            further.type_code(str(event.details.get("text", "")))
+
+    return shown
 
 
 def _core_hosts(addresses: str) -> list[str]:

@@ -25,11 +25,12 @@ from rcs_sim.client.display import ShownEvent
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.messages import NotSeenInTime, SentMessage
 from rcs_sim.client.phone import Phone, PhoneConfig
-from rcs_sim.scenario.loader import load_device
+from rcs_sim.scenario.loader import load_device, load_network
 from rcs_sim.scenario.subscribers import imsi_of
 
 __all__ = ["PhoneOptions", "run_phone"]
 
+_EXAMPLE = "two-carriers"
 _LEAVES_WITHIN_S = 15.0  # what was said last, when the input ends
 _BY_RADIO = ("/sms", "/type")  # commands that wait until the phone is up, as a text does
 _HELP = """\
@@ -220,7 +221,7 @@ def _phone_config(options: PhoneOptions) -> PhoneConfig:
     return PhoneConfig(
         name="phone",
         policy=load_device(options.device),
-        imsi=options.imsi or imsi_of(options.msisdn, ""),
+        imsi=options.imsi or imsi_of(options.msisdn, _home_of(options.msisdn)),
         imei="00499901000001",
         k=_secret(options.k, "--k"),
         opc=_secret(options.opc, "--opc"),
@@ -233,6 +234,13 @@ def _phone_config(options: PhoneOptions) -> PhoneConfig:
         reads_after_s=None,
         ready_within_s=60.0,
     )
+
+
+def _home_of(msisdn: str) -> str:
+    """Domain of the carrier that has the number in the network of every example; "" for others."""
+    carriers = load_network(_EXAMPLE).carriers.values()
+    found = [(len(prefix), one.domain) for one in carriers for prefix in one.prefixes if msisdn.startswith(prefix)]
+    return max(found)[1] if found else ""
 
 
 def _secret(text: str | None, option: str) -> Secret | None:

@@ -62,6 +62,25 @@ async def test_a_phone_proves_its_number_by_a_one_time_password_over_the_circuit
     assert stage.arrivals(bob) == ["verified"]
 
 
+@scenario(lambda: network(red="otp"))
+@pytest.mark.parametrize("device", ["android", "ios"])
+async def test_a_device_without_sim_gets_the_password_that_its_user_reads_on_the_first(
+    stage: Stage, device: str
+) -> None:
+    alice = await stage.phone("alice", ALICE)
+    tablet = await stage.phone("tablet", ALICE, device)
+    assert tablet.is_registered
+    assert sum("RCS code" in text for text in stage.arrivals(alice)) == 2
+    assert stage.arrivals(tablet) == []
+    bob = await stage.phone("bob", BOB)
+    await (await tablet.chat(BOB).send("from the tablet")).delivered(within_s=10)
+    assert stage.arrivals(bob) == ["from the tablet"]
+    alice.send_sms(BOB, "123456 is no code")  # nobody asks for one now
+    await asyncio.sleep(60)
+    assert alice.is_registered
+    assert tablet.is_registered
+
+
 @scenario(lambda: network(red="otp"), is_read_by_others=False)
 async def test_the_token_saves_the_next_password(stage: Stage) -> None:
     alice = await stage.phone("alice", ALICE)

@@ -27,8 +27,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 
 def _arguments(network: dict[str, Any], carrier: str, msisdn: str, *more: str) -> list[str]:
     home = network[carrier]
-    imsi = next(one["imsi"] for one in home["subscribers"] if one["msisdn"] == msisdn)
-    known = ["--msisdn", msisdn, "--imsi", imsi, "--acs", home["acs"], "--cs", home["cs"], "--smsc", home["smsc"]]
+    known = ["--msisdn", msisdn, "--acs", home["acs"], "--cs", home["cs"], "--smsc", home["smsc"]]
     return [sys.executable, "-m", "rcs_sim", "phone", *known, *more]
 
 
