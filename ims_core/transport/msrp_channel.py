@@ -22,7 +22,7 @@ from ims_core.wire.msrp.delivery import Delivery
 from ims_core.wire.msrp.media import NO_PORT, MsrpMedia, Setup
 from ims_core.wire.msrp.parser import MsrpEvent
 from ims_core.wire.msrp.roles import ConnectionPlan, plan_connection
-from ims_core.wire.msrp.session import MsrpSession
+from ims_core.wire.msrp.session import MsrpSession, State
 from ims_core.wire.msrp.session_events import (
     Bound,
     Closed,
@@ -218,6 +218,7 @@ class MsrpChannel:
     def opened(self, link: MsrpLink) -> None:
         """The connection stands, or the peer's first request came."""
         self._link = link
+        link.on_finished = self._peer_finished
         if self._session is None:
             link.pause()
             return
@@ -242,6 +243,13 @@ class MsrpChannel:
         self._carry_out(session.receive(event, self._deadlines.time()))
         if session.is_congested:
             link.pause()
+
+    def _peer_finished(self, link: MsrpLink) -> None:
+        """The peer closed his half of the connection: what he sent is still answered."""
+        if self._session is not None and self._session.state in (State.OPEN, State.CLOSING):
+            self._carry_out(self._session.peer_finished(self._deadlines.time()))
+        else:
+            self.lost(link, None)
 
     def drained(self, link: MsrpLink) -> None:
         if self._session is not None:
@@ -326,7 +334,10 @@ class MsrpChannel:
 
     def _tell(self, output: Output) -> None:
         if isinstance(output, Closed):
-            self._leave()
+            if self._is_over:
+                self._leave()
+            else:
+                self._end(LegEnd(LegEndKind.LOST, "the peer closed the connection"))
         elif self._is_over:
             return
         elif isinstance(output, MessageReceived):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -225,5 +226,26 @@ def test_a_long_message_without_answers_goes_out_whole() -> None:
         pair.offerer.channel.send(_text("long", b"z" * 900_000, failure_report=FailureReport.NO))
         await until(lambda: bool(pair.answerer.notes.messages))
         assert pair.answerer.notes.bodies == [b"z" * 900_000]
+
+    tell(story, is_real=True)
+
+
+def test_a_peer_who_closed_his_half_still_gets_his_answers() -> None:
+    async def story(pair: Pair) -> None:
+        await pair.start(is_tls=False, answers=Setup.PASSIVE)
+        pair.offerer.notes.settles_with = None
+        pair.offerer.channel.expect(pair.offer)
+        reader, writer = await asyncio.open_connection(_A, pair.offer.port)
+        peer = replace(pair.answer, setup=Setup.ACTIVE, port=9)
+        pair.offerer.channel.open(pair.offer, peer, is_offerer=True)
+        to_path, from_path = pair.offer.path[0], peer.path[0]
+        head = f"To-Path: {to_path}\r\nFrom-Path: {from_path}\r\nMessage-ID: m1\r\nByte-Range: 1-2/2\r\n"
+        writer.write(f"MSRP last1 SEND\r\n{head}Content-Type: text/plain\r\n\r\nhi\r\n-------last1$\r\n".encode())
+        writer.write_eof()
+        await until(lambda: bool(pair.offerer.notes.messages))
+        pair.offerer.channel.settle(pair.offerer.notes.messages[0].delivery)
+        assert (await reader.read(1000)).startswith(b"MSRP last1 200 OK")
+        await until(lambda: [end.kind for end in pair.offerer.notes.ends] == [LegEndKind.LOST])
+        writer.close()
 
     tell(story, is_real=True)
