@@ -17,14 +17,16 @@ K = TypeVar("K", bound=Hashable)
 class Deadlines(Generic[K]):
     """One deadline for each key, in seconds of the node's clock. Setting a key again moves it."""
 
-    __slots__ = ("_at", "_heap", "_order")
+    __slots__ = ("_at", "_heap", "_order", "has_changed")
 
     def __init__(self) -> None:
+        self.has_changed = True  # since `next_deadline` was asked
         self._at: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._order = 0  # keys need not compare
 
     def set(self, key: K, at: float) -> None:
+        self.has_changed = True
         self._at[key] = at
         self._order += 1
         heapq.heappush(self._heap, (at, self._order, key))
@@ -32,10 +34,12 @@ class Deadlines(Generic[K]):
             self._rebuild()
 
     def remove(self, key: K) -> None:
+        self.has_changed = True
         self._at.pop(key, None)
 
     def next_deadline(self) -> float | None:
         """When to call `pop_due`; None = never."""
+        self.has_changed = False
         while self._heap and self._at.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)  # moved or removed since
         return self._heap[0][0] if self._heap else None
@@ -47,6 +51,7 @@ class Deadlines(Generic[K]):
             key = heapq.heappop(self._heap)[2]
             del self._at[key]
             due.append(key)
+        self.has_changed = True
         return due
 
     def _rebuild(self) -> None:

@@ -223,7 +223,10 @@ class Scscf:
     # --- timers ------------------------------------------------------------------------------------------------------
 
     def _rearm(self) -> None:
-        at, other = self.registrar.deadlines.next_deadline(), self._reg_event.deadlines.next_deadline()
+        ours, theirs = self.registrar.deadlines, self._reg_event.deadlines
+        if not (ours.has_changed or theirs.has_changed):
+            return
+        at, other = ours.next_deadline(), theirs.next_deadline()
         self._alarm.set(other if at is None or (other is not None and other < at) else at)
 
     def _handle_deadline(self) -> None:

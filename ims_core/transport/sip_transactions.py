@@ -270,9 +270,13 @@ class ServerExchange:
         return self._machine.state
 
     def start(self) -> None:
-        """Begins; the request is the caller's to deliver."""
+        """Begins; the request is the caller's to deliver, and then `await_answer` to call."""
         self._machine.start(self._owner.deadlines.time())
-        self._owner.deadlines.set(self, self._machine.next_deadline())
+
+    def await_answer(self) -> None:
+        """Sets the clock for the answer, unless it was given at once."""
+        if self.due == math.inf:
+            self._owner.deadlines.set(self, self._machine.next_deadline())
 
     def receive(self, request: Request) -> None:
         """The request once more, or its ACK."""

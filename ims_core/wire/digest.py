@@ -68,7 +68,7 @@ def compute_rspauth(credentials: DigestCredentials, ha1: str, body: bytes = b"")
 
 
 def _response_of(credentials: DigestCredentials, ha1: str, method: str, body: bytes, qop: str | None) -> str:
-    algorithm, nonce, cnonce = credentials.hash_algorithm, credentials.nonce, credentials.cnonce
+    algorithm, nonce, cnonce = credentials.algorithm or MD5, credentials.nonce, credentials.cnonce
     if algorithm.is_session:
         ha1 = compute_session_ha1(algorithm, ha1, nonce, cnonce or "")
     ha2 = compute_ha2(algorithm, method, credentials.uri, qop, body)

@@ -120,7 +120,7 @@ def compute_session_ha1(algorithm: Algorithm, ha1: str, nonce: str, cnonce: str)
 def compute_ha2(algorithm: Algorithm, method: str, uri: str, qop: str | None = None, body: bytes = b"") -> str:
     """H(A2), which covers the body for ``auth-int`` only (RFC 7616 §3.4.3)."""
     a2 = f"{method}:{uri}"
-    if _is_auth_int(qop):
+    if qop is not None and qop != "auth" and qop.lower() == "auth-int":
         return algorithm.hash_hex(_octets(f"{a2}:{algorithm.hash_hex(body)}"))
     if algorithm.hash_name is None or len(a2) > _LONGEST_REMEMBERED:
         return algorithm.hash_hex(_octets(a2))
@@ -148,17 +148,13 @@ def compute_response(
     *ha1* is the session form for ``-sess``. Raises LocalProtocolError if *qop* comes without *nc* or *cnonce*.
     """
     if qop is None:
-        return algorithm.hash_hex(_octets(f"{ha1}:{nonce}:{ha2}"))
+        return algorithm.hash_hex(f"{ha1}:{nonce}:{ha2}".encode("utf-8", "surrogateescape"))
     if nc is None or cnonce is None:
         raise LocalProtocolError("qop needs nc and cnonce", spec="RFC 7616 §3.4")
-    return algorithm.hash_hex(_octets(f"{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{ha2}"))
+    return algorithm.hash_hex(f"{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{ha2}".encode("utf-8", "surrogateescape"))
 
 
 def _octets(value: Password) -> bytes:
     if isinstance(value, str):
         return value.encode() if value.isascii() else value.encode("utf-8", "surrogateescape")
     return value.octets if isinstance(value, Secret) else value
-
-
-def _is_auth_int(qop: str | None) -> bool:
-    return qop is not None and qop != "auth" and qop.lower() == "auth-int"

@@ -53,3 +53,16 @@ def test_an_alarm_rings_once_at_the_time_last_set() -> None:
         return rings
 
     assert [round(at) for at in run(story())] == [5, 40]
+
+
+def test_whoever_armed_a_timer_hears_whether_the_next_deadline_may_be_another() -> None:
+    deadlines: Deadlines[str] = Deadlines()
+    assert deadlines.has_changed
+    deadlines.set("a", 5.0)
+    assert (deadlines.next_deadline(), deadlines.has_changed) == (5.0, False)
+    deadlines.remove("a")
+    assert deadlines.has_changed
+    deadlines.set("b", 6.0)
+    assert deadlines.next_deadline() == 6.0
+    assert deadlines.pop_due(1.0) == []  # a timer that fired too early is to be armed again
+    assert deadlines.has_changed
