@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.devices.policy import RequestUriForm, SignallingTransport
 from rcs_sim.scenario.loader import load_device
 from rcs_sim.wire.rcs_configuration import PcscfAddress, RcsConfiguration
-from tests.support.peers import filled, free_port, program, require
+from tests.support.peers import kamailio
 from tests.support.real_phones import real_phones, received
 
 pytestmark = pytest.mark.interop
@@ -25,24 +23,6 @@ _ALICE, _BOB = "+12025550101", "+12025550102"
 _ANDROID = load_device("android")
 # Kamailio finds users by their SIP URI, not by tel URIs.
 _BY_SIP_URI = replace(_ANDROID, messaging=replace(_ANDROID.messaging, request_uri=RequestUriForm.SIP))
-
-
-@contextmanager
-def _kamailio(folder: Path) -> Iterator[int]:
-    """Kamailio with our configuration; its port."""
-    port = free_port()
-    config = filled(
-        Path(__file__).parent / "kamailio" / "registrar.cfg",
-        HOST="127.0.0.1",
-        PORT=str(port),
-        DOMAIN=_DOMAIN,
-        PASSWORD=_PASSWORD,
-    )
-    (folder / "kamailio.cfg").write_text(config, encoding="utf-8")
-    command = [require("kamailio"), "-DD", "-E", "-f", "kamailio.cfg", "-m", "64", "-M", "8"]
-    with program([*command, "-w", str(folder), "-Y", str(folder)], cwd=folder) as running:
-        running.until_it_answers(port, _WITHIN_S)
-        yield port
 
 
 def _configuration(number: str, port: int) -> RcsConfiguration:
@@ -64,7 +44,7 @@ async def test_phones_register_with_digest_and_exchange_messages_and_receipts(
     transport: SignallingTransport, tmp_path: Path
 ) -> None:
     device = replace(_BY_SIP_URI, registration=replace(_BY_SIP_URI.registration, transport=transport))
-    with _kamailio(tmp_path) as port:
+    with kamailio(tmp_path, "registrar.cfg", DOMAIN=_DOMAIN, PASSWORD=_PASSWORD) as port:
         async with real_phones() as phones:
             alice = await phones.add_configured("alice", _configuration(_ALICE, port), device)
             assert alice.is_registered, phones.ladder()

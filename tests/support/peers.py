@@ -31,6 +31,7 @@ __all__ = [
     "Program",
     "filled",
     "free_port",
+    "kamailio",
     "network_file",
     "program",
     "rcs_sim_up",
@@ -208,6 +209,19 @@ def filled(template: Path, **values: str) -> str:
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text
+
+
+@contextmanager
+def kamailio(folder: Path, configuration: str, **values: str) -> Iterator[int]:
+    """Kamailio with one of our configurations, in which *values*, HOST and PORT are replaced; its port."""
+    port = free_port()
+    template = Path(__file__).parents[1] / "interop" / "kamailio" / configuration
+    text = filled(template, HOST="127.0.0.1", PORT=str(port), **values)
+    (folder / "kamailio.cfg").write_text(text, encoding="utf-8")
+    command = [require("kamailio"), "-DD", "-E", "-f", "kamailio.cfg", "-m", "64", "-M", "8"]
+    with program([*command, "-w", str(folder), "-Y", str(folder)], cwd=folder) as running:
+        running.until_it_answers(port)
+        yield port
 
 
 def network_file(
