@@ -166,7 +166,7 @@ class DeviceFork:
                 if offer.state is OfferState.LATE:
                     self._held.late_offers.add(offer)
                 if not offer.came_back:
-                    self._forward.absent(self._held, offer, 408, now)
+                    self._forward.absent(self._held, offer, offer.status, now)
 
     def _kept(self, error: StoreError | None, now: float) -> None:
         if error is not None:

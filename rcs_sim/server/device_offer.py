@@ -43,6 +43,7 @@ OFFER_TRANSITIONS: Mapping[tuple[OfferState, OfferInput], tuple[OfferState, Offe
 }
 """An absent pair is illegal: a transaction ends once, and a deadline that no longer matters does not fire."""
 
+_SILENCE = 408
 _ABSENT = frozenset((404, 408, 430, 480, 604))
 _NEVER = frozenset((501, 505, 513))  # server errors that say that this message will never be taken
 
@@ -71,15 +72,16 @@ class OfferKeeper(Protocol):
 
 
 class DeviceOffer:
-    """One copy on its way to one device; errand and deadline in one."""
+    """One copy on its way to one device; errand and deadline in one. *status* is its last outcome, 408 for silence."""
 
-    __slots__ = ("_keeper", "device", "offered_at", "state")
+    __slots__ = ("_keeper", "device", "offered_at", "state", "status")
 
     def __init__(self, keeper: OfferKeeper, device: Device, now: float) -> None:
         self._keeper = keeper
         self.device = device
         self.offered_at = now
         self.state = OfferState.OFFERED
+        self.status = _SILENCE
 
     @property
     def instance(self) -> str:
@@ -98,10 +100,11 @@ class DeviceOffer:
         self._step(verdict_of(status), status, response, now)
 
     def expired(self, now: float) -> None:
-        self._step(OfferInput.DEADLINE, 408, None, now)
+        self._step(OfferInput.DEADLINE, _SILENCE, None, now)
 
     def _step(self, event: OfferInput, status: int, response: Response | None, now: float) -> None:
         self.state, action = OFFER_TRANSITIONS[self.state, event]
+        self.status = status
         match action:
             case OfferAction.TAKE:
                 self._keeper.taken(self, now)

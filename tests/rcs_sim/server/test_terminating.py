@@ -120,6 +120,8 @@ def test_when_all_devices_fail_it_is_stored_and_202(statuses: tuple[int, int]) -
         lab.answer(sent, status)
     assert lab.answers[exchange].status == 202
     assert lab.stored_messages() == 1
+    noted = [note.reason for note in lab.notes if note.summary == "message kept"]
+    assert [int(reason.rpartition(" ")[2]) for reason in noted] == list(statuses)
 
 
 def test_silence_of_the_devices_is_stored_and_202_within_the_deadline() -> None:
