@@ -9,9 +9,10 @@ from ims_core.wire.sip.address_headers import Contact, From, RecordRoute, To
 from ims_core.wire.sip.core_headers import SessionExpires
 from ims_core.wire.sip.message import Request, Response
 
-__all__ = ["DialogKey", "DialogTable", "ProxiedDialog", "dialog_key"]
+__all__ = ["DEFAULT_SESSION_S", "REFRESH_METHODS", "DialogKey", "DialogTable", "ProxiedDialog", "dialog_key"]
 
 DEFAULT_SESSION_S: Final = 1800.0  # session.expires_s: how long a dialog without a session timer is believed in
+REFRESH_METHODS: Final = frozenset({"INVITE", "UPDATE"})  # RFC 4028 §4
 _GRACE_S: Final = 32.0  # the refresher may be late by one transaction (RFC 4028 §10)
 
 DialogKey = tuple[str, str, str, str]
@@ -91,11 +92,14 @@ class DialogTable:
         if key is not None and key in self._dialogs:
             self._expect_refresh(key, answer, now)
 
-    def find(self, request: Request, token: str) -> ProxiedDialog | None:
-        """The dialog of an in-dialog request; its CSeq is noted."""
+    def find(self, request: Request, token: str, now: float) -> ProxiedDialog | None:
+        """The dialog of an in-dialog request; its CSeq is noted. An attempt to refresh keeps it, whether or not it is
+        answered: some UEs leave UPDATE unanswered and go on (choice; real clients, rows 9 and 10)."""
         key = dialog_key(request, token)
         dialog = self._dialogs.get(key) if key is not None else None
-        if dialog is not None:
+        if key is not None and dialog is not None:
+            if request.method in REFRESH_METHODS:
+                self._expect_refresh(key, request, now)
             if request.require(From).tag == dialog.caller_tag:
                 dialog.caller_cseq = max(dialog.caller_cseq, request.cseq.number)
             else:
@@ -103,7 +107,7 @@ class DialogTable:
         return dialog
 
     def remove(self, message: Request | Response, token: str) -> None:
-        """A BYE was answered, or a request got 481 or 408: the dialog is over."""
+        """A BYE was answered or got no answer, or a request got 481: the dialog is over."""
         key = dialog_key(message, token)
         if key is not None:
             self.drop(key)
@@ -127,8 +131,8 @@ class DialogTable:
         """Dialogs that nobody refreshed in time; they are removed."""
         return [dialog for key in self.deadlines.pop_due(now) if (dialog := self.drop(key)) is not None]
 
-    def _expect_refresh(self, key: DialogKey, answer: Response, now: float) -> None:
-        session = answer.get(SessionExpires)
+    def _expect_refresh(self, key: DialogKey, message: Request | Response, now: float) -> None:
+        session = message.get(SessionExpires)
         self.deadlines.set(key, now + (DEFAULT_SESSION_S if session is None else session.seconds) + _GRACE_S)
 
 

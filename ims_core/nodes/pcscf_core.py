@@ -205,7 +205,7 @@ class PcscfCore:
         return Forward((Target(editor.done(), hop),), hook or self.to_core)
 
     def _in_dialog_from_ue(self, request: Request, access: Access, token: str) -> Decision:
-        dialog = self.dialogs.find(request, token or access.token)
+        dialog = self.dialogs.find(request, token or access.token, self.now())
         if dialog is None and request.method in _NEEDS_DIALOG:
             return Reject(481)
         editor = request.edit().set("Max-Forwards", max_forwards_below(request))
@@ -248,7 +248,7 @@ class PcscfCore:
 
     def _to_ue(self, request: Request, token: str, now: float) -> Decision:
         key = self.flows.key_of_token(token)
-        dialog = self.dialogs.find(request, token) if request.require(To).tag else None
+        dialog = self.dialogs.find(request, token, self.now()) if request.require(To).tag else None
         access = self.accesses.get(dialog.contact_id) if dialog is not None else self._access_of(key, request)
         if access is not None and dialog is not None:
             key = access.flow_key  # the UE may have come back over another flow meanwhile

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ims_core.nodes.access_table import Access
 from ims_core.nodes.decision import Decision, Reject, ResponseHook, Target
+from ims_core.nodes.dialog_table import REFRESH_METHODS
 from ims_core.nodes.header_group import HeaderGroup
 from ims_core.transport.sip_stack import FailureReason, Outcome
 from ims_core.wire.sip.address_headers import PPreferredIdentity
@@ -82,7 +83,7 @@ class DialogHook(ResponseHook):
         _follow_dialog(self.core, self.request, response, self.token)
 
     def replace(self, outcome: Outcome, target: Target, now: float) -> Decision | None:
-        if not isinstance(outcome, Response):
+        if not isinstance(outcome, Response) and self.request.method == "BYE":
             self.core.dialogs.remove(self.request, self.token)
         return self.core.to_core.replace(outcome, target, now)
 
@@ -163,8 +164,8 @@ class DialogToUeHook(ResponseHook):
 
 
 def _follow_dialog(core: PcscfCore, request: Request, response: Response, token: str) -> None:
-    if (request.method == "BYE" and response.status >= 200) or response.status in (408, 481):
+    if (request.method == "BYE" and response.status >= 200) or response.status == 481:
         core.dialogs.remove(request, token)
-    elif request.method in ("INVITE", "UPDATE") and 200 <= response.status < 300:
+    elif request.method in REFRESH_METHODS and 200 <= response.status < 300:
         core.dialogs.refreshed(response, token, core.now())
         core.effects.rearm()

@@ -28,21 +28,21 @@ def within(method: str, *, from_callee: bool = False, cseq: int = 8) -> Request:
 
 def test_a_dialog_is_found_from_both_ends_with_its_route_sets() -> None:
     table = make_table()
-    dialog = table.find(within("BYE"), "token")
+    dialog = table.find(within("BYE"), "token", NOW)
     assert dialog is not None
-    assert dialog is table.find(within("BYE", from_callee=True), "token")
+    assert dialog is table.find(within("BYE", from_callee=True), "token", NOW)
     assert dialog.callee_routes == ("<sip:far;lr>",)
     assert dialog.caller_routes == ("<sip:near;lr>",)
-    assert table.find(within("BYE"), "other token") is None
-    assert table.find(make_request("BYE", "sip:b@c", to_tag="t2"), "token") is None
-    assert table.find(make_request("BYE", "sip:b@c"), "token") is None
+    assert table.find(within("BYE"), "other token", NOW) is None
+    assert table.find(make_request("BYE", "sip:b@c", to_tag="t2"), "token", NOW) is None
+    assert table.find(make_request("BYE", "sip:b@c"), "token", NOW) is None
 
 
 def test_a_release_goes_on_with_the_sequence_numbers_of_both_sides() -> None:
     table = make_table()
-    dialog = table.find(within("UPDATE", cseq=9), "token")
+    dialog = table.find(within("UPDATE", cseq=9), "token", NOW)
     assert dialog is not None
-    table.find(within("UPDATE", from_callee=True, cseq=40), "token")
+    table.find(within("UPDATE", from_callee=True, cseq=40), "token", NOW)
     to_callee = dialog.bye(to_callee=True, reason="SIP;cause=503")
     assert (to_callee.request_uri_text, to_callee.text("CSeq")) == ("sip:bob@192.0.2.22", "10 BYE")
     assert to_callee.texts("Route") == ("<sip:far;lr>",)
@@ -78,3 +78,11 @@ def test_the_2xx_once_more_changes_nothing() -> None:
     table = make_table()
     table.confirm(INVITE, answer(), contact_id="alice", token="token", is_ue_caller=True, now=NOW)
     assert len(table) == 1
+
+
+def test_an_attempt_to_refresh_keeps_the_dialog_of_a_ue_that_answers_nothing() -> None:
+    table = make_table(("Session-Expires", "90"))
+    update = within("UPDATE").edit().set("Session-Expires", "90;refresher=uac").done()
+    table.find(update, "token", NOW + 60)
+    table.find(within("BYE"), "token", NOW + 100)
+    assert table.deadlines.next_deadline() == NOW + 60 + 90 + 32
