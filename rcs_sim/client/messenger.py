@@ -55,8 +55,9 @@ def delivery_rules(document: RcsConfiguration, policy: DevicePolicy) -> Delivery
     """Times and switches for the messages of a phone, of its document and its device."""
     fallback = policy.fallback
     timer = document.revoke_timer_s if fallback.revoke_timer_s is None else fallback.revoke_timer_s
+    is_allowed = fallback.revokes and document.revoke_timer_s > 0  # 0: the carrier wants no fallback by the client
     return DeliveryRules(
-        revoke_timer_s=float(timer) if fallback.revokes else 0.0,
+        revoke_timer_s=float(timer) if is_allowed else 0.0,
         reconnect_guard_s=float(document.reconnect_guard_s),
         capability_wait_s=policy.capability.answer_wait_s,
         waits_for_revoke_answer=document.waits_for_revocation,
