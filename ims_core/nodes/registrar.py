@@ -177,7 +177,8 @@ class Registrar:
     def _accept(
         self, request: Request, user: ServedUser, credentials: DigestCredentials, found: Examination, now: float
     ) -> Decision:
-        plan = self._plan(request, user, now)
+        supported = request.get(Supported)
+        plan = self._plan(request, user, supported, now)
         if isinstance(plan, Reject):
             return plan
         was_registered = user.is_registered
@@ -187,7 +188,8 @@ class Registrar:
         user.challenged_until = 0.0
         user.step(RegistrationInput.AUTHENTIC if user.bindings else RegistrationInput.AUTHENTIC_AND_GONE)
         self._assign(user, was_registered)
-        response = self._success(request, user, credentials, found.ha1, now)
+        with_gruu = supported is not None and "gruu" in supported
+        response = self._success(request, user, with_gruu, credentials, found.ha1, now)
         answer = Answer(response, self._announce(request, response, user, changes, told, now))
         return Defer(writes, answer) if writes else answer
 
@@ -202,7 +204,7 @@ class Registrar:
 
     # --- bindings ----------------------------------------------------------------------------------------------------
 
-    def _plan(self, request: Request, user: ServedUser, now: float) -> _Plan | Reject:
+    def _plan(self, request: Request, user: ServedUser, supported: Supported | None, now: float) -> _Plan | Reject:
         """What the REGISTER asks for, checked; nothing has changed yet (RFC 3261 §10.3 steps 6 and 7)."""
         contacts = request.get_all(Contact)
         expires = request.get(Expires)
@@ -214,7 +216,7 @@ class Registrar:
             return Reject(400, f"More than {_MAX_CONTACTS} Contacts")
         else:
             default_s = self._config.granted_s if expires is None else expires.seconds
-            plan = self._plan_contacts(request, user, contacts, default_s, now)
+            plan = self._plan_contacts(request, user, contacts, supported, default_s, now)
         if not isinstance(plan, Reject) and (known := plan.known):
             call_id, number = request.call_id, request.cseq.number
             if any([binding.call_id == call_id and binding.cseq >= number for binding in known]):
@@ -222,14 +224,20 @@ class Registrar:
         return plan
 
     def _plan_contacts(
-        self, request: Request, user: ServedUser, contacts: Iterable[Contact], default_s: int, now: float
+        self,
+        request: Request,
+        user: ServedUser,
+        contacts: Iterable[Contact],
+        supported: Supported | None,
+        default_s: int,
+        now: float,
     ) -> _Plan | Reject:
         config = self._config
         added: list[Binding] = []
         refreshed: list[tuple[Binding, Binding]] = []
         removed: list[Binding] = []
         path = tuple([str(each) for each in request.get_all(Path)]) if request.has("Path") else ()
-        takes_outbound = _takes_outbound(request, path)
+        takes_outbound = bool(path) and _takes_outbound(supported, path)
         for contact in contacts:
             own_s = contact.expires
             requested_s = default_s if own_s is None else own_s
@@ -294,10 +302,8 @@ class Registrar:
     # --- the 200 and what follows it ---------------------------------------------------------------------------------
 
     def _success(
-        self, request: Request, user: ServedUser, credentials: DigestCredentials, ha1: str, now: float
+        self, request: Request, user: ServedUser, with_gruu: bool, credentials: DigestCredentials, ha1: str, now: float
     ) -> Response:
-        supported = request.get(Supported)
-        with_gruu = supported is not None and "gruu" in supported
         bindings = user.bindings
         gruu_of = user.sip_impu() if with_gruu else None
         headers = [("Contact", _contact(binding, gruu_of, now)) for binding in bindings]
@@ -451,10 +457,9 @@ def _credentials(request: Request) -> DigestCredentials | None:
     return DigestCredentials.parse(text)
 
 
-def _takes_outbound(request: Request, path: tuple[str, ...]) -> bool:
+def _takes_outbound(supported: Supported | None, path: tuple[str, ...]) -> bool:
     """Whether RFC 5626 applies: the UE supports it, and so does the first hop (RFC 5626 §6)."""
-    supported = request.get(Supported)  # read in any case: a malformed one is refused
-    return bool(path) and supported is not None and "outbound" in supported and any(";ob" in each for each in path)
+    return supported is not None and "outbound" in supported and any([";ob" in each for each in path])
 
 
 def _told_of(bindings: Iterable[Binding]) -> frozenset[str]:

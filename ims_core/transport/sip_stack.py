@@ -363,10 +363,10 @@ class SipStack:
             self.transport.report("overload: refused", b"", flow)
             self._answer_stateless(request, flow, 503, RetryAfter(self.config.overload_retry_after_s))
         else:
-            self._begin(key, request, flow)
+            self._begin(key, request, marked, flow)
 
-    def _begin(self, key: TransactionKey, request: Request, flow: Flow) -> None:
-        exchange = self._servers[key] = ServerExchange(self, key, request, flow)
+    def _begin(self, key: TransactionKey, request: Request, via: Via, flow: Flow) -> None:
+        exchange = self._servers[key] = ServerExchange(self, key, request, via, flow)
         exchange.start()
         server = ServerTransaction(exchange, request)
         if not self._guard(flow, self._user.request_received, request, server, flow) and not server.is_answered:

@@ -256,10 +256,11 @@ class ServerExchange:
 
     __slots__ = ("_machine", "_owner", "_way_back", "armed", "due", "flow", "key")
 
-    def __init__(self, owner: TransactionOwner, key: TransactionKey, request: Request, flow: Flow) -> None:
+    def __init__(self, owner: TransactionOwner, key: TransactionKey, request: Request, via: Via, flow: Flow) -> None:
+        """*via* is the topmost one of *request*."""
         self._owner, self.key, self.flow = owner, key, flow
         is_reliable = flow.local.transport.is_reliable
-        via = request.top_via  # of a stream it is looked at again when there is something to send: it may have ended
+        # That of a stream is looked for when there is something to send: the flow may have ended by then.
         self._way_back: Via | Flow = via if is_reliable else owner.transport.way_back(via, flow)
         kind = InviteServer if request.method == "INVITE" else NonInviteServer
         self._machine = kind(request, owner.timers, is_reliable=is_reliable)
