@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ims_core.transport.link import Flow
 from ims_core.transport.sip_stack import Outcome, ServerTransaction
 from ims_core.wire.sip.address_headers import Contact
-from ims_core.wire.sip.core_headers import RetryAfter
+from ims_core.wire.sip.core_headers import RetryAfter, Warning
 from ims_core.wire.sip.feature_tags import FeatureSet
 from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.message import HeaderInput, Request, Response
@@ -20,8 +20,9 @@ from rcs_sim.client.identity import ContactKey, request_uri_text, sender_of
 from rcs_sim.client.register_request import ALLOW
 from rcs_sim.client.user_agent import UserAgent, outcome_of, redirection_of
 
-__all__ = ["Discovery", "retry_after_of", "tags_of"]
+__all__ = ["Discovery", "is_stored_nowhere", "retry_after_of", "tags_of"]
 
+_MISCELLANEOUS = 399  # RFC 3261 §20.43: the code of whatever is told in words
 _SESSION = "ims.icsi.oma.cpm.session"
 
 
@@ -114,6 +115,17 @@ def tags_of(message: Request | Response) -> PeerTags:
     for contact in contacts:
         features = features.union(FeatureSet.of_contact(contact)) if features else FeatureSet.of_contact(contact)
     return PeerTags.of(features)
+
+
+def is_stored_nowhere(response: Response) -> bool:
+    """Whether the answer to a message says that nobody has it: the 480 of a server that explains itself by Warning 399.
+    One that stores answers 202, and a time-out on the way leaves it open (digest §8.6 rows 408 and 480)."""
+    if response.status != 480:
+        return False
+    try:
+        return any(warning.code == _MISCELLANEOUS for warning in response.get_all(Warning))
+    except SipParseError:
+        return False
 
 
 def retry_after_of(response: Response) -> float | None:

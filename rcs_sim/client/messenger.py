@@ -13,7 +13,7 @@ from rcs_sim.client.capabilities import CapabilityCache, CapabilityTimes, Knowle
 from rcs_sim.client.chat_mode import ContentKind, ModeDecision, choose_mode, may_fall_back
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.delivery import Delivery, DeliveryRules, Do, Waiting
-from rcs_sim.client.discovery import Discovery, retry_after_of, tags_of
+from rcs_sim.client.discovery import Discovery, is_stored_nowhere, retry_after_of, tags_of
 from rcs_sim.client.display import Display, Shown
 from rcs_sim.client.fallback import (
     FallbackMechanism,
@@ -404,10 +404,11 @@ class Messenger:
         if response is not None and response.status == 403 and self.own.refused(now):
             self._configuration_doubted()
         before = delivery.decision
+        is_void = response is not None and is_stored_nowhere(response)  # nothing that a revocation could reach
         actions = delivery.rcs_outcome(
             outcome_of(outcome),
             now,
-            can_revoke=self._can_revoke(message, response),
+            can_revoke=not is_void and self._can_revoke(message, response),
             retry_after_s=retry_after_of(response) if response is not None and response.status >= 300 else None,
         )
         decision = delivery.decision

@@ -78,7 +78,7 @@ async def test_an_absent_peer_whose_carrier_stores_nothing_gets_an_sms(stage: St
     alice, bob = await _acquainted(stage)
     await bob.power_off()
     message = alice.chat(BOB).send("no store there")
-    await message.sent(within_s=120)
+    await message.sent(within_s=5)
     await bob.power_on()
     await message.delivered(within_s=120)
     await asyncio.sleep(600)

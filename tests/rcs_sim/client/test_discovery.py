@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
-from ims_core.wire.sip.message import Response
+import pytest
+
+from ims_core.wire.sip.message import Request, Response
+from rcs_sim.client.discovery import is_stored_nowhere
 from tests.rcs_sim.client.stories import play, two_phones
 from tests.support.stub_core import ALICE, BOB, World
 
@@ -56,3 +59,22 @@ def test_a_lineage_like_phone_gives_no_answer_to_options_and_stays_unknown_row_1
         assert len(world.core.of("OPTIONS")) == 1
 
     play(story)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "is_void"),
+    [
+        (480, [("Warning", '399 blue.messaging_server "the recipient is not registered"')], True),
+        (480, [("Warning", '301 a "b", 399 c "d"')], True),
+        (480, [], False),
+        (480, [("Reason", "SIP;cause=408")], False),
+        (480, [("Warning", "rubbish")], False),
+        (408, [("Warning", '399 a "b"')], False),
+        (202, [("Warning", '399 a "b"')], False),
+    ],
+)
+def test_a_480_with_a_warning_says_that_nobody_has_the_message(
+    status: int, headers: list[tuple[str, str]], is_void: bool
+) -> None:
+    request = Request.new("MESSAGE", "tel:+1", [("Via", "SIP/2.0/TCP a;branch=z9hG4bK1")])
+    assert is_stored_nowhere(Response.to(request, status, headers=headers)) is is_void
