@@ -9,16 +9,22 @@ from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.params import parse_header_params
 
 __all__ = [
+    "CPM_LARGE",
     "CPM_MSG",
+    "CPM_SESSION",
     "CPM_SYSTEM",
     "NO_FEATURES",
     "features_of_text",
     "is_rcs",
+    "takes_messages",
+    "takes_sessions",
     "text_of",
 ]
 
 _ICSI = "urn:urn-7:3gpp-service.ims.icsi."
 CPM_MSG = f"{_ICSI}oma.cpm.msg"
+CPM_LARGE = f"{_ICSI}oma.cpm.largemsg"
+CPM_SESSION = f"{_ICSI}oma.cpm.session"
 CPM_SYSTEM = f"{_ICSI}oma.cpm.systemmsg"
 
 NO_FEATURES = FeatureSet()
@@ -49,3 +55,17 @@ def is_rcs(features: FeatureSet) -> bool:
     if features.has("+g.oma.sip-im") or features.has("+g.gsma.rcs.cpm.pager-large"):
         return True
     return any("ims.iari.rcs" in iari for iari in features.values(_IARI_TAG))
+
+
+@lru_cache(maxsize=4096)
+def takes_sessions(features: FeatureSet) -> bool:
+    """Whether a device takes chat sessions, of CPM or of SIMPLE IM (digest §3.3)."""
+    return features.has(_ICSI_TAG, CPM_SESSION) or features.has("+g.oma.sip-im")
+
+
+@lru_cache(maxsize=4096)
+def takes_messages(features: FeatureSet) -> bool:
+    """Whether a device takes pager messages: it is not known to have sessions alone."""
+    if not features.has(_ICSI_TAG, CPM_SESSION):
+        return True
+    return features.has(_ICSI_TAG, CPM_MSG) or features.has("+g.gsma.rcs.cpm.pager-large")

@@ -70,6 +70,22 @@ class MessagingServerConfig:
     options_silence_s: float = 300.0  # a device that left OPTIONS unanswered is not asked again for so long
     retry_after_s: int = 5
 
+    accepts_for_absent: bool = True  # takes sessions to users of whom no device does, and stores what comes
+    msrp_tls: bool = False  # what this server offers; an offer is answered as it came
+    session_max_octets: int = 1024 * 1024  # of one message in a session (chat.max_message_bytes)
+    large_max_octets: int = 10 * 1024 * 1024  # of a message in large message mode
+    session_answer_s: float = 5.0  # for the user's device to take a message before it is delivered otherwise
+    session_slowest_octets_per_s: int = 16 * 1024  # a longer message gets so much more time
+    session_fork_s: float = 32.0  # for a device to answer an INVITE (chat.invite_guard_s)
+    session_ringing_s: float = 60.0  # once one rings (chat.ringing_s)
+    session_onward_s: float = 75.0  # for the other side to answer an INVITE: longer than what it waits itself
+    session_drain_s: float = 10.0  # for messages that are under way when a session ends
+    session_max_per_user: int = 100
+    session_max_total: int = 20_000
+    session_expires_s: int = 1800
+    session_min_se_s: int = 90
+    chat_idle_s: float = 300.0  # after which a session ends that this server holds for a user
+
     pager_max_octets: int = 1300
     rate_per_s: float = 1000.0  # messages of one sender
     rate_burst: int = 2000

@@ -9,13 +9,14 @@ from functools import partial
 
 from ims_core.cx import Sh
 from ims_core.errors import LocalProtocolError, TransportError
+from ims_core.reference_points import MediaAnchor
 from ims_core.store.deferred_messages import DEFERRED_MESSAGES, DELIVERY_CURSORS
 from ims_core.store.record_table import Store, StoreError
 from ims_core.store.registered_devices import REGISTERED_DEVICES
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.background import Background
 from ims_core.transport.clock import Clock
-from ims_core.transport.link import Address, Flow, Network
+from ims_core.transport.link import Address, Flow, Network, Transport
 from ims_core.transport.sip_stack import (
     FailureReason,
     Hop,
@@ -32,17 +33,25 @@ from ims_core.wire.sip.message import Request, Response
 from rcs_sim.server.interworking_link import InterworkingLink
 from rcs_sim.server.messaging_actions import (
     Action,
+    CallErrand,
     Errand,
     Exchange,
     Forget,
     Note,
     Persist,
+    Release,
     Respond,
+    RespondInCall,
+    SendAck,
+    SendCancel,
+    SendInCall,
     SendRequest,
     SubmitText,
 )
 from rcs_sim.server.messaging_config import MessagingServerConfig
 from rcs_sim.server.participating_function import ParticipatingFunction
+from rcs_sim.server.session_media import SessionMedia
+from rcs_sim.server.session_transport import CallTransport
 
 __all__ = ["MessagingServer"]
 
@@ -52,8 +61,8 @@ _log = logging.getLogger(__name__)
 class MessagingServer:
     """The asyncio shell, to be started and closed once.
 
-    *store* is open and stays the caller's; *smsc* is where the SM link goes if the network interworks; *blocked* maps
-    identity keys of subscribers to those they block."""
+    *store* is open and stays the caller's; *anchor* carries sessions, without which there are none; *smsc* is where the
+    SM link goes if the network interworks; *blocked* maps identity keys of subscribers to those they block."""
 
     def __init__(
         self,
@@ -66,12 +75,16 @@ class MessagingServer:
         names: NameTable,
         store: Store,
         subscribers: Sh,
+        anchor: MediaAnchor | None = None,
         smsc: Address | None = None,
         blocked: Mapping[str, frozenset[str]] | None = None,
         stack_config: StackConfig | None = None,
     ) -> None:
         self.config = config
-        self.core = ParticipatingFunction(config, subscribers, tokens, blocked=blocked)
+        media = None
+        if anchor is not None:
+            media = SessionMedia(anchor, now=clock.now, after=self._after_media, contact_address=self._contact_address)
+        self.core = ParticipatingFunction(config, subscribers, tokens, blocked=blocked, media=media)
         self.stack = SipStack(
             stack_config or StackConfig(name=config.name, listen=config.listen),
             self,
@@ -86,7 +99,8 @@ class MessagingServer:
         self._names = names
         self._store = store
         self._background = Background(config.name)
-        self._open: dict[int, ServerTransaction] = {}
+        self._open: dict[Exchange, ServerTransaction] = {}
+        self._calls = CallTransport(self.stack, self._next_hop, self._progress, self._finish)
         self._last_exchange = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -129,10 +143,13 @@ class MessagingServer:
     # -- TransactionUser ---------------------------------------------------------------------------------------------
 
     def request_received(self, request: Request, server: ServerTransaction | None, flow: Flow) -> None:
-        if server is None:
-            return  # an ACK to a 2xx that this server never sent
         trusted_hosts = self.config.trusted_hosts
-        if trusted_hosts and flow.remote.host not in trusted_hosts:
+        is_trusted = not trusted_hosts or flow.remote.host in trusted_hosts
+        if server is None:
+            if is_trusted and request.method == "ACK":
+                self._execute(self.core.handle_ack(request, self._clock.now()))
+            return
+        if not is_trusted:
             self.stack.reply(server, 403)  # RFC 3325 §5: nobody else may assert an identity, or report a registration
             return
         if len(self._open) >= self.config.max_exchanges:
@@ -143,14 +160,23 @@ class MessagingServer:
         exchange = Exchange(self._last_exchange)
         self._open[exchange] = server
         try:
-            actions = self.core.handle_request(exchange, request, self._clock.now())
+            actions = self._handle(exchange, request, server)
         except Exception:
-            self._open.pop(exchange, None)
+            self._release(exchange)
             raise  # to the stack, which traces it and answers 500
         self._execute(actions)
 
+    def _handle(self, exchange: Exchange, request: Request, server: ServerTransaction) -> list[Action]:
+        now = self._clock.now()
+        if request.method == "CANCEL":
+            return self.core.handle_cancel(exchange, request, self._calls.cancelled_by(request), now)
+        if request.method == "INVITE":
+            self._calls.received(exchange, server)
+        return self.core.handle_request(exchange, request, now)
+
     def stray_response(self, response: Response, flow: Flow) -> None:
-        """Of no transaction any more: dropped."""
+        """Of no transaction any more, such as a 2xx to INVITE once more."""
+        self._execute(self.core.handle_stray(response, self._clock.now()))
 
     def flow_closed(self, flow: Flow, error: TransportError | None) -> None:
         """Flows are reopened when needed."""
@@ -167,6 +193,13 @@ class MessagingServer:
                     self._respond(action)
                 case SendRequest():
                     self._send(action)
+                case RespondInCall():
+                    self._respond_in_call(action)
+                case Release():
+                    self._release(action.exchange)
+                case SendInCall() | SendAck() | SendCancel():
+                    if not self._is_closed:
+                        self._calls.send(action)
                 case Note():
                     self._note(action)
                 case Persist() | Forget():
@@ -176,7 +209,7 @@ class MessagingServer:
         self._arm()
 
     def _respond(self, action: Respond) -> None:
-        server = self._open.pop(action.exchange, None)
+        server = self._release(action.exchange)
         if server is None or server.is_answered:
             return
         self.stack.reply(
@@ -187,6 +220,22 @@ class MessagingServer:
             body=action.body,
             content_type=action.content_type,
         )
+
+    def _respond_in_call(self, action: RespondInCall) -> None:
+        status, exchange = action.response.status, action.exchange
+        server = self._open.get(exchange)
+        if server is None:
+            return
+        is_kept = status < 200 or (server.request.method == "INVITE" and status < 300)
+        if not is_kept:
+            self._release(exchange)
+        server.respond(action.response)
+
+    def _release(self, exchange: Exchange) -> ServerTransaction | None:
+        server = self._open.pop(exchange, None)
+        if server is not None:
+            self._calls.released(server)
+        return server
 
     def _send(self, action: SendRequest) -> None:
         hop = self._next_hop(action.request)
@@ -218,6 +267,23 @@ class MessagingServer:
 
     def _finish(self, errand: Errand, status: int, response: Response | None) -> None:
         self._execute(self.core.handle_outcome(errand, status, response, self._clock.now()))
+
+    def _progress(self, errand: CallErrand, response: Response) -> None:
+        self._execute(self.core.handle_progress(errand, response, self._clock.now()))
+
+    # -- media -------------------------------------------------------------------------------------------------------
+
+    def _after_media(self) -> None:
+        """The anchor has told something: what was decided is carried out."""
+        self._execute(self.core.context.outbox.take(self._clock.now()))
+
+    def _contact_address(self) -> str:
+        """For Contact: TCP if this server listens for it, as session descriptions do not fit into datagrams."""
+        transports = {address.transport for address in self.config.listen}
+        transport = Transport.TCP if Transport.TCP in transports else Transport.UDP
+        address = self.stack.address(transport)
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return f"{host}:{address.port};transport={transport.value.lower()}"
 
     async def _keep(self, action: Persist | Forget) -> None:
         table, error = self._store.table(action.record_type), None

@@ -59,7 +59,7 @@ class OriginatingMessages:
             self._context.refuse(exchange, refusal.status, refusal.text, refusal.headers)
         else:
             if content.kind is ContentKind.RECEIPT:
-                self._match_receipts(request, user, content, key_of_uri(target), now)
+                self.match_receipts(request, user, content, key_of_uri(target), now)
             self._relay(exchange, request, user, content, now)
 
     # -- checks (403 service, 400 content, 413 size, 403 blocked, 503 rate) --------------------------------------------
@@ -149,7 +149,7 @@ class OriginatingMessages:
 
     # -- receipts ----------------------------------------------------------------------------------------------------
 
-    def _match_receipts(
+    def match_receipts(
         self, request: Request, user: ServedUser, content: PagerContent, target: str, now: float
     ) -> None:
         """What *user* received is not waiting any more; the user's other devices learn what was displayed."""

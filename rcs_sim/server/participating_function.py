@@ -5,9 +5,8 @@ Synchronous, without I/O: requests, answers, stored records and deadlines in, ac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Protocol
 
 from ims_core.cx import Sh
 from ims_core.store.deferred_messages import DeferredMessage, DeliveryCursor
@@ -15,7 +14,7 @@ from ims_core.store.record_table import StoreError
 from ims_core.store.registered_devices import REGISTERED_DEVICES, StoredDevices
 from ims_core.transport.tokens import Tokens
 from ims_core.wire.sip.grammar import SipParseError
-from ims_core.wire.sip.headers import PAssertedIdentity, PServedUser, Require
+from ims_core.wire.sip.headers import PAssertedIdentity, PServedUser, Require, To
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from ims_core.wire.sip.uri import OtherUri
 from rcs_sim.server.capability_query import CapabilityQueries
@@ -24,41 +23,38 @@ from rcs_sim.server.device_registry import DeviceRegistry
 from rcs_sim.server.duplicate_filter import DuplicateFilter
 from rcs_sim.server.interworking import Interworking
 from rcs_sim.server.mailbox import Mailboxes
-from rcs_sim.server.messaging_actions import Action, Deadlines, Errand, Exchange, Outbox, Persist, StoreErrand
+from rcs_sim.server.messaging_actions import (
+    Action,
+    CallErrand,
+    Deadlines,
+    Errand,
+    Exchange,
+    Outbox,
+    Persist,
+    StoreErrand,
+)
 from rcs_sim.server.messaging_config import MessagingServerConfig
 from rcs_sim.server.originating import OriginatingMessages
 from rcs_sim.server.part_context import PartContext
 from rcs_sim.server.relayed_request import max_forwards_of
 from rcs_sim.server.served_users import ServedUser, Subscribers, key_of_uri
 from rcs_sim.server.server_notices import ServerNotices
+from rcs_sim.server.session_case import SessionCase, SessionPart
+from rcs_sim.server.session_invite import is_of_group
+from rcs_sim.server.session_media import SessionMedia
+from rcs_sim.server.session_part import Sessions
 from rcs_sim.server.terminating import TerminatingMessages
 from rcs_sim.server.third_party_registration import read_third_party_registration
 
-__all__ = ["ParticipatingFunction", "SessionCase", "SessionPart"]
+__all__ = ["ParticipatingFunction"]
 
 _SECONDS_PER_DAY = 86400.0
-_ALLOW: HeaderInput = ("Allow", "MESSAGE, OPTIONS, REGISTER")
-_NO_SESSION_YET = "no session mode yet: use pager mode"
+_ALLOW: HeaderInput = ("Allow", "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, MESSAGE, OPTIONS, REGISTER")
+_NO_SESSIONS = "this network has no sessions: use pager mode"
 _IN_DIALOG = frozenset(("BYE", "UPDATE", "PRACK", "INFO"))
+_MAY_REQUIRE = frozenset(("INVITE", "UPDATE"))
+_OF_SESSIONS = ("timer", "100rel")  # option tags
 _EVENT_METHODS = frozenset(("SUBSCRIBE", "NOTIFY", "PUBLISH"))
-
-
-class SessionCase(Enum):
-    """For whom the S-CSCF handed a request to this server (TS 24.229 §5.7.1)."""
-
-    ORIGINATING = auto()
-    TERMINATING = auto()
-
-
-class SessionPart(Protocol):
-    """Where session mode and large message mode plug in: everything about INVITE and its dialogs. Its answers and
-    requests are actions like those of the other parts."""
-
-    def invite(self, exchange: Exchange, request: Request, case: SessionCase, user: ServedUser, now: float) -> None: ...
-
-    def in_dialog(self, exchange: Exchange, request: Request, now: float) -> None:
-        """BYE, UPDATE and the like."""
-        ...
 
 
 class ParticipatingFunction:
@@ -72,8 +68,9 @@ class ParticipatingFunction:
         tokens: Tokens,
         *,
         blocked: Mapping[str, frozenset[str]] | None = None,
-        sessions: SessionPart | None = None,
+        media: SessionMedia | None = None,
     ) -> None:
+        """Without *media*, the anchor of sessions, there are no sessions."""
         memory_s = config.store_days * _SECONDS_PER_DAY
         self.context = context = PartContext(
             config=config,
@@ -91,7 +88,9 @@ class ParticipatingFunction:
         self._originating = OriginatingMessages(context, self._forward, self._interworking)
         self._terminating = TerminatingMessages(context, self._forward, self._notices, self._interworking)
         self._queries = CapabilityQueries(context)
-        self._sessions = sessions
+        self.sessions: SessionPart | None = None
+        if media is not None:
+            self.sessions = Sessions(context, media, self._originating, self._terminating, self._forward)
         self._notices.deliver_own = self._terminating.receive_own
 
     # -- inputs ------------------------------------------------------------------------------------------------------
@@ -116,6 +115,33 @@ class ParticipatingFunction:
             self._dispatch(exchange, request, now)
         except SipParseError as error:
             self.context.refuse(exchange, 400, str(error))
+        return self.context.outbox.take(now)
+
+    def handle_cancel(self, exchange: Exchange, cancel: Request, invite: Exchange | None, now: float) -> list[Action]:
+        """A CANCEL, and the exchange of the INVITE that it is about, if that is open."""
+        if self.sessions is None:
+            self.context.outbox.respond(exchange, 481)
+        else:
+            self.sessions.cancel(exchange, cancel, invite, now)
+        return self.context.outbox.take(now)
+
+    def handle_ack(self, ack: Request, now: float) -> list[Action]:
+        """The ACK to a 2xx."""
+        with suppress(SipParseError):
+            if self.sessions is not None:
+                self.sessions.acknowledge(ack, now)
+        return self.context.outbox.take(now)
+
+    def handle_stray(self, response: Response, now: float) -> list[Action]:
+        """A response that no transaction waits for."""
+        with suppress(SipParseError):
+            if self.sessions is not None:
+                self.sessions.stray_response(response, now)
+        return self.context.outbox.take(now)
+
+    def handle_progress(self, errand: CallErrand, response: Response, now: float) -> list[Action]:
+        """A provisional response to a `SendInCall`."""
+        errand.progressed(response, now)
         return self.context.outbox.take(now)
 
     def handle_outcome(self, errand: Errand, status: int, response: Response | None, now: float) -> list[Action]:
@@ -158,29 +184,47 @@ class ParticipatingFunction:
 
     def _is_refused(self, exchange: Exchange, request: Request) -> bool:
         """What a UAS looks at first (RFC 3261 §8.2)."""
-        if max_forwards_of(request) == 0:
+        if request.method not in _IN_DIALOG and max_forwards_of(request) == 0:
             self.context.refuse(exchange, 483, "too many hops")
         elif isinstance(request.request_uri, OtherUri):
             self.context.refuse(exchange, 416, f"URI scheme {request.request_uri.scheme}")
-        elif (require := request.get(Require)) is not None and request.method != "INVITE" and require.tokens:
-            self.context.refuse(exchange, 420, "extension not supported", (("Unsupported", str(require)),))
+        elif unsupported := self._unsupported(request):
+            self.context.refuse(exchange, 420, "extension not supported", (("Unsupported", ", ".join(unsupported)),))
         else:
             return False
         return True
 
+    def _unsupported(self, request: Request) -> list[str]:
+        require = request.get(Require)
+        if require is None:
+            return []
+        supported = _OF_SESSIONS if self.sessions is not None and request.method in _MAY_REQUIRE else ()
+        return [token for token in require.tokens if token.lower() not in supported]
+
     def _serve(self, exchange: Exchange, request: Request, method: str, now: float) -> None:
-        if method == "MESSAGE" or method == "OPTIONS" or method == "INVITE":
+        if method == "INVITE" and self._is_in_dialog(request):
+            self._serve_dialog(exchange, request, now)
+        elif method == "MESSAGE" or method == "OPTIONS" or method == "INVITE":
             self._serve_user(exchange, request, method, now)
         elif method in _EVENT_METHODS:
             self.context.refuse(exchange, 489, "no event package is served here")
         elif method == "REFER":
             self.context.refuse(exchange, 403, "REFER is for groups")
-        elif method in _IN_DIALOG and self._sessions is not None:
-            self._sessions.in_dialog(exchange, request, now)
-        elif method in _IN_DIALOG or method == "CANCEL":
+        elif method in _IN_DIALOG:
+            self._serve_dialog(exchange, request, now)
+        elif method == "CANCEL":
             self.context.outbox.respond(exchange, 481)
         else:
             self.context.refuse(exchange, 405, f"method {method}"[:80], (_ALLOW,))
+
+    def _is_in_dialog(self, request: Request) -> bool:
+        return request.require(To).tag is not None
+
+    def _serve_dialog(self, exchange: Exchange, request: Request, now: float) -> None:
+        if self.sessions is None:
+            self.context.outbox.respond(exchange, 481)
+        else:
+            self.sessions.in_dialog(exchange, request, now)
 
     def _serve_user(self, exchange: Exchange, request: Request, method: str, now: float) -> None:
         case, user = self._served(request)
@@ -219,14 +263,14 @@ class ParticipatingFunction:
         return SessionCase.TERMINATING, find(key_of_uri(request.request_uri))
 
     def _invite(self, exchange: Exchange, request: Request, case: SessionCase, user: ServedUser, now: float) -> None:
-        if self._sessions is not None:
-            self._sessions.invite(exchange, request, case, user, now)
+        if self.sessions is not None:
+            self.sessions.invite(exchange, request, case, user, now)
         elif case is SessionCase.TERMINATING and not self.context.devices.reachable(user.key, now):
             self.context.refuse(exchange, 480, "the recipient is not registered")
-        elif case is SessionCase.TERMINATING and _is_of_group(request):
-            self.context.refuse(exchange, 480, _NO_SESSION_YET)  # the focus stores for its members (digest §19.6)
+        elif case is SessionCase.TERMINATING and is_of_group(request):
+            self.context.refuse(exchange, 480, _NO_SESSIONS)  # the focus stores for its members (digest §19.6)
         else:
-            self.context.refuse(exchange, 488, _NO_SESSION_YET)
+            self.context.refuse(exchange, 488, _NO_SESSIONS)
 
     # -- third-party registration ------------------------------------------------------------------------------------
 
@@ -276,7 +320,3 @@ class _Registration:
 
     def stored(self, error: StoreError | None, now: float) -> None:
         self.function.registered(self, error, now)
-
-
-def _is_of_group(request: Request) -> bool:
-    return any(";isfocus" in contact.lower().replace(" ", "") for contact in request.texts("Contact"))

@@ -98,7 +98,7 @@ class TestMissedRegister:
 
 
 class TestSessions:
-    """No session mode yet: a clean final answer that sends the client to pager mode."""
+    """Without an anchor there are no sessions: a clean final answer that sends the client to pager mode."""
 
     def invite(self, case: str = "term", contact: str = "<sip:x@y>") -> int | None:
         people = {"sender": BOB, "recipient": ALICE} if case == "orig" else {}
@@ -111,7 +111,7 @@ class TestSessions:
 
     def test_originating_is_488_with_a_warning(self) -> None:
         assert self.invite("orig") == 488
-        assert "no session mode yet" in str(self.lab.answers[Exchange(1)].headers[0])
+        assert "no sessions" in str(self.lab.answers[Exchange(1)].headers[0])
 
     def test_terminating_is_480_when_nobody_is_registered_else_488(self) -> None:
         assert self.invite() == 480

@@ -1,0 +1,366 @@
+"""A chat session between a user of ours and somebody else: a B2BUA of messages (digest §4.8, §15.5, §17.3).
+
+Toward its own user the server is answerable: what the leg to the user does not take goes to the terminating delivery,
+which knows other devices and the store. Away from the user the sender learns what the next leg answered."""
+
+from __future__ import annotations
+
+from ims_core.reference_points import LegEnd
+from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived
+from ims_core.wire.sip.call_outputs import Ended, EndReason
+from ims_core.wire.sip.message import Response
+from rcs_sim.server.duplicate_filter import MessageKey, Sighting
+from rcs_sim.server.messaging_actions import SendRequest
+from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_content
+from rcs_sim.server.session_leg import SessionLeg
+from rcs_sim.server.session_lifetime import (
+    CHAT_IGNORED,
+    CHAT_TRANSITIONS,
+    ChatAction,
+    ChatInput,
+    ChatState,
+    Drain,
+    IdleWatch,
+    Patience,
+)
+from rcs_sim.server.session_parties import SessionParties
+from rcs_sim.server.session_passage import Passage, PassageState, outgoing_of, status_for_sender
+from rcs_sim.server.session_services import SessionServices
+
+__all__ = ["ChatSession"]
+
+_BROKEN = 'SIP;cause=503;text="MSRP connection lost"'
+_BY_PEER = (EndReason.PEER_HUNG_UP, EndReason.CANCELLED)
+_RESENDABLE = (408, 481)
+
+
+class ChatSession:
+    """Owner of its legs. *user_leg* is None in a session that the server took for an absent user, *net_leg* in one that
+    it opened itself to hand something out."""
+
+    __slots__ = (
+        "_idle",
+        "_passages",
+        "_sent",
+        "_services",
+        "_state",
+        "last_traffic",
+        "net_leg",
+        "parties",
+        "user_leg",
+    )
+
+    def __init__(
+        self,
+        services: SessionServices,
+        parties: SessionParties,
+        *,
+        user_leg: SessionLeg | None,
+        net_leg: SessionLeg | None,
+        now: float,
+    ) -> None:
+        self._services = services
+        self.parties = parties
+        self.user_leg = user_leg
+        self.net_leg = net_leg
+        self.last_traffic = now
+        self._state = ChatState.OPEN
+        self._passages: set[Passage] = set()
+        self._sent: dict[tuple[bool, str], Passage] = {}  # by direction and Message-ID
+        self._idle: IdleWatch | None = None
+        for leg in self._legs():
+            leg.owner = self
+        services.book.stand(parties.pair, self, now)
+        self._watch_idleness(now)
+
+    @property
+    def state(self) -> ChatState:
+        return self._state
+
+    @property
+    def has_both_legs(self) -> bool:
+        return self.user_leg is not None and self.net_leg is not None
+
+    def _legs(self) -> list[SessionLeg]:
+        return [leg for leg in (self.user_leg, self.net_leg) if leg is not None]
+
+    # -- messages ----------------------------------------------------------------------------------------------------
+
+    def message_received(self, leg: SessionLeg, message: MessageReceived, now: float) -> None:
+        self.last_traffic = now
+        try:
+            content = read_content(message.content_type, message.body)
+        except ContentRefused as refusal:
+            self._note("message refused", refusal.text)
+            leg.settle(message.delivery, status_for_sender(refusal.status))
+            return
+        if leg.is_to_user:
+            self._from_user(leg, message, content, now)
+        else:
+            self._from_peer(leg, message, content, now)
+
+    def _from_user(self, leg: SessionLeg, message: MessageReceived, content: PagerContent, now: float) -> None:
+        services = self._services
+        if content.kind is ContentKind.CHAT and not services.rate.allows(self.parties.user.key, now):
+            self._note("message refused", "too many messages in a short time", content.message_id)
+            leg.settle(message.delivery, 403)
+            return
+        if content.kind is ContentKind.RECEIPT and self.net_leg is not None:  # a MESSAGE is looked at on its way
+            self._match_receipts(message, content, now)
+        passage = self._begin(leg, message, content)
+        if self.net_leg is None:
+            self._send_by_pager(passage)
+        elif not self.net_leg.is_up:
+            self._settle(passage, 481, now)
+        else:
+            self._send_on(self.net_leg, passage, now)
+
+    def _match_receipts(self, message: MessageReceived, content: PagerContent, now: float) -> None:
+        request = self.parties.from_user(message.content_type, message.body, self._services.context)
+        self._services.originating.match_receipts(request, self.parties.user, content, self.parties.peer_key, now)
+
+    def _from_peer(self, leg: SessionLeg, message: MessageReceived, content: PagerContent, now: float) -> None:
+        user_leg, is_typing = self.user_leg, content.kind is ContentKind.TYPING
+        is_up = user_leg is not None and user_leg.is_up
+        if is_typing and not is_up:
+            leg.settle(message.delivery)  # of no use to anybody later (digest §5.2)
+            return
+        if self._is_repeated(leg, message, content, now):
+            return
+        passage = self._begin(leg, message, content)
+        key = self._key(content)
+        if key is not None:
+            self._services.pending[key] = passage
+        if user_leg is None or not is_up or content.kind is ContentKind.REVOCATION or self._has_backlog(user_leg):
+            self._send_elsewhere(passage, now)
+        else:
+            self._send_on(user_leg, passage, now)
+
+    def _has_backlog(self, user_leg: SessionLeg) -> bool:
+        """Whether something waits for the device already: what is new waits behind it (F02)."""
+        return self._services.forward.has_backlog(self.parties.user.key, user_leg.instance)
+
+    def _key(self, content: PagerContent) -> MessageKey | None:
+        if not content.message_id:
+            return None
+        return self.parties.peer_key, content.message_id, self.parties.user.key
+
+    def _is_repeated(self, leg: SessionLeg, message: MessageReceived, content: PagerContent, now: float) -> bool:
+        """P06: settled without another delivery; while the first is pending it gets the answer of that."""
+        key, services = self._key(content), self._services
+        if key is None:
+            return False
+        pending = services.pending.get(key)
+        if pending is not None:
+            pending.join(leg, message.delivery)
+            return True
+        if services.context.seen.get(key, now) is None:
+            return False
+        self._note("duplicate dropped", "seen from this sender before", content.message_id)
+        leg.settle(message.delivery)
+        return True
+
+    # -- ways --------------------------------------------------------------------------------------------------------
+
+    def _begin(self, leg: SessionLeg, message: MessageReceived, content: PagerContent) -> Passage:
+        passage = Passage(leg, message, content)
+        self._passages.add(passage)
+        return passage
+
+    def _send_on(self, leg: SessionLeg, passage: Passage, now: float) -> None:
+        """On the next leg."""
+        message = passage.message
+        message_id = message.message_id
+        if (leg.is_to_user, message_id) in self._sent:
+            message_id = self._services.context.tokens.word()
+        self._sent[leg.is_to_user, message_id] = passage
+        if leg.is_to_user and passage.content.kind is not ContentKind.TYPING:
+            config = self._services.context.config
+            patience_s = config.session_answer_s + len(message.body) / config.session_slowest_octets_per_s
+            self._services.context.deadlines.arm(now + patience_s, Patience(self, leg, passage))
+        leg.send(outgoing_of(message, passage.content, message_id))
+
+    def _send_elsewhere(self, passage: Passage, now: float) -> None:
+        """To the user's other devices, or into the store."""
+        context = self._services.context
+        passage.state = PassageState.ELSEWHERE
+        request = self.parties.to_user(passage.message.content_type, passage.message.body, context)
+        exchange = context.outbox.inner_exchange(_Delivery(self, passage))
+        self._services.terminating.receive(exchange, request, self.parties.user, now)
+
+    def _send_by_pager(self, passage: Passage) -> None:
+        """What the user sends in a session that this server opened, to whoever sent what was handed out in it."""
+        context = self._services.context
+        passage.state = PassageState.ELSEWHERE
+        if passage.content.kind is ContentKind.TYPING:
+            passage.settle(200)
+            self._passages.discard(passage)
+        elif passage.content.kind is ContentKind.CHAT and len(passage.message.body) > context.config.pager_max_octets:
+            passage.settle(481)  # so that the phone invites, and sends it in a session of its own
+            self._passages.discard(passage)
+        else:
+            request = self.parties.from_user(passage.message.content_type, passage.message.body, context)
+            context.outbox.add(SendRequest(request, _Delivery(self, passage)))
+
+    def delivered(self, passage: Passage, status: int, now: float) -> None:
+        """What became of a message that went elsewhere."""
+        self._settle(passage, status_for_sender(status), now)
+
+    def message_sent(self, leg: SessionLeg, message_id: str, now: float) -> None:
+        passage = self._sent.pop((leg.is_to_user, message_id), None)
+        if passage is None or passage.state is not PassageState.ON_LEG:
+            return
+        key = self._key(passage.content) if leg.is_to_user else None
+        if key is not None:
+            self._services.context.seen.put(key, Sighting.ACCEPTED, now)
+        self._settle(passage, 200, now)
+
+    def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
+        passage = self._sent.pop((leg.is_to_user, failure.message_id), None)
+        if passage is None or passage.state is not PassageState.ON_LEG:
+            return
+        is_lost = failure.reason.is_resendable or failure.status in _RESENDABLE
+        if leg.is_to_user and is_lost and passage.content.kind is not ContentKind.TYPING:
+            self._note(
+                "message not taken in the session", f"{failure.reason.value}: {failure.status}", passage.message_id
+            )
+            self._send_elsewhere(passage, now)
+        else:
+            self._settle(passage, status_for_sender(failure.status), now)
+
+    def lost_patience(self, leg: SessionLeg, passage: Passage, now: float) -> None:
+        """The device does not answer: everything goes another way from now on."""
+        self._note("message not taken in the session", "no answer in time", passage.message_id)
+        self._detach_user(now, 'SIP;cause=408;text="No answer to MSRP SEND"')
+        if passage.state is PassageState.ON_LEG:
+            self._send_elsewhere(passage, now)
+
+    def _settle(self, passage: Passage, status: int, now: float) -> None:
+        passage.settle(status)
+        self._passages.discard(passage)
+        key = self._key(passage.content)
+        if key is not None and self._services.pending.get(key) is passage:
+            del self._services.pending[key]
+        if not self._passages:
+            self.step(ChatInput.EMPTY, now)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def leg_rang(self, leg: SessionLeg, response: Response, now: float) -> None:
+        """It stands already."""
+
+    def leg_answered(self, leg: SessionLeg, response: Response, now: float) -> None:
+        """It stands already."""
+
+    def leg_refused(self, leg: SessionLeg, status: int, response: Response | None, now: float) -> None:
+        """It stands already."""
+
+    def leg_ended(self, leg: SessionLeg, end: Ended, now: float) -> None:
+        if leg is self.user_leg and end.reason not in _BY_PEER and self.net_leg is not None:
+            self._detach_user(now, None)
+        elif leg in self._legs():
+            self.step(ChatInput.END, now, end.reason_header, end.reason.value)
+
+    def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
+        self._note("media ended", f"{end.kind.value}: {end.why}"[:200])
+        if leg is self.user_leg and self.net_leg is not None:
+            self._detach_user(now, _BROKEN)
+        elif leg in self._legs():
+            self.step(ChatInput.END, now, _BROKEN, end.kind.value)
+
+    def _detach_user(self, now: float, reason: str | None) -> None:
+        """The device is gone: the session goes on without, for what the other side still sends (choice)."""
+        leg, self.user_leg = self.user_leg, None
+        if leg is None:
+            return
+        leg.abandon(now, reason)
+        if self.net_leg is None:
+            self.step(ChatInput.END, now, reason, "the device is gone")
+        self._take_back(now)
+        self._watch_idleness(now)
+
+    def _take_back(self, now: float) -> None:
+        """What the device has not answered goes elsewhere."""
+        for key in [key for key in self._sent if key[0]]:
+            passage = self._sent.pop(key)
+            if passage.state is not PassageState.ON_LEG:
+                continue
+            if passage.content.kind is ContentKind.TYPING:
+                self._settle(passage, 200, now)
+            else:
+                self._send_elsewhere(passage, now)
+
+    def retire(self, now: float) -> None:
+        """A new session has taken its place (S15)."""
+        self.step(ChatInput.REPLACED, now, None, "replaced")
+
+    def step(self, event: ChatInput, now: float, reason: str | None = None, why: str = "replaced") -> None:
+        """One arrow of the table. *reason* goes into the BYE."""
+        if (self._state, event) in CHAT_IGNORED:
+            return
+        self._state, action = CHAT_TRANSITIONS[self._state, event]
+        if action is ChatAction.HANG_UP:
+            self._hang_up(now, reason, why)
+        elif action is ChatAction.CLOSE:
+            self._close()
+        elif action is ChatAction.GIVE_UP:
+            self._give_up(now)
+        if action in (ChatAction.HANG_UP, ChatAction.WAIT):
+            self._services.context.deadlines.arm(now + self._services.context.config.session_drain_s, Drain(self))
+            if not self._passages:
+                self.step(ChatInput.EMPTY, now, reason, why)
+
+    def _hang_up(self, now: float, reason: str | None, why: str) -> None:
+        """BYE to both sides; the connections stay until what is under way is settled."""
+        self._services.book.fall(self.parties.pair, self)
+        self._note("session ended", why)
+        for leg in self._legs():
+            leg.hang_up(now, reason)
+
+    def _give_up(self, now: float) -> None:
+        """Time is over for what is under way."""
+        self._take_back(now)
+        for passage in [passage for passage in self._passages if passage.state is PassageState.ON_LEG]:
+            self._settle(passage, 408, now)
+        self._close()
+
+    def _close(self) -> None:
+        self._services.book.leave(self.parties.user.key)
+        for leg in self._legs():
+            leg.close()
+
+    # -- idleness ----------------------------------------------------------------------------------------------------
+
+    def _watch_idleness(self, now: float) -> None:
+        """A session that has a phone at both ends is ended by a phone (S13); this server ends the others."""
+        if not self.has_both_legs and self._idle is None and self._state is ChatState.OPEN:
+            self._idle = IdleWatch(self)
+            self._services.context.deadlines.arm(now + self._services.context.config.chat_idle_s, self._idle)
+
+    def idle(self, now: float) -> None:
+        """The time has come to look."""
+        self._idle = None
+        due = self.last_traffic + self._services.context.config.chat_idle_s
+        if self._state is not ChatState.OPEN or self.has_both_legs:
+            return
+        if now >= due:
+            self.step(ChatInput.END, now, None, "idle")
+        else:
+            self._idle = IdleWatch(self)
+            self._services.context.deadlines.arm(due, self._idle)
+
+    def _note(self, summary: str, why: str, message_id: str = "") -> None:
+        self._services.context.outbox.note(summary, why, message_id or None, user=self.parties.user.key)
+
+
+class _Delivery:
+    """A message that went another way; errand."""
+
+    __slots__ = ("_passage", "_session")
+
+    def __init__(self, session: ChatSession, passage: Passage) -> None:
+        self._session = session
+        self._passage = passage
+
+    def finished(self, status: int, response: Response | None, now: float) -> None:
+        self._session.delivered(self._passage, status, now)

@@ -1,0 +1,162 @@
+"""SDP of one leg of a session: what the media anchor is to the peer of that leg (digest §4.5, §17.3; RFC 3264)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ims_core.errors import LocalProtocolError
+from ims_core.reference_points import MediaSide
+from ims_core.wire.msrp.media import Direction, MediaRefused, MsrpMedia, Setup, answer, offer
+from ims_core.wire.msrp.roles import answer_setup, can_answer_with_cema, plan_connection
+from ims_core.wire.sdp import Origin, SdpParseError, SessionDescription
+from rcs_sim.server.pager_content import ContentRefused
+from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
+
+__all__ = ["LegDescription", "OfferedMedia", "read_offer"]
+
+_SDP_TYPE = "application/sdp"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedMedia:
+    """An offer with the media at *index* that a session can use."""
+
+    description: SessionDescription
+    index: int
+    media: MsrpMedia
+
+
+def read_offer(content_type: str, octets: bytes) -> OfferedMedia:
+    """The offer of an INVITE. Raises ContentRefused with 415 for another body than SDP, 400 for one that cannot be
+    read, 488 for one without media for message/cpim; also for no body: this server makes no offers in 2xx (choice)."""
+    if not octets:
+        raise ContentRefused(488, "an INVITE without an offer")
+    if content_type.partition(";")[0].strip().lower() != _SDP_TYPE:
+        raise ContentRefused(415, "not accepted: another body than SDP", (("Accept", _SDP_TYPE),))
+    try:
+        description = SessionDescription.parse(octets)
+        index, media = MsrpMedia.of(description)
+    except SdpParseError as error:
+        raise ContentRefused(400, f"malformed SDP: {error}"[:200]) from None
+    except MediaRefused as refusal:
+        raise ContentRefused(refusal.status, refusal.why[:200]) from None
+    if not media.accepts(CPIM_CONTENT_TYPE):
+        raise ContentRefused(488, "a=accept-types without message/cpim")
+    return OfferedMedia(description, index, media)
+
+
+class LegDescription:
+    """Offer and answer of one leg. *number* is what o= begins with, *max_octets* what the anchor takes at most."""
+
+    __slots__ = ("_again", "_current", "_is_active", "_max_octets", "_number", "_side", "local", "remote")
+
+    def __init__(self, side: MediaSide, number: int, max_octets: int) -> None:
+        self._side = side
+        self._number = number
+        self._max_octets = max_octets
+        self._current: SessionDescription | None = None  # what we said last
+        self._again: SessionDescription | None = None
+        self._is_active = False
+        self.local: MsrpMedia | None = None
+        self.remote: MsrpMedia | None = None
+
+    # -- as answerer -------------------------------------------------------------------------------------------------
+
+    def check(self, offered: OfferedMedia, *, offers_tls: bool) -> None:
+        """Raises ContentRefused with 488 if nobody could connect."""
+        try:
+            if offered.media.is_tls and not offers_tls:
+                raise MediaRefused("no TLS here")
+            plan_connection(offered.media, self._answering(offered, offered.media), is_offerer=False)
+        except MediaRefused as refusal:
+            raise ContentRefused(488, refusal.why[:200]) from None
+
+    def answer(self, offered: OfferedMedia, like: MsrpMedia) -> bytes:
+        """The answer, with types, size and direction as *like* has them, which is the offer itself where nobody else
+        is asked; the side is open then. Raises MediaRefused."""
+        local = self._answering(offered, like)
+        self._is_active = plan_connection(offered.media, local, is_offerer=False).is_active
+        self._side.open(local, offered.media, is_offerer=False)
+        self.local, self.remote = local, offered.media
+        self._current = answer(offered.description, offered.index, local, self._origin(local))
+        return self._current.encode()
+
+    def _answering(self, offered: OfferedMedia, like: MsrpMedia) -> MsrpMedia:
+        theirs = offered.media
+        setup = answer_setup(theirs.setup)
+        local = self._side.media(is_tls=theirs.is_tls, setup=setup, like=like)
+        mine = Direction.SENDRECV if like is theirs else like.direction
+        return replace(
+            local,
+            has_cema=can_answer_with_cema(theirs, setup=setup),
+            max_size=self._smallest(like),
+            direction=mine.answering(theirs.direction),
+        )
+
+    # -- as offerer --------------------------------------------------------------------------------------------------
+
+    def offer(self, like: MsrpMedia, *, is_tls: bool) -> bytes:
+        """The offer, with types, size and direction of *like*; the peer may connect from now on."""
+        local = self._side.media(is_tls=is_tls, setup=Setup.ACTPASS, like=like)
+        local = self.local = replace(local, max_size=self._smallest(like))
+        self._current = offer(local, self._origin(local))
+        self._side.expect(local)
+        return self._current.encode()
+
+    def take_answer(self, octets: bytes) -> MsrpMedia:
+        """What the answer says; the side is open then. Raises MediaRefused."""
+        if self._current is None or self.local is None:
+            raise LocalProtocolError("an answer without an offer", spec="RFC 3264 §4")
+        try:
+            answered = SessionDescription.parse(octets)
+        except SdpParseError as error:
+            raise MediaRefused(f"malformed answer: {error}", raw=octets) from None
+        remote = MsrpMedia.of_answer(self._current, 0, answered)
+        if not remote.accepts(CPIM_CONTENT_TYPE):
+            raise MediaRefused("a=accept-types without message/cpim")
+        self._is_active = plan_connection(self.local, remote, is_offerer=True).is_active
+        self._side.open(self.local, remote, is_offerer=True)
+        self.remote = remote
+        return remote
+
+    def close(self) -> None:
+        self._side.close()
+
+    # -- later -------------------------------------------------------------------------------------------------------
+
+    @property
+    def as_offer(self) -> bytes:
+        """The session as it stands, as an offer for refreshes (RFC 3264 §8); empty if media was rejected (choice)."""
+        if self.local is None or self._current is None or len(self._current.media) != 1:
+            return b""
+        offered = offer(replace(self.local, setup=Setup.ACTPASS), self._current.origin)
+        self._again = offered.following(self._current)
+        return self._again.encode()
+
+    def said(self, octets: bytes) -> None:
+        """What was said last in this dialog: `as_offer`, if that was used."""
+        if self._again is not None and self._again.encode() == octets:
+            self._current = self._again
+
+    def answer_again(self, content_type: str, octets: bytes) -> bytes:
+        """The answer to a further offer: a refresh, or one that holds (RFC 3264 §8.4). Where the peer is connected to
+        does not change, and neither do types (choice). Raises ContentRefused; the session is then as before."""
+        offered, local, remote = read_offer(content_type, octets), self.local, self.remote
+        if local is None or remote is None or self._current is None:
+            raise ContentRefused(488, "there is no session yet")
+        theirs = offered.media
+        if theirs.path != remote.path or theirs.is_tls != remote.is_tls:
+            raise ContentRefused(488, "a session is not moved to another place: invite anew")
+        if len(offered.description.media) < len(self._current.media):
+            raise ContentRefused(488, "an m= line never goes away")
+        setup = Setup.ACTIVE if self._is_active else Setup.PASSIVE
+        mine = replace(local, setup=setup, has_cema=local.has_cema and theirs.has_cema)
+        answered = answer(offered.description, offered.index, mine, self._current.origin)
+        self._current = answered.following(self._current)
+        return self._current.encode()
+
+    def _origin(self, local: MsrpMedia) -> Origin:
+        return Origin.of(local.host, self._number)
+
+    def _smallest(self, like: MsrpMedia) -> int:
+        return self._max_octets if like.max_size is None else min(self._max_octets, like.max_size)

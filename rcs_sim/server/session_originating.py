@@ -1,0 +1,150 @@
+"""A chat session that a user of ours opens: the leg to him and the leg to the other side (digest §15.5, §19.3)."""
+
+from __future__ import annotations
+
+from ims_core.reference_points import LegEnd
+from ims_core.wire.msrp.media import MediaRefused
+from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived
+from ims_core.wire.sip.call_outputs import Ended
+from ims_core.wire.sip.message import Request, Response
+from rcs_sim.server.messaging_actions import Exchange
+from rcs_sim.server.relayed_request import route_of_dialog
+from rcs_sim.server.session_chat import ChatSession
+from rcs_sim.server.session_description import OfferedMedia
+from rcs_sim.server.session_invite import instance_of, leg_headers, onward_invite
+from rcs_sim.server.session_leg import SessionLeg
+from rcs_sim.server.session_parties import SessionParties
+from rcs_sim.server.session_services import SessionServices
+
+__all__ = ["NOT_FOR_TLS", "OriginatingSession", "has_fallback_tag"]
+
+NOT_FOR_TLS = (415, 488, 606)
+"""How a peer refuses an offer for TLS that may take one without (RFC 3261 §21.4.26)."""
+
+
+class OriginatingSession:
+    """Owner of both legs until the other side has answered; deadline of that."""
+
+    __slots__ = ("_far", "_invite", "_near", "_offered", "_parties", "_route", "_services", "has_rung", "is_over")
+
+    def __init__(
+        self, services: SessionServices, parties: SessionParties, invite: Request, offered: OfferedMedia
+    ) -> None:
+        self._services = services
+        self._parties = parties
+        self._invite = invite
+        self._offered = offered
+        self._route = route_of_dialog(invite) or services.context.originating_route
+        self._near = SessionLeg(services.shared, self, is_to_user=True, instance=instance_of(invite))
+        self._far: SessionLeg | None = None
+        self.has_rung = False
+        self.is_over = False
+
+    def start(self, exchange: Exchange, now: float) -> None:
+        """Raises ContentRefused or SipParseError for an INVITE that makes no session."""
+        services = self._services
+        services.book.enter(self._parties.user.key)
+        try:
+            self._near.take(exchange, self._invite, self._offered, now)
+        except Exception:
+            self._leave()
+            raise
+        if self.is_over:
+            return  # its session timer was refused
+        services.book.begin(self._parties.pair, self)
+        services.context.deadlines.arm(now + services.context.config.session_onward_s, self)
+        self._send_on(is_tls=services.offers_tls, now=now)
+
+    def _send_on(self, *, is_tls: bool, now: float) -> None:
+        services = self._services
+        self._far = SessionLeg(services.shared, self, is_to_user=False)
+        editor = onward_invite(self._invite, services.context).push("Route", self._route)
+        self._far.invite(editor, self._offered.media, is_tls=is_tls, now=now)
+
+    # -- the other side ----------------------------------------------------------------------------------------------
+
+    def leg_rang(self, leg: SessionLeg, response: Response, now: float) -> None:
+        if not self.has_rung and response.status != 183:
+            self.has_rung = True
+            self._near.ring(now)
+
+    def leg_answered(self, leg: SessionLeg, response: Response, now: float) -> None:
+        remote = leg.description.remote
+        assert remote is not None
+        try:
+            self._near.accept(
+                self._offered,
+                remote,
+                now,
+                headers=self._parties.answered_by(response),
+                has_fallback=has_fallback_tag(response),
+            )
+        except MediaRefused as refusal:
+            leg.abandon(now)
+            self._refuse(488, now, refusal.why)
+            return
+        self.is_over = True
+        self._services.book.settle(self._parties.pair, self)
+        ChatSession(self._services, self._parties, user_leg=self._near, net_leg=leg, now=now)
+        self._note("session opened", "the other side took it")
+
+    def leg_refused(self, leg: SessionLeg, status: int, response: Response | None, now: float) -> None:
+        local = leg.description.local
+        leg.abandon(now)
+        if status in NOT_FOR_TLS and local is not None and local.is_tls:
+            self._note("session offered anew", f"{status} to TLS")
+            self._send_on(is_tls=False, now=now)
+            return
+        headers = () if response is None else leg_headers(response)
+        self._near.refuse(status, now, headers)
+        self._leave()
+
+    def _refuse(self, status: int, now: float, why: str) -> None:
+        self._near.refuse(status, now, (self._services.context.warning(why),))
+        self._leave()
+
+    # -- the user, and time ------------------------------------------------------------------------------------------
+
+    def leg_ended(self, leg: SessionLeg, end: Ended, now: float) -> None:
+        """CANCEL, or the session timer was refused; or our own refusal."""
+        if leg is not self._near or self.is_over:
+            return
+        if self._far is not None:
+            self._far.abandon(now, end.reason_header)
+        self._leave()
+
+    def expired(self, now: float) -> None:
+        if self._far is not None:
+            self._far.abandon(now, 'SIP;cause=408;text="No answer"')
+        self._refuse(408, now, "the other side does not answer in time")
+
+    def _leave(self) -> None:
+        """It comes to nothing."""
+        if self.is_over:
+            return
+        self.is_over = True
+        self._services.book.settle(self._parties.pair, self)
+        self._services.book.leave(self._parties.user.key)
+        self._near.close()
+
+    # -- messages, of which there are none yet -----------------------------------------------------------------------
+
+    def message_received(self, leg: SessionLeg, message: MessageReceived, now: float) -> None:
+        leg.settle(message.delivery, 481)
+
+    def message_sent(self, leg: SessionLeg, message_id: str, now: float) -> None:
+        """None was."""
+
+    def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
+        """None was sent."""
+
+    def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
+        """The answer to the INVITE tells."""
+
+    def _note(self, summary: str, why: str) -> None:
+        self._services.context.outbox.note(summary, why, user=self._parties.user.key)
+
+
+def has_fallback_tag(response: Response) -> bool:
+    """Whether the network of who answered falls back to SMS (digest §8.1)."""
+    return any("+g.gsma.rcs.msgfallback" in contact.lower() for contact in response.texts("Contact"))

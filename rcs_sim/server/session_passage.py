@@ -1,0 +1,77 @@
+"""A message of a session on its way from one leg to the other, or to where else it can be delivered (digest §17.3).
+
+Its sender gets the MSRP 200 of its last chunk when somebody else is answerable for it: the next leg has answered 200,
+or it is in the store. So a process that is killed loses nothing that was answered with 200."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from ims_core.wire.msrp.delivery import Delivery
+from ims_core.wire.msrp.session_events import MessageReceived, OutgoingMessage
+from rcs_sim.server.pager_content import ContentKind, PagerContent
+from rcs_sim.server.session_leg import SessionLeg
+
+__all__ = ["Passage", "PassageState", "outgoing_of", "status_for_sender"]
+
+_MSRP_STATUSES = frozenset((400, 403, 408, 413, 415, 481))
+_LARGEST_URGENT_OCTETS = 2048  # receipts and typing go between the chunks of other messages
+
+
+class PassageState(Enum):
+    """Who has the message."""
+
+    ON_LEG = auto()  # the next leg, which has not answered yet
+    ELSEWHERE = auto()  # the terminating delivery: devices by MESSAGE, or the store
+    OVER = auto()  # its sender is answered
+
+
+class Passage:
+    """*waiting* are the legs and deliveries to be settled: several if the sender repeats the message, perhaps in
+    another session, while the first is on its way."""
+
+    __slots__ = ("content", "message", "state", "waiting")
+
+    def __init__(self, leg: SessionLeg, message: MessageReceived, content: PagerContent) -> None:
+        self.message = message
+        self.content = content
+        self.waiting: list[tuple[SessionLeg, Delivery]] = [(leg, message.delivery)]
+        self.state = PassageState.ON_LEG
+
+    @property
+    def message_id(self) -> str:
+        """imdn.Message-ID; empty for what has none."""
+        return self.content.message_id
+
+    def join(self, leg: SessionLeg, delivery: Delivery) -> None:
+        """The same message once more."""
+        self.waiting.append((leg, delivery))
+
+    def settle(self, status: int) -> None:
+        """Answers its sender."""
+        self.state = PassageState.OVER
+        waiting, self.waiting = self.waiting, []
+        for leg, delivery in waiting:
+            leg.settle(delivery, status)
+
+
+def outgoing_of(message: MessageReceived, content: PagerContent, message_id: str) -> OutgoingMessage:
+    """The message for the next leg: reports are asked for as they were, content is as it came (S16)."""
+    return OutgoingMessage(
+        message_id,
+        message.content_type,
+        message.body,
+        success_report=message.wants_report,
+        failure_report=message.delivery.head.failure_report,
+        is_urgent=content.kind is not ContentKind.CHAT and len(message.body) <= _LARGEST_URGENT_OCTETS,
+    )
+
+
+def status_for_sender(status: int) -> int:
+    """The MSRP status for a final SIP or MSRP status of what became of a message (RFC 4975 §10): what cannot be told in
+    MSRP is 408 if another session may help, else 403 (choice)."""
+    if 200 <= status < 300:
+        return 200
+    if status in _MSRP_STATUSES:
+        return status
+    return 408 if 500 <= status < 600 else 403
