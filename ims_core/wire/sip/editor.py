@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.grammar import end_of_value, refuse_injection, unfold
 from ims_core.wire.sip.header import Header
-from ims_core.wire.sip.header_names import key_of
+from ims_core.wire.sip.header_names import KEYS, key_of
 
 if TYPE_CHECKING:
     from ims_core.wire.sip.core_headers import ContentType
@@ -29,7 +29,9 @@ M = TypeVar("M", bound="SipMessage")
 
 def header_line(name: str, text: str) -> str:
     """A header field for the wire. Raises LocalProtocolError for a value that would end the line or inject another."""
-    return f"{name}: {refuse_injection(text, name)}"
+    if "\n" in text or "\r" in text or "\0" in text:
+        refuse_injection(text, name)
+    return f"{name}: {text}"
 
 
 class Editor(Generic[M]):
@@ -83,8 +85,11 @@ class Editor(Generic[M]):
 
     def remove(self, *names: str | type[Header]) -> Self:
         """Away with every field of these names."""
+        keys = self._keys
         for name in names:
-            self._remove(_key(name), 0)
+            key = KEYS.get(name) or key_of(name) if isinstance(name, str) else name.KEY
+            if key in keys:
+                self._remove(key, 0)
         return self
 
     def replace_first(self, header: Header) -> Self:
@@ -150,7 +155,8 @@ class Editor(Generic[M]):
     def _remove(self, key: str, start: int) -> None:
         """Away with the fields of that key from place *start* on."""
         keys, lines = self._keys, self._lines
-        while key in keys and (place := len(keys) - 1 - keys[::-1].index(key)) >= start:
+        while key in keys[start:]:
+            place = keys.index(key, start)
             del keys[place], lines[place]
 
 
@@ -159,12 +165,12 @@ def _after_first(value: str) -> str:
 
 
 def _field(header: Header | str, text: str | None) -> tuple[str, str]:
-    if isinstance(header, Header):
+    if not isinstance(header, str):
         return header.KEY, header_line(header.NAME, str(header))
     if text is None:
         raise LocalProtocolError(f"no value for {header}", spec="RFC 3261 §7.3")
-    return key_of(header), header_line(header, text)
+    return KEYS.get(header) or key_of(header), header_line(header, text)
 
 
 def _key(header: type[Header] | str) -> str:
-    return key_of(header) if isinstance(header, str) else header.KEY
+    return KEYS.get(header) or key_of(header) if isinstance(header, str) else header.KEY

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from sys import intern
+from typing import Final
 
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.grammar import SipParseError, is_token
 from ims_core.wire.sip.header import COMPACT_FORMS
 
-__all__ = ["key_of", "key_of_line", "known_keys", "read_key"]
+__all__ = ["KEYS", "key_of", "key_of_line", "known_keys", "read_key"]
 
 _COMMON = """
     Via From To Call-ID CSeq Max-Forwards Contact Route Record-Route Path Service-Route Content-Type Content-Length
@@ -32,14 +33,15 @@ def _spellings() -> dict[str, str]:
     return known
 
 
-_KEY_OF_SPELLING = _spellings()  # also what was met since, up to a bound
+KEYS: Final = _spellings()
+"""The canonical key of each usual spelling, and of those that were met since, up to a bound."""
 _MAX_SPELLINGS = 2048
 _LONGEST_REMEMBERED = 64  # characters
 
 
 def read_key(name: str) -> str:
     """The canonical key of a header name as it was received: long form, lower case. Raises SipParseError."""
-    key = _KEY_OF_SPELLING.get(name)
+    key = KEYS.get(name)
     if key is not None:
         return key
     bare = name.rstrip(" \t")
@@ -47,14 +49,14 @@ def read_key(name: str) -> str:
         raise SipParseError("not a header name", raw=name, spec="RFC 3261 §7.3.1")
     lower = bare.lower()
     key = intern(COMPACT_FORMS.get(lower, lower))
-    if len(name) <= _LONGEST_REMEMBERED and len(_KEY_OF_SPELLING) < _MAX_SPELLINGS:
-        _KEY_OF_SPELLING[name] = key
+    if len(name) <= _LONGEST_REMEMBERED and len(KEYS) < _MAX_SPELLINGS:
+        KEYS[name] = key
     return key
 
 
 def known_keys(lines: list[str]) -> list[str] | None:
     """The canonical key of each header line, if each begins with a name that was met before; else None."""
-    known = _KEY_OF_SPELLING
+    known = KEYS
     try:
         keys = [known[line.partition(":")[0]] for line in lines if ":" in line]
     except KeyError:
@@ -72,7 +74,7 @@ def key_of_line(line: str) -> str:
 
 def key_of(name: str) -> str:
     """The canonical key of a name that this program uses. Raises LocalProtocolError if it is no header name."""
-    key = _KEY_OF_SPELLING.get(name)
+    key = KEYS.get(name)
     if key is not None:
         return key
     if not is_token(name):

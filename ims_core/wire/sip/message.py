@@ -14,8 +14,9 @@ from ims_core.wire.sip.core_headers import CallId, ContentType, CSeq
 from ims_core.wire.sip.editor import Editor, header_line
 from ims_core.wire.sip.grammar import SipParseError, end_of_value, is_token, refuse_injection, unfold
 from ims_core.wire.sip.header import Header
-from ims_core.wire.sip.header_names import key_of
+from ims_core.wire.sip.header_names import KEYS, key_of
 from ims_core.wire.sip.reasons import REASONS
+from ims_core.wire.sip.shape import Shape, shape_of
 from ims_core.wire.sip.uri import Uri, parse_uri
 
 __all__ = ["REASONS", "Editor", "HeaderInput", "Request", "Response", "SipMessage", "status_line"]
@@ -30,7 +31,7 @@ _COPIED_INTO_TRYING = _COPIED_INTO_RESPONSE | {"timestamp"}  # §8.2.6.1
 class SipMessage:
     """A request or response. Text is UTF-8; octets that are not are kept as surrogate escapes."""
 
-    __slots__ = ("_all", "_first", "_keys", "_lines", "_octets", "_start", "body")
+    __slots__ = ("_all", "_first", "_keys", "_lines", "_octets", "_shape", "_start", "body")
 
     _start: str
     _lines: list[str]  # as on the wire, folds inside
@@ -38,6 +39,7 @@ class SipMessage:
     _octets: bytes | None
     _first: dict[type[Header], Header]  # what was parsed
     _all: dict[type[Header], tuple[Header, ...]] | None
+    _shape: Shape | None
     body: bytes
 
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
@@ -51,13 +53,16 @@ class SipMessage:
         cached = self._first.get(header)
         if cached is not None:
             return cached  # type: ignore[return-value]  # the cache maps each class to its own instances
-        key, keys = header.KEY, self._keys
-        if key not in keys:
+        shape = self._shape
+        if shape is None:
+            shape = self._shape = shape_of(self._keys)
+        place = shape.first.get(header.KEY)
+        if place is None:
             return None
         if header.IS_JOINED:
-            text = ", ".join(self.texts(key))
+            text = ", ".join(self.texts(header.KEY))
         else:
-            text = self._lines[keys.index(key)].partition(":")[2]
+            text = self._lines[place].partition(":")[2]
             text = unfold(text) if "\r" in text else text.strip(" \t")
             if header.IS_LIST and "," in text:
                 text = text[: end_of_value(text)].rstrip(" \t")
@@ -89,26 +94,28 @@ class SipMessage:
 
     def text(self, name: str) -> str | None:
         """The first value of that name (any case, long or compact) as text, unfolded; None if absent."""
-        try:
-            line = self._lines[self._keys.index(key_of(name))]
-        except ValueError:
-            return None
-        return _value_of(line)
+        place = self.shape.first.get(KEYS.get(name) or key_of(name))
+        return None if place is None else _value_of(self._lines[place])
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The text of each header field of that name, unfolded."""
-        key, keys, lines = key_of(name), self._keys, self._lines
-        count = keys.count(key)
-        if not count:
+        places = self.shape.places.get(KEYS.get(name) or key_of(name))
+        if places is None:
             return ()
-        first = keys.index(key)
-        if count == 1:
-            return (_value_of(lines[first]),)
-        return tuple([_value_of(line) for line, known in zip(lines[first:], keys[first:], strict=True) if known == key])
+        lines = self._lines
+        return tuple([_value_of(lines[place]) for place in places])
 
     def has(self, name: str) -> bool:
         """Whether there is a header field of that name."""
-        return key_of(name) in self._keys
+        return (KEYS.get(name) or key_of(name)) in self.shape.first
+
+    @property
+    def shape(self) -> Shape:
+        """Where the fields of each name stand."""
+        shape = self._shape
+        if shape is None:
+            shape = self._shape = shape_of(self._keys)
+        return shape
 
     def names(self) -> tuple[str, ...]:
         """The canonical key (lower case, long form) of each header field, in order."""
@@ -118,26 +125,25 @@ class SipMessage:
         """The name as it was spelled, and the text, unfolded, of each header field, in order."""
         return tuple([(line.partition(":")[0].rstrip(" \t"), _value_of(line)) for line in self._lines])
 
-    def echoes(self, sent: SipMessage, key: str) -> bool:
-        """Whether its first field of that canonical key is that of *sent*, octet for octet but for a tag behind it."""
-        try:
-            line, other = self._lines[self._keys.index(key)], sent._lines[sent._keys.index(key)]
-        except ValueError:
-            return False
-        if line == other:
-            return True
-        tag = line.removeprefix(f"{other};tag=")
-        return len(tag) < len(line) and is_token(tag)
+    def not_echoed(self, sent: SipMessage, headers: Iterable[type[Header]]) -> list[type[Header]]:
+        """Those of *headers* whose first field is not that of *sent*, octet for octet but for a tag behind it."""
+        other = []
+        places, lines, sent_places, sent_lines = self.shape.first, self._lines, sent.shape.first, sent._lines
+        for header in headers:
+            key = header.KEY
+            if key in places and key in sent_places:
+                line, echoed = lines[places[key]], sent_lines[sent_places[key]]
+                if line == echoed or (line.startswith(f"{echoed};tag=") and is_token(line[len(echoed) + 5 :])):
+                    continue
+            other.append(header)
+        return other
 
     def repeated(self, names: frozenset[str]) -> str | None:
         """The first of these canonical keys that more than one header field has; None if there is none."""
-        keys = self._keys
-        if len(set(keys)) == len(keys):
-            return None
-        found = [key for key in keys if key in names]
-        if len(set(found)) == len(found):
-            return None
-        return next(key for key in found if found.count(key) > 1)
+        for key in self.shape.repeated:
+            if key in names:
+                return key
+        return None
 
     @property
     def call_id(self) -> str:
@@ -184,6 +190,7 @@ class SipMessage:
             lines = self._lines.copy()
             lines[place] = header_line("Via", str(via))
             message = type(self)(self._start, lines, keys, self.body)
+            message._shape = self._shape
         message._first = {**self._first, Via: via}
         return message
 
@@ -226,7 +233,7 @@ class Request(SipMessage):
 
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
         self._start, self._lines, self._keys, self._octets, self.body = start, lines, keys, octets, body
-        self._first, self._all = {}, None
+        self._first, self._all, self._shape = {}, None, None
         self.method, self.request_uri_text, _ = start.split(" ")
         self._request_uri: Uri | None = None
 
@@ -264,7 +271,7 @@ class Response(SipMessage):
 
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
         self._start, self._lines, self._keys, self._octets, self.body = start, lines, keys, octets, body
-        self._first, self._all = {}, None
+        self._first, self._all, self._shape = {}, None, None
         status, _, self.reason = start[8:].partition(" ")
         self.status = int(status)
 

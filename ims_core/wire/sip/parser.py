@@ -103,9 +103,7 @@ def _check_fields(message: Request | Response, sent: Request | None) -> None:
     twice = message.repeated(_SINGLE)
     if twice is not None:
         raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
-    for header in _MANDATORY:
-        if sent is not None and message.echoes(sent, header.KEY):
-            continue
+    for header in _MANDATORY if sent is None else message.not_echoed(sent, _MANDATORY):
         if message.get(header) is None:
             raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")
     if isinstance(message, Request):
