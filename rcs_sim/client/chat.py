@@ -50,6 +50,43 @@ class Chat:
         self._inbox.arm(self._conversation)
         return message
 
+    @property
+    def session(self) -> str:
+        """State of the message session with the peer, "" without one: "inviting", "ringing", "open" and so on."""
+        sessions = self._messenger.sessions
+        found = sessions.session_with(self.peer) if sessions is not None else None
+        return "" if found is None else found.state.value
+
+    @property
+    def is_invited(self) -> bool:
+        """Whether the peer's invitation waits for the user (``AutAccept`` 0)."""
+        sessions = self._messenger.sessions
+        return sessions is not None and sessions.ringing_with(self.peer) is not None
+
+    def accept(self) -> bool:
+        """The user takes the invitation; False if there is none. Writing an answer takes it too."""
+        sessions = self._messenger.sessions
+        found = sessions.ringing_with(self.peer) if sessions is not None else None
+        if sessions is None or found is None:
+            return False
+        sessions.accept(found)
+        return True
+
+    def decline(self) -> bool:
+        """The user does not want to chat; False if there is no invitation."""
+        sessions = self._messenger.sessions
+        found = sessions.ringing_with(self.peer) if sessions is not None else None
+        if sessions is None or found is None:
+            return False
+        sessions.decline(found)
+        return True
+
+    def end_session(self) -> None:
+        """The message session is left, after the answers that are outstanding; the next message opens a new one."""
+        sessions = self._messenger.sessions
+        if sessions is not None:
+            sessions.leave(self.peer)
+
     def type(self) -> None:
         """The user presses a key."""
         self._inbox.key_pressed(self._conversation)

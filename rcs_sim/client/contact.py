@@ -9,18 +9,28 @@ from ims_core.wire.sip.grammar import quote
 from rcs_sim.devices.policy import DevicePolicy, FeaturePolicy
 from rcs_sim.wire.rcs_configuration import RcsConfiguration, StandaloneMessaging
 
-__all__ = ["CPM_MESSAGE", "SYSTEM_MESSAGE", "accept_contact", "contact_uri", "feature_params", "service_urn"]
+__all__ = [
+    "CPM_LARGE",
+    "CPM_MESSAGE",
+    "CPM_SESSION",
+    "SYSTEM_MESSAGE",
+    "accept_contact",
+    "contact_uri",
+    "feature_params",
+    "service_urn",
+    "session_tags",
+]
 
 _SERVICE_PREFIX = "urn:urn-7:3gpp-service."
 _APPLICATION_PREFIX = "urn:urn-7:3gpp-application."
 
 CPM_MESSAGE = "ims.icsi.oma.cpm.msg"
+CPM_LARGE = "ims.icsi.oma.cpm.largemsg"
+CPM_SESSION = "ims.icsi.oma.cpm.session"
 SYSTEM_MESSAGE = "ims.icsi.oma.cpm.systemmsg"
 
-_STANDALONE = frozenset(
-    (CPM_MESSAGE, "ims.icsi.oma.cpm.largemsg", "ims.icsi.oma.cpm.deferred", "+g.gsma.rcs.cpm.pager-large")
-)
-_CHAT = frozenset(("ims.icsi.oma.cpm.session", "+g.oma.sip-im"))
+_STANDALONE = frozenset((CPM_MESSAGE, CPM_LARGE, "ims.icsi.oma.cpm.deferred", "+g.gsma.rcs.cpm.pager-large"))
+_CHAT = frozenset((CPM_SESSION, "+g.oma.sip-im"))
 
 
 def service_urn(icsi: str) -> str:
@@ -44,6 +54,17 @@ def contact_uri(user: str, address: Address) -> str:
     host = f"[{address.host}]" if ":" in address.host else address.host
     transport = "" if address.transport is Transport.UDP else f";transport={address.transport.value.lower()}"
     return f"sip:{user}@{host}:{address.port}{transport}"
+
+
+def session_tags(policy: DevicePolicy) -> str:
+    """Contact parameters inside a message session: its service, and what the device announces (digest §4.2)."""
+    return _session_tags(policy.features)
+
+
+@lru_cache(64)
+def _session_tags(features: FeaturePolicy) -> str:
+    icsi = quote(_encoded(_SERVICE_PREFIX + CPM_SESSION))
+    return "".join(f";{param}" for param in (f"+g.3gpp.icsi-ref={icsi}", *features.tags))
 
 
 def feature_params(policy: DevicePolicy, configuration: RcsConfiguration) -> str:

@@ -1,6 +1,6 @@
-"""What a MESSAGE brings, read without side effects (RFC 3428, RFC 3862, RFC 5438, digest §4.4, §5).
+"""What a MESSAGE or a message session brings, read without side effects (RFC 3428, RFC 3862, RFC 5438, digest §4, §5).
 
-`read_message` never raises for what a peer sent: octets that cannot be read become a `Refused` with its status.
+Nothing here raises for what a peer sent: octets that cannot be read become a `Refused` with its status.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ __all__ = [
     "ShortMessage",
     "Typing",
     "read_message",
+    "read_session_content",
 ]
 
 SMS_CONTENT_TYPE = "application/vnd.3gpp.sms"
@@ -128,6 +129,19 @@ def read_message(request: Request) -> Incoming:
         return Refused(400, "a body without Content-Type")
     try:
         return _read_body(content_type.type, str(content_type), body)
+    except _PARSE_ERRORS as error:
+        return Refused(400, str(error))
+
+
+def read_session_content(content_type: str, body: bytes) -> Incoming:
+    """The content of a message that came over MSRP; statuses are those that MSRP has too. Short messages never do."""
+    if not body:
+        return Discarded("a message without content")
+    try:
+        essence = MediaType.parse(content_type).essence
+        if essence == SMS_CONTENT_TYPE:
+            return Refused(415, "a short message in a message session")
+        return _read_body(essence, content_type, body)
     except _PARSE_ERRORS as error:
         return Refused(400, str(error))
 

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from rcs_sim.client.chat_mode import ChatMode
 from rcs_sim.client.fallback import (
+    Column,
     Decision,
     FallbackReason,
     Outcome,
@@ -20,7 +22,6 @@ from rcs_sim.client.fallback import (
     Situation,
     Step,
     decide,
-    pager_rule,
 )
 from rcs_sim.client.message_state import MessageInput, MessageState, MessageTransport, next_state
 from rcs_sim.devices.policy import Consent
@@ -32,7 +33,9 @@ class Do(Enum):
     """What the phone has to do for a message."""
 
     SEND_RCS = auto()
-    RESEND_RCS = auto()  # once more, as `Delivery.decision` says: redirected, authenticated, without an option
+    RESEND_RCS = (
+        auto()
+    )  # once more, as `Delivery.decision` says: redirected, authenticated, without an option or a type
     SEND_REVOKE = auto()
     SEND_SMS = auto()
     ASK_USER = auto()
@@ -85,12 +88,13 @@ _HOLDS = {
     FallbackReason.ASKING_CAPABILITY: Waiting.CAPABILITY,
     FallbackReason.RECONNECTING: Waiting.RECONNECT,
 }
+_NO_MODES: frozenset[ChatMode] = frozenset()
 _UNDECIDED = Decision(Step.NOTHING, FallbackReason.NONE)
 
 
 class Delivery:
     """One outgoing message. *uniform* gives the random pauses; *can_revoke* arguments tell whether the client mechanism
-    applies to the peer (`fallback.mechanism_of`)."""
+    applies to the peer (`fallback.mechanism_of`); *mode* is the mode of RCS that carries it, or will."""
 
     __slots__ = (
         "_is_answer_overdue",
@@ -105,6 +109,7 @@ class Delivery:
         "decision",
         "history",
         "may_fall_back",
+        "mode",
         "reason",
         "state",
         "transport",
@@ -129,6 +134,7 @@ class Delivery:
         self.was_rcs = False
         self.reason = FallbackReason.NONE
         self.decision = _UNDECIDED
+        self.mode = ChatMode.PAGER
         self.waiting = Waiting.NOTHING
         self.deadline: float | None = None
         self.history: list[StateChange] = [StateChange(now, self.state, self.transport, self.reason)]
@@ -159,12 +165,25 @@ class Delivery:
                 return self._fail(now)
 
     def rcs_outcome(
-        self, outcome: Outcome, now: float, *, can_revoke: bool, retry_after_s: float | None = None
+        self,
+        outcome: Outcome,
+        now: float,
+        *,
+        can_revoke: bool,
+        retry_after_s: float | None = None,
+        column: Column = Column.PAGER,
+        modes: frozenset[ChatMode] = _NO_MODES,
     ) -> list[Do]:
-        """Final outcome of the MESSAGE transaction. Absorbed if a receipt has overtaken it."""
-        if self.waiting is not Waiting.ANSWER:
+        """Final outcome of the MESSAGE transaction, the INVITE or the message session that carried it. *modes* are
+        those that could carry it. Absorbed if a receipt has overtaken it."""
+        is_awaited = self.waiting is Waiting.ANSWER
+        if not is_awaited and not (column is Column.MSRP and outcome != 200 and self._is_sent_only()):
             return []
-        return self._apply(self._decide(outcome, can_revoke, retry_after_s), now, can_revoke)
+        return self._apply(self._decide(outcome, can_revoke, retry_after_s, column, modes), now, can_revoke, modes)
+
+    def _is_sent_only(self) -> bool:
+        """Whether a REPORT that says failed is the last that was heard of it (RFC 4975 §7.1.2)."""
+        return self.state is MessageState.SENT and self.waiting in (Waiting.RECEIPT, Waiting.NOTHING)
 
     def delivered(self, now: float) -> list[Do]:
         """A delivered receipt, or a status report of an SMS, came."""
@@ -270,18 +289,28 @@ class Delivery:
 
     # --------------------------------------------------------------------------------------------------- decisions
 
-    def _decide(self, outcome: Outcome, can_revoke: bool, retry_after_s: float | None) -> Decision:
+    def _decide(
+        self,
+        outcome: Outcome,
+        can_revoke: bool,
+        retry_after_s: float | None,
+        column: Column = Column.PAGER,
+        modes: frozenset[ChatMode] = _NO_MODES,
+    ) -> Decision:
         situation = Situation(
-            can_retry=pager_rule(outcome).step not in self._used,
-            can_wait=can_revoke and self._rules.relies_on_store and Step.WAIT not in self._used,
+            used=self._used,
+            can_wait=can_revoke and self._rules.relies_on_store,
             may_fall_back=self.may_fall_back,
             consent=self._rules.consent,
+            modes=modes,
             retry_after_s=retry_after_s,
         )
-        self.decision = decide(outcome, situation)
+        self.decision = decide(outcome, situation, column)
         return self.decision
 
-    def _apply(self, decision: Decision, now: float, can_revoke: bool) -> list[Do]:
+    def _apply(
+        self, decision: Decision, now: float, can_revoke: bool, modes: frozenset[ChatMode] = _NO_MODES
+    ) -> list[Do]:
         self.reason = decision.reason
         self._used |= {decision.step}
         match decision.step:
@@ -308,7 +337,17 @@ class Delivery:
                 self.transport = MessageTransport.SMS
                 self._advance(MessageInput.INTERWORKED, now)
                 self._wait(Waiting.NOTHING, None)
-            case Step.NOTHING | Step.KEEP_WAITING | Step.LARGER_MODE:
+            case Step.REINVITE:
+                return self._submit_rcs(Do.SEND_RCS, now)
+            case Step.FEWER_TYPES:
+                return self._submit_rcs(Do.RESEND_RCS, now)
+            case Step.PAGER:
+                self.mode = ChatMode.PAGER
+                return self._submit_rcs(Do.SEND_RCS, now)
+            case Step.LARGER_MODE:
+                self.mode = ChatMode.SESSION if ChatMode.SESSION in modes else ChatMode.LARGE
+                return self._submit_rcs(Do.SEND_RCS, now)
+            case Step.NOTHING | Step.KEEP_WAITING:
                 self._wait(Waiting.NOTHING, None)
         return []
 

@@ -24,12 +24,13 @@ class Shown(StrEnum):
     FAILED = "failed"  # "not delivered", perhaps with the question "send as text?"
     LABEL = "label"
     TYPING = "typing"
+    INVITATION = "invitation"  # a chat that waits for the user to accept it
     NOTICE = "notice"  # a text of the operator or of the phone itself
 
 
 @dataclass(frozen=True, slots=True)
 class ShownEvent:
-    """One thing shown. *message* is the message object that it is about, None for labels, typing and notices."""
+    """One thing shown. *message* is the message object that it is about, None where it is about none."""
 
     at: float
     what: Shown

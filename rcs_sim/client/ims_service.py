@@ -14,24 +14,33 @@ from ims_core.wire.sip.aka import Usim
 from ims_core.wire.sip.transaction import TimerConfig
 from rcs_sim.client.account import account_of
 from rcs_sim.client.authenticator import Authenticator
+from rcs_sim.client.calls import Calls
+from rcs_sim.client.chat_session import SessionTimes
 from rcs_sim.client.contact import feature_params
 from rcs_sim.client.discovery import Discovery
+from rcs_sim.client.errands import Errands
 from rcs_sim.client.inbox import Inbox
+from rcs_sim.client.media_port import MediaPort
 from rcs_sim.client.messenger import Messenger
+from rcs_sim.client.pager import wishes_of
 from rcs_sim.client.pager_sender import PagerSender
 from rcs_sim.client.phone_config import PhoneConfig
 from rcs_sim.client.registration import Registration
 from rcs_sim.client.registration_service import RegistrationListener, RegistrationService
+from rcs_sim.client.session_offer import OfferRules
+from rcs_sim.client.session_sender import SessionSender
+from rcs_sim.client.session_service import SessionService
 from rcs_sim.client.user_agent import UserAgent
+from rcs_sim.devices.policy import SessionPolicy
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
-__all__ = ["ImsService"]
+__all__ = ["ImsService", "session_times"]
 
 
 class ImsService:
     """Opened with a configuration, closed when it is not in force any more. The messages outlive it."""
 
-    __slots__ = ("_inbox", "_messenger", "configuration", "registration", "ua")
+    __slots__ = ("_inbox", "_messenger", "configuration", "registration", "sessions", "ua")
 
     def __init__(
         self,
@@ -46,6 +55,7 @@ class ImsService:
         trace: Trace,
         names: NameTable,
         usim: Usim | None,
+        errands: Errands,
         configuration_stale: Callable[[], None],
     ) -> None:
         """Raises UnusableConfiguration."""
@@ -76,6 +86,7 @@ class ImsService:
         )
         self.ua.features = feature_params(policy, configuration)
         self.registration = self._new_registration(configuration_stale)
+        self.sessions = self._new_sessions(config, network, clock, trace, errands)
 
     def _new_registration(self, configuration_stale: Callable[[], None]) -> RegistrationService:
         ua, configuration, messenger = self.ua, self.configuration, self._messenger
@@ -89,6 +100,45 @@ class ImsService:
         )
         listener = RegistrationListener(self._registered, self._unregistered, configuration_stale)
         return RegistrationService(machine, ua, messenger.alarms, messenger.display, listener)
+
+    def _new_sessions(
+        self, config: PhoneConfig, network: Network, clock: Clock, trace: Trace, errands: Errands
+    ) -> SessionService | None:
+        """The message sessions; None for a device without."""
+        policy, configuration, messenger = config.policy.session, self.configuration, self._messenger
+        if not policy.supported:
+            return None
+        rules, display = OfferRules.of(policy, configuration), messenger.display
+        media = MediaPort(
+            self.ua,
+            rules,
+            host=config.host,
+            network=network,
+            clock=clock,
+            trace=trace,
+            errands=errands,
+            display=display,
+            is_encrypted=config.encrypts_media,
+        )
+        by_itself = policy.accepts_by_itself
+        sessions = SessionService(
+            messenger.alarms,
+            display,
+            rules,
+            session_times(policy, configuration),
+            media,
+            SessionSender(
+                wishes_of(config.policy.messaging, allows_display=configuration.display_notification_switch == 0),
+                messenger.session_outcome,
+                wants_report=policy.requests_report,
+            ),
+            self._inbox,
+            receipt_lost=self._inbox.receipts.send_by_pager,
+            accepts_by_itself=configuration.auto_accept if by_itself is None else by_itself,
+            accepts_after_s=config.accepts_after_s,
+        )
+        sessions.calls = Calls(self.ua, messenger.alarms, sessions.invited)
+        return sessions
 
     async def open(self) -> None:
         """Listens and sends the first REGISTER. Raises TransportError or UnusableConfiguration."""
@@ -104,6 +154,10 @@ class ImsService:
             answered=messenger.answered,
             revoke_refused=lambda message: messenger.revoke_answered(message, is_success=False),
         )
+        messenger.sessions = self.sessions
+        if self.sessions is not None:
+            ua.calls = self.sessions.calls
+            self._inbox.receipts.in_session = self.sessions.send_receipt
         ua.handlers["MESSAGE"] = self._inbox.message_received
         self._inbox.ua = ua
         self._inbox.receipts.allows_display = configuration.display_notification_switch == 0
@@ -111,15 +165,25 @@ class ImsService:
         self.registration.start()
 
     async def close(self) -> None:
-        """De-registers and ends the user agent."""
+        """Ends the sessions, de-registers and ends the user agent."""
         self._detach()
+        if self.sessions is not None:
+            self.sessions.hang_up()
         await self.registration.stop()
-        await self.ua.close()
+        await self.close_stacks()
         self._messenger.connection_gone()
 
+    async def close_stacks(self) -> None:
+        """Ends flows, transactions and connections."""
+        if self.sessions is not None:
+            await self.sessions.close()
+        await self.ua.close()
+
     def lose_power(self) -> None:
-        """Nothing is sent any more. `UserAgent.close` is still to be called before the next one opens."""
+        """Nothing is sent any more. `close_stacks` is still to be called before the next one opens."""
         self._detach()
+        if self.sessions is not None:
+            self.sessions.fall_silent()
         self.registration.lost()
         self.ua.fall_silent()
         self._messenger.connection_gone()
@@ -127,7 +191,8 @@ class ImsService:
     def _detach(self) -> None:
         messenger = self._messenger
         messenger.own.ended()
-        messenger.pager = messenger.discovery = None
+        messenger.pager = messenger.sessions = messenger.discovery = None
+        self._inbox.receipts.in_session = None
         messenger.sms.ip = None
         self._inbox.ua = self._inbox.receipts.ua = None
         messenger.link_lost()
@@ -153,6 +218,23 @@ class ImsService:
         messenger.own.lost(messenger.alarms.now())
         messenger.sms.ip = self._inbox.receipts.ua = None
         messenger.link_lost()
+
+
+def session_times(policy: SessionPolicy, configuration: RcsConfiguration) -> SessionTimes:
+    """Times of a message session, of the device and the document."""
+    idle_s = float(configuration.chat_idle_s) if policy.idle_s is None else policy.idle_s
+    return _session_times(policy, idle_s if idle_s > 0 else SessionTimes().idle_s)
+
+
+@lru_cache(64)
+def _session_times(policy: SessionPolicy, idle_s: float) -> SessionTimes:
+    """Shared by the phones of a kind."""
+    return SessionTimes(
+        invite_guard_s=policy.invite_guard_s,
+        ringing_guard_s=policy.ringing_guard_s,
+        connect_s=policy.connect_s,
+        idle_s=idle_s,
+    )
 
 
 def _timers_of(configuration: RcsConfiguration) -> TimerConfig:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ims_core.transport.link import Flow
 from ims_core.transport.sip_stack import ServerTransaction
+from ims_core.wire.msrp.session_events import MessageReceived
 from ims_core.wire.sip.message import Request
-from ims_core.wire.sip.uri import SipUri, Uri
+from ims_core.wire.sip.uri import SipUri, Uri, parse_uri
 from rcs_sim.client.capabilities import ContactState, Knowledge
 from rcs_sim.client.content import (
     Content,
@@ -16,12 +19,14 @@ from rcs_sim.client.content import (
     ShortMessage,
     Typing,
     read_message,
+    read_session_content,
 )
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.display import Shown
 from rcs_sim.client.duplicates import CopyMerger, SeenMessages
 from rcs_sim.client.fallback import LatchEvent
 from rcs_sim.client.identity import ContactKey, NotAnAddress, dialled_key, is_number, nameless_key, sender_of
+from rcs_sim.client.message_session import MessageSession
 from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.messenger import Messenger
@@ -37,6 +42,16 @@ from rcs_sim.wire.revocation import RevokeResponse
 __all__ = ["Inbox"]
 
 _NETWORK_SUFFIX = ".3gppnetwork.org"
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """How a message came: from whom, with which ids, on which session (None: in pager mode)."""
+
+    sender: ContactKey
+    thread_id: str
+    contribution_id: str
+    session: MessageSession | None = None
 
 
 class Inbox:
@@ -80,7 +95,11 @@ class Inbox:
             case _ if sender is None:
                 pass
             case Content():
-                self._content_received(sender[0], request, incoming)
+                thread_id, contribution_id = (
+                    request.text("Conversation-ID") or "",
+                    request.text("Contribution-ID") or "",
+                )
+                self._content_received(_Arrival(sender[0], thread_id, contribution_id), incoming)
             case Receipts():
                 self._receipts_received(sender, incoming)
             case Typing():
@@ -88,16 +107,47 @@ class Inbox:
             case Revocation():
                 self._revocation_received(sender, incoming)
 
-    def _content_received(self, sender: ContactKey, request: Request, content: Content) -> None:
-        messenger, now = self._messenger, self._messenger.alarms.now()
+    # --- message sessions --------------------------------------------------------------------------------------------
+
+    def thread_of(self, peer: ContactKey, conversation_id: str) -> Conversation:
+        """The conversation that a message session belongs to."""
+        return self._messenger.conversation(peer, conversation_id)
+
+    def session_message(self, session: MessageSession, message: MessageReceived) -> int:
+        """A message over MSRP: acts on it, and says with which status it is answered."""
+        incoming = read_session_content(message.content_type, message.body)
+        if isinstance(incoming, Refused):
+            self._messenger.display.error(f"MSRP message refused: {incoming.why}", message.body)
+            return incoming.status
+        uri = session.peer_uri or _uri_of(session.peer)
+        match incoming:
+            case Content():
+                arrival = _Arrival(session.peer, session.conversation_id, session.contribution_id, session)
+                self._content_received(arrival, incoming)
+            case Receipts():
+                self._receipts_received((session.peer, uri), incoming)
+            case Typing():
+                self._typing_received(session.peer, incoming)
+            case Revocation():
+                self._revocation_received((session.peer, uri), incoming)
+            case Discarded():
+                self._messenger.display.error(f"MSRP message dropped: {incoming.why}", message.body)
+            case _:
+                pass  # a short message was refused before
+        return 200
+
+    # --- content -----------------------------------------------------------------------------------------------------
+
+    def _content_received(self, arrival: _Arrival, content: Content) -> None:
+        messenger, now, sender = self._messenger, self._messenger.alarms.now(), arrival.sender
         earlier = self._seen.find(sender, content.message_id) if content.message_id else None
         if isinstance(earlier, ReceivedMessage):
+            earlier.session = arrival.session or earlier.session
             self._receipt_again(earlier)
             return
-        thread_id = request.text("Conversation-ID") or ""
-        conversation = messenger.conversation(sender, thread_id)
+        conversation = messenger.conversation(sender, arrival.thread_id)
         messenger.latch(conversation, messenger.capabilities.message_received(sender, now))
-        message = self._new_message(conversation, sender, thread_id, request, content, now)
+        message = self._new_message(conversation, arrival, content, now)
         if content.message_id:
             self._seen.remember(sender, content.message_id, message)
         self._typing_ended(conversation)
@@ -107,13 +157,7 @@ class Inbox:
             self.receipts.displayed(message)
 
     def _new_message(
-        self,
-        conversation: Conversation,
-        sender: ContactKey,
-        thread_id: str,
-        request: Request,
-        content: Content,
-        now: float,
+        self, conversation: Conversation, arrival: _Arrival, content: Content, now: float
     ) -> ReceivedMessage:
         ua = self.ua
         home = ua.account.home_domain if ua is not None else ""
@@ -124,14 +168,15 @@ class Inbox:
             now,
             epoch_of(content.date_time) if content.date_time else None,
             message_id=content.message_id,
-            contribution_id=request.text("Contribution-ID") or "",
+            contribution_id=arrival.contribution_id,
             content_type=content.content_type,
             body=b"" if content.text is not None else content.body,
             date_time=content.date_time,
             wishes=content.wishes,
-            reply_to=receipt_target(self._messenger.policy, sender, content.cpim_from, home),
+            reply_to=receipt_target(self._messenger.policy, arrival.sender, content.cpim_from, home),
         )
-        message.thread_id = thread_id or conversation.id
+        message.thread_id = arrival.thread_id or conversation.id
+        message.session = arrival.session
         return message
 
     def _receipt_again(self, message: ReceivedMessage) -> None:
@@ -298,16 +343,26 @@ class Inbox:
         self.arm(conversation)
 
     def _signal(self, conversation: Conversation, signal: TypingSignal | None) -> None:
-        """Told only where the device does so without a session, and to a peer that is known to have RCS."""
-        messenger, ua, typing = self._messenger, self.ua, conversation.own_typing
-        if signal is None or ua is None or typing is None or not messenger.policy.messaging.types_in_pager_mode:
+        """Told in the session if there is one; else only where the device does so in pager mode, and to a peer that is
+        known to have RCS."""
+        messenger, typing = self._messenger, conversation.own_typing
+        if signal is None or typing is None or self.ua is None:
             return
+        is_active, refresh_s = signal is TypingSignal.ACTIVE, typing.refresh_s
+        sessions = messenger.sessions
+        if sessions is not None and sessions.has_session(conversation.peer):
+            sessions.send_typing(conversation.peer, is_active=is_active, refresh_s=refresh_s)
+        elif messenger.policy.messaging.types_in_pager_mode and not messenger.is_session_only:
+            self._signal_by_pager(conversation, self.ua, is_active=is_active, refresh_s=refresh_s)
+
+    def _signal_by_pager(self, conversation: Conversation, ua: UserAgent, *, is_active: bool, refresh_s: int) -> None:
+        messenger = self._messenger
         is_rcs = messenger.capabilities.entry(conversation.peer).knowledge is Knowledge.RCS
         if messenger.pager is None or not is_rcs or messenger.label(conversation) != "RCS":
             return
         cpim = compose_typing(
-            is_active=signal is TypingSignal.ACTIVE,
-            refresh_s=typing.refresh_s,
+            is_active=is_active,
+            refresh_s=refresh_s,
             message_id=ua.tokens.uuid(),
             date_time=date_time_of(messenger.alarms.now()),
         )
@@ -333,3 +388,8 @@ class Inbox:
         if conversation.read_at is not None and now >= conversation.read_at:
             self.read(conversation)
         self.arm(conversation)
+
+
+def _uri_of(peer: ContactKey) -> Uri:
+    """Of the peer of a session that this phone began."""
+    return parse_uri(f"tel:{peer}" if is_number(peer) else str(peer))

@@ -187,6 +187,7 @@ class ReceivedMessage:
         "received_at",
         "reply_to",
         "sent_at",
+        "session",
         "shown_count",
         "text",
         "thread_id",
@@ -219,6 +220,7 @@ class ReceivedMessage:
         self.date_time = date_time
         self.wishes = wishes
         self.reply_to = reply_to  # where receipts go: a URI
+        self.session: object | None = None  # the message session that it came on
         self.thread_id = conversation.id  # Conversation-ID that it came with
         self.displayed_at: float | None = None
         self.shown_count = 0

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from ims_core.errors import LocalProtocolError
 from ims_core.transport.sip_stack import Outcome
 from ims_core.transport.tokens import Tokens
 from ims_core.wire.sip.message import Response
 from rcs_sim.client.alarms import Alarms
-from rcs_sim.client.capabilities import CapabilityCache, CapabilityTimes, Knowledge, Occasion
-from rcs_sim.client.chat_mode import ContentKind, ModeDecision, choose_mode, may_fall_back
+from rcs_sim.client.capabilities import CapabilityCache, CapabilityTimes, Knowledge, Occasion, PeerTags
+from rcs_sim.client.chat_mode import (
+    ChatMode,
+    ContentKind,
+    ModeDecision,
+    ModeRules,
+    choose_mode,
+    may_fall_back,
+    possible_modes,
+)
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.delivery import Delivery, DeliveryRules, Do, Waiting
 from rcs_sim.client.discovery import Discovery, is_stored_nowhere, retry_after_of, tags_of
 from rcs_sim.client.display import Display, Shown
 from rcs_sim.client.fallback import (
+    Column,
     FallbackMechanism,
     FallbackReason,
     Latch,
@@ -37,17 +47,20 @@ from rcs_sim.client.narration import CFS_TIMER, show_tick, trace_decision, trace
 from rcs_sim.client.own_rcs import OwnRcsState
 from rcs_sim.client.pager import date_time_of
 from rcs_sim.client.pager_sender import PagerSender
+from rcs_sim.client.session_sender import SessionOutcome
+from rcs_sim.client.session_service import SessionService
 from rcs_sim.client.sms_outgoing import count_parts
 from rcs_sim.client.sms_service import SmsService
-from rcs_sim.client.user_agent import outcome_of
+from rcs_sim.client.user_agent import outcome_of, redirection_of
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
-__all__ = ["Messenger", "capability_times", "delivery_rules"]
+__all__ = ["Messenger", "capability_times", "delivery_rules", "mode_rules"]
 
 MAX_OUTGOING = 4096  # messages whose receipts are still understood; older ones are history
 _FITS_ANYWAY_CHARACTERS = 33  # per part, whatever the alphabet: surrogate pairs in UCS-2 with a 16-bit reference
 _UNCONFIGURED = RcsConfiguration()
+_NO_MODES: frozenset[ChatMode] = frozenset()
 _LATCH_OF = {Knowledge.UNKNOWN: Latch.UNKNOWN, Knowledge.RCS: Latch.RCS, Knowledge.NOT_RCS: Latch.SMS}
 
 
@@ -77,15 +90,40 @@ def capability_times(document: RcsConfiguration, policy: DevicePolicy) -> Capabi
     )
 
 
+def mode_rules(document: RcsConfiguration, policy: DevicePolicy) -> ModeRules:
+    """Which modes of RCS there are for messages, of the document and the device."""
+    return _shared_rules(
+        document.switchover_octets,
+        document.standalone_auth if policy.messaging.sends_pager else 0,
+        document.chat_auth,
+        policy.session.supported,
+        policy.session.replaces_pager,
+    )
+
+
+@lru_cache(64)
+def _shared_rules(octets: int, standalone: int, chat: bool, has_msrp: bool, prefers_sessions: bool) -> ModeRules:
+    """Phones of one kind share them."""
+    return ModeRules(
+        switchover_octets=octets,
+        standalone_auth=standalone,
+        chat_auth=chat,
+        has_msrp=has_msrp,
+        prefers_sessions=prefers_sessions,
+    )
+
+
 class Messenger:
-    """The sending side of one phone, and owner of its conversations. *pager* and *discovery* are None without RCS."""
+    """The sending side of one phone, and owner of its conversations. *pager*, *sessions* and *discovery* are None
+    without RCS."""
 
     __slots__ = (
         "_active",
         "_configuration_doubted",
-        "_document",
         "_label_alarm",
+        "_modes",
         "_outgoing",
+        "_refusal",
         "_register_anew",
         "_rules",
         "alarms",
@@ -96,6 +134,7 @@ class Messenger:
         "own",
         "pager",
         "policy",
+        "sessions",
         "sms",
         "tokens",
     )
@@ -116,15 +155,17 @@ class Messenger:
         self.display = display
         self._register_anew = register_anew
         self._configuration_doubted = configuration_doubted
-        self._document = _UNCONFIGURED
+        self._modes = mode_rules(_UNCONFIGURED, policy)
         self._rules = delivery_rules(_UNCONFIGURED, policy)
         self.capabilities = CapabilityCache(capability_times(_UNCONFIGURED, policy))
         self.own = OwnRcsState()
         self.pager: PagerSender | None = None
+        self.sessions: SessionService | None = None
         self.discovery: Discovery | None = None
         self.sms: SmsService
         self.conversations: dict[ContactKey, Conversation] = {}
         self._label_alarm = alarms.new(lambda now: self.refresh_labels())
+        self._refusal: Response | None = None
         self._outgoing: dict[str, SentMessage] = {}
         self._active: dict[SentMessage, None] = {}
 
@@ -132,7 +173,7 @@ class Messenger:
 
     def configure(self, document: RcsConfiguration) -> None:
         """A configuration is in force."""
-        self._document = document
+        self._modes = mode_rules(document, self.policy)
         self._rules = delivery_rules(document, self.policy)
         self.capabilities.set_times(capability_times(document, self.policy))
         self.own.guard_s = float(document.reconnect_guard_s)
@@ -168,7 +209,7 @@ class Messenger:
 
     def label(self, conversation: Conversation) -> str:
         """What the next message of the conversation would be."""
-        route = choose_route(self._context(conversation, self._mode(0), may_fall_back=True, is_asking=False))
+        route = choose_route(self._context(conversation, self._mode(conversation), may_fall_back=True, is_asking=False))
         return "SMS" if route.route in (Route.SMS, Route.ASK) else "RCS"
 
     def open(self, conversation: Conversation) -> None:
@@ -302,7 +343,7 @@ class Messenger:
         conversation = message.conversation
         entry = self.capabilities.entry(conversation.peer)
         waits = may_wait and self.policy.capability.answer_wait_s > 0
-        mode = self._mode(0 if self.pager is None else len(self.pager.compose(message)))
+        mode = self._mode(conversation, message)
         decision = choose_route(
             self._context(
                 conversation,
@@ -312,7 +353,9 @@ class Messenger:
                 as_sms=as_sms,
             )
         )
-        if decision.route is not Route.RCS:
+        if decision.route is Route.RCS:
+            message.delivery.mode = mode.mode
+        else:
             trace_route(self.display, message, decision, mode)
         self._run(message, message.delivery.start(decision, self.alarms.now()))
 
@@ -337,14 +380,21 @@ class Messenger:
             has_number=is_number(conversation.peer),
         )
 
-    def _mode(self, cpim_octets: int) -> ModeDecision:
-        document = self._document
-        return choose_mode(
-            cpim_octets=cpim_octets,
-            switchover_octets=document.switchover_octets,
-            standalone_auth=document.standalone_auth if self.policy.messaging.sends_pager else 0,
-            chat_auth=document.chat_auth,
-        )
+    @property
+    def is_session_only(self) -> bool:
+        """Whether nothing but sessions carries what the user writes."""
+        return self._modes.is_session_only
+
+    def _mode(self, conversation: Conversation, message: SentMessage | None = None) -> ModeDecision:
+        """The mode for *message*, or for a short one."""
+        has_session = self.sessions is not None and self.sessions.has_session(conversation.peer)
+        is_size_of_use = message is not None and not has_session and not self.is_session_only
+        octets = self._size_of(message) if message is not None and is_size_of_use else 0
+        return choose_mode(octets, self._modes, has_session=has_session)
+
+    def _size_of(self, message: SentMessage) -> int:
+        """Octets of the CPIM in pager mode."""
+        return 0 if self.pager is None else len(self.pager.compose(message))
 
     # --- carrying out ------------------------------------------------------------------------------------------------
 
@@ -362,10 +412,12 @@ class Messenger:
         self._arm(message)
 
     def _do(self, action: Do, message: SentMessage) -> None:
-        pager = self.pager
+        pager, sessions = self.pager, self.sessions
         match action:
             case Do.SEND_RCS | Do.RESEND_RCS if pager is None:
                 self._lost_under_way(message)
+            case Do.SEND_RCS | Do.RESEND_RCS if message.delivery.mode is not ChatMode.PAGER:
+                self._send_in_session(message, sessions, is_again=action is Do.RESEND_RCS)
             case Do.SEND_RCS if pager is not None:
                 pager.send(message)
             case Do.RESEND_RCS if pager is not None:
@@ -383,6 +435,19 @@ class Messenger:
             case _:
                 pass  # ASK_USER: it is shown as failed, with the question
 
+    def _send_in_session(self, message: SentMessage, sessions: SessionService | None, *, is_again: bool) -> None:
+        if sessions is None:
+            self._lost_under_way(message)
+            return
+        step, response = message.delivery.decision.step, message.last_response
+        is_redirected = is_again and step is Step.FOLLOW and response is not None
+        sessions.send(
+            message,
+            is_large=message.delivery.mode is ChatMode.LARGE,
+            has_fewer_types=is_again and step is Step.FEWER_TYPES,
+            target=redirection_of(response) if is_redirected and response is not None else None,
+        )
+
     def _arm(self, message: SentMessage) -> None:
         deadline = message.delivery.next_deadline()
         if message.alarm is None:
@@ -399,17 +464,41 @@ class Messenger:
 
     def answered(self, message: SentMessage, outcome: Outcome) -> None:
         """The final outcome of a MESSAGE with content."""
-        now, delivery = self.alarms.now(), message.delivery
         response = outcome if isinstance(outcome, Response) else None
-        if response is not None and response.status == 403 and self.own.refused(now):
-            self._configuration_doubted()
+        told = tags_of(response) if response is not None and response.has("contact") else None
+        narrated = "no answer" if response is None else str(response.status)
+        self._rcs_answered(message, outcome_of(outcome), Column.PAGER, response, told, narrated)
+
+    def session_outcome(self, message: SentMessage, outcome: SessionOutcome) -> None:
+        """What became of a message in a session, or of the INVITE for it."""
+        key, column = outcome.outcome, outcome.column
+        message.last_response = outcome.response
+        narrated = f"{column.name} {key if isinstance(key, int) else key.name.lower().replace('_', ' ')}"
+        self._rcs_answered(message, key, column, outcome.response, outcome.tags, narrated)
+
+    def _rcs_answered(
+        self,
+        message: SentMessage,
+        outcome: int | RcsOutcome,
+        column: Column,
+        response: Response | None,
+        told: PeerTags | None,
+        narrated: str,
+    ) -> None:
+        now, delivery = self.alarms.now(), message.delivery
+        if response is not None and response.status == 403 and response is not self._refusal:
+            self._refusal = response  # one INVITE may have been for several messages
+            if self.own.refused(now):
+                self._configuration_doubted()
         before = delivery.decision
         is_void = response is not None and is_stored_nowhere(response)  # nothing that a revocation could reach
         actions = delivery.rcs_outcome(
-            outcome_of(outcome),
+            outcome,
             now,
-            can_revoke=not is_void and self._can_revoke(message, response),
+            can_revoke=not is_void and self._can_revoke(message, told),
             retry_after_s=retry_after_of(response) if response is not None and response.status >= 300 else None,
+            column=column,
+            modes=possible_modes(self._size_of(message), self._modes) if outcome not in (200, 202) else _NO_MODES,
         )
         decision = delivery.decision
         if decision is not before:
@@ -420,14 +509,14 @@ class Messenger:
                 self.own.hold(now + decision.hold_rcs_s)
                 self.refresh_labels()
             if decision.step is not Step.SENT:
-                trace_decision(self.display, message, "no answer" if response is None else str(response.status))
+                trace_decision(self.display, message, narrated)
         self._run(message, actions)
 
-    def _can_revoke(self, message: SentMessage, response: Response | None) -> bool:
-        """Whether the client mechanism applies (digest §8.1): by the peer's tags, of OPTIONS or of this very answer. A
-        network that says it interworks is believed whichever of the two says so."""
+    def _can_revoke(self, message: SentMessage, told: PeerTags | None) -> bool:
+        """Whether the client mechanism applies (digest §8.1): by the peer's tags, of OPTIONS, of this very answer or of
+        the session. A network that says it interworks is believed whichever of them says so."""
         known = self.capabilities.entry(message.conversation.peer).tags
-        told = tags_of(response) if response is not None and response.has("contact") else known
+        told = known if told is None else told
         mechanism = mechanism_of(
             peer_interworks=known.interworks or told.interworks,
             peer_takes_revocations=(known if known.services else told).takes_revocations,

@@ -1,4 +1,5 @@
-"""Pager mode requests as a phone writes them (digest §4.2-§4.4, §5.1, §5.4): CPIM in MESSAGE, without side effects."""
+"""Requests and CPIM as a phone writes them, above all in pager mode (digest §4.2-§4.4, §5.1, §5.4), without side
+effects."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ims_core.wire.sip.message import HeaderInput
-from rcs_sim.client.contact import CPM_MESSAGE, SYSTEM_MESSAGE, accept_contact, service_urn
+from rcs_sim.client.contact import CPM_LARGE, CPM_MESSAGE, CPM_SESSION, SYSTEM_MESSAGE, accept_contact, service_urn
 from rcs_sim.client.messages import ReceivedMessage
-from rcs_sim.devices.policy import CpimIdentity, MessagingPolicy
+from rcs_sim.devices.policy import MessagingPolicy, SessionPolicy
 from rcs_sim.wire.cpim import ANONYMOUS_URI, compose_cpim
 from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE, Imdn, ImdnKind, ImdnStatus
 from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE, IsComposing
@@ -22,7 +23,9 @@ __all__ = [
     "compose_typing",
     "date_time_of",
     "epoch_of",
+    "is_composing_document",
     "message_headers",
+    "session_headers",
     "wishes_of",
 ]
 
@@ -36,6 +39,8 @@ class _Service:
 
 
 _PAGER = _Service(service_urn(CPM_MESSAGE), accept_contact(CPM_MESSAGE))
+_SESSION = _Service(service_urn(CPM_SESSION), accept_contact(CPM_SESSION))
+_LARGE = _Service(service_urn(CPM_LARGE), accept_contact(CPM_LARGE))
 _SYSTEM = _Service(service_urn(SYSTEM_MESSAGE), accept_contact(SYSTEM_MESSAGE, is_strict=True))
 
 
@@ -47,6 +52,21 @@ def message_headers(conversation_id: str, contribution_id: str, *, is_system: bo
         ("Accept-Contact", service.accept),
         ("Conversation-ID", conversation_id),
         ("Contribution-ID", contribution_id),
+    )
+
+
+def session_headers(
+    conversation_id: str, contribution_id: str, policy: SessionPolicy, *, is_large: bool
+) -> tuple[HeaderInput, ...]:
+    """Service, thread and session timer of an INVITE (digest §4.2); Contact and Allow are the caller's."""
+    service = _LARGE if is_large else _SESSION
+    ids = (("Conversation-ID", conversation_id), ("Contribution-ID", contribution_id))
+    return (
+        ("P-Preferred-Service", service.urn),
+        ("Accept-Contact", service.accept),
+        *(ids if policy.sends_conversation_id else ()),
+        ("Session-Expires", str(policy.expires_s)),
+        ("Supported", ", ".join(policy.supported_options)),
     )
 
 
@@ -78,18 +98,16 @@ def wishes_of(policy: MessagingPolicy, *, allows_display: bool) -> tuple[str, ..
 def compose_text(
     text: str,
     *,
-    policy: MessagingPolicy,
     sender: str,
     recipient: str,
     message_id: str,
     date_time: str,
     wishes: Sequence[str],
 ) -> bytes:
-    """The CPIM of a text; *sender* and *recipient* are URIs, which a device may keep to itself."""
-    is_anonymous = policy.cpim_identity is CpimIdentity.ANONYMOUS
+    """The CPIM of a text; *sender* and *recipient* are URIs."""
     return compose_cpim(
-        sender=ANONYMOUS_URI if is_anonymous else sender,
-        recipient=ANONYMOUS_URI if is_anonymous else recipient,
+        sender=sender,
+        recipient=recipient,
         message_id=message_id,
         date_time=date_time,
         body=text.encode("utf-8", "replace"),
@@ -126,17 +144,20 @@ def compose_revocation(message_id: str, sender: str, recipient: str, request_id:
     )
 
 
+def is_composing_document(*, is_active: bool, refresh_s: int, date_time: str) -> bytes:
+    """The is-composing document of the own user (digest §5.2)."""
+    if is_active:
+        return IsComposing(True, "text/plain", refresh_s).encode()
+    return IsComposing(False, "text/plain", last_active=date_time).encode()
+
+
 def compose_typing(*, is_active: bool, refresh_s: int, message_id: str, date_time: str) -> bytes:
     """The CPIM of an is-composing document: servers want every pager message wrapped (digest §15.5)."""
-    if is_active:
-        document = IsComposing(True, "text/plain", refresh_s)
-    else:
-        document = IsComposing(False, "text/plain", last_active=date_time)
     return compose_cpim(
         sender=ANONYMOUS_URI,
         recipient=ANONYMOUS_URI,
         message_id=message_id,
         date_time=date_time,
-        body=document.encode(),
+        body=is_composing_document(is_active=is_active, refresh_s=refresh_s, date_time=date_time),
         content_type=IS_COMPOSING_CONTENT_TYPE,
     )

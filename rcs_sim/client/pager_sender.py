@@ -14,8 +14,8 @@ from rcs_sim.client.identity import ContactKey, is_number, request_uri_text
 from rcs_sim.client.messages import SentMessage
 from rcs_sim.client.pager import compose_revocation, compose_text, date_time_of, message_headers, wishes_of
 from rcs_sim.client.user_agent import UserAgent, redirection_of
-from rcs_sim.devices.policy import DevicePolicy
-from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
+from rcs_sim.devices.policy import CpimIdentity, DevicePolicy
+from rcs_sim.wire.cpim import ANONYMOUS_URI, CPIM_CONTENT_TYPE
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
 __all__ = ["PagerSender"]
@@ -47,14 +47,19 @@ class PagerSender:
         """Request-URI for *peer*."""
         return request_uri_text(peer, self._policy.request_uri, self._ua.account.home_domain)
 
+    @property
+    def wishes(self) -> tuple[str, ...]:
+        """imdn.Disposition-Notification of content."""
+        return self._wishes
+
     def compose(self, message: SentMessage) -> bytes:
         """The CPIM body of *message*, composed once."""
         if not message.cpim:
+            is_anonymous = self._policy.cpim_identity is CpimIdentity.ANONYMOUS
             message.cpim = compose_text(
                 message.text,
-                policy=self._policy,
-                sender=self._ua.account.shown_identity,
-                recipient=self.target(message.conversation.peer),
+                sender=ANONYMOUS_URI if is_anonymous else self._ua.account.shown_identity,
+                recipient=ANONYMOUS_URI if is_anonymous else self.target(message.conversation.peer),
                 message_id=message.id,
                 date_time=message.date_time,
                 wishes=self._wishes,

@@ -48,7 +48,6 @@ from rcs_sim.client.registration import Registration
 from rcs_sim.client.sms_incoming import DataReceived, TextReceived
 from rcs_sim.client.sms_outgoing import SmsPath
 from rcs_sim.client.sms_service import SmsService, SmsUser
-from rcs_sim.client.user_agent import UserAgent
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
 __all__ = ["Phone", "PhoneConfig"]
@@ -93,7 +92,7 @@ class Phone:
         self._ims: ImsService | None = None
         self._wanted: RcsConfiguration | None = None
         self._work: asyncio.Task[None] | None = None  # brings what runs in line with what is wanted
-        self._stale: UserAgent | None = None  # of before the power was lost
+        self._stale: ImsService | None = None  # of before the power was lost
         self._boots = 0
         self._verdict: asyncio.Future[None] | None = None
         self.is_on = False
@@ -193,7 +192,7 @@ class Phone:
         ims, self._ims = self._ims, None
         if ims is not None:
             ims.lose_power()
-            self._stale = ims.ua
+            self._stale = ims
         if self._cs is not None:
             self._cs.lost()
         self._alarms.freeze()
@@ -210,7 +209,7 @@ class Phone:
     async def _begin(self) -> None:
         self._verdict = asyncio.get_running_loop().create_future()
         if self._stale is not None:
-            await self._stale.close()
+            await self._stale.close_stacks()
             self._stale = None
         if self._cs is not None:
             await self._cs.attach(ATTACH_WITHIN_S)
@@ -343,6 +342,7 @@ class Phone:
             trace=self._trace,
             names=self._names,
             usim=self._usim,
+            errands=self._errands,
             configuration_stale=self._configuration_stale,
         )
         self._ims = ims

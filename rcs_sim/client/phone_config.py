@@ -31,6 +31,8 @@ class PhoneConfig:
     service_centre     number of the SMSC as stored on the SIM (E.164 with "+"); "" for a SIM without
     configuration      used instead of autoconfiguration
     timers             SIP timers; None takes those of the configuration
+    accepts_after_s    seconds after which the user takes an invitation to chat (``AutAccept`` 0); None: only when told
+    encrypts_media     False where TLS is a name only, as on in-memory links
     reads_after_s      seconds after which the user looks at a new message; None: only when told
     access             mobile data or Wi-Fi
     ready_within_s     longest time that `Phone.power_on` takes
@@ -52,6 +54,8 @@ class PhoneConfig:
     configuration: RcsConfiguration | None = None
     timers: TimerConfig | None = None
     reads_after_s: float | None = None
+    accepts_after_s: float | None = None
+    encrypts_media: bool = True
     access: Access = Access.CELLULAR
     sip_port: int = 0
     ready_within_s: float = 300.0

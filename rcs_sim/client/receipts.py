@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from ims_core.transport.sip_stack import Outcome
 from ims_core.wire.sip.message import Request, Response
@@ -31,15 +32,17 @@ def receipt_target(policy: DevicePolicy, sender: ContactKey, cpim_from: str, hom
 
 class ReceiptSender:
     """*ua* is None while there is no RCS. What falls due then, or did not get through, is owed: it is sent after the
-    next REGISTER, or when another receipt has got through (choice)."""
+    next REGISTER, or when another receipt has got through (choice). *in_session* sends one over the message session
+    that the message came on; it says whether that can be done (digest §5.1)."""
 
-    __slots__ = ("_owed", "_policy", "allows_display", "ua")
+    __slots__ = ("_owed", "_policy", "allows_display", "in_session", "ua")
 
     def __init__(self, policy: DevicePolicy) -> None:
         self._policy = policy
         self._owed: deque[tuple[ReceivedMessage, ImdnKind]] | None = None
         self.allows_display = True  # by the operator, whose document may forbid it
         self.ua: UserAgent | None = None
+        self.in_session: Callable[[ReceivedMessage, ImdnKind], bool] | None = None
 
     def delivered(self, message: ReceivedMessage) -> None:
         """The device has stored it."""
@@ -63,6 +66,12 @@ class ReceiptSender:
             self._send(message, kind)
 
     def _send(self, message: ReceivedMessage, kind: ImdnKind) -> None:
+        if message.session is not None and self.in_session is not None and self.in_session(message, kind):
+            return
+        self.send_by_pager(message, kind)
+
+    def send_by_pager(self, message: ReceivedMessage, kind: ImdnKind) -> None:
+        """In a MESSAGE of its own."""
         ua = self.ua
         if ua is None:
             self._owe(message, kind)

@@ -15,6 +15,7 @@ from ims_core.transport.clock import Clock
 from ims_core.transport.link import Address, Flow, Network, Transport
 from ims_core.transport.name_table import Hop, NameTable
 from ims_core.transport.sip_stack import (
+    ClientHandle,
     FailureReason,
     Outcome,
     ServerTransaction,
@@ -32,20 +33,29 @@ from ims_core.wire.sip.uri import OtherUri, SipUri, Uri, parse_uri
 from rcs_sim.client.account import Account, UnusableConfiguration
 from rcs_sim.client.authenticator import Authenticator
 from rcs_sim.client.binding import Binding
-from rcs_sim.client.contact import contact_uri
+from rcs_sim.client.contact import contact_uri, session_tags
 from rcs_sim.client.fallback import RcsOutcome
 from rcs_sim.client.register_request import ALLOW
 from rcs_sim.devices.policy import DevicePolicy
 
-__all__ = ["FinalOutcome", "FlowObserver", "RequestHandler", "UserAgent", "outcome_of", "redirection_of"]
+__all__ = [
+    "DialogUser",
+    "FinalOutcome",
+    "FlowObserver",
+    "RequestHandler",
+    "UserAgent",
+    "outcome_of",
+    "redirection_of",
+]
 
 RequestHandler = Callable[[Request, ServerTransaction, Flow], None]
 FinalOutcome = Callable[[Outcome, Request], None]
 """Gets the one final outcome, and the request as it was sent last."""
 
-_SUPPORTED = frozenset(("path", "gruu", "outbound", "sec-agree"))
+_SUPPORTED = frozenset(("path", "gruu", "outbound", "sec-agree", "timer", "100rel"))
 _RPORT: tuple[tuple[str, str | None], ...] = (("rport", None),)
 _IN_DIALOG_ONLY = frozenset(("BYE", "UPDATE", "PRACK", "INFO", "REFER"))
+_OF_CALLS = frozenset(("INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "PRACK"))
 
 
 class FlowObserver(Protocol):
@@ -54,6 +64,14 @@ class FlowObserver(Protocol):
     def flow_closed(self, flow: Flow, error: TransportError | None) -> None: ...
 
     def pong_received(self, flow: Flow) -> None: ...
+
+
+class DialogUser(Protocol):
+    """Who has calls: all of them are its, the requests inside their dialogs too."""
+
+    def request_received(self, request: Request, server: ServerTransaction | None, flow: Flow) -> None: ...
+
+    def stray_response(self, response: Response) -> None: ...
 
 
 def outcome_of(outcome: Outcome) -> int | RcsOutcome:
@@ -70,15 +88,16 @@ class UserAgent:
         "_fixed",
         "_gruu",
         "_hop",
-        "_is_deaf",
         "_own_flow",
         "_redirected_to",
         "_route",
         "account",
         "authenticator",
+        "calls",
         "contact",
         "features",
         "handlers",
+        "is_deaf",
         "observer",
         "policy",
         "security",
@@ -109,13 +128,14 @@ class UserAgent:
         self.tokens = tokens
         self.handlers: dict[str, RequestHandler] = {}
         self.observer: FlowObserver | None = None
+        self.calls: DialogUser | None = None
         self.security: Callable[[], tuple[HeaderInput, ...]] = tuple
         self.contact = ""
         self.features = ""
         self._fixed: tuple[HeaderInput, ...] = ()
         self._route = ""
         self._gruu = ""
-        self._is_deaf = False
+        self.is_deaf = False
         self._hop: Hop | None = None
         self._own_flow: Flow | None = None  # the one to the P-CSCF
         self._redirected_to: Address | None = None
@@ -128,12 +148,12 @@ class UserAgent:
 
     async def close(self) -> None:
         """Ends flows and transactions."""
-        self._is_deaf = True
+        self.is_deaf = True
         await self.stack.close()
 
     def fall_silent(self) -> None:
         """The battery is out: nothing is sent any more, and nothing that comes is answered."""
-        self._is_deaf = True
+        self.is_deaf = True
         self.stack.deadlines.close()
 
     # --- what the registration tells ---------------------------------------------------------------------------------
@@ -186,6 +206,17 @@ class UserAgent:
         """Contact of requests that make dialogs: the public GRUU where the registrar gave one (RFC 5627 §4.3)."""
         return f"<{self._gruu}>" if self._gruu else f"<{self.contact}>"
 
+    @property
+    def session_contact(self) -> str:
+        """Contact in message sessions: with the instance, their service and what this device can do (digest §4.2)."""
+        instance = f';+sip.instance="<{self.account.instance}>"' if self.account.instance else ""
+        return f"{self.dialog_contact}{instance}{session_tags(self.policy)}"
+
+    @property
+    def dialog_headers(self) -> tuple[HeaderInput, ...]:
+        """What requests inside a dialog have in common: all but the preferred identity."""
+        return (*self._fixed[1:], *self.security())
+
     # --- requests ----------------------------------------------------------------------------------------------------
 
     def new_request(
@@ -230,13 +261,24 @@ class UserAgent:
                     if again is not None:
                         self.send(again, on_final, target=target, authenticates=False)
                         return
-            if not self._is_deaf:
+            if not self.is_deaf:
                 on_final(outcome, request)
 
         hop = self.proxy_hop(target)
         if target is not None and request.method == "REGISTER":
             self._redirected_to = hop.address  # this one is the P-CSCF then (digest §2.5, row 305)
         return self.stack.send_request(request, hop, settle).flow
+
+    def send_in_call(
+        self, request: Request, on_outcome: Callable[[Outcome], None], target: Uri | None = None
+    ) -> ClientHandle:
+        """Sends a request of a call: *on_outcome* gets its provisional responses too."""
+        return self.stack.send_request(request, self.proxy_hop(target), on_outcome)
+
+    def send_ack(self, ack: Request, target: Uri | None = None) -> None:
+        """The ACK to a 2xx, which has no transaction."""
+        if not self.is_deaf:
+            self.stack.send_stateless(ack, self.proxy_hop(target))
 
     def authorized(self, request: Request, challenge: Response) -> Request | None:
         """*request* again, with the next CSeq and credentials for *challenge*; None if it cannot be answered."""
@@ -251,11 +293,16 @@ class UserAgent:
     # --- TransactionUser ---------------------------------------------------------------------------------------------
 
     def request_received(self, request: Request, server: ServerTransaction | None, flow: Flow) -> None:
-        if server is None or self._is_deaf:
+        if self.is_deaf:
             return
         if not self._is_from_proxy(flow):
             self.stack.transport.report("refused: not from the P-CSCF of this phone", b"", flow)
-            self.respond(server, 403)
+            if server is not None:
+                self.respond(server, 403)
+            return
+        if server is None:
+            if self.calls is not None:
+                self.calls.request_received(request, None, flow)
             return
         if request.method in self.policy.messaging.unanswered_methods:
             return
@@ -269,8 +316,10 @@ class UserAgent:
         handler = self.handlers.get(request.method)
         if handler is not None:
             handler(request, server, flow)
+        elif self.calls is not None and request.method in _OF_CALLS:
+            self.calls.request_received(request, server, flow)
         elif request.method == "CANCEL" or request.method in _IN_DIALOG_ONLY:
-            self.respond(server, 481)  # there are no calls yet
+            self.respond(server, 481)
         else:
             self.respond(server, 405, (("Allow", ", ".join(sorted(self.handlers))),))
 
@@ -289,14 +338,15 @@ class UserAgent:
         return any(each.host == host for each in self.stack.names.addresses(self.account.proxy_host))
 
     def stray_response(self, response: Response, flow: Flow) -> None:
-        """Nothing here makes dialogs by INVITE, so a late response means nothing."""
+        if self.calls is not None and not self.is_deaf:
+            self.calls.stray_response(response)
 
     def flow_closed(self, flow: Flow, error: TransportError | None) -> None:
-        if self.observer is not None and not self._is_deaf:
+        if self.observer is not None and not self.is_deaf:
             self.observer.flow_closed(flow, error)
 
     def keep_alive(self, flow: Flow, pong: bool) -> None:
-        if pong and self.observer is not None and not self._is_deaf:
+        if pong and self.observer is not None and not self.is_deaf:
             self.observer.pong_received(flow)
 
     def respond(

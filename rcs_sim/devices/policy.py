@@ -17,11 +17,13 @@ __all__ = [
     "DevicePolicy",
     "FallbackPolicy",
     "FeaturePolicy",
+    "MediaSecurity",
     "MessagingPolicy",
     "ProvisioningPolicy",
     "ReceiptTarget",
     "RegistrationPolicy",
     "RequestUriForm",
+    "SessionPolicy",
     "SignallingTransport",
     "SmsPolicy",
     "SoftwareIdentity",
@@ -59,6 +61,15 @@ class ReceiptTarget(Enum):
 
     ASSERTED_IDENTITY = "asserted-identity"
     CPIM_FROM = "cpim-from"
+
+
+class MediaSecurity(Enum):
+    """What message sessions are offered over: the document's choice (``psMedia``) or always one. What is offered by the
+    other side is answered as it is."""
+
+    DOCUMENT = "document"
+    PLAIN = "plain"  # TCP/MSRP
+    TLS = "tls"  # TCP/TLS/MSRP
 
 
 class Consent(Enum):
@@ -213,6 +224,70 @@ class MessagingPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPolicy:
+    """Chat sessions and large messages over MSRP (digest §4.5, §4.6, RFC 4975).
+
+    supported              message sessions are made and taken (``ChatAuth`` must allow them too)
+    replaces_pager         with ``ChatAuth`` every message goes in a session, none in pager mode
+    security               TLS or plain TCP in offers
+    listens                connections are accepted; else the phone is always the side that connects
+    answers_active         an offer that leaves the choice is answered ``a=setup:active``
+    has_cema               ``a=msrp-cema`` (RFC 6714)
+    accept_types           ``a=accept-types``
+    accept_wrapped_types   ``a=accept-wrapped-types``
+    basic_wrapped_types    the same in the offer that follows a refusal of the types
+    accepts_by_itself      in place of ``AutAccept``; None takes the document's
+    idle_s                 in place of ``TimerIdle``; None takes the document's
+    expires_s              Session-Expires that is asked for (RFC 4028)
+    refreshes              the session is refreshed when it is this side's turn
+    supported_options      option tags of Supported in INVITE
+    acknowledges_reliably  reliable provisional responses get their PRACK (RFC 3262)
+    sends_conversation_id  INVITE has Conversation-ID and Contribution-ID
+    requests_report        Success-Report ``yes`` on content
+    chunk_octets           longest body of a chunk
+    types_in_session       is-composing documents are sent in sessions
+    writes_bare_first_send the first request of a session is a SEND without body and without Byte-Range
+    writes_type_first      Content-Type stands before Success-Report, Failure-Report and Byte-Range
+    drops_unranged         a SEND without Byte-Range is answered 200 and dropped
+    invite_guard_s         longest wait for any answer to INVITE
+    ringing_guard_s        longest time that either side rings
+    connect_s              longest time from the answer until the session is bound
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+    supported: bool = True
+    replaces_pager: bool = False
+    security: MediaSecurity = MediaSecurity.DOCUMENT
+    listens: bool = True
+    answers_active: bool = True
+    has_cema: bool = True
+    accept_types: tuple[str, ...] = ("message/cpim", "application/im-iscomposing+xml")
+    accept_wrapped_types: tuple[str, ...] = (
+        "text/plain",
+        "message/imdn+xml",
+        "application/vnd.gsma.rcs-ft-http+xml",
+        "application/vnd.gsma.rcspushlocation+xml",
+    )
+    basic_wrapped_types: tuple[str, ...] = ("text/plain", "message/imdn+xml")
+    accepts_by_itself: bool | None = None
+    idle_s: float | None = None
+    expires_s: int = 1800
+    refreshes: bool = True
+    supported_options: tuple[str, ...] = ("timer",)
+    acknowledges_reliably: bool = True
+    sends_conversation_id: bool = True
+    requests_report: bool = False
+    chunk_octets: int = 2048
+    types_in_session: bool = True
+    writes_bare_first_send: bool = False
+    writes_type_first: bool = False
+    drops_unranged: bool = False
+    invite_guard_s: float = 32.0
+    ringing_guard_s: float = 60.0
+    connect_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CapabilityPolicy:
     """Capability discovery by OPTIONS (RCC.07 §2.6, digest §3.1).
 
@@ -284,6 +359,7 @@ class DevicePolicy:
     registration: RegistrationPolicy = field(default_factory=RegistrationPolicy)
     features: FeaturePolicy = field(default_factory=FeaturePolicy)
     messaging: MessagingPolicy = field(default_factory=MessagingPolicy)
+    session: SessionPolicy = field(default_factory=SessionPolicy)
     capability: CapabilityPolicy = field(default_factory=CapabilityPolicy)
     sms: SmsPolicy = field(default_factory=SmsPolicy)
     fallback: FallbackPolicy = field(default_factory=FallbackPolicy)

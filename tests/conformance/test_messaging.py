@@ -12,7 +12,6 @@ from ims_core.transport.virtual_loop import run
 from ims_core.wire.sip.address_headers import Contact
 from ims_core.wire.sip.feature_tags import AcceptContact, FeatureSet
 from ims_core.wire.sip.message import Response
-from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.phone import Phone
 from rcs_sim.wire.cpim import IMDN, CpimMessage, compose_cpim
@@ -81,7 +80,10 @@ def test_d01_options_and_its_answer_carry_the_own_tags_in_contact() -> None:
         (answer,) = [each for each in stage.messages("red.pcscf", "alice") if each.cseq.method == "OPTIONS"]
         for message, phone in ((query, alice), (answer, bob)):
             tags = dict(FeatureSet.of_contact(message.require(Contact)).features)
-            assert tags["+g.3gpp.icsi-ref"] == {f"{SERVICE}{icsi}" for icsi in phone.config.policy.features.icsi}
+            announced = set(phone.config.policy.features.icsi)
+            if phone.configuration is not None and not phone.configuration.chat_auth:
+                announced.discard("ims.icsi.oma.cpm.session")
+            assert tags["+g.3gpp.icsi-ref"] == {f"{SERVICE}{icsi}" for icsi in announced}
 
     play(story)
 
@@ -102,14 +104,15 @@ def test_d02_d03_d04_the_absent_are_480_and_stay_what_they_were_and_nobody_is_40
 # --- pager -----------------------------------------------------------------------------------------------------------
 
 
-def test_p01_a_text_that_needs_a_session_is_refused_with_its_reason_and_never_leaves() -> None:
+def test_p01_a_text_of_1300_octets_goes_by_invite_and_never_in_pager_mode() -> None:
     async def story(stage: Stage) -> None:
         alice = await stage.alice()
         await stage.bob()
         message = alice.chat(BOB).send("x" * 1300)
         await message.final(60)
-        assert (message.state, message.reason) == (MessageState.FAILED, FallbackReason.NEEDS_SESSION)
-        assert stage.requests("MESSAGE", "alice") == []
+        assert len(stage.requests("INVITE", "alice")) >= 1
+        bodies = [each.body for each in stage.requests("MESSAGE", "alice") if "cpim" in str(each.content_type)]
+        assert not any(b"xxxx" in body for body in bodies)
 
     play(story)
 

@@ -34,6 +34,7 @@ from rcs_sim.client.identity import contact_key
 from rcs_sim.client.phone import Phone, PhoneConfig
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.wire.rcs_configuration import PcscfAddress, RcsConfiguration
+from tests.support.session_relay import SessionRelay
 
 __all__ = ["ALICE", "BOB", "CORE_HOST", "HOME", "CoreBinding", "StubCore", "World", "device", "subscriber"]
 
@@ -66,7 +67,6 @@ def subscriber(number: str, **changes: Any) -> RcsConfiguration:
         home_domain=HOME,
         private_identity=impi,
         standalone_auth=1,
-        chat_auth=True,
         revoke_timer_s=30,
         reconnect_guard_s=10,
     )
@@ -114,6 +114,8 @@ class StubCore:
         self.closed_flows = 0
         self.revokes = True
         self.sms: ShortMessageCentre | None = None
+        self.host, self.home = CORE_HOST, HOME
+        self.calls: SessionRelay | None = None  # without it nobody knows INVITE here
 
     # --- what tests ask ----------------------------------------------------------------------------------------------
 
@@ -155,6 +157,8 @@ class StubCore:
 
     def request_received(self, request: Request, server: ServerTransaction | None, flow: Flow) -> None:
         if server is None:
+            if self.calls is not None:
+                self.calls.received(request, None, flow)
             return
         self.requests.append(request)
         queued = self.answers[request.method]
@@ -172,10 +176,13 @@ class StubCore:
                 self._subscribe(request, server, flow)
             case "OPTIONS" | "MESSAGE":
                 self._relay(request, server)
+            case "INVITE" | "BYE" | "CANCEL" | "UPDATE" | "PRACK" if self.calls is not None:
+                self.calls.received(request, server, flow)
             case _:
                 self.stack.reply(server, 405)
 
-    def stray_response(self, response: Response, flow: Flow) -> None: ...
+    def stray_response(self, response: Response, flow: Flow) -> None:
+        """A repeated 2xx: the phones' streams lose nothing, so none is needed."""
 
     def flow_closed(self, flow: Flow, error: TransportError | None) -> None:
         self.closed_flows += 1
@@ -316,6 +323,7 @@ class World:
             "imei": f"004999{number[-8:]}",
             "host": f"192.0.2.{len(self.phones) + 11}",
             "configuration": subscriber(number),
+            "encrypts_media": False,
         }
         phone = Phone(
             PhoneConfig(**{**settings, **changes}),

@@ -8,6 +8,7 @@ from rcs_sim.client.chat_mode import ChatMode, ModeDecision
 from rcs_sim.client.fallback import (
     LATCH,
     CacheEffect,
+    Column,
     Decision,
     FallbackMechanism,
     FallbackReason,
@@ -25,23 +26,28 @@ from rcs_sim.client.fallback import (
     decide,
     mechanism_of,
     next_latch,
-    pager_rule,
 )
 from rcs_sim.devices.policy import Consent
 
 _PAGER = ModeDecision(ChatMode.PAGER, "")
 
 
+_EVERY_STEP = frozenset(Step)
+_ALL_MODES = frozenset((ChatMode.PAGER, ChatMode.SESSION, ChatMode.LARGE))
+
+
 def _situation(
     *,
-    can_retry: bool = True,
+    used: frozenset[Step] = frozenset(),
+    modes: frozenset[ChatMode] = frozenset(),
     can_wait: bool = False,
     may_fall_back: bool = True,
     consent: Consent = Consent.AUTOMATIC,
     retry_after_s: float | None = None,
 ) -> Situation:
     return Situation(
-        can_retry=can_retry,
+        used=used,
+        modes=modes,
         can_wait=can_wait,
         may_fall_back=may_fall_back,
         consent=consent,
@@ -98,8 +104,70 @@ _COLUMN: list[tuple[Outcome, Step, Step, CacheEffect]] = [
 @pytest.mark.parametrize(("outcome", "first", "then", "cache"), _COLUMN)
 def test_the_pager_column_of_the_decision_table(outcome: Outcome, first: Step, then: Step, cache: CacheEffect) -> None:
     assert decide(outcome, _situation()).step is first
-    assert decide(outcome, _situation(can_retry=False)).step is then
+    assert decide(outcome, _situation(used=_EVERY_STEP)).step is then
     assert decide(outcome, _situation()).cache is cache
+
+
+# digest §8.6 for INVITE, where a session differs: what is done in turn until it is an SMS
+_INVITE_STEPS: list[tuple[Outcome, list[Step]]] = [
+    *((status, [Step.FEWER_TYPES, Step.PAGER, Step.SMS]) for status in (415, 488, 606)),
+    *((status, [Step.PAGER, Step.SMS]) for status in (486, 600)),
+    (481, [Step.REINVITE, Step.SMS]),
+    (401, [Step.SMS]),
+    (413, [Step.SMS]),
+    (404, [Step.SMS]),
+    (408, [Step.SMS]),
+    (480, [Step.SMS]),
+    (500, [Step.RETRY, Step.SMS]),
+    (RcsOutcome.NOT_ANSWERED, [Step.PAGER, Step.SMS]),
+    (RcsOutcome.TIMED_OUT, [Step.REGISTER, Step.SMS]),
+]
+# the same for MSRP
+_MSRP_STEPS: list[tuple[Outcome, list[Step]]] = [
+    *((status, [Step.SMS]) for status in (400, 403, 413, 415, 501)),
+    *((status, [Step.REINVITE, Step.SMS]) for status in (408, 481, 506)),
+    (RcsOutcome.SESSION_LOST, [Step.REINVITE, Step.SMS]),
+    (RcsOutcome.NOT_CONNECTED, [Step.REINVITE, Step.PAGER, Step.SMS]),
+]
+
+
+@pytest.mark.parametrize(
+    ("column", "outcome", "steps"),
+    [
+        *((Column.INVITE, *row) for row in _INVITE_STEPS),
+        *((Column.MSRP, *row) for row in _MSRP_STEPS),
+    ],
+)
+def test_the_columns_of_message_sessions_in_turn(column: Column, outcome: Outcome, steps: list[Step]) -> None:
+    used: frozenset[Step] = frozenset()
+    for expected in steps:
+        step = decide(outcome, _situation(used=used, modes=_ALL_MODES), column).step
+        assert step is expected
+        used |= {step}
+
+
+def test_a_mode_that_cannot_carry_the_message_is_passed_over() -> None:
+    session_only = frozenset((ChatMode.SESSION,))
+    refused = _situation(used=frozenset((Step.FEWER_TYPES,)), modes=session_only)
+    assert decide(488, refused, Column.INVITE).step is Step.SMS
+    assert decide(413, _situation(modes=frozenset((ChatMode.PAGER, ChatMode.SESSION)))).step is Step.LARGER_MODE
+    assert decide(413, _situation(modes=frozenset((ChatMode.PAGER,)))).step is Step.SMS
+
+
+def test_who_declines_is_not_sent_an_sms() -> None:
+    assert decide(603, _situation(modes=_ALL_MODES), Column.INVITE).step is Step.DECLINED
+
+
+def test_a_fingerprint_mismatch_ends_it_without_any_fallback_s04() -> None:
+    decision = decide(RcsOutcome.NOT_PROVEN, _situation(modes=_ALL_MODES), Column.MSRP)
+    assert (decision.step, decision.reason) == (Step.FAIL, FallbackReason.NOT_PROVEN)
+
+
+@pytest.mark.parametrize("column", list(Column))
+def test_every_outcome_of_every_column_has_a_decision_with_a_reason(column: Column) -> None:
+    for outcome in (*range(200, 700), *RcsOutcome):
+        decision = decide(outcome, _situation(modes=_ALL_MODES), column)
+        assert decision.reason is not FallbackReason.NONE or decision.step is Step.SENT
 
 
 @pytest.mark.parametrize("outcome", [408, 480])
@@ -122,9 +190,6 @@ def test_every_status_has_a_row_with_a_reason() -> None:
         decision = decide(status, _situation())
         assert isinstance(decision, Decision)
         assert decision.reason is not FallbackReason.NONE or decision.step is Step.SENT
-    assert pager_rule(499) is pager_rule(400)
-    assert pager_rule(599) is pager_rule(500)
-    assert pager_rule(204) is pager_rule(200)
 
 
 @pytest.mark.parametrize(("consent", "step"), [(Consent.ASK, Step.ASK), (Consent.NEVER, Step.FAIL)])

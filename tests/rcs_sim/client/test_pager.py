@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rcs_sim.client.conversation import Conversation
@@ -16,10 +14,11 @@ from rcs_sim.client.pager import (
     date_time_of,
     epoch_of,
     message_headers,
+    session_headers,
     wishes_of,
 )
-from rcs_sim.devices.policy import CpimIdentity, MessagingPolicy
-from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage
+from rcs_sim.devices.policy import MessagingPolicy, SessionPolicy
+from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.imdn import Imdn, ImdnKind
 from rcs_sim.wire.iscomposing import IsComposing
 from rcs_sim.wire.revocation import RevokeRequest, parse_revocation
@@ -27,16 +26,15 @@ from rcs_sim.wire.revocation import RevokeRequest, parse_revocation
 _POLICY = MessagingPolicy(requests_interworking=False)
 
 
-def _text(policy: MessagingPolicy = _POLICY, text: str = "Hello Bob") -> CpimMessage:
+def _text(text: str = "Hello Bob") -> CpimMessage:
     return CpimMessage.parse(
         compose_text(
             text,
-            policy=policy,
             sender="sip:+12025550101@ims.mnc001.mcc001.3gppnetwork.org",
             recipient="tel:+12025550102",
             message_id="7b0c2f1e-3c55-4c7b-9a55-0f4c6d1a0001",
             date_time="2026-03-02T10:15:30.120Z",
-            wishes=wishes_of(policy, allows_display=True),
+            wishes=wishes_of(_POLICY, allows_display=True),
         )
     )
 
@@ -55,10 +53,15 @@ def test_the_wrapper_has_the_octets_of_the_digests_example_p05() -> None:
     ]
 
 
-def test_a_device_may_keep_identities_to_itself() -> None:
-    sender = _text(replace(_POLICY, cpim_identity=CpimIdentity.ANONYMOUS)).sender
-    assert sender is not None
-    assert sender.uri == ANONYMOUS_URI
+def test_an_invitation_has_its_service_its_thread_and_the_session_timer() -> None:
+    headers = dict(session_headers("c1", "k1", SessionPolicy(), is_large=False))
+    assert headers["P-Preferred-Service"] == "urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session"
+    assert headers["Conversation-ID"] == "c1"
+    assert headers["Contribution-ID"] == "k1"
+    assert (headers["Session-Expires"], headers["Supported"]) == ("1800", "timer")
+    large = dict(session_headers("c1", "k1", SessionPolicy(sends_conversation_id=False), is_large=True))
+    assert large["P-Preferred-Service"].endswith("cpm.largemsg")
+    assert "Conversation-ID" not in large
 
 
 @pytest.mark.parametrize("text", ["h\u00e9llo", "👍", "a\r\nb", "\ud800"])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,10 +10,11 @@ import pytest
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.messages import NotSeenInTime
-from rcs_sim.wire.cpim import CpimMessage
+from rcs_sim.devices.policy import CpimIdentity
+from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage
 from tests.rcs_sim.client.stories import play, two_phones
 from tests.rcs_sim.client.two_with_sms import texts_of, with_sms
-from tests.support.stub_core import ALICE, BOB, CORE_HOST, HOME, World
+from tests.support.stub_core import ALICE, BOB, CORE_HOST, HOME, World, device
 
 
 def test_the_pager_message_has_its_service_ids_and_wrapper_p02_p03_p05() -> None:
@@ -40,7 +43,11 @@ def test_the_pager_message_has_its_service_ids_and_wrapper_p02_p03_p05() -> None
 
 def test_a_text_that_needs_a_session_is_refused_with_a_typed_reason_p01() -> None:
     async def story(world: World) -> None:
-        alice, _ = await two_phones(world)
+        policy = device("android")
+        without = replace(policy, session=replace(policy.session, supported=False))
+        alice, bob = world.phone("alice", ALICE, without), world.phone("bob", BOB)
+        await alice.power_on()
+        await bob.power_on()
         chat = alice.chat(BOB)
         await (await chat.send("short")).delivered(5)
         message = await chat.send("x" * 1300)
@@ -63,8 +70,10 @@ def test_the_switchover_counts_the_octets_of_the_whole_cpim_body_p01() -> None:
         fits = await chat.send("x" * (1299 - overhead - 2))  # two more digits in Content-Length
         assert fits.state is not MessageState.FAILED
         await fits.delivered(5)
-        too_long = await chat.send("x" * (1300 - overhead - 2))
-        assert too_long.state is MessageState.FAILED
+        assert world.core.of("INVITE") == []
+        await chat.send("x" * (1300 - overhead - 2))
+        await asyncio.sleep(1)
+        assert len(world.core.of("INVITE")) == 1
 
     play(story)
 
@@ -108,5 +117,19 @@ def test_a_challenge_a_redirection_and_a_refused_extension_are_each_retried_once
             assert len(tries) == 4
             assert tries[1].has("Proxy-Authorization")
             assert tries[2].request_uri_text == f"tel:{BOB};x=1"
+
+    play(story)
+
+
+def test_a_device_may_keep_identities_to_itself() -> None:
+    async def story(world: World) -> None:
+        policy = device("android")
+        shy = replace(policy, messaging=replace(policy.messaging, cpim_identity=CpimIdentity.ANONYMOUS))
+        alice = world.phone("alice", ALICE, shy)
+        await alice.power_on()
+        await alice.chat(BOB).send("Hello")
+        sender = CpimMessage.parse(world.core.of("MESSAGE", "Hello")[0].body).sender
+        assert sender is not None
+        assert sender.uri == ANONYMOUS_URI
 
     play(story)
