@@ -11,11 +11,11 @@ from ims_core.trace import RecordKind, TraceRecord
 __all__ = ["Rung", "ladder_svg", "ladder_text", "lanes_of", "rungs_of"]
 
 # Where an element stands from left to right between the two phones; unknown roles come last.
-_LEFT_TO_RIGHT = ("acs", "pcscf", "icscf", "scscf", "messaging_server", "ipsmgw", "smsc", "ibcf")
+_LEFT_TO_RIGHT = ("acs", "pcscf", "icscf", "scscf", "messaging_server", "ipsmgw", "smsc", "msrp_relay", "ibcf")
 _LANE_WIDTH = 15  # characters of a lane in the terminal
 _SVG_LANE, _SVG_RUNG, _SVG_TOP = 150, 22, 56  # SVG user units
 _SVG_LEFT, _SVG_RIGHT, _SVG_CHARACTER = 110, 260, 6.2  # margins, and the width of a character
-_COLOURS = {"SIP": "#1f5fa8", "HTTP": "#7a4fa3", "SM": "#2f7d4f"}
+_COLOURS = {"SIP": "#1f5fa8", "MSRP": "#a35a00", "HTTP": "#7a4fa3", "SM": "#2f7d4f"}
 
 
 @dataclass(frozen=True, slots=True)

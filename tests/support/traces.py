@@ -1,5 +1,5 @@
 """Every trace of the suite has readers that are not its writer: tshark, the parser `sipmessage`, our schema and our own
-CPIM and IMDN reader (tshark has none).
+CPIM and IMDN reader (tshark has none) and MSRP reader (that of tshark sees one frame of a segment).
 
 A test hands its trace over with `recorded`; `check_all` reads what was handed over since it was last called, in one go.
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from ims_core.pcapng import write_pcapng
 from ims_core.trace import ListSink, RecordKind, TraceRecord
+from ims_core.wire.msrp.message import Continuation
+from ims_core.wire.msrp.parser import FrameDecoder, MsrpParseError, Piece
 from ims_core.wire.sip.headers import CSeq
 from ims_core.wire.sip.message import SipMessage
 from ims_core.wire.sip.parser import parse_datagram
@@ -28,6 +30,7 @@ from tests.support.sip_differential import compare
 __all__ = [
     "check_all",
     "check_by_schema",
+    "check_msrp",
     "check_sip",
     "check_with_tshark",
     "read_by_others",
@@ -36,7 +39,8 @@ __all__ = [
 ]
 
 _ERROR = 0x800000  # severity, epan/proto.h: PI_ERROR
-_WANTED = f"sip || _ws.malformed || _ws.expert.severity >= {_ERROR}"
+_MSRP_START = b"MSRP "
+_WANTED = f"sip || msrp || _ws.malformed || _ws.expert.severity >= {_ERROR}"
 _PARTS_ALONE = ("-o", "gsm_sms.reassemble:FALSE")  # the references of different simulations would meet
 # Ports of real sockets are anybody's: what a message is, its content says, not the service that owns such a number.
 _BY_CONTENT = ("-o", "tcp.try_heuristic_first:TRUE", "-o", "udp.try_heuristic_first:TRUE")
@@ -66,6 +70,7 @@ def read_by_others(traces: Sequence[Sequence[TraceRecord]], folder: Path) -> Non
     records = [record for trace in traces for record in trace]
     check_by_schema(records)
     check_sip(records)
+    check_msrp(records)
     if shutil.which("tshark") or os.environ.get("RCS_SIM_REQUIRE_PEERS"):
         check_with_tshark(traces, folder)
 
@@ -89,24 +94,45 @@ def check_sip(records: Iterable[TraceRecord]) -> None:
             _check_content(parse_datagram(octets))
 
 
+def check_msrp(records: Iterable[TraceRecord]) -> None:
+    """Each MSRP record is a frame, or goes on with a very long one; messages of one chunk have whole CPIM in them."""
+    for record in records:
+        if record.kind is not RecordKind.MESSAGE or record.protocol != "MSRP":
+            continue
+        if not record.raw.startswith(_MSRP_START):
+            assert record.summary.startswith("(part of a frame)"), record
+            continue
+        (event,) = FrameDecoder().feed(record.raw)
+        assert not isinstance(event, MsrpParseError), record
+        if isinstance(event, Piece) and event.start == 1 and event.continuation is Continuation.COMPLETE:
+            _check_cpim(event.head.content_type or "", event.octets)
+
+
 def _check_content(message: SipMessage) -> None:
-    content_type = message.content_type
-    if content_type is None or content_type.type != "message/cpim":
+    if message.content_type is not None:
+        _check_cpim(message.content_type.type, message.body)
+
+
+def _check_cpim(content_type: str, octets: bytes) -> None:
+    if content_type.partition(";")[0].strip().lower() != "message/cpim":
         return
-    cpim = CpimMessage.parse(message.body)
+    cpim = CpimMessage.parse(octets)
     assert cpim.message_id
     if cpim.content_type.essence == "message/imdn+xml":
         assert parse_imdn(str(cpim.content_type), cpim.body)
 
 
 def check_with_tshark(traces: Sequence[Iterable[TraceRecord]], folder: Path) -> None:
-    """Wireshark finds nothing malformed and no error, and reads our own methods and statuses in each SIP message."""
+    """Wireshark finds nothing malformed and no error, reads our own method in each SIP message and sees each MSRP
+    frame."""
     records = [record for trace in traces for record in trace if record.kind is RecordKind.MESSAGE]
     capture = folder / "traces.pcapng"
     with capture.open("wb") as stream:
         write_pcapng(records, stream, exported=exported_pdu)
     cells = tshark_fields(
-        capture, ["frame.comment", "_ws.malformed", "_ws.expert.severity", "sip.CSeq.method"], _WANTED
+        capture,
+        ["frame.comment", "_ws.malformed", "_ws.expert.severity", "sip.CSeq.method", "msrp.transaction.id"],
+        _WANTED,
     )
     worst = [cell for cell in cells if cell[1] or any(int(one) >= _ERROR for one in cell[2].split(",") if one)]
     assert worst == []
@@ -117,6 +143,8 @@ def check_with_tshark(traces: Sequence[Iterable[TraceRecord]], folder: Path) -> 
     ]
     found = Counter(cell[3].partition(",")[0] for cell in cells if cell[3])  # after it those of embedded messages
     assert found == Counter(expected), (found, Counter(expected))
+    frames = [record for record in records if record.protocol == "MSRP" and record.raw.startswith(_MSRP_START)]
+    assert sum(bool(cell[4]) for cell in cells) == len(frames)
 
 
 def tshark_fields(capture: Path, fields: Sequence[str], only: str) -> list[list[str]]:

@@ -71,3 +71,14 @@ def test_the_svg_is_one_well_formed_document_with_every_rung() -> None:
     labels = [node.text for node in root.iter(f"{svg}text")]
     assert "a < b" in labels
     assert "MESSAGE <tel:+12025550…" in labels  # cut to the length of its arrow
+
+
+def test_message_sessions_cross_the_relays_between_the_phones() -> None:
+    hops = pairwise(("alice", "red.msrp_relay", "blue.msrp_relay", "bob"))
+    records = [
+        TraceRecord(number, float(number), RecordKind.MESSAGE, source, target, protocol="MSRP", summary="SEND 1-9/9 $")
+        for number, (source, target) in enumerate(hops, 1)
+    ]
+    assert lanes_of(records) == ["alice", "red.msrp_relay", "blue.msrp_relay", "bob"]
+    lanes = lanes_of([*records, *_records()])
+    assert lanes.index("red.msrp_relay") < lanes.index("red.ibcf") < lanes.index("blue.msrp_relay")
