@@ -46,7 +46,11 @@ class CarrierProfile(_Strict):
     max_message_octets: int = Field(65536, ge=1300)
     # Configuration document (RCC.14)
     standalone_msg_auth: Literal[0, 1, 2] = 1
-    chat_auth: bool = False
+    chat_auth: bool = Field(True, description="one-to-one chat sessions are allowed")
+    auto_accept: bool = Field(True, description="phones take invitations to chat at once; else their users do")
+    chat_idle_s: int = Field(300, ge=1, description="a chat session without messages ends after so long")
+    max_chat_octets: int = Field(1_048_576, ge=1300, description="longest message of a chat session")
+    msrp_tls: bool = Field(False, description="message sessions are offered over TLS (MSRPoTLS)")
     switchover_octets: int = Field(1300, ge=100)
     revoke_timer_s: int = Field(30, ge=0)
     reconnect_guard_s: int = Field(10, ge=0)

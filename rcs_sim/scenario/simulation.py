@@ -146,6 +146,7 @@ class Simulation:
         *,
         msisdn: str | None = None,
         reads_after_s: float | None = None,
+        accepts_after_s: float | None = None,
         is_on: bool = True,
     ) -> Phone:
         """A phone of the next free RCS subscriber, or of *msisdn*; switched on and registered if *is_on*.
@@ -177,6 +178,8 @@ class Simulation:
             service_centre=home.entry.smsc if has_sim else "",
             header_enrichment=bool(enriched),
             reads_after_s=reads_after_s,
+            accepts_after_s=accepts_after_s,
+            encrypts_media=isinstance(self.world, SocketWorld),
         )
         phone = Phone(
             config,
