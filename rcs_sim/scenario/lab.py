@@ -362,6 +362,7 @@ class Carrier:
             names=world.names,
             store=self._store,
             subscribers=self.core.sh,
+            anchor=self.msrp_relay,
             smsc=plan.smsc if profile.interworking else None,
         )
 
