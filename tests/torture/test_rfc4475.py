@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ims_core.nodes.request_check import check_request
 from ims_core.wire.sip.headers import (
     Accept,
     AcceptEncoding,
@@ -23,7 +24,7 @@ from ims_core.wire.sip.headers import (
 )
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.parser import KeepAlive, SipParseError, StreamDecoder, check, parse_datagram
-from ims_core.wire.sip.uas import Rejection, has_own_via, proxy_check, uas_check
+from ims_core.wire.sip.uas import Rejection, has_own_via, uas_check
 from ims_core.wire.sip.uri import OtherUri, SipUri
 from tests.support.vectors import vectors
 
@@ -56,7 +57,16 @@ def _uas(name: str, answers_with: str | None = None) -> Rejection | None:
 
 
 def _proxy(name: str) -> Rejection | None:
-    return proxy_check(_request(name), ("proxy.example.com",), supported=frozenset())
+    """What our proxies do: the check of their stack, then their own."""
+    request = _request(name)
+    try:
+        check(request)
+        refusal = check_request(request, ("proxy.example.com",), frozenset(), {})
+    except SipParseError as fault:
+        return Rejection(fault.status, str(fault))
+    if refusal is None:
+        return None
+    return Rejection(refusal.status, "", tuple(Unsupported.parse(text) for _, text in refusal.headers))
 
 
 # --- §3.1.1 valid messages -------------------------------------------------------------------------------------------

@@ -1,14 +1,12 @@
-"""What a server looks at before it acts on a request: as a UAS (RFC 3261 §8.2) and as a proxy (§16.3); pure functions.
+"""What a UAS looks at before it acts on a request (RFC 3261 §8.2); a proxy looks elsewhere (`nodes.request_check`).
 
-Their answer is None where the request may go on. An ACK is never answered: its sender drops what is refused here."""
+The answer is None where the request may go on. An ACK is never answered: its sender drops what is refused here."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from hashlib import sha256
 
-from ims_core.wire.sip.address_headers import From, To, Via
 from ims_core.wire.sip.core_headers import (
     Accept,
     AcceptEncoding,
@@ -17,8 +15,6 @@ from ims_core.wire.sip.core_headers import (
     ContentDisposition,
     ContentEncoding,
     Event,
-    MaxForwards,
-    ProxyRequire,
     Require,
     Unsupported,
     is_acceptable,
@@ -27,7 +23,7 @@ from ims_core.wire.sip.header import Header, TokenList
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.parser import SipParseError, check
 
-__all__ = ["STANDARD_METHODS", "Rejection", "has_own_via", "loop_token", "proxy_check", "uas_check"]
+__all__ = ["STANDARD_METHODS", "Rejection", "has_own_via", "uas_check"]
 
 # Methods that exist (IANA): one of them that is not served gets 405, another word 501 (RFC 3261 §8.2.1, §21.5.2)
 STANDARD_METHODS = frozenset(
@@ -82,41 +78,9 @@ def uas_check(
         return Rejection(fault.status, str(fault))
 
 
-def proxy_check(request: Request, own_sent_by: Collection[str], *, supported: frozenset[str]) -> Rejection | None:
-    """The validation of RFC 3261 §16.3 in its order: 400, 416, 483, 482, 420.
-
-    *own_sent_by* are the sent-by values of this proxy's Via, as Via.sent_by writes them. A request that passed here
-    before is a loop if its loop_token is still the one in that branch; a spiral has another (RFC 5393 §4.2)."""
-    try:
-        check(request)
-        return (
-            _scheme_fault(request, _SERVED_SCHEMES)
-            or _hops_fault(request)
-            or _loop_fault(request, own_sent_by)
-            or _extension_fault(request, ProxyRequire, supported)
-        )
-    except SipParseError as fault:
-        return Rejection(fault.status, str(fault))
-
-
 def has_own_via(response: Response, own_sent_by: Collection[str]) -> bool:
     """Whether a response came to the one that sent the request; others are dropped (RFC 3261 §18.1.2)."""
     return response.top_via.sent_by in own_sent_by
-
-
-def loop_token(request: Request) -> str:
-    """What a proxy appends to its branch after a "." so that it knows a loop from a spiral (RFC 3261 §16.6 step 8,
-    RFC 5393 §4.2): it says where the request was to go when it came. Raises SipParseError."""
-    where = (
-        request.request_uri_text,
-        *request.texts("Route"),
-        *request.texts("Proxy-Require"),
-        request.require(From).tag or "",
-        request.require(To).tag or "",
-        request.call_id,
-        str(request.cseq.number),
-    )
-    return sha256("\n".join(where).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _method_fault(request: Request, methods: frozenset[str]) -> Rejection | None:
@@ -183,18 +147,3 @@ def _accept_fault(request: Request, answers_with: str | None) -> Rejection | Non
     if is_acceptable(answers_with, request.get_all(Accept)):
         return None
     return Rejection(406, f"the answer would be {answers_with}, which Accept does not name")
-
-
-def _hops_fault(request: Request) -> Rejection | None:
-    hops = request.get(MaxForwards)
-    return Rejection(483, "Max-Forwards is 0") if hops is not None and hops.value == 0 else None
-
-
-def _loop_fault(request: Request, own_sent_by: Collection[str]) -> Rejection | None:
-    own = [via.branch or "" for via in request.get_all(Via) if via.sent_by in own_sent_by]
-    if not own:
-        return None
-    token = loop_token(request)
-    if any(branch.rpartition(".")[2] == token for branch in own):
-        return Rejection(482, "a loop: this proxy sent the request to the same place before")
-    return None

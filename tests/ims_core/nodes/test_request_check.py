@@ -38,6 +38,10 @@ def test_a_malformed_max_forwards_raises() -> None:
         max_forwards_below(request)
 
 
+def test_what_only_a_user_agent_has_to_understand_passes() -> None:
+    assert check(make_request("x-unknown", "sip:b@x", ("Require", "x"), ("Content-Type", "any/thing"))) is None
+
+
 def test_unknown_proxy_require_is_420_with_unsupported_but_not_for_ack() -> None:
     request = make_request("MESSAGE", "sip:b@x", ("Proxy-Require", "path, warp"), ("Proxy-Require", "time"))
     rejection = check_request(request, OWN, frozenset(("path",)), {})

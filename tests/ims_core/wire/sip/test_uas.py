@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ims_core.wire.sip.headers import Accept, AcceptEncoding, Allow, AllowEvents, MaxForwards, Unsupported, Via
+from ims_core.wire.sip.headers import Accept, AcceptEncoding, Allow, AllowEvents, Unsupported
 from ims_core.wire.sip.message import Request, Response
-from ims_core.wire.sip.uas import Rejection, has_own_via, loop_token, proxy_check, uas_check
+from ims_core.wire.sip.uas import Rejection, has_own_via, uas_check
 
 _FIELDS = [
     ("Via", "SIP/2.0/UDP a;branch=z9hG4bK1"),
@@ -42,7 +42,7 @@ def _status(rejection: Rejection | None) -> int | None:
 
 def test_what_can_be_served_goes_on() -> None:
     assert _uas(_request(("Content-Type", "Message/CPIM"), ("Require", "path"), body=b"x")) is None
-    assert proxy_check(_request(uri="tel:+12025550102"), (), supported=frozenset()) is None
+    assert _uas(_request(uri="tel:+12025550102")) is None
 
 
 @pytest.mark.parametrize(
@@ -126,52 +126,6 @@ def test_an_answer_that_is_not_accepted_is_not_made(accept: str, status: int | N
     assert _status(_uas(_request(("Accept", accept), method="INVITE"), "application/sdp")) == status
     assert _uas(_request(method="INVITE"), "application/sdp") is None
     assert _uas(_request(("Accept", accept), method="INVITE")) is None
-
-
-# --- proxy -----------------------------------------------------------------------------------------------------------
-
-
-def _proxy(request: Request) -> int | None:
-    return _status(proxy_check(request, ("me.example:5060", "me.example"), supported=frozenset(("sec-agree",))))
-
-
-@pytest.mark.parametrize(
-    ("request_", "status"),
-    [
-        (_request(method="x-unknown"), None),
-        (_request(("Require", "x"), ("Content-Type", "any/thing"), body=b"x"), None),
-        (_request(("Proxy-Require", "Sec-Agree")), None),
-        (_request(("Proxy-Require", "sec-agree, x")), 420),
-        (_request(uri="http://a"), 416),
-        (_request().edit().set(MaxForwards(0)).done(), 483),
-        (_request().edit().set(MaxForwards(1)).done(), None),
-        (_request().edit().remove("Max-Forwards").done(), None),
-        (_request().edit().set("Max-Forwards", "x").done(), 400),
-        (_request().edit().remove("To").done(), 400),
-    ],
-)
-def test_a_proxy_looks_at_what_concerns_it(request_: Request, status: int | None) -> None:
-    assert _proxy(request_) == status
-
-
-def test_a_loop_comes_back_to_the_same_place_and_a_spiral_does_not() -> None:
-    request = _request(("Route", "<sip:me.example;lr>"))
-    own = Via.parse(f"SIP/2.0/UDP ME.example;branch=z9hG4bKabc.{loop_token(request)}")
-    returned = request.edit().push(own).push(Via.parse("SIP/2.0/UDP other;branch=z9hG4bK3")).set(MaxForwards(3)).done()
-    assert _proxy(returned) == 482
-    assert _proxy(returned.edit().request_uri("sip:elsewhere").done()) is None
-    assert _proxy(returned.edit().remove("Route").done()) is None
-    assert _proxy(request) is None
-
-
-def test_the_loop_token_differs_by_transaction() -> None:
-    request = _request()
-    others = [
-        request.edit().set(name, text).done()
-        for name, text in (("Call-ID", "d@x"), ("CSeq", "2 MESSAGE"), ("From", "<sip:a@x>;tag=2"))
-    ]
-    assert len({loop_token(message) for message in (request, *others)}) == 4
-    assert loop_token(request) == loop_token(request.edit().set(MaxForwards(1)).push(Via.parse("SIP/2.0/UDP b")).done())
 
 
 def test_a_response_is_ours_by_its_top_via() -> None:
