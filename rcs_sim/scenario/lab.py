@@ -35,6 +35,7 @@ __all__ = ["Carrier", "Lab"]
 
 _SIP_PORT, _SIPS_PORT = 5060, 5061
 _MSRP_PORT, _MSRPS_PORT = 2855, 2856
+_CPIM_OCTETS = 16 * 1024  # around the content of a message, whose length alone a document limits
 _HOST = {  # last octet of the address (design §14.3)
     "messaging_server": 20,
     "msrp_relay": 22,
@@ -352,6 +353,9 @@ class Carrier:
             has_interworking=profile.interworking,
             client_rules=rules,
             smsc_number=self.entry.smsc,
+            msrp_tls=profile.msrp_tls,
+            chat_idle_s=profile.chat_idle_s,
+            session_max_octets=profile.max_chat_octets + _CPIM_OCTETS,
         )
         return MessagingServer(
             config,
