@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 from ims_core.wire.msrp.delivery import Delivery
 from ims_core.wire.msrp.session_events import MessageReceived, OutgoingMessage
+from rcs_sim.server.device_offer import OfferInput, verdict_of
 from rcs_sim.server.pager_content import ContentKind, PagerContent
 from rcs_sim.server.session_leg import SessionLeg
 
@@ -68,10 +69,10 @@ def outgoing_of(message: MessageReceived, content: PagerContent, message_id: str
 
 
 def status_for_sender(status: int) -> int:
-    """The MSRP status for a final SIP or MSRP status of what became of a message (RFC 4975 §10): what cannot be told in
-    MSRP is 408 if another session may help, else 403 (choice)."""
+    """The MSRP status for a final SIP or MSRP status of what became of a message (RFC 4975 §10). That nobody is there
+    is 408, after which the phone invites anew and learns more; what else MSRP cannot tell is 403 (choice)."""
     if 200 <= status < 300:
         return 200
     if status in _MSRP_STATUSES:
         return status
-    return 408 if 500 <= status < 600 else 403
+    return 408 if verdict_of(status) is OfferInput.ABSENT else 403

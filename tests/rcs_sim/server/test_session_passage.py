@@ -66,7 +66,7 @@ def test_a_receipt_goes_between_the_chunks_of_other_messages() -> None:
         (413, 413),
         (415, 415),
         (481, 481),
-        (480, 403),
+        (480, 408),
         (503, 408),
         (603, 403),
     ],
