@@ -279,6 +279,7 @@ async def test_a_full_store_fails_the_message() -> None:
     async with session_lab(config=replace(CONFIG, store_max_per_user=1)) as lab:
         alice = await absent(lab)
         alice.send(cpim("one", "m1"))
+        await lab.settle()
         alice.send(cpim("two", "m2"))
         await lab.settle()
         assert len(alice.notes.sent_ids) == 1
