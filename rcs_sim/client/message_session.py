@@ -499,7 +499,9 @@ class MessageSession:
 
     def _call_ended(self, event: Ended) -> None:
         end = SessionEnd.CANCELLED if event.reason is EndReason.CANCELLED else SessionEnd.PEER_LEFT
-        self._over(SessionInput.PEER_ENDED, SessionOutcome(RcsOutcome.SESSION_LOST, Column.MSRP), end)
+        is_connecting = self.state is SessionState.CONNECTING  # the peer could not connect, or did not want to
+        outcome = RcsOutcome.NOT_CONNECTED if is_connecting else RcsOutcome.SESSION_LOST
+        self._over(SessionInput.PEER_ENDED, SessionOutcome(outcome, Column.MSRP), end)
 
     def _offered_again(self, event: Offered, call: PhoneCall) -> None:
         """A refresh is answered with what stands; the session cannot be moved to another path (choice)."""

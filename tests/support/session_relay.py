@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ims_core.transport.link import Flow
@@ -21,7 +22,7 @@ _PRIVATE = ("P-Preferred-Identity", "P-Preferred-Service")
 
 
 class SessionRelay:
-    """*edits* change each INVITE on its way; *contact_tags* go onto the Contact of each 2xx to INVITE."""
+    """*contact_tags* go onto the Contact of each 2xx to INVITE; *edit* changes the descriptions on their way."""
 
     def __init__(self, core: StubCore) -> None:
         self._core = core
@@ -29,8 +30,7 @@ class SessionRelay:
         self.invites: list[Request] = []
         self.requests: list[Request] = []  # inside dialogs, and CANCEL
         self.contact_tags = ""
-        self.holds_responses = False
-        self.held: list[tuple[ServerTransaction, Response]] = []
+        self.edit: Callable[[bytes], bytes] = lambda octets: octets
 
     def received(self, request: Request, server: ServerTransaction | None, flow: Flow) -> None:
         if request.method == "INVITE" and not (request.text("To") or "").partition(";tag=")[1]:
@@ -47,13 +47,6 @@ class SessionRelay:
             return
         self._inside(request, server)
 
-    def release(self) -> None:
-        """Lets go of the responses that were held."""
-        held, self.held = self.held, []
-        self.holds_responses = False
-        for server, response in held:
-            server.respond(response)
-
     def _first(self, request: Request, server: ServerTransaction) -> None:
         core = self._core
         sender = contact_key(request.require(From).uri)
@@ -64,7 +57,7 @@ class SessionRelay:
             return
         onward = request.edit().remove("Route", *_PRIVATE).push("Record-Route", f"<sip:{core.host};lr>")
         onward = onward.set("P-Asserted-Identity", f"<sip:{sender}@{core.home}>, <tel:{sender}>")
-        onward = onward.request_uri(binding.contact.uri)
+        onward = onward.request_uri(binding.contact.uri).body(self.edit(request.body))
 
         def back(outcome: Outcome) -> None:
             if not isinstance(outcome, Response):
@@ -73,9 +66,9 @@ class SessionRelay:
             response = outcome.edit().pop(Via)
             if 200 <= outcome.status < 300 and self.contact_tags:
                 response = response.set("Contact", f"{outcome.text('Contact')}{self.contact_tags}")
-            if self.holds_responses and outcome.status >= 200:
-                self.held.append((server, response.done()))
-            elif outcome.status > 100:
+            if outcome.body:
+                response = response.body(self.edit(outcome.body))
+            if outcome.status > 100:
                 server.respond(response.done())
 
         self._calls[server.key] = core.stack.send_request(onward.done(), Hop(flow=binding.flow), back)

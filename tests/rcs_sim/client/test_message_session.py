@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 import pytest
@@ -229,5 +230,37 @@ def test_a_phone_without_a_port_of_its_own_says_so() -> None:
             world.core.answers["INVITE"].append(_answer_with(world, _NOWHERE.replace(b"passive", b"actpass")))
         await (await alice.chat(BOB).send(_LONG)).delivered(30)
         assert _steps(world) == ["reinvite", "sms"]
+
+    play(story)
+
+
+_TLS = {"ps_media": "MSRPoTLS"}
+_FINGERPRINT = re.compile(rb"SHA-256 [0-9A-F:]{95}")
+
+
+def test_over_tls_each_side_proves_the_fingerprint_that_it_signalled_s01() -> None:
+    async def story(world: World) -> None:
+        alice, bob, relay = await two_in_sessions(world, document=_TLS, encrypts_media=True)
+        await (await alice.chat(BOB).send("Hello")).delivered(5)
+        (invite,) = relay.invites
+        assert b"TCP/TLS/MSRP" in invite.body
+        assert b"a=fingerprint:SHA-256 " in invite.body
+        assert b"a=path:msrps://" in invite.body
+        assert texts(bob, ALICE) == ["Hello"]
+
+    play(story)
+
+
+def test_a_wrong_fingerprint_ends_the_session_and_the_message_fails_without_fallback_s04() -> None:
+    async def story(world: World) -> None:
+        alice, bob, relay = await two_in_sessions(world, "android", document=_TLS, encrypts_media=True)
+        forged = b"a=setup:active\r\n", b"SHA-256 " + b":".join([b"00"] * 32)
+        relay.edit = lambda octets: _FINGERPRINT.sub(forged[1], octets) if forged[0] in octets else octets
+        message = await (await alice.chat(BOB).send(_LONG)).final(60)
+        assert message.state is MessageState.FAILED
+        assert message.transport is MessageTransport.RCS
+        assert message.reason is FallbackReason.NOT_PROVEN
+        assert _steps(world) == ["fail"]
+        assert texts(bob, ALICE) == []
 
     play(story)
