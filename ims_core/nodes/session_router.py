@@ -95,7 +95,7 @@ class SessionRouter:
                 return Reject(403)
             return self._deliver_for_server(editor.done(), now)
         if word:
-            return self._back_from_server(editor.done(), word, now)
+            return self._back_from_server(editor, request, word, now)
         return self._terminate(editor.done(), host, now)
 
     def _route_without_own(self, request: Request, host: str, *, has_route: bool, now: float) -> Decision:
@@ -229,15 +229,15 @@ class SessionRouter:
             hop = self._hops[as_uri] = self._hop_of(parse_uri(as_uri))
         return hop
 
-    def _back_from_server(self, request: Request, word: str, now: float) -> Decision:
+    def _back_from_server(self, editor: Editor[Request], request: Request, word: str, now: float) -> Decision:
         """From a server, by the original dialog identifier: the criteria behind the one that sent it there."""
         dialog = self._dialogs.decode(word)
         user = None if dialog is None else self._registrar.users.by_number(dialog.user)
         if dialog is None or user is None:
             return Reject(404)
         if request.has("P-Served-User"):
-            request = request.edit().remove("P-Served-User").done()
-        request = self._record_routed(request)
+            editor.remove("P-Served-User")
+        request = self._record_routed(editor.done())
         if dialog.case is SessionCase.ORIGINATING:
             return self._next_service(request, user, dialog.case, dialog.next_place, "", now)
         target = self._destinations.of(request.request_uri_text)
