@@ -6,9 +6,10 @@ which knows other devices and the store. Away from the user the sender learns wh
 from __future__ import annotations
 
 from ims_core.reference_points import LegEnd
-from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived
+from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, OutgoingMessage
 from ims_core.wire.sip.call_outputs import Ended, EndReason
-from ims_core.wire.sip.message import Response
+from ims_core.wire.sip.message import Request, Response
+from rcs_sim.server.device_offer import DeviceOffer
 from rcs_sim.server.duplicate_filter import MessageKey, Sighting
 from rcs_sim.server.messaging_actions import SendRequest
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_content
@@ -21,6 +22,7 @@ from rcs_sim.server.session_lifetime import (
     ChatState,
     Drain,
     IdleWatch,
+    Parting,
     Patience,
 )
 from rcs_sim.server.session_parties import SessionParties
@@ -40,12 +42,14 @@ class ChatSession:
 
     __slots__ = (
         "_idle",
+        "_parting",
         "_passages",
         "_sent",
         "_services",
         "_state",
         "last_traffic",
         "net_leg",
+        "on_close",
         "parties",
         "user_leg",
     )
@@ -68,6 +72,7 @@ class ChatSession:
         self._passages: set[Passage] = set()
         self._sent: dict[tuple[bool, str], Passage] = {}  # by direction and Message-ID
         self._idle: IdleWatch | None = None
+        self._parting: SessionLeg | None = None  # to a device that closed its connection: its BYE may be on the way
         for leg in self._legs():
             leg.owner = self
         services.book.stand(parties.pair, self, now)
@@ -82,7 +87,7 @@ class ChatSession:
         return self.user_leg is not None and self.net_leg is not None
 
     def _legs(self) -> list[SessionLeg]:
-        return [leg for leg in (self.user_leg, self.net_leg) if leg is not None]
+        return [leg for leg in (self.user_leg, self.net_leg, self._parting) if leg is not None]
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
@@ -160,6 +165,30 @@ class ChatSession:
         leg.settle(message.delivery)
         return True
 
+    # -- handing out -------------------------------------------------------------------------------------------------
+
+    def reaches(self, instance: str) -> bool:
+        """Whether messages for that device can be handed out in this session."""
+        leg = self.user_leg
+        return self._state is ChatState.OPEN and leg is not None and leg.is_up and leg.instance == instance
+
+    def hand_out(self, offer: DeviceOffer, template: Request, now: float) -> None:
+        """A message for the user's device; *offer* learns its outcome, unless it was given up meanwhile."""
+        leg, message_id = self.user_leg, self._services.context.tokens.word()
+        if leg is None:
+            offer.finished(480, None, now)
+            return
+        self.last_traffic = now
+        self._offers[message_id] = offer
+        leg.send(OutgoingMessage(message_id, template.text("Content-Type") or "", template.body))
+
+    def _handed_out(self, message_id: str, status: int, now: float) -> bool:
+        """Whether the outcome was that of such a message."""
+        offer = self._offers.pop(message_id, None)
+        if offer is not None:
+            offer.finished(status, None, now)
+        return offer is not None
+
     # -- ways --------------------------------------------------------------------------------------------------------
 
     def _begin(self, leg: SessionLeg, message: MessageReceived, content: PagerContent) -> Passage:
@@ -207,6 +236,8 @@ class ChatSession:
         self._settle(passage, status_for_sender(status), now)
 
     def message_sent(self, leg: SessionLeg, message_id: str, now: float) -> None:
+        if leg.is_to_user and self._handed_out(message_id, 200, now):
+            return
         passage = self._sent.pop((leg.is_to_user, message_id), None)
         if passage is None or passage.state is not PassageState.ON_LEG:
             return
@@ -216,6 +247,8 @@ class ChatSession:
         self._settle(passage, 200, now)
 
     def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
+        if leg.is_to_user and self._handed_out(failure.message_id, _offer_status(failure), now):
+            return
         passage = self._sent.pop((leg.is_to_user, failure.message_id), None)
         if passage is None or passage.state is not PassageState.ON_LEG:
             return
@@ -258,15 +291,32 @@ class ChatSession:
     def leg_ended(self, leg: SessionLeg, end: Ended, now: float) -> None:
         if leg is self.user_leg and end.reason not in _BY_PEER and self.net_leg is not None:
             self._detach_user(now, None)
+        elif leg is self._parting and end.reason not in _BY_PEER:
+            self._parting = None
         elif leg in self._legs():
             self.step(ChatInput.END, now, end.reason_header, end.reason.value)
 
     def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
         self._note("media ended", f"{end.kind.value}: {end.why}"[:200])
         if leg is self.user_leg and self.net_leg is not None:
-            self._detach_user(now, _BROKEN)
+            self._wait_for_bye(leg, now)
         elif leg in self._legs():
             self.step(ChatInput.END, now, _BROKEN, end.kind.value)
+
+    def _wait_for_bye(self, leg: SessionLeg, now: float) -> None:
+        """A device that leaves in order may close its connection before its BYE is here, which has further to go. What
+        it has not taken goes elsewhere meanwhile."""
+        self.user_leg, self._parting = None, leg
+        leg.close()
+        self._services.context.deadlines.arm(now + self._services.context.config.session_answer_s, Parting(self, leg))
+        self._take_back(now)
+        self._watch_idleness(now)
+
+    def part(self, leg: SessionLeg, now: float) -> None:
+        """No BYE came: the device has lost its connection, not left."""
+        if leg is self._parting:
+            self._parting = None
+            leg.abandon(now, _BROKEN)
 
     def _detach_user(self, now: float, reason: str | None) -> None:
         """The device is gone: the session goes on without, for what the other side still sends (choice)."""
@@ -281,6 +331,8 @@ class ChatSession:
 
     def _take_back(self, now: float) -> None:
         """What the device has not answered goes elsewhere."""
+        for message_id in list(self._offers):
+            self._handed_out(message_id, 408, now)
         for key in [key for key in self._sent if key[0]]:
             passage = self._sent.pop(key)
             if passage.state is not PassageState.ON_LEG:
@@ -325,6 +377,8 @@ class ChatSession:
         self._close()
 
     def _close(self) -> None:
+        if self.on_close is not None:
+            self.on_close()
         self._services.book.leave(self.parties.user.key)
         for leg in self._legs():
             leg.close()
@@ -364,3 +418,10 @@ class _Delivery:
 
     def finished(self, status: int, response: Response | None, now: float) -> None:
         self._session.delivered(self._passage, status, now)
+
+
+def _offer_status(failure: MessageFailed) -> int:
+    """As what a failure counts for a message that was handed out: that of a device that is not there, or that does not
+    want it."""
+    is_lost = failure.reason.is_resendable or failure.status in _RESENDABLE
+    return 408 if is_lost else failure.status

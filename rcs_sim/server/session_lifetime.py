@@ -20,6 +20,7 @@ __all__ = [
     "ChatState",
     "Drain",
     "IdleWatch",
+    "Parting",
     "Patience",
 ]
 
@@ -115,3 +116,20 @@ class IdleWatch:
 
     def expired(self, now: float) -> None:
         self._session.idle(now)
+
+
+class Parting:
+    """How long the BYE of a device that closed its connection may take."""
+
+    __slots__ = ("_leg", "_session")
+
+    def __init__(self, session: ChatSession, leg: SessionLeg) -> None:
+        self._session = session
+        self._leg = leg
+
+    @property
+    def is_over(self) -> bool:
+        return self._session.state is ChatState.ENDED
+
+    def expired(self, now: float) -> None:
+        self._session.part(self._leg, now)

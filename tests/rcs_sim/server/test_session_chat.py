@@ -330,3 +330,28 @@ async def test_what_is_under_way_when_the_user_hangs_up_is_not_lost() -> None:
         assert alice.end is not None
         assert [request.body for request in lab.core.messages] == [cpim()]
         assert alice.notes.sent_ids == [sent]
+
+
+@on_virtual_time
+async def test_a_device_whose_bye_comes_after_it_closed_its_connection_has_left() -> None:
+    async with session_lab() as lab:
+        alice, bob = await terminating(lab)
+        bob.channel.close()
+        await lab.settle()
+        assert (alice.end, bob.end) == (None, None)
+        bob.hang_up()
+        await lab.settle()
+        assert alice.end is not None
+
+
+@on_virtual_time
+async def test_a_device_that_only_lost_its_connection_is_hung_up_on_and_the_session_goes_on_without_it() -> None:
+    async with session_lab() as lab:
+        alice, bob = await terminating(lab)
+        bob.channel.close()
+        await lab.settle(CONFIG.session_answer_s + 1)
+        assert bob.end is not None
+        assert alice.end is None
+        alice.send()
+        await lab.settle()
+        assert [request.body for request in lab.core.messages] == [cpim()]
