@@ -26,7 +26,7 @@ from ims_core.wire.msrp.uri import MsrpUri
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MsrpBridge"]
+__all__ = ["BridgeSide", "MsrpBridge"]
 
 _NO_SESSION, _METHOD_UNKNOWN, _TIMED_OUT = 481, 501, 408
 _MAX_EARLY_EVENTS = 4096  # of one read of a connection whose other side is not there yet
@@ -43,10 +43,10 @@ class BridgeSide:
         "_remote",
         "_session_id",
         "_stack",
-        "_waits_until",
         "link",
         "onward",
         "other",
+        "waits_until",
     )
 
     def __init__(self, bridge: MsrpBridge, stack: MsrpStack, session_id: str) -> None:
@@ -55,7 +55,7 @@ class BridgeSide:
         self._remote: MsrpMedia | None = None
         self._is_active = False
         self._early: list[MsrpEvent] = []
-        self._waits_until = math.inf
+        self.waits_until = math.inf
         self.link: MsrpLink | None = None
         self.other: BridgeSide
         self.onward: ChunkForwarder  # what comes from this side
@@ -90,7 +90,7 @@ class BridgeSide:
             address = Address(Transport.TLS if plan.is_tls else Transport.TCP, plan.host, plan.port)
             self.link = self._stack.connect(address, self, fingerprints=fingerprints, session_id=self._session_id)
         else:
-            self._waits_until = self._bridge.now() + config.connect_s + config.bind_s
+            self.waits_until = self._bridge.now() + config.connect_s + config.bind_s
             self._stack.expect(self._session_id, self, fingerprints=fingerprints)
         self._bridge.go_on()
 
@@ -110,7 +110,7 @@ class BridgeSide:
 
     def opened(self, link: MsrpLink) -> None:
         self.link = link
-        self._waits_until = math.inf
+        self.waits_until = math.inf
         if self._is_active:
             self._bind(link)
         self._bridge.go_on()
@@ -143,7 +143,9 @@ class BridgeSide:
 
     @property
     def deadline(self) -> float:
-        return self._waits_until
+        """When somebody has waited too long."""
+        due = self.onward.next_deadline()
+        return self.waits_until if due is None else min(due, self.waits_until)
 
     def replay(self) -> None:
         """What came before the other side was there."""
@@ -281,16 +283,12 @@ class MsrpBridge:
         if self.is_open:
             self.near.flow_control()
             self.far.flow_control()
-        due = [self.near.deadline, self.far.deadline]
-        due += [
-            each for each in (self.near.onward.next_deadline(), self.far.onward.next_deadline()) if each is not None
-        ]
-        first = min(due)
-        if first != self.due:
-            self._deadlines.set(self, None if first == math.inf else first)
+        first = min(self.near.deadline, self.far.deadline)
+        if first < self.due:  # one that has moved on is looked at again when it comes
+            self._deadlines.set(self, first)
 
     def deadline_came(self, now: float) -> None:
-        if min(self.near.deadline, self.far.deadline) <= now:
+        if min(self.near.waits_until, self.far.waits_until) <= now:
             self.end(LegEnd(LegEndKind.NOT_CONNECTED, "nobody connected in time"))
             return
         for side in (self.near, self.far):

@@ -12,9 +12,17 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ims_core.transport.tokens import Tokens
-from ims_core.wire.msrp.message import ByteRange, Continuation, FailureReport, MsrpRequest, MsrpResponse, report_of
+from ims_core.wire.msrp.message import (
+    ByteRange,
+    Continuation,
+    FailureReport,
+    MsrpRequest,
+    MsrpResponse,
+    can_use,
+    report_of,
+)
 from ims_core.wire.msrp.parser import Piece
-from ims_core.wire.msrp.uri import MsrpUri
+from ims_core.wire.msrp.uri import MsrpUri, encode_path
 
 __all__ = ["ChunkForwarder", "ForwardPolicy", "Paths"]
 
@@ -23,7 +31,8 @@ ANSWER_S = 30.0  # for the next hop to answer a chunk (RFC 4975 §7.1.2, msrp.re
 HOLD_S = 25.0  # below that: who holds an answer gives one before its sender gives up
 MAX_PASSAGES = 64  # messages under way in one direction
 
-Paths = Callable[[MsrpRequest], tuple[tuple[MsrpUri, ...], tuple[MsrpUri, ...]]]
+Path = tuple[MsrpUri, ...]
+Paths = Callable[[MsrpRequest], tuple[Path, Path]]
 """To-Path and From-Path of a request on its next leg."""
 
 
@@ -63,12 +72,18 @@ class ChunkForwarder:
     `is_congested` tells that the source should not be read for now."""
 
     __slots__ = (
+        "_answer_paths",
+        "_answered_from",
+        "_answered_to",
         "_forward",
+        "_held",
         "_in_flight",
         "_kept",
         "_passages",
         "_passed",
+        "_path_lines",
         "_paths",
+        "_paths_onward",
         "_policy",
         "_reply",
         "_sent",
@@ -93,10 +108,17 @@ class ChunkForwarder:
         self._forward = forward
         self._passed = passed
         self._passages: dict[str, _Passage] = {}
+        self._held: dict[str, _Passage] = {}  # those of which a chunk waits for its answer, oldest first
         self._sent: dict[str, _Sent] = {}
         self._waiting: deque[MsrpRequest] = deque()  # complete chunks whose 200 waits for the window
         self._in_flight = 0
         self._kept: Piece | None = None
+        # What was written last: nearly all frames of a direction have the same paths.
+        self._answered_to: Path = ()
+        self._answered_from: Path = ()
+        self._answer_paths = ""
+        self._paths_onward: tuple[Path, Path] = (), ()
+        self._path_lines = ""
 
     @property
     def is_congested(self) -> bool:
@@ -138,25 +160,27 @@ class ChunkForwarder:
         return passage
 
     def _send_on(self, passage: _Passage, piece: Piece, now: float) -> None:
-        head = piece.head
-        transaction_id = self._new_transaction_id(piece.octets)
-        to_path, from_path = self._paths(head)
-        byte_range = ByteRange(piece.start, piece.start + len(piece.octets) - 1, head.byte_range.total)
+        head, octets = piece.head, piece.octets
+        transaction_id = self._new_transaction_id(octets)
+        byte_range = ByteRange(piece.start, piece.end, head.byte_range.total)
         flag = piece.continuation or Continuation.MORE
-        self._forward(
-            head.readdressed(
-                transaction_id, to_path, from_path, byte_range=byte_range, body=piece.octets, continuation=flag
-            ).encode()
-        )
+        self._forward(head.relayed_octets(transaction_id, self._lines_onward(head), byte_range, octets, flag))
         if passage.failure_report is FailureReport.YES:
             passage.unanswered += 1
-            self._in_flight += len(piece.octets)
-            self._sent[transaction_id] = _Sent(passage, len(piece.octets), now + ANSWER_S)
+            self._in_flight += len(octets)
+            self._sent[transaction_id] = _Sent(passage, len(octets), now + ANSWER_S)
+
+    def _lines_onward(self, head: MsrpRequest) -> str:
+        paths = to_path, from_path = self._paths(head)
+        if paths != self._paths_onward:
+            self._paths_onward = paths
+            self._path_lines = f"To-Path: {encode_path(to_path)}\r\nFrom-Path: {encode_path(from_path)}\r\n"
+        return self._path_lines
 
     def _new_transaction_id(self, octets: bytes) -> str:
         while True:
             transaction_id = self._tokens.word(64)
-            if b"-------" + transaction_id.encode() not in octets:
+            if can_use(transaction_id, octets):
                 return transaction_id
 
     def _frame_ended(self, passage: _Passage, head: MsrpRequest, flag: Continuation, now: float) -> None:
@@ -174,13 +198,23 @@ class ChunkForwarder:
             self._complete(passage, head, passage.status or 200)
         else:
             passage.held, passage.held_until = head, now + HOLD_S
+            self._held[head.message_id] = passage
 
     def _answer(self, passage: _Passage, head: MsrpRequest, status: int) -> None:
         """As its Failure-Report asks (RFC 4975 §7.1.2)."""
         wish = passage.failure_report
         if wish is FailureReport.YES or (wish is FailureReport.PARTIAL and status >= 300):
-            self._reply(MsrpResponse.to(head, status).encode())
+            self._reply(self._success(head) if status == 200 else MsrpResponse.to(head, status).encode())
         passage.is_told = passage.is_told or status >= 300
+
+    def _success(self, head: MsrpRequest) -> bytes:
+        """The 200 to a SEND (RFC 4975 §7.2)."""
+        to_path, from_path = head.to_path, head.from_path
+        if to_path is not self._answered_to or from_path is not self._answered_from:
+            self._answered_to, self._answered_from = to_path, from_path
+            self._answer_paths = f" 200 OK\r\nTo-Path: {from_path[0]}\r\nFrom-Path: {to_path[0]}\r\n-------"
+        transaction_id = head.transaction_id
+        return f"MSRP {transaction_id}{self._answer_paths}{transaction_id}$\r\n".encode("ascii")
 
     def _complete(self, passage: _Passage, head: MsrpRequest, status: int) -> None:
         """The chunk that ends a message, or gives it up, is answered."""
@@ -214,6 +248,7 @@ class ChunkForwarder:
             self._tell(passage)
         if passage.held is not None and (passage.status or not passage.unanswered):
             held, passage.held = passage.held, None
+            self._held.pop(held.message_id, None)
             self._complete(passage, held, passage.status or 200)
         while self._waiting and self._in_flight <= WINDOW_OCTETS:
             head = self._waiting.popleft()
@@ -230,18 +265,21 @@ class ChunkForwarder:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
-        first = next(iter(self._sent.values()), None)
-        held = [each.held_until for each in self._passages.values() if each.held is not None]
-        if first is not None:
-            held.append(first.due)
-        return min(held, default=None)
+        for sent in self._sent.values():
+            for held in self._held.values():
+                return min(sent.due, held.held_until)
+            return sent.due
+        for held in self._held.values():
+            return held.held_until
+        return None
 
     def handle_deadline(self, now: float) -> None:
         """What the next hop left unanswered counts as 408."""
         late = [key for key, sent in self._sent.items() if sent.due <= now]
         for key in late:
             self._settled(self._sent.pop(key), 408)
-        for passage in [each for each in self._passages.values() if each.held is not None and each.held_until <= now]:
+        for key in [key for key, passage in self._held.items() if passage.held_until <= now]:
+            passage = self._held.pop(key)
             passage.status = passage.status or 408
             held, passage.held = passage.held, None
             if held is not None:

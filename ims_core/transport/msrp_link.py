@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ __all__ = ["ConnectionHost", "Expectation", "MsrpConnection", "MsrpEndpoint", "M
 _log = logging.getLogger(__name__)
 
 _NO_SESSION, _ALREADY_BOUND = 481, 506  # RFC 4975 §10.7, §10.9
+_UNSENT_OCTETS = 64 * 1024  # of answers to a read: more are not worth a copy
 _UNBOUND_OCTETS = 64 * 1024  # of a connection that belongs to no session: more is no attempt to bind
 
 
@@ -64,6 +66,8 @@ class ConnectionHost(Protocol):
 
     name: str
     tracer: MsrpTracer
+    unsent: list[MsrpConnection] | None
+    """While octets that came are being read: connections with something to send, which goes out together. Else None."""
 
     def expected(self, session_id: str) -> Expectation | None: ...
 
@@ -123,7 +127,7 @@ class MsrpLink:
     @property
     def backlog(self) -> int:
         """Octets that wait in the connection: stop at `HIGH_WATER_OCTETS`, and go on in `drained`."""
-        return self._connection.flow.backlog
+        return self._connection.backlog
 
     def send(self, octets: bytes, frame: MsrpRequest | MsrpResponse | None = None) -> None:
         """*frame* is the message that the octets are or begin, for the trace. What cannot be sent ends in `lost`."""
@@ -173,6 +177,8 @@ class MsrpConnection:
         "_links",
         "_trace",
         "_unbound_octets",
+        "_unsent",
+        "_unsent_octets",
         "armed",
         "due",
         "flow",
@@ -189,6 +195,8 @@ class MsrpConnection:
         self._holds = 0  # sessions that want nothing read, and the peer's own slowness
         self._is_full = False
         self._unbound_octets = 0
+        self._unsent: list[bytes] = []
+        self._unsent_octets = 0
         self._trace: ConnectionTrace | None = None
         self.due = self.armed = math.inf
         flow.user = self
@@ -218,11 +226,39 @@ class MsrpConnection:
         flow = self.flow
         if self._host.tracer.trace.enabled and flow.is_open:
             self._tracing().sent(octets, frame)
-        flow.send(octets)
+        unsent = self._host.unsent
+        if unsent is None:
+            flow.send(octets)
+        else:
+            self._send_later(octets, unsent)
         # Who does not read his answers is not read. The accepting end alone does so: else two could wait for ever.
-        if self.is_accepted and not self._is_full and flow.backlog > HIGH_WATER_OCTETS:
+        if self.is_accepted and not self._is_full and self.backlog > HIGH_WATER_OCTETS:
             self._is_full = True
             self.hold()
+
+    @property
+    def backlog(self) -> int:
+        """Octets that have not left."""
+        return self.flow.backlog + self._unsent_octets
+
+    def _send_later(self, octets: bytes, unsent: list[MsrpConnection]) -> None:
+        """A read may lead to many short frames: one call of the system for all of them."""
+        if not self._unsent:
+            unsent.append(self)
+        self._unsent.append(octets)
+        self._unsent_octets += len(octets)
+        if self._unsent_octets > _UNSENT_OCTETS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends what has waited for the end of a read."""
+        unsent, self._unsent = self._unsent, []
+        was_above = self.backlog > HIGH_WATER_OCTETS
+        self._unsent_octets = 0
+        if unsent:
+            self.flow.send(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+        if was_above and self.flow.backlog <= HIGH_WATER_OCTETS:  # nobody else would say so
+            asyncio.get_running_loop().call_soon(self._drained, self.flow)
 
     def verify(self, announced: Sequence[Fingerprint]) -> None:
         """Checks whom the connection comes from. Raises FingerprintMismatch."""
@@ -256,6 +292,7 @@ class MsrpConnection:
     def close(self) -> None:
         """Ends the connection; nobody is told."""
         if self.flow.is_open:
+            self.flush()
             self.flow.close()
         self._over()
 
@@ -288,6 +325,7 @@ class MsrpConnection:
         """Ends the connection because of what the peer did, or did not."""
         if self.links:
             self._host.tracer.error(self.flow, reason)
+        self.flush()
         self.flow.close()
         self.ended(ConnectionLost(reason))
 

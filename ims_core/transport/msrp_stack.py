@@ -69,6 +69,7 @@ class MsrpStack:
         "config",
         "name",
         "tracer",
+        "unsent",
     )
 
     def __init__(
@@ -91,6 +92,7 @@ class MsrpStack:
         self._expected: dict[str, Expectation] = {}
         self._tls: TlsLayer | None = None
         self._is_closed = False
+        self.unsent: list[MsrpConnection] | None = None
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -202,8 +204,15 @@ class MsrpStack:
 
     def received(self, octets: bytes, flow: Flow) -> None:
         connection = flow.user
-        if isinstance(connection, MsrpConnection):
+        if not isinstance(connection, MsrpConnection):
+            return
+        unsent = self.unsent = []
+        try:
             connection.take(octets)
+        finally:
+            self.unsent = None
+            for each in unsent:
+                each.flush()
 
     def closed(self, flow: Flow, error: TransportError | None) -> None:
         connection = flow.user

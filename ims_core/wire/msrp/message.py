@@ -82,10 +82,13 @@ class MsrpMessage:
 
     def text(self, name: str) -> str | None:
         """The first value of that name, in any case, None if absent."""
+        return self._known_values().get(name.lower())
+
+    def _known_values(self) -> dict[str, str]:
         values = self._values
         if values is None:
             values = self._values = _first_values(self._fields)
-        return values.get(name.lower())
+        return values
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The value of each header field of that name."""
@@ -255,6 +258,30 @@ class MsrpRequest(MsrpMessage):
         kept = self.headers if byte_range is None else _with_range(self.headers, byte_range)
         fields = _fields_of(to_path, from_path, kept)
         return self._copy(transaction_id, fields, None, body, continuation or self.continuation)
+
+    def relayed_octets(
+        self,
+        transaction_id: str,
+        path_lines: str,
+        byte_range: ByteRange,
+        body: bytes,
+        continuation: Continuation,
+    ) -> bytes:
+        """As `readdressed`, but at once the octets of a received chunk's part, for a relay's many of them.
+
+        *path_lines* are To-Path and From-Path with their line ends; the caller has made sure that the id `can_use` the
+        body."""
+        lines = [f"MSRP {transaction_id} {self.method}\r\n{path_lines}"]
+        place_of_range = "byte-range" if "byte-range" in self._known_values() else "message-id"
+        for name, value in self._fields:
+            key = header_key(name)
+            if key not in ("to-path", "from-path", "byte-range"):
+                lines.append(f"{name}: {value}\r\n")
+            if key == place_of_range:
+                lines.append(f"Byte-Range: {byte_range}\r\n")
+        lines.append("\r\n")
+        head = "".join(lines).encode("utf-8", "surrogateescape")
+        return b"".join((head, body, f"\r\n-------{transaction_id}{continuation.value}\r\n".encode("ascii")))
 
     def _copy(
         self,

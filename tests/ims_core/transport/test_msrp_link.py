@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ims_core.errors import ConnectionLost
 from ims_core.trace import ListSink, RecordKind, Trace
-from ims_core.transport.link import Address, Flow, Transport
+from ims_core.transport.link import HIGH_WATER_OCTETS, Address, Flow, Transport
 from ims_core.transport.memory import MemoryNetwork
 from ims_core.transport.msrp_link import MsrpLink
 from ims_core.transport.msrp_stack import MsrpStack, MsrpStackConfig
@@ -79,6 +79,49 @@ def test_the_pieces_of_a_chunk_go_to_its_session_however_they_are_cut() -> None:
         assert len(one.events) > 4
         assert bench.peer.stream.count(b" 200 OK") == 4
         assert bench.peer.stream.count(b" 481 ") == 2
+
+    _bench(story)
+
+
+def test_what_a_read_leads_to_goes_out_together_and_before_a_close() -> None:
+    async def story(bench: Bench) -> None:
+        one, two = bench.session("s1"), bench.session("s2")
+        flow = bench.dial()
+        flow.send(b"".join(send_frame(f"t{n:03}", f"s{1 + n % 2}", b"x").encode() for n in range(6)))
+        await asyncio.sleep(1)
+        assert len(bench.peer.octets) == 1
+        assert [f"t{n:03} 200" in bench.peer.stream.decode() for n in range(6)] == [True] * 6
+        for endpoint in (one, two):
+            endpoint.links[0].send(b"later")
+        assert one.links[0].backlog > 0
+        await asyncio.sleep(1)
+        assert bench.peer.octets[1:] in ([b"later", b"later"], [b"laterlater"])
+        flow.send(send_frame("last", "s1", b"x").encode() + b"GET / HTTP/1.1\r\n\r\n")
+        await asyncio.sleep(1)
+        assert b"MSRP last 200 " in bench.peer.octets[-1]
+        assert bench.peer.ends == [None]
+
+    _bench(story)
+
+
+class _Talker(RecordingEndpoint):
+    """Says a lot about each frame, until told that it is too much."""
+
+    def received(self, event: MsrpEvent, link: MsrpLink) -> None:
+        self.events.append(event)
+        while link.backlog <= HIGH_WATER_OCTETS:
+            link.send(b"x" * 10_000)
+
+
+def test_who_stopped_within_a_read_is_told_to_go_on() -> None:
+    async def story(bench: Bench) -> None:
+        talker = _Talker()
+        bench.stack.expect("s1", talker)
+        bench.dial().send(send_frame("t001", "s1", b"x").encode())
+        await asyncio.sleep(10)
+        assert len(bench.peer.stream) > HIGH_WATER_OCTETS
+        assert talker.drained_at
+        assert talker.links[0].backlog == 0
 
     _bench(story)
 

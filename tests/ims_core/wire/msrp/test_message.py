@@ -15,6 +15,7 @@ from ims_core.wire.msrp.message import (
     MsrpResponse,
     report_of,
 )
+from ims_core.wire.msrp.parser import FrameDecoder, Piece
 from ims_core.wire.msrp.uri import MsrpUri, parse_path
 
 _RELAY = "msrps://203.0.113.5:2855/relayLegA77;tcp"
@@ -145,6 +146,30 @@ def test_a_missing_byte_range_is_written_after_the_message_id() -> None:
     request = _send(("Message-ID", "m"), ("Content-Type", "a/b"))
     moved = request.readdressed("txBB0002", _BOB, _RELAY, byte_range=ByteRange(1, 9, None))
     assert [name for name, _ in moved.headers] == ["Message-ID", "Byte-Range", "Content-Type"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("X-New", "ä"), ("message-id", "m"), ("BYTE-RANGE", "1-*/9"), ("X-New", ""), ("Content-Type", "a/b")),
+        (("Message-ID", "m"), ("Success-Report", "yes"), ("Content-Type", "a/b")),
+    ],
+)
+def test_what_a_relay_writes_at_once_is_what_it_would_write_in_two_steps(headers: tuple[tuple[str, str], ...]) -> None:
+    octets = _send(*headers).encode()
+    (piece,) = FrameDecoder().feed(octets.replace(b"To-Path", b"TO-path"))
+    assert isinstance(piece, Piece)
+    lines = f"To-Path: {_BOB}\r\nFrom-Path: {_RELAY} {_ALICE}\r\n"
+    written = piece.head.relayed_octets("txBB0002", lines, ByteRange(1, 4, 9), b"Hell", Continuation.MORE)
+    moved = piece.head.readdressed(
+        "txBB0002",
+        _BOB,
+        f"{_RELAY} {_ALICE}",
+        byte_range=ByteRange(1, 4, 9),
+        body=b"Hell",
+        continuation=Continuation.MORE,
+    )
+    assert written == moved.encode()
 
 
 def test_what_would_break_the_frame_is_our_own_fault() -> None:
