@@ -59,15 +59,14 @@ class StoreAndForward:
         return self._context.mailboxes.has_backlog(owner, instance)
 
     def make_room(self, message: IncomingMessage) -> bool:
-        """Whether *message* may be stored; a copy that some device has gives way to it."""
-        mailboxes, owner = self._context.mailboxes, message.user.key
-        if mailboxes.room_for(owner, message.is_limited):
-            return True
-        spare = mailboxes.spare(owner)
-        if spare is None:
-            return False
-        self._remove(spare, "the mailbox is full and some device has it")
-        return mailboxes.room_for(owner, message.is_limited)
+        """Whether *message* may be stored; copies that some device has give way to it."""
+        mailboxes, owner, octets = self._context.mailboxes, message.user.key, len(message.template.body)
+        while not mailboxes.room_for(owner, message.is_limited, octets):
+            spare = mailboxes.spare(owner)
+            if spare is None:
+                return False
+            self._remove(spare, "the mailbox is full and some device has it")
+        return True
 
     def keep(self, message: IncomingMessage, instances: frozenset[str], now: float, then: Kept) -> HeldMessage:
         """Stores *message* for the named devices (none named: for any). Only after `make_room`."""

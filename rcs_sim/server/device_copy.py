@@ -9,14 +9,24 @@ from rcs_sim.server.part_context import PartContext
 from rcs_sim.server.relayed_request import cpim_for_client, to_device
 from rcs_sim.server.served_users import asserted_identity
 
-__all__ = ["send_copy"]
+__all__ = ["send_copy", "send_message"]
 
 
 def send_copy(
     context: PartContext, offer: DeviceOffer, template: Request, identity: str, route: str, now: float
 ) -> None:
-    """Sends *template* to the device of *offer*, by its pub-gruu or (without one) by the *identity* of its user, and
-    arms the deadline of its answer."""
+    """Sends *template* to the device of *offer*, in a session if it cannot take it otherwise, and arms the deadline of
+    its answer."""
+    context.deadlines.arm(now + context.config.device_answer_s, offer)
+    by_session = context.ways.by_session
+    if by_session is not None and by_session.takes(offer, template):
+        by_session.hand_out(offer, template, identity, now)
+    else:
+        send_message(context, offer, template, identity, route)
+
+
+def send_message(context: PartContext, offer: DeviceOffer, template: Request, identity: str, route: str) -> None:
+    """Sends it as a MESSAGE, by the device's pub-gruu or (without one) by the *identity* of its user."""
     device = offer.device
     mode = context.config.cpim_from(device.instance, device.user_agent)
     request = to_device(
@@ -28,4 +38,3 @@ def send_copy(
         body=cpim_for_client(template.body, mode, asserted_identity(template)),
     )
     context.outbox.add(SendRequest(request, offer))
-    context.deadlines.arm(now + context.config.device_answer_s, offer)

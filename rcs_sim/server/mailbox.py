@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from ims_core.store.deferred_messages import DeferredMessage, DeliveryCursor, deferred_key
 from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.message import Request
-from ims_core.wire.sip.parser import parse_datagram
+from ims_core.wire.sip.parser import Limits, parse_datagram
 from rcs_sim.server.device_offer import DeviceOffer
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_pager
 from rcs_sim.server.served_users import asserted_identity, key_of_uri
 
 __all__ = ["DeviceQueue", "HeldMessage", "HeldState", "Mailbox", "Mailboxes"]
+
+
+_STORED = Limits(max_message_octets=2**31)  # whatever was stored can be read again: sessions carry long messages
 
 
 class HeldState(enum.Enum):
@@ -43,6 +46,7 @@ class HeldMessage:
         "owner",
         "revocations",
         "sender",
+        "size",
         "state",
         "stored_at",
         "taken_by",
@@ -64,6 +68,7 @@ class HeldMessage:
         self.owner = owner
         self.order = order
         self.sender = sender
+        self.size = len(octets)
         self.message_id = message_id
         self.stored_at = stored_at
         self.expires_at = expires_at
@@ -85,7 +90,7 @@ class HeldMessage:
     def request(self) -> Request:
         """The request to deliver, without Route and Via."""
         if self._request is None:
-            message = parse_datagram(self._octets)
+            message = parse_datagram(self._octets, _STORED)
             assert isinstance(message, Request)  # checked by `Mailboxes.load`, made by us otherwise
             self._request = message
         return self._request
@@ -131,9 +136,10 @@ class DeviceQueue:
 class Mailbox:
     """The stored messages of one user."""
 
-    __slots__ = ("by_id", "held", "queues")
+    __slots__ = ("by_id", "held", "octets", "queues")
 
     def __init__(self) -> None:
+        self.octets = 0
         self.held: dict[int, HeldMessage] = {}  # by order, ascending
         self.by_id: dict[tuple[str, str], HeldMessage] = {}  # by sender and imdn.Message-ID
         self.queues: dict[str, DeviceQueue] = {}
@@ -176,9 +182,24 @@ class Mailbox:
 class Mailboxes:
     """The mailboxes of all users. Messages of one mailbox keep their order of arrival, whatever happens to them."""
 
-    __slots__ = ("_boxes", "_count", "_max_per_user", "_max_total", "_order")
+    __slots__ = (
+        "_boxes",
+        "_count",
+        "_max_octets",
+        "_max_octets_total",
+        "_max_per_user",
+        "_max_total",
+        "_octets",
+        "_order",
+    )
 
-    def __init__(self, max_per_user: int, max_total: int) -> None:
+    def __init__(
+        self, max_per_user: int, max_total: int, *, max_octets: int = 2**40, max_octets_total: int = 2**40
+    ) -> None:
+        """At most *max_per_user* messages of *max_octets* together for one user, so many in all."""
+        self._max_octets = max_octets
+        self._max_octets_total = max_octets_total
+        self._octets = 0
         self._boxes: dict[str, Mailbox] = {}
         self._max_per_user = max_per_user
         self._max_total = max_total
@@ -199,12 +220,14 @@ class Mailboxes:
         box = self._boxes.get(owner)
         return box is not None and (box.queue(instance).in_flight is not None or box.next_for(instance) is not None)
 
-    def room_for(self, owner: str, is_limited: bool) -> bool:
-        """Whether one more message of the user may be stored."""
-        if self._count >= self._max_total:
+    def room_for(self, owner: str, is_limited: bool, octets: int = 0) -> bool:
+        """Whether one more message of the user may be stored, with a body of so many *octets*."""
+        if self._count >= self._max_total or self._octets + octets > self._max_octets_total:
             return False
         box = self._boxes.get(owner)
-        return box is None or not is_limited or len(box.held) < self._max_per_user
+        if box is None or not is_limited:
+            return octets <= self._max_octets
+        return len(box.held) < self._max_per_user and box.octets + octets <= self._max_octets
 
     def spare(self, owner: str) -> HeldMessage | None:
         """A message that may go when the mailbox is full: the oldest that some device of the user has."""
@@ -246,6 +269,8 @@ class Mailboxes:
         box.held[held.order] = held
         if held.message_id:
             box.by_id[held.sender, held.message_id] = held
+        box.octets += held.size
+        self._octets += held.size
         self._count += 1
 
     def find(self, owner: str, sender: str, message_id: str) -> HeldMessage | None:
@@ -260,6 +285,8 @@ class Mailboxes:
         held.release()
         del box.held[held.order]
         box.by_id.pop((held.sender, held.message_id), None)
+        box.octets -= held.size
+        self._octets -= held.size
         self._count -= 1
         if box.held or any(queue.in_flight is not None for queue in box.queues.values()):
             return []
@@ -292,7 +319,7 @@ class Mailboxes:
 
 def _read(record: DeferredMessage) -> HeldMessage | None:
     try:
-        request = parse_datagram(record.octets)
+        request = parse_datagram(record.octets, _STORED)
         content = read_pager(request) if isinstance(request, Request) else None
     except (SipParseError, ContentRefused):
         return None

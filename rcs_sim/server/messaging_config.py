@@ -59,6 +59,8 @@ class MessagingServerConfig:
     store_days: float = 7.0
     store_max_per_user: int = 1000
     store_max_total: int = 1_000_000
+    store_max_octets_per_user: int = 64 * 1024 * 1024
+    store_max_octets: int = 2 * 1024 * 1024 * 1024
     redeliver_min_s: float = 30.0
     redeliver_max_errors: int = 10  # server errors in a row after which a device is no longer offered a message
     restart_wait_s: float = 2.0  # before stored messages go to devices that were registered before a restart

@@ -8,6 +8,7 @@ from ims_core.transport.tokens import Tokens
 from ims_core.wire.sip.headers import Warning as WarningHeader
 from ims_core.wire.sip.message import HeaderInput, Request
 from ims_core.wire.sip.uri import Uri
+from rcs_sim.server.delivery_ways import DeliveryWays
 from rcs_sim.server.device_registry import DeviceRegistry
 from rcs_sim.server.duplicate_filter import DuplicateFilter, MessageKey
 from rcs_sim.server.mailbox import Mailboxes
@@ -31,6 +32,7 @@ class PartContext:
     seen: DuplicateFilter
     outbox: Outbox
     deadlines: Deadlines
+    ways: DeliveryWays
 
     def refuse(self, exchange: Exchange, status: int, why: str, headers: tuple[HeaderInput, ...] = ()) -> None:
         """A final answer of this server, which says why (digest §15.5 "errors it makes")."""

@@ -19,6 +19,7 @@ from ims_core.wire.sip.message import HeaderInput, Request, Response
 from ims_core.wire.sip.uri import OtherUri
 from rcs_sim.server.capability_query import CapabilityQueries
 from rcs_sim.server.deferred import StoreAndForward
+from rcs_sim.server.delivery_ways import DeliveryWays
 from rcs_sim.server.device_registry import DeviceRegistry
 from rcs_sim.server.duplicate_filter import DuplicateFilter
 from rcs_sim.server.interworking import Interworking
@@ -77,10 +78,16 @@ class ParticipatingFunction:
             tokens=tokens,
             subscribers=Subscribers(sh, blocked),
             devices=DeviceRegistry(memory_s, config.max_known_devices),
-            mailboxes=Mailboxes(config.store_max_per_user, config.store_max_total),
+            mailboxes=Mailboxes(
+                config.store_max_per_user,
+                config.store_max_total,
+                max_octets=config.store_max_octets_per_user,
+                max_octets_total=config.store_max_octets,
+            ),
             seen=DuplicateFilter(config.duplicate_memory_s, config.duplicate_memory_size),
             outbox=Outbox(),
             deadlines=Deadlines(),
+            ways=DeliveryWays(),
         )
         self._notices = ServerNotices(context)
         self._forward = StoreAndForward(context, self._notices)

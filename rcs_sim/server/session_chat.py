@@ -5,6 +5,8 @@ which knows other devices and the store. Away from the user the sender learns wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ims_core.reference_points import LegEnd
 from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, OutgoingMessage
 from ims_core.wire.sip.call_outputs import Ended, EndReason
@@ -42,6 +44,7 @@ class ChatSession:
 
     __slots__ = (
         "_idle",
+        "_offers",
         "_parting",
         "_passages",
         "_sent",
@@ -72,10 +75,13 @@ class ChatSession:
         self._passages: set[Passage] = set()
         self._sent: dict[tuple[bool, str], Passage] = {}  # by direction and Message-ID
         self._idle: IdleWatch | None = None
+        self._offers: dict[str, DeviceOffer] = {}  # stored messages that are handed out here, by Message-ID
+        self.on_close: Callable[[], None] | None = None
         self._parting: SessionLeg | None = None  # to a device that closed its connection: its BYE may be on the way
         for leg in self._legs():
             leg.owner = self
-        services.book.stand(parties.pair, self, now)
+        if net_leg is not None:  # one that is for handing out alone may stand beside others
+            services.book.stand(parties.pair, self, now)
         self._watch_idleness(now)
 
     @property

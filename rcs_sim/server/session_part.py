@@ -15,6 +15,7 @@ from rcs_sim.server.served_users import ServedUser, key_of_uri
 from rcs_sim.server.session_book import SessionBook
 from rcs_sim.server.session_call import CallBook
 from rcs_sim.server.session_case import SessionCase
+from rcs_sim.server.session_delivery import SessionHandOut
 from rcs_sim.server.session_description import read_offer
 from rcs_sim.server.session_invite import is_of_group, services_of, with_ids
 from rcs_sim.server.session_leg import SessionContext
@@ -52,6 +53,7 @@ class Sessions:
             terminating,
             forward,
         )
+        context.ways.by_session = SessionHandOut(self._services)
 
     @property
     def services(self) -> SessionServices:
