@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcs_sim.server.mailbox import HeldMessage, HeldState, Mailboxes
-from tests.rcs_sim.server.messaging_lab import message
+from tests.rcs_sim.server.messaging_lab import cpim, message
 
 OWNER = "tel:+12025550152"
 REQUEST = message()
@@ -95,3 +95,24 @@ def test_what_is_gone_keeps_no_octets() -> None:
     held = add(boxes, "a")
     boxes.remove(held)
     assert held.to_record().octets == b""
+
+
+def test_a_mailbox_holds_so_many_octets_and_all_of_them_so_many() -> None:
+    boxes = Mailboxes(100, 1000, max_octets=4000, max_octets_total=6000)
+    request = message(cpim("x" * 1500))
+    held = boxes.add("tel:+1", request, sender="a", message_id="m1", now=0.0, expires_at=9.0)
+    assert not boxes.room_for("tel:+1", True, 2500)
+    assert boxes.room_for("tel:+1", True, 500)
+    assert boxes.room_for("tel:+2", True, 3000)
+    assert not boxes.room_for("tel:+2", True, 4500)
+    boxes.remove(held)
+    assert boxes.room_for("tel:+1", True, 2500)
+
+
+def test_a_long_message_can_be_read_again() -> None:
+    boxes = Mailboxes(10, 100)
+    request = message(cpim("x" * 300_000))
+    held = boxes.add("tel:+1", request, sender="a", message_id="m1", now=0.0, expires_at=9.0)
+    loaded, unreadable = Mailboxes(10, 100).load([held.to_record()], [])
+    assert unreadable == []
+    assert loaded[0].request.body == request.body
