@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
-import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -21,42 +20,33 @@ import pytest
 
 from ims_core.wire.sip.headers import Path as PathHeader
 from ims_core.wire.sip.headers import RecordRoute, ServiceRoute, Via, WwwAuthenticate
-from ims_core.wire.sip.message import Request, Response
+from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.uri import SipUri
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.phone import Phone
 from rcs_sim.devices.policy import CpimIdentity, DevicePolicy
 from rcs_sim.scenario.loader import load_device
+from tests.support.lineage_script import (
+    CPM_MESSAGE,
+    LineageLab,
+    LineageScript,
+    cpim_text,
+    imdn_text,
+    lineage_script,
+    read_cpim,
+)
 from tests.support.peers import network_file, rcs_sim_up
-from tests.support.raw_phone import RawPhone, RawSubscriber, raw_phone
+from tests.support.raw_phone import RawSubscriber, raw_phone
 from tests.support.real_phones import RealPhones, real_phones, received
 
 pytestmark = pytest.mark.interop
 
 _WITHIN_S = 15.0
-_ICSI = "urn:urn-7:3gpp-service.ims.icsi.oma.cpm.msg"
-_TAGGED = f'Accept-Contact: *;+g.3gpp.icsi-ref="{_ICSI}"'
+_TAGGED = f'Accept-Contact: *;+g.3gpp.icsi-ref="{CPM_MESSAGE}"'
 _USERS = 40
-_STATUS = {"delivery": "delivered", "display": "displayed"}
 _ANDROID = load_device("android")
 _HASTY = replace(_ANDROID, capability=replace(_ANDROID.capability, answer_wait_s=0))  # sends before OPTIONS is answered
 _ANONYMOUS = replace(_HASTY, messaging=replace(_HASTY.messaging, cpim_identity=CpimIdentity.ANONYMOUS))
-
-
-@dataclass(frozen=True, slots=True)
-class _Lab:
-    """`rcs-sim up` with its standard ports, and two numbers of red that no other test uses."""
-
-    red: dict[str, Any]
-    ours: str
-    theirs: str
-
-    @property
-    def domain(self) -> str:
-        return str(self.red["domain"])
-
-    def subscriber(self) -> RawSubscriber:
-        return RawSubscriber.of(self.red, f"sip:{self.ours}@")
 
 
 @pytest.fixture(scope="module")
@@ -70,154 +60,16 @@ def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[st
 
 
 @pytest.fixture
-def lab(_running: tuple[dict[str, Any], Iterator[str]]) -> _Lab:
+def lab(_running: tuple[dict[str, Any], Iterator[str]]) -> LineageLab:
     red, numbers = _running
-    return _Lab(red, next(numbers), next(numbers))
-
-
-class _Script:
-    """What such a phone writes, line for line."""
-
-    def __init__(self, raw: RawPhone, subscriber: RawSubscriber) -> None:
-        self.raw = raw
-        self.subscriber = subscriber
-        self.nonce = ""
-        self._cseq = itertools.count(1)
-
-    @property
-    def contact(self) -> str:
-        return f"<sip:{self.subscriber.impi.partition('@')[0]}@{self.raw.own};transport=tcp>"
-
-    async def register(self) -> tuple[Response, Response]:
-        """The 401 and the 200. The Call-ID stays, the From tag does not; ``opaque`` is not echoed."""
-        call_id = f"{uuid4()}"
-        self._write_register(call_id, self._empty_authorization())
-        challenge = await self.raw.response(401, "REGISTER")
-        self.nonce = challenge.require(WwwAuthenticate).get("nonce") or ""
-        self._write_register(call_id, self._authorization(1))
-        return challenge, await self.raw.response(200, "REGISTER")
-
-    async def refresh(self) -> Response:
-        """The nonce of the last challenge once more, with nc=2."""
-        self._write_register(f"{uuid4()}", self._authorization(2))
-        return await self.raw.response(200, "REGISTER")
-
-    def deregister(self) -> None:
-        """New Call-ID, bare Contact, the old nonce with nc=2; it does not wait for the answer."""
-        self._write_register(f"{uuid4()}", self._authorization(2), tags="", expires=0)
-        self.raw.close()
-
-    def _empty_authorization(self) -> str:
-        user, domain = self.subscriber.impi, self.subscriber.domain
-        return f'Digest username="{user}", realm="{domain}", uri="sip:{domain}", nonce="", response=""'
-
-    def _authorization(self, nonce_count: int) -> str:
-        return self.subscriber.authorization("REGISTER", f"sip:{self.subscriber.domain}", self.nonce, nonce_count)
-
-    def _write_register(
-        self, call_id: str, authorization: str, *, tags: str | None = None, expires: int = 3600
-    ) -> None:
-        subscriber, raw = self.subscriber, self.raw
-        if tags is None:
-            tags = f';+g.3gpp.icsi-ref="{_ICSI.replace(":", "%3A")}";+g.gsma.rcs.msgrevoke'
-        raw.send(
-            f"""REGISTER sip:{subscriber.domain} SIP/2.0
-            Via: SIP/2.0/TCP {raw.own};branch={raw.branch()};rport
-            Max-Forwards: 70
-            From: <{subscriber.impu}>;tag={uuid4().hex[:10]}
-            To: <{subscriber.impu}>
-            Call-ID: {call_id}
-            CSeq: {next(self._cseq)} REGISTER
-            Contact: {self.contact}{tags};expires={expires}
-            Authorization: {authorization}
-            Supported: path
-            User-Agent: IM-client/OMA1.0 Linl/RCS-1.0"""
-        )
-
-    def message(self, target: str, body: str, *, headers: str = "") -> None:
-        """A MESSAGE without Route, along the registered connection."""
-        subscriber, raw = self.subscriber, self.raw
-        raw.send(
-            f"""MESSAGE {target} SIP/2.0
-            Via: SIP/2.0/TCP {raw.own};branch={raw.branch()};rport
-            Max-Forwards: 70
-            From: <{subscriber.impu}>;tag={uuid4().hex[:10]}
-            To: <{target}>
-            Call-ID: {uuid4()}
-            CSeq: {next(self._cseq)} MESSAGE
-            P-Preferred-Identity: <{subscriber.impu}>
-            P-Preferred-Service: {_ICSI}
-            Accept-Contact: *;+g.3gpp.icsi-ref="{_ICSI}";require;explicit{headers}
-            Content-Type: message/cpim""",
-            body,
-        )
-
-    def text(self, target: str, text: str, message_id: str) -> None:
-        """A text that asks for both receipts."""
-        self.message(target, _cpim_text(self.subscriber.impu, target, text, message_id), headers=_ids())
-
-    def receipt(self, cpim: dict[str, str], kind: str) -> None:
-        """Goes to what the CPIM From of the message says, and nowhere else."""
-        target = cpim["From"].strip("<>")
-        body = f"""From: <{self.subscriber.impu}>
-To: <{target}>
-NS: imdn <urn:ietf:params:imdn>
-imdn.Message-ID: {uuid4()}
-DateTime: 2026-03-02T10:15:00.000Z
-
-Content-Type: message/imdn+xml
-Content-Disposition: notification
-
-{_imdn(cpim["imdn.Message-ID"], kind)}"""
-        self.message(target, body, headers=_ids())
-
-
-def _imdn(message_id: str, kind: str) -> str:
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?><imdn xmlns="urn:ietf:params:xml:ns:imdn">'
-        f"<message-id>{message_id}</message-id><datetime>2026-03-02T10:15:00.000Z</datetime>"
-        f"<{kind}-notification><status><{_STATUS[kind]}/></status></{kind}-notification></imdn>"
-    )
-
-
-def _ids() -> str:
-    return f"\nConversation-ID: {uuid4()}\nContribution-ID: {uuid4()}"
-
-
-def _cpim_text(sender: str, target: str, text: str, message_id: str) -> str:
-    return f"""From: <{sender}>
-To: <{target}>
-NS: imdn <urn:ietf:params:imdn>
-imdn.Message-ID: {message_id}
-DateTime: 2026-03-02T10:15:00.000Z
-imdn.Disposition-Notification: positive-delivery, negative-delivery, display
-
-Content-Type: text/plain;charset=UTF-8
-Content-Length: {len(text.encode())}
-
-{text}"""
-
-
-def _read_cpim(request: Request) -> tuple[dict[str, str], str]:
-    """As a simple reader does it: literal names, one blank line, then the content after its own headers."""
-    headers, _, rest = request.body.decode().partition("\r\n\r\n")
-    _, _, content = rest.partition("\r\n\r\n")
-    return dict(line.split(": ", 1) for line in headers.split("\r\n")), content
+    return LineageLab(red, next(numbers), next(numbers))
 
 
 @asynccontextmanager
-async def _script(lab: _Lab) -> AsyncIterator[_Script]:
-    """A registered script. It dials port 5060 of the P-CSCF, whatever the document says."""
-    host = lab.red["pcscf"]["tcp"].rpartition(":")[0]
-    async with raw_phone(f"{host}:5060") as raw:
-        script = _Script(raw, lab.subscriber())
-        await script.register()
-        yield script
-
-
-@asynccontextmanager
-async def _with_peer(lab: _Lab, device: DevicePolicy = _HASTY) -> AsyncIterator[tuple[_Script, Phone, RealPhones]]:
-    async with real_phones() as phones, _script(lab) as script:
+async def _with_peer(
+    lab: LineageLab, device: DevicePolicy = _HASTY
+) -> AsyncIterator[tuple[LineageScript, Phone, RealPhones]]:
+    async with real_phones() as phones, lineage_script(lab) as script:
         peer = await phones.add("peer", lab.red, lab.theirs, device)
         assert peer.is_registered, phones.ladder()
         yield script, peer, phones
@@ -226,7 +78,7 @@ async def _with_peer(lab: _Lab, device: DevicePolicy = _HASTY) -> AsyncIterator[
 # --------------------------------------------------------------------------------------------------- the device profile
 
 
-async def test_the_device_profile_provisions_registers_and_exchanges_messages_with_receipts(lab: _Lab) -> None:
+async def test_the_device_profile_provisions_registers_and_exchanges_messages_with_receipts(lab: LineageLab) -> None:
     async with real_phones() as phones:
         lineage = await phones.add("lineage", lab.red, lab.ours, "lineage-like")
         peer = await phones.add("peer", lab.red, lab.theirs)
@@ -265,7 +117,7 @@ def _configuration(acs: str, msisdn: str, imsi: str) -> ElementTree.Element:
     return ElementTree.fromstring(body)
 
 
-def test_row_1_credentials_stand_in_appauth_of_the_ims_part_and_a_sip_identity_is_there(lab: _Lab) -> None:
+def test_row_1_credentials_stand_in_appauth_of_the_ims_part_and_a_sip_identity_is_there(lab: LineageLab) -> None:
     entry = next(one for one in lab.red["subscribers"] if one["msisdn"] == lab.ours)
     document = _configuration(lab.red["acs"], lab.ours, entry["imsi"])
     (ims,) = (each for each in document.iter("characteristic") if "ap2001" in _parms(each).get("AppID", ()))
@@ -292,18 +144,18 @@ def _parms(characteristic: ElementTree.Element) -> dict[str, list[str]]:
 # ------------------------------------------------------------------------------------------------ row 2: standard ports
 
 
-async def test_row_2_the_pcscf_listens_on_5060_of_an_address_of_its_own(lab: _Lab) -> None:
+async def test_row_2_the_pcscf_listens_on_5060_of_an_address_of_its_own(lab: LineageLab) -> None:
     assert {lab.red["pcscf"]["tcp"].rpartition(":")[2], lab.red["pcscf"]["udp"].rpartition(":")[2]} == {"5060"}
-    async with _script(lab):
+    async with lineage_script(lab):
         pass  # it dialled that port
 
 
 # -------------------------------------------------------------------------------------------------- row 3: registration
 
 
-async def test_row_3_a_challenge_can_be_copied_and_answered_with_another_from_tag(lab: _Lab) -> None:
+async def test_row_3_a_challenge_can_be_copied_and_answered_with_another_from_tag(lab: LineageLab) -> None:
     async with raw_phone(lab.red["pcscf"]["tcp"]) as raw:
-        script = _Script(raw, lab.subscriber())
+        script = LineageScript(raw, lab.subscriber())
         challenge, granted = await script.register()
         (offered,) = challenge.get_all(WwwAuthenticate)
         assert (offered.get("qop"), offered.get("algorithm")) == ("auth", "MD5")
@@ -316,14 +168,14 @@ async def test_row_3_a_challenge_can_be_copied_and_answered_with_another_from_ta
 
 
 async def test_row_4_requests_without_service_route_work_and_what_comes_uses_the_registered_connection(
-    lab: _Lab,
+    lab: LineageLab,
 ) -> None:
     async with _with_peer(lab) as (script, peer, _):
         script.text(f"tel:{lab.theirs}", "no route", f"{uuid4()}")
         await script.raw.response(200, "MESSAGE")
         await received(peer, "no route")
         peer.chat(lab.ours).send("back")
-        while _read_cpim(arrived := await script.raw.request("MESSAGE"))[1] != "back":
+        while read_cpim(arrived := await script.raw.request("MESSAGE"))[1] != "back":
             script.raw.answer(arrived)
         assert arrived.request_uri_text == script.contact.strip("<>")
         assert script.raw.connections == 0
@@ -333,18 +185,18 @@ async def test_row_4_requests_without_service_route_work_and_what_comes_uses_the
 
 
 async def test_row_5_a_deregistration_that_nobody_waits_for_counts_and_messages_are_kept_from_then_on(
-    lab: _Lab,
+    lab: LineageLab,
 ) -> None:
     async with real_phones() as phones:
         peer = await phones.add("peer", lab.red, lab.theirs)
-        async with _script(lab) as script:
+        async with lineage_script(lab) as script:
             script.deregister()
         message = peer.chat(lab.ours).send("kept for later")
         await message.sent(_WITHIN_S)
-        async with _script(lab) as again:
+        async with lineage_script(lab) as again:
             kept = await again.raw.request("MESSAGE")
             again.raw.answer(kept)
-            cpim, content = _read_cpim(kept)
+            cpim, content = read_cpim(kept)
             assert content == "kept for later"
             assert message.state is MessageState.SENT
             again.receipt(cpim, "delivery")
@@ -352,22 +204,22 @@ async def test_row_5_a_deregistration_that_nobody_waits_for_counts_and_messages_
             await message.delivered(_WITHIN_S)
 
 
-async def test_row_5_a_refresh_with_the_old_nonce_counts_too(lab: _Lab) -> None:
-    async with _script(lab) as script:
+async def test_row_5_a_refresh_with_the_old_nonce_counts_too(lab: LineageLab) -> None:
+    async with lineage_script(lab) as script:
         granted = await script.refresh()
         assert script.raw.own in (granted.text("Contact") or "")
 
 
-async def test_a_phone_that_vanished_and_came_back_elsewhere_misses_nothing(lab: _Lab) -> None:
+async def test_a_phone_that_vanished_and_came_back_elsewhere_misses_nothing(lab: LineageLab) -> None:
     async with real_phones() as phones:
         peer = await phones.add("peer", lab.red, lab.theirs, _HASTY)
-        async with _script(lab) as script:
+        async with lineage_script(lab) as script:
             script.raw.close()  # no de-REGISTER
-        async with _script(lab) as again:
+        async with lineage_script(lab) as again:
             message = peer.chat(lab.ours).send("found you")
             arrived = await again.raw.request("MESSAGE")
             again.raw.answer(arrived)
-            cpim, content = _read_cpim(arrived)
+            cpim, content = read_cpim(arrived)
             assert content == "found you"
             again.receipt(cpim, "delivery")
             await message.delivered(_WITHIN_S)
@@ -377,7 +229,7 @@ async def test_a_phone_that_vanished_and_came_back_elsewhere_misses_nothing(lab:
 
 
 @pytest.mark.parametrize("form", ["tel:{number}", "sip:{number}@{domain}"])
-async def test_row_6_its_text_is_shown_and_it_gets_receipts_in_cpim(lab: _Lab, form: str) -> None:
+async def test_row_6_its_text_is_shown_and_it_gets_receipts_in_cpim(lab: LineageLab, form: str) -> None:
     async with _with_peer(lab) as (script, peer, _):
         message_id = f"{uuid4()}"
         script.text(form.format(number=lab.theirs, domain=lab.domain), "hello", message_id)
@@ -388,7 +240,7 @@ async def test_row_6_its_text_is_shown_and_it_gets_receipts_in_cpim(lab: _Lab, f
             receipt = await script.raw.request("MESSAGE")
             script.raw.answer(receipt)
             assert str(receipt.content_type) == "message/cpim"
-            cpim, content = _read_cpim(receipt)
+            cpim, content = read_cpim(receipt)
             assert "imdn.Message-ID" in cpim
             assert f"<{status}/>" in content.replace(" ", "")
             assert message_id in content
@@ -396,13 +248,13 @@ async def test_row_6_its_text_is_shown_and_it_gets_receipts_in_cpim(lab: _Lab, f
 
 @pytest.mark.parametrize("device", [_HASTY, _ANONYMOUS], ids=["named", "anonymous"])
 async def test_row_6_what_it_receives_names_the_sender_in_cpim_and_its_receipts_arrive(
-    lab: _Lab, device: DevicePolicy
+    lab: LineageLab, device: DevicePolicy
 ) -> None:
     async with _with_peer(lab, device) as (script, peer, _):
         message = peer.chat(lab.ours).send("hello lineage")
         arrived = await script.raw.request("MESSAGE")
         script.raw.answer(arrived)
-        cpim, content = _read_cpim(arrived)
+        cpim, content = read_cpim(arrived)
         assert content == "hello lineage"
         assert cpim["From"].strip("<>") in (f"sip:{lab.theirs}@{lab.domain}", f"tel:{lab.theirs}")
         assert cpim["imdn.Message-ID"] == message.id
@@ -414,9 +266,9 @@ async def test_row_6_what_it_receives_names_the_sender_in_cpim_and_its_receipts_
         await message.displayed(_WITHIN_S)
 
 
-async def test_row_6_a_bare_receipt_comes_in_cpim(lab: _Lab) -> None:
-    async with _script(lab) as script, raw_phone(lab.red["pcscf"]["tcp"]) as raw:
-        other = _Script(raw, RawSubscriber.of(lab.red, f"sip:{lab.theirs}@"))
+async def test_row_6_a_bare_receipt_comes_in_cpim(lab: LineageLab) -> None:
+    async with lineage_script(lab) as script, raw_phone(lab.red["pcscf"]["tcp"]) as raw:
+        other = LineageScript(raw, RawSubscriber.of(lab.red, f"sip:{lab.theirs}@"))
         await other.register()
         script.text(f"tel:{lab.theirs}", "hello", "id-of-the-message")
         arrived = await raw.request("MESSAGE")
@@ -425,12 +277,12 @@ async def test_row_6_a_bare_receipt_comes_in_cpim(lab: _Lab) -> None:
         receipt = raw.head(
             "MESSAGE", script.subscriber.impu, other.subscriber, "Content-Type: message/imdn+xml", _TAGGED
         )
-        raw.send(receipt, _imdn("id-of-the-message", "delivery"))
+        raw.send(receipt, imdn_text("id-of-the-message", "delivery"))
         wrapped = await script.raw.request("MESSAGE")
         script.raw.answer(wrapped)
         await raw.response(200, "MESSAGE")
         assert str(wrapped.content_type) == "message/cpim"
-        cpim, content = _read_cpim(wrapped)
+        cpim, content = read_cpim(wrapped)
         assert cpim["From"].strip("<>") in (other.subscriber.impu, f"tel:{lab.theirs}")
         assert "<message-id>id-of-the-message</message-id>" in content
 
@@ -439,11 +291,11 @@ async def test_row_6_a_bare_receipt_comes_in_cpim(lab: _Lab) -> None:
 
 
 async def test_row_9_an_unescaped_urn_with_require_and_explicit_reaches_the_peer_and_missing_ids_are_supplied(
-    lab: _Lab,
+    lab: LineageLab,
 ) -> None:
     async with _with_peer(lab) as (script, peer, phones):
         target = f"sip:{lab.theirs}@{lab.domain}"
-        script.message(target, _cpim_text(script.subscriber.impu, target, "no ids", f"{uuid4()}"))
+        script.message(target, cpim_text(script.subscriber.impu, target, "no ids", f"{uuid4()}"))
         await script.raw.response(200, "MESSAGE")
         shown = await received(peer, "no ids")
         arrived = next(record for record in phones.messages("MESSAGE") if b"no ids" in record.raw)
@@ -454,7 +306,7 @@ async def test_row_9_an_unescaped_urn_with_require_and_explicit_reaches_the_peer
 # ----------------------------------------------------------------------------------------- row 10: no answer to OPTIONS
 
 
-async def test_row_10_silence_to_options_means_neither_no_rcs_nor_a_storm_of_questions(lab: _Lab) -> None:
+async def test_row_10_silence_to_options_means_neither_no_rcs_nor_a_storm_of_questions(lab: LineageLab) -> None:
     async with _with_peer(lab, _ANDROID) as (script, peer, _):
         message = peer.chat(lab.ours).send("are you there")
         asked = 0
@@ -462,7 +314,7 @@ async def test_row_10_silence_to_options_means_neither_no_rcs_nor_a_storm_of_que
             asked += isinstance(arrived, Request) and arrived.method == "OPTIONS"
         assert isinstance(arrived, Request)
         script.raw.answer(arrived)
-        cpim, content = _read_cpim(arrived)
+        cpim, content = read_cpim(arrived)
         assert content == "are you there"
         script.receipt(cpim, "delivery")
         await message.delivered(_WITHIN_S)
@@ -474,9 +326,9 @@ async def test_row_10_silence_to_options_means_neither_no_rcs_nor_a_storm_of_que
 # ----------------------------------------------------------------------------------------- row 11: addresses, not names
 
 
-async def test_row_11_routes_carry_addresses(lab: _Lab) -> None:
+async def test_row_11_routes_carry_addresses(lab: LineageLab) -> None:
     async with real_phones() as phones, raw_phone(lab.red["pcscf"]["tcp"]) as raw:
-        _, granted = await _Script(raw, lab.subscriber()).register()
+        _, granted = await LineageScript(raw, lab.subscriber()).register()
         peer = await phones.add("peer", lab.red, lab.theirs, _HASTY)
         peer.chat(lab.ours).send("hello")
         arrived = await raw.request("MESSAGE")

@@ -230,9 +230,11 @@ def network_file(
     sip_users: Sequence[str] = (),
     bulk: int = 0,
     bulk_service: str = "sip",
+    blue_bulk: int = 0,
+    profile: str = "google-like",
 ) -> Path:
     """A two-carrier network file on addresses of its own. Red also has *sip_users* with plain SIP service, and *bulk*
-    subscribers for load."""
+    subscribers for load, blue *blue_bulk* with RCS. *profile* is that of both carriers."""
     networks = _free_networks()
     extra = [f"      - {{name: {user}, service: sip}}" for user in sip_users]
     if bulk:
@@ -246,6 +248,9 @@ def network_file(
         *extra,
         *_carrier("blue", networks[1], ("+12025550152",), "+12025550198", ("+1202555015", "+13")),
     ]
+    if blue_bulk:
+        lines += ["    bulk:", f'      - {{first: "+13125550100", count: {blue_bulk}, service: rcs}}']
+    lines = [line.replace("profile: google-like", f"profile: {profile}") for line in lines]
     path = folder / "network.yaml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

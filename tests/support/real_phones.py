@@ -19,7 +19,7 @@ from rcs_sim.scenario.loader import load_device
 from rcs_sim.scenario.world import SocketWorld
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
-__all__ = ["WITHIN_S", "RealPhones", "real_phones", "received"]
+__all__ = ["WITHIN_S", "RealPhones", "real_phones", "received", "until"]
 
 WITHIN_S = 15.0
 
@@ -129,14 +129,6 @@ async def received(phone: Phone, text: str, within_s: float = WITHIN_S) -> Recei
             (one for one in shown if isinstance(one, ReceivedMessage) and one.text == text and one.shown_count), None
         )
 
-    await _until(phone, lambda: found() is not None, within_s)
-    message = found()
-    assert message is not None
-    return message
-
-
-async def _until(phone: Phone, is_so: Callable[[], bool], within_s: float) -> None:
-    """Looks again whenever the phone shows something."""
     shown = asyncio.Event()
 
     def note(_: object) -> None:
@@ -145,8 +137,34 @@ async def _until(phone: Phone, is_so: Callable[[], bool], within_s: float) -> No
     phone.watchers.append(note)
     try:
         async with asyncio.timeout(within_s):
-            while not is_so():
+            while found() is None:
                 shown.clear()
                 await shown.wait()
     finally:
         phone.watchers.remove(note)
+    message = found()
+    assert message is not None
+    return message
+
+
+async def until(phones: RealPhones, is_so: Callable[[], bool], within_s: float = WITHIN_S) -> None:
+    """Looks again whenever something crosses a link of a phone, or a phone shows or notes something."""
+    bell = _Bell()
+    phones.trace.add_sink(bell)
+    async with asyncio.timeout(within_s):
+        while not is_so():
+            bell.rang.clear()
+            await bell.rang.wait()
+
+
+class _Bell:
+    """A sink that only says that something was written."""
+
+    def __init__(self) -> None:
+        self.rang = asyncio.Event()
+
+    def write(self, record: TraceRecord) -> None:
+        self.rang.set()
+
+    def close(self) -> None:
+        """Nothing is kept."""
