@@ -352,7 +352,7 @@ class Inbox:
         sessions = messenger.sessions
         if sessions is not None and sessions.has_session(conversation.peer):
             sessions.send_typing(conversation.peer, is_active=is_active, refresh_s=refresh_s)
-        elif messenger.policy.messaging.types_in_pager_mode and not messenger.is_session_only:
+        elif messenger.policy.messaging.types_in_pager_mode:
             self._signal_by_pager(conversation, self.ua, is_active=is_active, refresh_s=refresh_s)
 
     def _signal_by_pager(self, conversation: Conversation, ua: UserAgent, *, is_active: bool, refresh_s: int) -> None:

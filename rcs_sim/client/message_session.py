@@ -96,6 +96,7 @@ class MessageSession:
     __slots__ = (
         "_alarm",
         "_end",
+        "_is_receiving",
         "_made",
         "_offered",
         "_outcome",
@@ -114,7 +115,6 @@ class MessageSession:
         "peer",
         "peer_tags",
         "peer_uri",
-        "reply_to",
         "target",
     )
 
@@ -140,8 +140,8 @@ class MessageSession:
         self.leg: MediaLeg | None = None
         self.peer_tags: PeerTags | None = None
         self.peer_uri: Uri | None = None
-        self.reply_to = ""
         self._alarm: Alarm = owner.alarms.new(self._rang)
+        self._is_receiving = False  # what is submitted meanwhile leaves after the answer
         self._made: SessionOffer | None = None
         self._offered: tuple[SessionDescription, int, MsrpMedia] | None = None
         self._queue: list[Carried] = []
@@ -234,7 +234,7 @@ class MessageSession:
         """Something to send, now or when the session stands."""
         if len(item.body) > self._owner.rules.max_octets:
             self._later(item, SessionOutcome(413, Column.MSRP))
-        elif self._is_flowing:
+        elif self._is_flowing and not self._is_receiving:
             self._hand_over(item)
         else:
             self._queue.append(item)
@@ -403,7 +403,14 @@ class MessageSession:
         self.bound(leg)
         self.machine.traffic(self._owner.alarms.now())
         self._alarm.set(self.machine.deadline)
-        leg.settle(message.delivery, self._owner.received(self, message))
+        self._is_receiving = True
+        try:
+            status = self._owner.received(self, message)
+        finally:
+            self._is_receiving = False
+        leg.settle(message.delivery, status)
+        if self._is_flowing:
+            self._flush()
 
     def sent(self, leg: MediaLeg, message_id: str) -> None:
         self._settle(message_id, 200)

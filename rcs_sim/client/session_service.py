@@ -94,9 +94,12 @@ class SessionService:
         return found if found is not None and found.machine.takes_messages else None
 
     def has_session(self, peer: ContactKey) -> bool:
-        """Whether one is established (digest §4.1)."""
+        """Whether one is established (digest §4.1), or being set up by this phone: what is written meanwhile waits for
+        it, and overtakes nothing (digest §4.5)."""
         found = self._chats.get(peer)
-        return found is not None and found.machine.is_established
+        return found is not None and (
+            found.machine.is_established or (found.is_ours and found.state is SessionState.INVITING)
+        )
 
     @property
     def sessions(self) -> tuple[MessageSession, ...]:
@@ -374,12 +377,11 @@ class SessionService:
 
     def _resubmit(self, items: list[Carried], old: MessageSession) -> None:
         """What a session that is left did not get to see any more goes into a new one."""
-        contents = [each for each in items]
-        if not contents:
+        if not items:
             return
         thread = self._user.thread_of(old.peer, old.conversation_id)
         session = self._open(thread, is_large=False, has_fewer_types=False, target=None)
-        for item in contents:
+        for item in items:
             session.submit(item)
 
 

@@ -38,6 +38,7 @@ _HELP = """\
 /sms TEXT      send as SMS, whatever the contact can do
 /yes           "not delivered: send as text?" yes
 /type  /read   start typing; look at what came
+/accept  /decline   an invitation to chat that waits for you
 /airplane on|off   /off  /on   the radio; the phone
 /status        registration, number, conversations
 /quit          de-register and end"""
@@ -151,6 +152,8 @@ class _Terminal:
             "/yes": self._consent,
             "/type": lambda: self.phone.chat(self._chosen()).type(),
             "/read": lambda: self.phone.chat(self._chosen()).read(),
+            "/accept": lambda: self.phone.chat(self._chosen()).accept(),
+            "/decline": lambda: self.phone.chat(self._chosen()).decline(),
             "/status": self._status,
             "/help": lambda: self._say("help", _HELP),
         }

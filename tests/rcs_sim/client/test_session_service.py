@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from ims_core.transport.sip_stack import ServerTransaction
+from ims_core.wire.sip.message import Request, Response
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.devices.policy import DevicePolicy
 from tests.rcs_sim.client.stories import play
 from tests.support.session_phones import frames, texts, two_in_sessions
-from tests.support.stub_core import ALICE, BOB, World, device
+from tests.support.stub_core import ALICE, BOB, HOME, World, device
 
 _REASONS = "session"
 
@@ -159,13 +161,21 @@ def test_typing_goes_bare_in_the_session_and_nobody_answers_it_i09_i10() -> None
     play(story)
 
 
-def test_typing_is_not_told_without_a_session_by_a_device_that_prefers_them() -> None:
+def test_typing_opens_no_session_and_goes_by_pager_only_where_the_device_does_so() -> None:
     async def story(world: World) -> None:
-        alice, _, relay = await two_in_sessions(world)
+        policy = device("ios")
+        quiet = replace(policy, messaging=replace(policy.messaging, types_in_pager_mode=False))
+        alice, bob, relay = await two_in_sessions(world, quiet, "ios")
+        await (await alice.chat(BOB).send("Hello")).delivered(5)
+        alice.chat(BOB).end_session()
+        await asyncio.sleep(1)
         alice.chat(BOB).type()
         await asyncio.sleep(1)
-        assert relay.invites == []
-        assert world.core.of("MESSAGE") == []
+        assert not bob.chat(ALICE).is_peer_typing
+        bob.chat(ALICE).type()
+        await asyncio.sleep(1)
+        assert alice.chat(BOB).is_peer_typing
+        assert len(relay.invites) == 1
 
     play(story)
 
@@ -373,5 +383,39 @@ def test_a_lineage_like_phone_answers_active_and_lets_the_session_go_after_30_s(
         assert b"a=setup:active" in answer
         await asyncio.sleep(31)
         assert peer.chat(ALICE).session == ""
+
+    play(story)
+
+
+def test_a_redirected_invitation_is_followed_once() -> None:
+    async def story(world: World) -> None:
+        alice, bob, relay = await two_in_sessions(world)
+        moved = Response.to
+
+        def redirect(request: Request, server: ServerTransaction) -> None:
+            tag = server.to_tag(world.core.stack.tokens)
+            server.respond(moved(request, 302, to_tag=tag, headers=(("Contact", f"<tel:{BOB};moved=1>"),)))
+
+        world.core.answers["INVITE"].append(redirect)
+        await (await alice.chat(BOB).send("Hello")).delivered(5)
+        (invite,) = relay.invites
+        assert invite.request_uri_text == f"tel:{BOB};moved=1"
+        assert texts(bob, ALICE) == ["Hello"]
+
+    play(story)
+
+
+def test_a_challenged_invitation_is_answered_by_the_call_itself() -> None:
+    async def story(world: World) -> None:
+        alice, bob, relay = await two_in_sessions(world)
+
+        def challenge(request: Request, server: ServerTransaction) -> None:
+            headers = (("Proxy-Authenticate", f'Digest realm="{HOME}", nonce="n2", qop="auth", algorithm=MD5'),)
+            server.respond(Response.to(request, 407, to_tag=server.to_tag(world.core.stack.tokens), headers=headers))
+
+        world.core.answers["INVITE"].append(challenge)
+        await (await alice.chat(BOB).send("Hello")).delivered(5)
+        assert relay.invites[0].has("Proxy-Authorization")
+        assert texts(bob, ALICE) == ["Hello"]
 
     play(story)
