@@ -317,11 +317,14 @@ def test_i07_a_receipt_that_says_failed_error_or_forbidden_moves_the_message_to_
     alone(story)
 
 
-def test_i09_i10_typing_is_told_refreshed_ended_and_forgotten() -> None:
+@pytest.mark.parametrize("in_session", [False, True])
+def test_i09_i10_typing_is_told_refreshed_ended_and_forgotten(in_session: bool) -> None:
     async def story(stage: Stage) -> None:
-        alice, bob = await stage.alice(), await stage.bob()
-        await alice.chat(BOB).send("hello").delivered(5)
+        alice = await stage.alice()
+        bob = await stage.sim.add_phone("bob", "ios" if in_session else "android", "blue", msisdn=BOB)
+        await bob.chat(ALICE).send("hello").delivered(5)
         to_alice, to_bob = bob.chat(ALICE), alice.chat(BOB)
+        assert to_alice.session == ("open" if in_session else "")
         to_alice.type()
         await asyncio.sleep(1)
         assert to_bob.is_peer_typing
