@@ -1,7 +1,7 @@
 """One direction of a relayed MSRP session: chunks go on to the next hop as they come (RFC 4976 §6.4, digest §17.3).
 
-What a read brought of a chunk goes on at once as a chunk of its own, so that memory does not grow with the message:
-ranges change, Message-ID and content do not. No I/O: octets leave by the two functions given.
+What a few reads brought of a chunk goes on as a chunk of its own, so that memory does not grow with the message: ranges
+change, Message-ID and content do not. No I/O: octets leave by the two functions given.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ __all__ = ["ChunkForwarder", "ForwardPolicy", "Paths"]
 WINDOW_OCTETS = 512 * 1024  # sent on and not answered yet: beyond it the sender waits for his 200
 ANSWER_S = 30.0  # for the next hop to answer a chunk (RFC 4975 §7.1.2, msrp.response_s)
 HOLD_S = 25.0  # below that: who holds an answer gives one before its sender gives up
+PART_OCTETS = 64 * 1024  # of a chunk that goes on in several: as much as a read brings at most
+PART_S = 0.5  # how long what came of a chunk may wait for more to go on with it
 MAX_PASSAGES = 64  # messages under way in one direction
 
 Path = tuple[MsrpUri, ...]
@@ -63,6 +65,31 @@ class _Sent:
     passage: _Passage
     octets: int
     due: float
+
+
+class _Kept:
+    """The last that came of a chunk. The small pieces of a fast sender are put together: each hop would cut them once
+    more. Those of a slow one go on as they come, or the far end would lose patience."""
+
+    __slots__ = ("_octets", "_parts", "_since", "_start", "head")
+
+    def __init__(self, piece: Piece, now: float) -> None:
+        self.head = piece.head
+        self._start, self._parts = piece.start, [piece.octets]
+        self._octets, self._since = len(piece.octets), now
+
+    def takes(self, piece: Piece, now: float) -> bool:
+        """Whether what follows may join; an end line alone always."""
+        size = self._octets + len(piece.octets)
+        return not piece.octets or (size <= PART_OCTETS and now - self._since < PART_S)
+
+    def add(self, piece: Piece) -> None:
+        self._parts.append(piece.octets)
+        self._octets += len(piece.octets)
+
+    def piece(self, flag: Continuation | None) -> Piece:
+        octets = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return Piece(self.head, self._start, octets, flag)
 
 
 class ChunkForwarder:
@@ -112,7 +139,7 @@ class ChunkForwarder:
         self._sent: dict[str, _Sent] = {}
         self._waiting: deque[MsrpRequest] = deque()  # complete chunks whose 200 waits for the window
         self._in_flight = 0
-        self._kept: Piece | None = None
+        self._kept: _Kept | None = None
         # What was written last: nearly all frames of a direction have the same paths.
         self._answered_to: Path = ()
         self._answered_from: Path = ()
@@ -129,22 +156,26 @@ class ChunkForwarder:
     def piece(self, piece: Piece, now: float) -> None:
         """Octets of a SEND. The last that came of a chunk wait for what follows, which may be its end alone."""
         passage = self._passage_of(piece.head)
-        if not passage.status:
+        if passage.status:
+            self._kept = None
+        else:
             self._take(passage, piece, now)
         if piece.continuation is not None:
             self._frame_ended(passage, piece.head, piece.continuation, now)
 
     def _take(self, passage: _Passage, piece: Piece, now: float) -> None:
-        before, self._kept = self._kept, None
-        if before is not None and before.head is piece.head:
-            if not piece.octets and piece.continuation is not None:
-                piece = Piece(before.head, before.start, before.octets, piece.continuation)
-            else:
-                self._send_on(passage, before, now)
+        kept, self._kept = self._kept, None
+        if kept is not None and kept.head is not piece.head:
+            kept = None
+        if kept is not None and not kept.takes(piece, now):
+            self._send_on(passage, kept.piece(None), now)
+            kept = None
+        if kept is not None:
+            kept.add(piece)
         if piece.continuation is None:
-            self._kept = piece
+            self._kept = kept or _Kept(piece, now)
         else:
-            self._send_on(passage, piece, now)
+            self._send_on(passage, kept.piece(piece.continuation) if kept is not None else piece, now)
 
     def report(self, report: MsrpRequest) -> None:
         """A REPORT: on to the one whose message it is about. It gets no answer."""

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ims_core.nodes.msrp_forwarder import ANSWER_S, HOLD_S, WINDOW_OCTETS, ChunkForwarder, ForwardPolicy
+from ims_core.nodes.msrp_forwarder import (
+    ANSWER_S,
+    HOLD_S,
+    PART_OCTETS,
+    PART_S,
+    WINDOW_OCTETS,
+    ChunkForwarder,
+    ForwardPolicy,
+)
 from ims_core.transport.tokens import Tokens
 from ims_core.wire.msrp.message import Continuation, MsrpRequest, MsrpResponse
 from ims_core.wire.msrp.parser import FrameDecoder, Piece
@@ -101,6 +109,27 @@ def test_an_anchor_answers_the_completing_chunk_when_the_next_hop_has_all() -> N
     hop.answer_all()
     assert hop.answers() == [200, 200]
     assert hop.passed == ["m1"]
+
+
+def test_what_comes_quickly_goes_on_together_and_never_in_more_than_a_part() -> None:
+    hop = Hop(ForwardPolicy.ANCHOR)
+    body = bytes(range(256)) * 512
+    hop.send(body, reads=10_000)
+    sizes = [len(request.body or b"") for request in hop.forwarded()]
+    assert max(sizes) <= PART_OCTETS
+    assert len(sizes) == 3
+    assert b"".join(request.body or b"" for request in hop.forwarded()) == body
+    assert [request.byte_range.start for request in hop.forwarded()] == [1, 1 + sizes[0], 1 + sizes[0] + sizes[1]]
+
+
+def test_what_comes_slowly_does_not_wait_for_much() -> None:
+    hop = Hop(ForwardPolicy.ANCHOR)
+    head = MsrpRequest("tid0", "SEND", _TO, _FROM, (("Message-ID", "m1"), ("Byte-Range", "1-*/6")), continuation=None)
+    for place, now in enumerate((0.0, PART_S, 2 * PART_S, 2.1 * PART_S), 1):
+        hop.forwarder.piece(Piece(head, place, b"x", None), now)
+    assert [request.text("Byte-Range") for request in hop.forwarded()] == ["1-1/6", "2-2/6"]
+    hop.forwarder.piece(Piece(head, 5, b"xx", Continuation.COMPLETE), 2.2 * PART_S)
+    assert [request.text("Byte-Range") for request in hop.forwarded()] == ["1-1/6", "2-2/6", "3-6/6"]
 
 
 def test_a_relay_answers_at_once_and_tells_a_late_refusal_by_report() -> None:
