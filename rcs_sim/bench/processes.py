@@ -57,6 +57,15 @@ class Child:
             raise BenchError(f"{self._name()} printed {line[:_SHOWN_OCTETS]!r} in place of JSON") from None
         return value
 
+    def write_json(self, value: Any) -> None:
+        """A line for its standard input. Raises BenchError if it has ended."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(value).encode() + b"\n")
+            self.process.stdin.flush()
+        except OSError as error:
+            raise BenchError(f"{self._name()} has ended: {self.printed}") from error
+
     def _read_some(self, deadline: float) -> None:
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))

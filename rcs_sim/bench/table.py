@@ -17,6 +17,7 @@ from ims_core.errors import SimulatorError
 from rcs_sim.bench.digest_registration import measure_digest_registration
 from rcs_sim.bench.memory import measure_memory
 from rcs_sim.bench.messages import measure_parser, measure_proxy_step
+from rcs_sim.bench.msrp import measure_msrp, measure_msrp_large
 from rcs_sim.bench.pager import measure_pager
 from rcs_sim.bench.relay import measure_relay
 from rcs_sim.bench.row import BenchRow, Measured, OnRun, Unmeasured
@@ -33,6 +34,8 @@ ROWS: Sequence[BenchRow] = (
     BenchRow("relay", "registrar and stateful relay", measure_relay),
     BenchRow("digest", "Digest registration", measure_digest_registration),
     BenchRow("pager", "pager message and both receipts", measure_pager),
+    BenchRow("msrp", "MSRP SEND and 200 through a relay", measure_msrp),
+    BenchRow("msrp-large", "10 MB message through both relays", measure_msrp_large),
     BenchRow("memory", "memory of 10,000 registered phones", measure_memory),
 )
 
