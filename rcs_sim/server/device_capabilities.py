@@ -16,6 +16,7 @@ __all__ = [
     "NO_FEATURES",
     "features_of_text",
     "is_rcs",
+    "takes_large_messages",
     "takes_messages",
     "takes_sessions",
     "text_of",
@@ -69,3 +70,9 @@ def takes_messages(features: FeatureSet) -> bool:
     if not features.has(_ICSI_TAG, CPM_SESSION):
         return True
     return features.has(_ICSI_TAG, CPM_MSG) or features.has("+g.gsma.rcs.cpm.pager-large")
+
+
+@lru_cache(maxsize=4096)
+def takes_large_messages(features: FeatureSet) -> bool:
+    """Whether a device takes large message mode: as a service of its own or as one with pager mode (digest §4.1)."""
+    return features.has(_ICSI_TAG, CPM_LARGE) or features.has("+g.gsma.rcs.cpm.pager-large")

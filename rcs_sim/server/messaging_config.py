@@ -76,6 +76,7 @@ class MessagingServerConfig:
     msrp_tls: bool = False  # what this server offers; an offer is answered as it came
     session_max_octets: int = 1024 * 1024  # of one message in a session (chat.max_message_bytes)
     large_max_octets: int = 10 * 1024 * 1024  # of a message in large message mode
+    large_idle_s: float = 600.0  # after which a session of that mode is ended that nobody ended
     session_answer_s: float = 5.0  # for the user's device to take a message before it is delivered otherwise
     session_slowest_octets_per_s: int = 16 * 1024  # a longer message gets so much more time
     session_fork_s: float = 32.0  # for a device to answer an INVITE (chat.invite_guard_s)

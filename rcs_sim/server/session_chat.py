@@ -65,7 +65,9 @@ class ChatSession:
         user_leg: SessionLeg | None,
         net_leg: SessionLeg | None,
         now: float,
+        stands: bool = True,
     ) -> None:
+        """*stands*: it is the chat of the two, in the place of the one before; others may be beside it."""
         self._services = services
         self.parties = parties
         self.user_leg = user_leg
@@ -75,12 +77,12 @@ class ChatSession:
         self._passages: set[Passage] = set()
         self._sent: dict[tuple[bool, str], Passage] = {}  # by direction and Message-ID
         self._idle: IdleWatch | None = None
-        self._offers: dict[str, DeviceOffer] = {}  # stored messages that are handed out here, by Message-ID
+        self._offers: dict[str, tuple[DeviceOffer, Request]] = {}  # what is handed out here, by Message-ID
         self.on_close: Callable[[], None] | None = None
         self._parting: SessionLeg | None = None  # to a device that closed its connection: its BYE may be on the way
         for leg in self._legs():
             leg.owner = self
-        if net_leg is not None:  # one that is for handing out alone may stand beside others
+        if stands:
             services.book.stand(parties.pair, self, now)
         self._watch_idleness(now)
 
@@ -185,15 +187,20 @@ class ChatSession:
             offer.finished(480, None, now)
             return
         self.last_traffic = now
-        self._offers[message_id] = offer
+        for known, (before, other) in self._offers.items():
+            if other is template:  # still on its way by an offer that was given up
+                self._offers[known] = (offer, template)
+                before.finished(408, None, now)
+                return
+        self._offers[message_id] = (offer, template)
         leg.send(OutgoingMessage(message_id, template.text("Content-Type") or "", template.body))
 
     def _handed_out(self, message_id: str, status: int, now: float) -> bool:
         """Whether the outcome was that of such a message."""
-        offer = self._offers.pop(message_id, None)
-        if offer is not None:
-            offer.finished(status, None, now)
-        return offer is not None
+        found = self._offers.pop(message_id, None)
+        if found is not None:
+            found[0].finished(status, None, now)
+        return found is not None
 
     # -- ways --------------------------------------------------------------------------------------------------------
 

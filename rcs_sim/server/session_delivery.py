@@ -151,7 +151,7 @@ class _Opening:
 
     def leg_answered(self, leg: SessionLeg, response: Response, now: float) -> None:
         self.is_over = True
-        session = ChatSession(self._services, self._parties, user_leg=leg, net_leg=None, now=now)
+        session = ChatSession(self._services, self._parties, user_leg=leg, net_leg=None, now=now, stands=False)
         self._owner.opened(self._key, session)
         for offer, template in self._take():
             session.hand_out(offer, template, now)

@@ -60,6 +60,10 @@ class LegDescription:
         self.local: MsrpMedia | None = None
         self.remote: MsrpMedia | None = None
 
+    def at(self, side: MediaSide) -> LegDescription:
+        """The same for another side of the anchor, before anything was said."""
+        return LegDescription(side, self._number, self._max_octets)
+
     # -- as answerer -------------------------------------------------------------------------------------------------
 
     def check(self, offered: OfferedMedia, *, offers_tls: bool) -> None:

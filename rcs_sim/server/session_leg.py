@@ -26,7 +26,7 @@ from ims_core.wire.sip.editor import Editor
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from ims_core.wire.sip.offer_answer import Description
 from ims_core.wire.sip.session_timer import SessionTimerConfig
-from rcs_sim.server.device_capabilities import CPM_SESSION
+from rcs_sim.server.device_capabilities import CPM_LARGE, CPM_SESSION
 from rcs_sim.server.messaging_actions import Exchange
 from rcs_sim.server.pager_content import ContentRefused
 from rcs_sim.server.part_context import PartContext
@@ -160,18 +160,21 @@ class SessionLeg:
         self.call: SessionCall | None = None
         config = shared.context.config
         self._media_leg: MediaLeg | None = None
+        limit = config.large_max_octets if icsi == CPM_LARGE else config.session_max_octets
         if side is None:
-            side = self._media_leg = shared.media.leg(self, max_octets=config.session_max_octets)
-            limit = config.session_max_octets
-        else:
-            limit = config.large_max_octets
-        number = shared.context.tokens.number(1, _LARGEST_SDP_NUMBER)
-        self.description = LegDescription(side, number, limit)
+            side = self._media_leg = shared.media.leg(self, max_octets=limit)
+        self.description = LegDescription(side, shared.context.tokens.number(1, _LARGEST_SDP_NUMBER), limit)
 
     @property
     def is_up(self) -> bool:
         """Whether messages can go out."""
         return not self.is_media_over and self.call is not None and not self.call.is_over
+
+    def use(self, side: MediaSide) -> None:
+        """The side of a bridge in the place of its own, before its offer or answer."""
+        self.description.close()
+        self._media_leg = None
+        self.description = self.description.at(side)
 
     # -- as called party ---------------------------------------------------------------------------------------------
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ims_core.reference_points import LegEnd
 from ims_core.wire.msrp.media import MediaRefused
 from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived
 from ims_core.wire.sip.call_outputs import Ended
 from ims_core.wire.sip.message import Request, Response
+from rcs_sim.server.device_capabilities import CPM_SESSION
 from rcs_sim.server.messaging_actions import Exchange
 from rcs_sim.server.relayed_request import route_of_dialog
 from rcs_sim.server.session_chat import ChatSession
@@ -25,6 +28,8 @@ NOT_FOR_TLS = (415, 488, 606)
 class OriginatingSession:
     """Owner of both legs until the other side has answered; deadline of that."""
 
+    ICSI: ClassVar[str] = CPM_SESSION
+
     __slots__ = ("_far", "_invite", "_near", "_offered", "_parties", "_route", "_services", "has_rung", "is_over")
 
     def __init__(
@@ -35,7 +40,7 @@ class OriginatingSession:
         self._invite = invite
         self._offered = offered
         self._route = route_of_dialog(invite) or services.context.originating_route
-        self._near = SessionLeg(services.shared, self, is_to_user=True, instance=instance_of(invite))
+        self._near = SessionLeg(services.shared, self, is_to_user=True, icsi=self.ICSI, instance=instance_of(invite))
         self._far: SessionLeg | None = None
         self.has_rung = False
         self.is_over = False
@@ -51,15 +56,29 @@ class OriginatingSession:
             raise
         if self.is_over:
             return  # its session timer was refused
-        services.book.begin(self._parties.pair, self)
+        self._begin()
         services.context.deadlines.arm(now + services.context.config.session_onward_s, self)
         self._send_on(is_tls=services.offers_tls, now=now)
 
     def _send_on(self, *, is_tls: bool, now: float) -> None:
         services = self._services
-        self._far = SessionLeg(services.shared, self, is_to_user=False)
+        self._far = self._far_leg()
         editor = onward_invite(self._invite, services.context).push("Route", self._route)
         self._far.invite(editor, self._offered.media, is_tls=is_tls, now=now)
+
+    # -- what large message mode does otherwise ----------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._services.book.begin(self._parties.pair, self)
+
+    def _far_leg(self) -> SessionLeg:
+        return SessionLeg(self._services.shared, self, is_to_user=False)
+
+    def _before_answer(self, leg: SessionLeg) -> None:
+        """The user is about to be answered."""
+
+    def _established(self, leg: SessionLeg, now: float) -> None:
+        ChatSession(self._services, self._parties, user_leg=self._near, net_leg=leg, now=now)
 
     # -- the other side ----------------------------------------------------------------------------------------------
 
@@ -71,6 +90,7 @@ class OriginatingSession:
     def leg_answered(self, leg: SessionLeg, response: Response, now: float) -> None:
         remote = leg.description.remote
         assert remote is not None
+        self._before_answer(leg)
         try:
             self._near.accept(
                 self._offered,
@@ -85,7 +105,7 @@ class OriginatingSession:
             return
         self.is_over = True
         self._services.book.settle(self._parties.pair, self)
-        ChatSession(self._services, self._parties, user_leg=self._near, net_leg=leg, now=now)
+        self._established(leg, now)
         self._note("session opened", "the other side took it")
 
     def leg_refused(self, leg: SessionLeg, status: int, response: Response | None, now: float) -> None:

@@ -17,7 +17,8 @@ from rcs_sim.server.session_call import CallBook
 from rcs_sim.server.session_case import SessionCase
 from rcs_sim.server.session_delivery import SessionHandOut
 from rcs_sim.server.session_description import read_offer
-from rcs_sim.server.session_invite import is_of_group, services_of, with_ids
+from rcs_sim.server.session_invite import is_large, is_of_group, services_of, with_ids
+from rcs_sim.server.session_large import OriginatingLarge, TerminatingLarge
 from rcs_sim.server.session_leg import SessionContext
 from rcs_sim.server.session_media import SessionMedia
 from rcs_sim.server.session_originating import OriginatingSession
@@ -92,7 +93,8 @@ class Sessions:
         offered = read_offer(request.text("Content-Type") or "", request.body)
         invite = with_ids(request, (user.key, target), self._services.context)
         parties = SessionParties.called_by(user, invite)
-        OriginatingSession(self._services, parties, invite, offered).start(exchange, now)
+        kind = OriginatingLarge if is_large(invite) else OriginatingSession
+        kind(self._services, parties, invite, offered).start(exchange, now)
 
     def _terminate(self, exchange: Exchange, request: Request, user: ServedUser, now: float) -> None:
         services, context = self._services, self._services.context
@@ -104,12 +106,13 @@ class Sessions:
         devices = self._devices(request, user.key, now)
         if not devices and is_of_group(request):
             raise ContentRefused(480, "the recipient is not registered")  # the focus stores for its members (§19.6)
-        if services.book.is_glare(parties.pair):
+        if services.book.is_glare(parties.pair) and not is_large(request):
             raise ContentRefused(491, "the recipient is inviting the sender")
         offered = read_offer(request.text("Content-Type") or "", request.body)
         invite = with_ids(request, (parties.peer_key, user.key), context)
         parties = SessionParties.calling(user, invite) or parties
-        TerminatingSession(services, parties, invite, offered).start(exchange, devices, now)
+        kind = TerminatingLarge if is_large(invite) else TerminatingSession
+        kind(services, parties, invite, offered).start(exchange, devices, now)
 
     def _devices(self, request: Request, owner: str, now: float) -> list[Device]:
         """The registered devices; only the one that a pub-gruu names (RFC 5627)."""

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ims_core.reference_points import LegEnd
 from ims_core.wire.msrp.media import MediaRefused
 from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived
 from ims_core.wire.sip.call_outputs import Ended
+from ims_core.wire.sip.feature_tags import FeatureSet
 from ims_core.wire.sip.message import Request, Response
-from rcs_sim.server.device_capabilities import takes_sessions
+from rcs_sim.server.device_capabilities import CPM_SESSION, takes_sessions
 from rcs_sim.server.device_offer import OfferInput, verdict_of
 from rcs_sim.server.device_registry import Device
 from rcs_sim.server.messaging_actions import Exchange
@@ -36,6 +39,8 @@ def is_incapable(status: int) -> bool:
 class TerminatingSession:
     """Owner of all legs until a device has answered or none will; deadline of that."""
 
+    ICSI: ClassVar[str] = CPM_SESSION
+
     __slots__ = (
         "_branches",
         "_invite",
@@ -58,7 +63,7 @@ class TerminatingSession:
         self._invite = invite
         self._offered = offered
         self._route = route_of_dialog(invite) or services.context.terminating_route
-        self._near = SessionLeg(services.shared, self, is_to_user=False)
+        self._near = SessionLeg(services.shared, self, is_to_user=False, icsi=self.ICSI)
         self._branches: dict[SessionLeg, Device] = {}
         self._refusals: list[tuple[int, Response | None]] = []
         self._until = 0.0
@@ -79,18 +84,33 @@ class TerminatingSession:
         self._until = now + services.context.config.session_fork_s
         services.context.deadlines.arm(self._until, self)
         for device in devices:
-            if device.features is None or takes_sessions(device.features):
+            if device.features is None or self._is_for(device.features):
                 self._send_to(device, is_tls=services.offers_tls, now=now)
         if not self._branches:
             self._conclude(now)
 
     def _send_to(self, device: Device, *, is_tls: bool, now: float) -> None:
         services = self._services
-        leg = SessionLeg(services.shared, self, is_to_user=True, instance=device.instance)
+        leg = self._user_leg(device)
         self._branches[leg] = device
         identity = self._parties.user.identity
         editor = invite_for_device(self._invite, services.context, device, identity, self._route)
         leg.invite(editor, self._offered.media, is_tls=is_tls, now=now)
+
+    # -- what large message mode does otherwise ----------------------------------------------------------------------
+
+    def _is_for(self, features: FeatureSet) -> bool:
+        """Whether a device can be invited."""
+        return takes_sessions(features)
+
+    def _user_leg(self, device: Device) -> SessionLeg:
+        return SessionLeg(self._services.shared, self, is_to_user=True, instance=device.instance)
+
+    def _before_answer(self, leg: SessionLeg) -> None:
+        """The sender is about to be answered, as that device took it."""
+
+    def _established(self, leg: SessionLeg | None, now: float) -> None:
+        ChatSession(self._services, self._parties, user_leg=leg, net_leg=self._near, now=now)
 
     # -- the devices -------------------------------------------------------------------------------------------------
 
@@ -107,6 +127,7 @@ class TerminatingSession:
         assert remote is not None
         del self._branches[leg]
         self._abandon_all(now, _ELSEWHERE)
+        self._before_answer(leg)
         try:
             headers = self._parties.answered_by(response)
             self._near.accept(self._offered, remote, now, headers=headers, has_fallback=has_fallback_tag(response))
@@ -115,7 +136,7 @@ class TerminatingSession:
             self._refuse(488, now, refusal.why)
             return
         self.is_over = True
-        ChatSession(self._services, self._parties, user_leg=leg, net_leg=self._near, now=now)
+        self._established(leg, now)
         self._note("session opened", f"{leg.instance or 'the device'} took it")
 
     def leg_refused(self, leg: SessionLeg, status: int, response: Response | None, now: float) -> None:
@@ -166,7 +187,7 @@ class TerminatingSession:
             self._refuse(488, now, refusal.why)
             return
         self.is_over = True
-        ChatSession(self._services, self._parties, user_leg=None, net_leg=self._near, now=now)
+        self._established(None, now)
         self._note("session opened", "the server took it for the user")
 
     def _relay(self, status: int, response: Response | None, now: float) -> None:

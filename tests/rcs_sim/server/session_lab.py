@@ -89,6 +89,7 @@ class Party:
         self.on_invite: str | int | None = "answer"
         self.setup = Setup.PASSIVE
         self.direction = Direction.SENDRECV
+        self.max_octets = 1024 * 1024
         self.media_headers: tuple[HeaderInput, ...] = ()
         self.notes = LegNotes()
         self.invites: list[Request] = []
@@ -114,7 +115,9 @@ class Party:
 
     def _new_channel(self) -> MsrpChannel:
         heap = DeadlineHeap()
-        return MsrpChannel(self.stack, self.notes, Tokens(f"msrp-{self.name}"), heap, SessionConfig())
+        return MsrpChannel(
+            self.stack, self.notes, Tokens(f"msrp-{self.name}"), heap, SessionConfig(max_octets=self.max_octets)
+        )
 
     # -- as caller ---------------------------------------------------------------------------------------------------
 
