@@ -365,7 +365,7 @@ class _ServerHook(ResponseHook):
 
 def _served_user(user: ServedUser, case: SessionCase) -> str:
     """P-Served-User toward a server (RFC 5502 §4)."""
-    state = "unreg" if case is SessionCase.TERMINATING_UNREGISTERED else "reg"
+    state = "reg" if user.is_registered and case is not SessionCase.TERMINATING_UNREGISTERED else "unreg"
     word = "orig" if case is SessionCase.ORIGINATING else "term"
     return f"<{user.default_impu}>;sescase={word};regstate={state}"
 

@@ -174,6 +174,13 @@ def test_a_server_speaks_for_its_user_with_p_served_user() -> None:
     assert status_of(bench.originate(make_request("MESSAGE", BOB, served), PCSCF)) == 403  # not from a UE
 
 
+def test_a_server_that_speaks_for_an_absent_user_is_told_that_he_is_absent() -> None:
+    bench = ScscfBench()  # nobody is registered
+    served = ("P-Served-User", f"<{SIP}>;sescase=orig;regstate=unreg")
+    sent = only_target(bench.originate(make_request("MESSAGE", BOB, served, CPM), MESSAGING)).request
+    assert sent.text("P-Served-User") == f"<{SIP}>;sescase=orig;regstate=unreg"
+
+
 def test_a_service_of_the_carrier_originates_without_criteria() -> None:
     own = ("P-Asserted-Identity", "<sip:ipsmgw.home.test>")
     target = only_target(make_bench().originate(make_request("MESSAGE", BOB, own), GATEWAY))
