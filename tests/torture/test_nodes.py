@@ -25,6 +25,7 @@ from tests.torture.test_verdicts import ROWS, Row
 _ALICE, _BOB = "+12025550101", "+12025550152"
 _STRANGER = "192.0.2.254"
 _SCSCF = "127.0.1.12"  # whom the messaging server believes
+_PCSCF = "127.0.1.10"  # whom a phone believes
 _ELEMENTS = {"pcscf": 10, "icscf": 11, "scscf": 12, "ibcf": 13, "messaging_server": 20, "ipsmgw": 30}
 _PROXIES = ("pcscf", "icscf", "scscf", "ibcf", "messaging_server")
 _SERVERS = ("ipsmgw", "alice")
@@ -186,7 +187,7 @@ def test_each_message_gets_the_status_that_the_index_names_over_udp_and_tcp(elem
         wrong = []
         for target in stage.addresses(element):
             is_stream = target.transport is Transport.TCP
-            source = _SCSCF if element == "messaging_server" and is_stream else ""
+            source = {"messaging_server": _SCSCF, "alice": _PCSCF}.get(element, "") if is_stream else ""
             for row in ROWS:
                 expected = _expected_on_stream(row, element) if is_stream else _expected(row, element)
                 if element == "messaging_server" and not is_stream and expected:
