@@ -79,7 +79,7 @@ class MessagingServerConfig:
     large_idle_s: float = 600.0  # after which a session of that mode is ended that nobody ended
     session_answer_s: float = 5.0  # for the user's device to take a message before it is delivered otherwise
     session_slowest_octets_per_s: int = 16 * 1024  # a longer message gets so much more time
-    session_fork_s: float = 32.0  # for a device to answer an INVITE (chat.invite_guard_s)
+    session_fork_s: float = 25.0  # for a device to answer an INVITE: less than chat.invite_guard_s of whoever waits
     session_ringing_s: float = 60.0  # once one rings (chat.ringing_s)
     session_onward_s: float = 75.0  # for the other side to answer an INVITE: longer than what it waits itself
     session_drain_s: float = 10.0  # for messages that are under way when a session ends
