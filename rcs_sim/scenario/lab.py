@@ -355,6 +355,7 @@ class Carrier:
             smsc_number=self.entry.smsc,
             msrp_tls=profile.msrp_tls,
             chat_idle_s=profile.chat_idle_s,
+            session_expires_s=profile.session_expires_s,
             session_max_octets=profile.max_chat_octets + _CPIM_OCTETS,
         )
         return MessagingServer(

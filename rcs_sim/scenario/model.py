@@ -33,6 +33,8 @@ class CarrierProfile(_Strict):
     # Registration (TS 24.229)
     granted_s: int = Field(3600, ge=60, description="registration lifetime that the S-CSCF grants")
     min_expires_s: int = Field(60, ge=1, description="shorter requests get 423")
+    retry_base_s: int = Field(30, ge=1, description="RegRetryBaseTime: after a failed registration, doubled each time")
+    retry_max_s: int = Field(1800, ge=1, description="RegRetryMaxTime")
     # Messaging server (RCC.07, OMA CPM)
     store_and_forward: bool = True
     store_days: float = Field(7, gt=0)
@@ -47,6 +49,7 @@ class CarrierProfile(_Strict):
     # Configuration document (RCC.14)
     standalone_msg_auth: Literal[0, 1, 2] = 1
     chat_auth: bool = Field(True, description="one-to-one chat sessions are allowed")
+    session_expires_s: int = Field(1800, ge=90, description="session interval that the server asks for (RFC 4028)")
     auto_accept: bool = Field(True, description="phones take invitations to chat at once; else their users do")
     chat_idle_s: int = Field(300, ge=1, description="a chat session without messages ends after so long")
     max_chat_octets: int = Field(1_048_576, ge=1300, description="longest message of a chat session")

@@ -66,6 +66,8 @@ class LabProvisioning:
             wifi_signalling=profile.signalling,
             wifi_media="MSRPoTLS" if profile.msrp_tls else "MSRP",
             supported_profiles="UP_2.4,UP_3.0",
+            reg_retry_base_s=profile.retry_base_s,
+            reg_retry_max_s=profile.retry_max_s,
             chat_auth=profile.chat_auth,
             auto_accept=profile.auto_accept,
             chat_idle_s=profile.chat_idle_s,

@@ -58,6 +58,8 @@ def test_an_aka_subscriber_gets_no_password() -> None:
     ("member", "value", "attribute", "expected"),
     [
         ("revoke_timer_s", 0, "revoke_timer_s", 0),
+        ("retry_base_s", 2, "reg_retry_base_s", 2),
+        ("retry_max_s", 60, "reg_retry_max_s", 60),
         ("reconnect_guard_s", 3, "reconnect_guard_s", 3),
         ("cfs_trigger", 0, "waits_for_revocation", False),
         ("standalone_msg_auth", 2, "standalone_auth", 2),
