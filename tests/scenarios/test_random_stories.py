@@ -19,12 +19,19 @@ from tests.scenarios.stage import ALICE, AMY, BOB, Stage, network
 from tests.support.traces import recorded
 
 _NUMBERS = {"alice": ALICE, "amy": AMY, "bob": BOB}
-_ELEMENTS = ("red.pcscf", "red.scscf", "red.ibcf", "red.messaging_server", "blue.pcscf", "blue.scscf", "blue.icscf")
+_ELEMENTS = (
+    *("red.pcscf", "red.scscf", "red.ibcf", "red.messaging_server", "red.msrp_relay"),
+    *("blue.pcscf", "blue.scscf", "blue.icscf", "blue.messaging_server", "blue.msrp_relay"),
+)
+_LONG = ", and so on" * 400  # more than pager mode takes: some chunks of a session
 _names = st.sampled_from(sorted(_NUMBERS))
 _pauses = st.sampled_from((0.0, 0.01, 0.1, 1.0, 5.0, 31.0, 70.0, 400.0, 4000.0))
 _step = st.one_of(
     st.tuples(st.just("send"), _names, _names),
     st.tuples(st.just("send"), _names, _names),
+    st.tuples(st.just("send long"), _names, _names),
+    st.tuples(st.just("send long"), _names, _names),
+    st.tuples(st.just("end session"), _names, _names),
     st.tuples(st.just("sms"), _names, _names),
     st.tuples(st.just("power_off"), _names, st.none()),
     st.tuples(st.just("power_on"), _names, st.none()),
@@ -55,8 +62,11 @@ class _Story:
 
     async def _do(self, verb: str, who: str, whom: str | None) -> None:
         phones = self.stage.sim.phones
-        if verb in ("send", "sms") and whom is not None:
+        if verb in ("send", "send long", "sms") and whom is not None:
             self._say(phones[who], verb, who, whom)
+        elif verb == "end session" and whom is not None:
+            if who != whom and phones[who].is_on:
+                phones[who].chat(_NUMBERS[whom]).end_session()
         elif verb == "cut":
             self._cut.add(who)
             await self.stage.sim.cut(who)
@@ -77,7 +87,7 @@ class _Story:
     def _say(self, sender: Phone, verb: str, who: str, whom: str) -> None:
         if who == whom or not sender.is_on:
             return
-        text = f"{len(self.said)} from {who} to {whom}"
+        text = f"{len(self.said)} from {who} to {whom}{_LONG if verb == 'send long' else ''}"
         peer = _NUMBERS[whom]
         message = sender.send_sms(peer, text) if verb == "sms" else sender.chat(peer).send(text)
         self.said.append((message, whom))
@@ -105,7 +115,7 @@ class _Story:
             assert set(counter) <= {message.text for message, whom in self.said if whom == name}
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(_step, _pauses), min_size=3, max_size=25), st.integers(0, 10_000), st.booleans())
 def test_each_text_is_seen_once_or_its_sender_knows(
     steps: list[tuple[Step, float]], seed: int, is_stored: bool
