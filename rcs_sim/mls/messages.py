@@ -139,14 +139,24 @@ class FramedContent(ReceivedStruct):
         sender, authenticated_data = Sender.read(reader), reader.opaque()
         return cls(group_id, epoch, sender, authenticated_data, read_content(reader, read_content_type(reader)))
 
+    @classmethod
+    def of_private(cls, message: PrivateMessage, leaf: LeafIndex, content: Content, octets: bytes) -> Self:
+        """What a PrivateMessage framed: *content* of *leaf*, which was read out of the plaintext *octets*."""
+        framed = cls(message.group_id, message.epoch, Sender.member(leaf), message.authenticated_data, content)
+        object.__setattr__(framed, "_octets", framed._encode_with(message.content_type, octets))
+        return framed
+
     def _encode(self) -> bytes:
+        return self._encode_with(self.content_type, encode_content(self.content))
+
+    def _encode_with(self, content_type: ContentType, content: bytes) -> bytes:
         parts = (
             encode_opaque(self.group_id),
             encode_u64(self.epoch),
             self.sender.encode(),
             encode_opaque(self.authenticated_data),
-            encode_u8(self.content_type),
-            encode_content(self.content),
+            encode_u8(content_type),
+            content,
         )
         return b"".join(parts)
 

@@ -107,7 +107,8 @@ class _Ecdsa:
         self.verifier = lru_cache(maxsize=_KEPT_KEYS)(self._verifier)
 
     def load_private(self, octets: bytes) -> LibraryPrivateKey:
-        return self._curve.load_scalar(octets)
+        """Some stacks write a scalar without its leading zeros."""
+        return self._curve.load_scalar(octets.rjust(self._curve.octets, b"\x00"))
 
     def owns(self, private: LibraryPrivateKey) -> bool:
         return isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name == self._curve.curve.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -115,7 +116,7 @@ def test_the_signature_vectors_are_believed(entry: dict[str, Any]) -> None:
 def test_path_secrets_follow_each_other_as_in_the_vectors(entry: dict[str, Any]) -> None:
     suite = _suite(entry)
     generations = [Secret.of_hex(each) for each in entry["generations"]]
-    for before, after in zip(generations, generations[1:], strict=False):
+    for before, after in pairwise(generations):
         assert suite.derive_secret(before, "path") == after
 
 
