@@ -21,6 +21,9 @@ from tests.support.vectors import load_vectors
 _Case = dict[str, Any]
 
 _OPERATIONS = ("mls/mls-implementations/tree-operations.json", "mls/mls-rs-extra/tree_modifications_interop.json")
+_VALIDATION = "mls/mls-implementations/tree-validation.json"
+_TREE_HASH = "mls/mls-rs-extra/tree_hash.json"
+_PARENT_HASH = "mls/mls-rs-extra/parent_hash.json"
 
 
 def entries(*files: str) -> pytest.MarkDecorator:
@@ -60,7 +63,7 @@ def test_each_proposal_gives_its_tree_and_leaves_the_old_one(case: _Case) -> Non
     assert after.tree_hash().hex() == case.get("tree_hash_after", after.tree_hash().hex())
 
 
-@entries("mls/mls-implementations/tree-validation.json")
+@entries(_VALIDATION)
 def test_each_valid_tree_has_its_hashes_and_resolutions(case: _Case) -> None:
     tree = received(case["cipher_suite"], case["tree"])
     nodes = [NodeIndex(node) for node in range(node_count(tree.leaf_count))]
@@ -70,12 +73,12 @@ def test_each_valid_tree_has_its_hashes_and_resolutions(case: _Case) -> None:
     assert as_sent(tree) == case["tree"]
 
 
-@entries("mls/mls-rs-extra/tree_hash.json")
+@entries(_TREE_HASH)
 def test_each_tree_has_its_hash(case: _Case) -> None:
     assert received(case["cipher_suite"], case["tree_data"]).tree_hash().hex() == case["tree_hash"]
 
 
-@entries("mls/mls-rs-extra/parent_hash.json")
+@entries(_PARENT_HASH)
 def test_each_tree_whose_leaves_vouch_for_nothing_is_refused(case: _Case) -> None:
     """The trees of the figure in RFC 9420 §7.9, but with leaves from key packages only, which carry no parent hash.
     So no parent node is parent-hash valid; all else about them is in order."""
@@ -92,3 +95,8 @@ def test_each_tree_whose_leaves_vouch_for_nothing_is_refused(case: _Case) -> Non
     with pytest.raises(MlsValidationError) as caught:
         verify_parent_hashes(tree)
     assert caught.value.rule == "VAL-705"
+
+
+def test_the_number_of_cases_is_told() -> None:
+    for file in (*_OPERATIONS, _VALIDATION, _TREE_HASH, _PARENT_HASH):
+        print(f"{file}: {len(load_vectors(file))} entries")

@@ -33,3 +33,8 @@ def test_each_vector_gives_its_indices(name: str, case: dict[str, Any]) -> None:
     assert [_or_none(lambda node=node: tree_math.right(node)) for node in nodes] == case["right"]
     assert [_or_none(lambda node=node: tree_math.parent(node, leaves)) for node in nodes] == case["parent"]
     assert [_or_none(lambda node=node: tree_math.sibling(node, leaves)) for node in nodes] == case["sibling"]
+
+
+def test_the_number_of_cases_is_told() -> None:
+    for file in _FILES:
+        print(f"{file}: {len(load_vectors(file))} entries")

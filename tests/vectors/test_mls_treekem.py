@@ -1,10 +1,9 @@
-"""TreeKEM against the outside vectors (mlswg/mls-implementations, awslabs/mls-rs)."""
+"""TreeKEM against the outside vectors (mlswg/mls-implementations)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -29,7 +28,6 @@ from tests.support.vectors import load_vectors
 _Case = dict[str, Any]
 
 _TREEKEM = "mls/mls-implementations/treekem.json"
-_PATH_SECRET = "mls/mls-rs-extra/path_secret.json"
 
 
 def entries(name: str) -> pytest.MarkDecorator:
@@ -132,9 +130,5 @@ def test_every_member_opens_the_update_paths_that_we_make_in_that_tree(case: _Ca
             assert set(joined.items()) <= set(opened.keys.items())
 
 
-@entries(_PATH_SECRET)
-def test_each_path_secret_follows_from_the_one_before(case: _Case) -> None:
-    suite = CipherSuite.of(case["cipher_suite"])
-    generations = [secret(octets) for octets in case["generations"]]
-    for before, after in pairwise(generations):
-        assert suite.derive_secret(before, "path") == after
+def test_the_number_of_cases_is_told() -> None:
+    print(f"{_TREEKEM}: {len(load_vectors(_TREEKEM))} entries")
