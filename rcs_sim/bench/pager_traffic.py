@@ -18,7 +18,7 @@ from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.client.messages import SentMessage
 from rcs_sim.scenario.simulation import Simulation
 
-__all__ = ["measure"]
+__all__ = ["exchange", "measure"]
 
 _WARM_UP = 50
 _IN_FLIGHT = 10
@@ -32,14 +32,15 @@ async def measure(messages: int) -> dict[str, float]:
         bob = await simulation.add_phone("bob", device="ios", carrier="blue", reads_after_s=0.0)
         chat = alice.chat(bob.number)
         bob.chat(alice.number)
-        await _exchange(chat, min(messages, _WARM_UP))
+        await exchange(chat, min(messages, _WARM_UP))
         gc.collect()
         cpu, wall = time.process_time(), time.perf_counter()
-        await _exchange(chat, messages)
+        await exchange(chat, messages)
         return {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}
 
 
-async def _exchange(chat: Chat, count: int) -> None:
+async def exchange(chat: Chat, count: int) -> None:
+    """Sends *count* texts, some at a time, and waits until each is displayed. Raises BenchError for one sent by SMS."""
     for start in range(0, count, _IN_FLIGHT):
         async with asyncio.TaskGroup() as tasks:
             for number in range(start, min(start + _IN_FLIGHT, count)):

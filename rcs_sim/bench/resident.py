@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 FIRST_NUMBER = 12125550000  # of the bulk subscribers, without "+"
+_FIRST_OF_BLUE = 13125550000
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -46,9 +47,14 @@ def reset_peak_resident(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-def bulk_network(subscribers: int) -> NetworkFile:
-    """The network of every example, with *subscribers* more on red."""
+def bulk_network(subscribers: int, *, blue: int = 0) -> NetworkFile:
+    """The network of every example, with *subscribers* more on red, and so many on *blue*."""
     network = load_network("two-carriers")
-    bulk = [BulkEntry(first=f"+{FIRST_NUMBER}", count=subscribers)] if subscribers else []
-    red = network.carriers["red"].model_copy(update={"bulk": bulk})
-    return network.model_copy(update={"carriers": {**network.carriers, "red": red}})
+    bulk = {"red": (FIRST_NUMBER, subscribers), "blue": (_FIRST_OF_BLUE, blue)}
+    carriers = {
+        name: carrier.model_copy(update={"bulk": [BulkEntry(first=f"+{bulk[name][0]}", count=bulk[name][1])]})
+        if bulk[name][1]
+        else carrier
+        for name, carrier in network.carriers.items()
+    }
+    return network.model_copy(update={"carriers": carriers})

@@ -21,6 +21,7 @@ from rcs_sim.bench.msrp import measure_msrp, measure_msrp_large
 from rcs_sim.bench.pager import measure_pager
 from rcs_sim.bench.relay import measure_relay
 from rcs_sim.bench.row import BenchRow, Measured, OnRun, Unmeasured
+from rcs_sim.bench.sessions import measure_idle, measure_session
 from rcs_sim.bench.udp import measure_udp
 
 __all__ = ["ROWS", "exit_status", "run_bench", "to_json"]
@@ -34,9 +35,11 @@ ROWS: Sequence[BenchRow] = (
     BenchRow("relay", "registrar and stateful relay", measure_relay),
     BenchRow("digest", "Digest registration", measure_digest_registration),
     BenchRow("pager", "pager message and both receipts", measure_pager),
+    BenchRow("session", "text in a session and both receipts", measure_session),
     BenchRow("msrp", "MSRP SEND and 200 through a relay", measure_msrp),
     BenchRow("msrp-large", "10 MB message through both relays", measure_msrp_large),
     BenchRow("memory", "memory of 10,000 registered phones", measure_memory),
+    BenchRow("idle", "10,000 phones and 1,000 sessions at rest", measure_idle),
 )
 
 Result = Measured | Unmeasured

@@ -34,5 +34,13 @@ def test_the_bulk_stands_on_red_only() -> None:
     assert network.carriers["blue"].bulk == []
 
 
+def test_a_bulk_of_blue_has_numbers_of_blue() -> None:
+    network = bulk_network(0, blue=5)
+    (entry,) = network.carriers["blue"].bulk
+    assert entry.count == 5
+    assert any(entry.first.startswith(prefix) for prefix in network.carriers["blue"].prefixes)
+    assert network.carriers["red"].bulk == []
+
+
 def test_no_bulk_is_the_plain_network() -> None:
     assert bulk_network(0).carriers["red"].bulk == []

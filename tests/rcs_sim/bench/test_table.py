@@ -17,7 +17,19 @@ def _measured(value: float) -> Measured:
 def test_the_rows_have_different_names() -> None:
     names = [row.name for row in ROWS]
     assert len(set(names)) == len(names)
-    assert {"parse", "proxy-step", "udp", "relay", "digest", "pager", "msrp", "msrp-large", "memory"} <= set(names)
+    assert {
+        "parse",
+        "proxy-step",
+        "udp",
+        "relay",
+        "digest",
+        "pager",
+        "session",
+        "msrp",
+        "msrp-large",
+        "memory",
+        "idle",
+    } <= set(names)
 
 
 def test_an_unknown_row_is_refused_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
