@@ -44,6 +44,7 @@ _HOST = {  # last octet of the address (design §14.3)
     "acs": 40,
 }
 _OTP_ORIGINATOR = "RCS"
+_GOODBYE_S = 0.3  # for the BYE of sessions to reach the phones when everything ends
 
 
 class Lab:
@@ -73,6 +74,12 @@ class Lab:
         """Ends everything, and the network at the end. Nobody is heard any more while the last is written, and no
         carrier waits for another one."""
         running, self._running = self._running, []
+        try:
+            await _all_of(carrier.end_sessions() for carrier in running)
+        finally:
+            await self._close(running)
+
+    async def _close(self, running: list[Carrier]) -> None:
         for carrier in running:
             await carrier.stop_listening()
         try:
@@ -174,6 +181,11 @@ class Carrier:
             self._running.append(element)
             await element.start()
         await self._start_acs()
+
+    async def end_sessions(self) -> None:
+        """Phones learn why, as far as they can in a moment."""
+        if self.messaging_server in self._running:
+            await self.messaging_server.end_sessions(_GOODBYE_S)
 
     async def stop_listening(self) -> None:
         """SIP and short messages end in this turn of the loop; the ACS stops listening when it is closed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 
 from ims_core.cx import Sh
@@ -105,6 +106,7 @@ class MessagingServer:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._is_closed = False
+        self._shut_down: asyncio.Future[None] | None = None
         self._link: InterworkingLink | None = None
         if smsc is not None:
             self._link = InterworkingLink(
@@ -126,6 +128,15 @@ class MessagingServer:
         await self._background.start()
         await self.stack.start()
         self._execute(self.core.load(messages, cursors, devices, self._clock.now()))
+
+    async def end_sessions(self, within_s: float) -> None:
+        """To be called before `close`: calls end with a reason and connections after what is under way, as far as that
+        is done in time."""
+        self._shut_down = asyncio.get_running_loop().create_future()
+        self._execute(self.core.shut_down(self._clock.now()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._shut_down
 
     async def close(self) -> None:
         """Ends transactions, then waits a bounded time for what is being stored: also messages whose delivery this
@@ -207,6 +218,12 @@ class MessagingServer:
                 case SubmitText():
                     self._submit(action)
         self._arm()
+        if self._shut_down is not None:
+            self._look_whether_shut_down(self._shut_down)
+
+    def _look_whether_shut_down(self, done: asyncio.Future[None]) -> None:
+        if not self._calls.unanswered and not self.core.has_sessions and not done.done():
+            done.set_result(None)
 
     def _respond(self, action: Respond) -> None:
         server = self._release(action.exchange)

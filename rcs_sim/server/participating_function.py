@@ -173,6 +173,16 @@ class ParticipatingFunction:
             self._interworking.reported(submission, is_delivered, now)
         return self.context.outbox.take(now)
 
+    def shut_down(self, now: float) -> list[Action]:
+        """The server ends: its sessions do so in order."""
+        if self.sessions is not None:
+            self.sessions.shut_down(now)
+        return self.context.outbox.take(now)
+
+    @property
+    def has_sessions(self) -> bool:
+        return self.sessions is not None and not self.sessions.is_idle
+
     def next_deadline(self) -> float | None:
         return self.context.deadlines.next()
 

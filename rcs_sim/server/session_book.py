@@ -30,13 +30,14 @@ class PendingInvite(Protocol):
 class SessionBook:
     """The sessions of one server. *max_per_user* and *max_total* bound them, those that are being set up included."""
 
-    __slots__ = ("_counts", "_max_per_user", "_max_total", "_pending", "_standing", "_total")
+    __slots__ = ("_counts", "_is_closed", "_max_per_user", "_max_total", "_pending", "_standing", "_total")
 
     def __init__(self, max_per_user: int, max_total: int) -> None:
         self._max_per_user = max_per_user
         self._max_total = max_total
         self._counts: dict[str, int] = {}
         self._total = 0
+        self._is_closed = False
         self._standing: dict[Pair, Replaceable] = {}
         self._pending: dict[Pair, PendingInvite] = {}
 
@@ -47,7 +48,11 @@ class SessionBook:
 
     def has_room(self, user: str) -> bool:
         """Whether that user may have one more."""
-        return self._total < self._max_total and self._counts.get(user, 0) < self._max_per_user
+        return not self._is_closed and self._total < self._max_total and self._counts.get(user, 0) < self._max_per_user
+
+    def close(self) -> None:
+        """No session begins any more."""
+        self._is_closed = True
 
     def enter(self, user: str) -> None:
         """A session begins; `leave` is called once for it."""

@@ -77,6 +77,11 @@ class CallBook:
         self._last_number += 1
         return self._last_number
 
+    @property
+    def users(self) -> list[CallUser]:
+        """Those whose calls are not over."""
+        return [call.user for call in self._calls.values() if not call.is_over]
+
     def add(self, call: SessionCall) -> None:
         self._calls[call.key] = call
 
@@ -110,13 +115,13 @@ class SessionCall:
 
     *contact*: the text of Contact in our responses, if it changed since the call was made."""
 
-    __slots__ = ("_alarm", "_book", "_deadlines", "_exchanges", "_outbox", "_user", "call", "contact", "key")
+    __slots__ = ("_alarm", "_book", "_deadlines", "_exchanges", "_outbox", "call", "contact", "key", "user")
 
     def __init__(self, book: CallBook, outbox: Outbox, deadlines: Deadlines, call: Call, user: CallUser) -> None:
         self._book = book
         self._outbox = outbox
         self._deadlines = deadlines
-        self._user = user
+        self.user = user
         self._alarm: _Alarm | None = None
         self._exchanges: dict[tuple[str, int], Exchange] = {}
         self.call = call
@@ -187,9 +192,9 @@ class SessionCall:
                     self._respond(request, response)
                 case Released():
                     self._release_all()
-                    self._user.call_event(output, now)
+                    self.user.call_event(output, now)
                 case _:
-                    self._user.call_event(output, now)
+                    self.user.call_event(output, now)
         self._set_alarm()
 
     def _respond(self, request: Request, response: Response) -> None:

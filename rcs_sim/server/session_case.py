@@ -39,6 +39,15 @@ class SessionPart(Protocol):
         """The ACK to a 2xx."""
         ...
 
+    def shut_down(self, now: float) -> None:
+        """The server ends: so do all sessions, with a reason, and none begins."""
+        ...
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no session."""
+        ...
+
     def stray_response(self, response: Response, now: float) -> None:
         """A response that no transaction waits for, such as a 2xx to INVITE once more."""
         ...

@@ -355,6 +355,9 @@ class ChatSession:
             else:
                 self._send_elsewhere(passage, now)
 
+    def shut_down(self, now: float, reason: str) -> None:
+        self.step(ChatInput.END, now, reason, "the server ends")
+
     def retire(self, now: float) -> None:
         """A new session has taken its place (S15)."""
         self.step(ChatInput.REPLACED, now, None, "replaced")

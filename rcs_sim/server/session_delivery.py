@@ -193,6 +193,11 @@ class _Opening:
         if not self.is_over and leg is self._leg:
             self._fail(_UNAVAILABLE, now)
 
+    def shut_down(self, now: float, reason: str) -> None:
+        """What waits stays in the store."""
+        if not self.is_over:
+            self._fail(_UNAVAILABLE, now)
+
     def expired(self, now: float) -> None:
         if now < self._until:
             self._services.context.deadlines.arm(self._until, self)

@@ -90,6 +90,9 @@ class LargeRelay:
         self._services.book.leave(self._parties.user.key)
         self._note("session ended", why)
 
+    def shut_down(self, now: float, reason: str) -> None:
+        self._end(now, reason, "the server ends")
+
     def leg_rang(self, leg: SessionLeg, response: Response, now: float) -> None:
         """It is up already."""
 

@@ -91,6 +91,10 @@ class LegOwner(Protocol):
 
     def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None: ...
 
+    def shut_down(self, now: float, reason: str) -> None:
+        """The server ends: so do all legs, with *reason* in BYE and CANCEL."""
+        ...
+
 
 class _Nobody:
     """Owner of a leg that is only waited for: a device that was not needed."""
@@ -120,6 +124,9 @@ class _Nobody:
 
     def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
         """Nobody asks any more."""
+
+    def shut_down(self, now: float, reason: str) -> None:
+        """It ends already."""
 
 
 NOBODY: LegOwner = _Nobody()

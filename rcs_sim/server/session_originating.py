@@ -138,6 +138,13 @@ class OriginatingSession:
             self._far.abandon(now, 'SIP;cause=408;text="No answer"')
         self._refuse(408, now, "the other side does not answer in time")
 
+    def shut_down(self, now: float, reason: str) -> None:
+        if self.is_over:
+            return
+        if self._far is not None:
+            self._far.abandon(now, reason)
+        self._refuse(503, now, "the server ends")
+
     def _leave(self) -> None:
         """It comes to nothing."""
         if self.is_over:

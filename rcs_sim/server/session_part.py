@@ -19,7 +19,7 @@ from rcs_sim.server.session_delivery import SessionHandOut
 from rcs_sim.server.session_description import read_offer
 from rcs_sim.server.session_invite import is_large, is_of_group, services_of, with_ids
 from rcs_sim.server.session_large import OriginatingLarge, TerminatingLarge
-from rcs_sim.server.session_leg import SessionContext
+from rcs_sim.server.session_leg import SessionContext, SessionLeg
 from rcs_sim.server.session_media import SessionMedia
 from rcs_sim.server.session_originating import OriginatingSession
 from rcs_sim.server.session_parties import SessionParties
@@ -30,6 +30,7 @@ from rcs_sim.server.terminating import TerminatingMessages
 __all__ = ["Sessions"]
 
 _REFUSED_IN_DIALOG = 481
+_SHUT_DOWN = 'SIP;cause=503;text="The network is shutting down"'
 
 
 class Sessions:
@@ -61,6 +62,17 @@ class Sessions:
         """To be read only."""
         return self._services
 
+    @property
+    def is_idle(self) -> bool:
+        return not len(self._services.book)
+
+    def shut_down(self, now: float) -> None:
+        """BYE or CANCEL on every leg; connections close after what is under way."""
+        self._services.book.close()
+        users = self._services.shared.calls.users
+        for owner in dict.fromkeys(user.owner for user in users if isinstance(user, SessionLeg)):
+            owner.shut_down(now, _SHUT_DOWN)
+
     # -- INVITE ------------------------------------------------------------------------------------------------------
 
     def invite(self, exchange: Exchange, request: Request, case: SessionCase, user: ServedUser, now: float) -> None:
@@ -84,7 +96,7 @@ class Sessions:
         if is_originating and not self._services.rate.allows(user.key, now):
             raise ContentRefused(503, "too many messages and sessions in a short time", retry)
         if not self._services.book.has_room(user.key):
-            raise ContentRefused(503, "too many sessions", retry)
+            raise ContentRefused(503, "there is no room for another session", retry)
 
     def _originate(self, exchange: Exchange, request: Request, user: ServedUser, now: float) -> None:
         target = key_of_uri(request.request_uri)

@@ -214,6 +214,11 @@ class TerminatingSession:
         self._abandon_all(now, _NO_ANSWER)
         self._conclude(now)
 
+    def shut_down(self, now: float, reason: str) -> None:
+        if not self.is_over:
+            self._abandon_all(now, reason)
+            self._refuse(503, now, "the server ends")
+
     def _leave(self) -> None:
         """It comes to nothing."""
         if not self.is_over:

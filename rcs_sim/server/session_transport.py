@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 class CallTransport:
     """*progressed* and *finished* are told what comes of a `SendInCall`."""
 
-    __slots__ = ("_finished", "_hop_of", "_invites", "_progressed", "_sent", "_stack")
+    __slots__ = ("_finished", "_hop_of", "_invites", "_progressed", "_sent", "_stack", "unanswered")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class CallTransport:
         self._finished = finished
         self._invites: dict[TransactionKey, Exchange] = {}
         self._sent: dict[tuple[str, int], ClientHandle] = {}  # INVITEs of ours by Call-ID and CSeq
+        self.unanswered = 0  # requests of calls without a final answer
 
     # -- received ----------------------------------------------------------------------------------------------------
 
@@ -75,6 +76,7 @@ class CallTransport:
             _log.warning("%s: %s", self._stack.name, error)
             asyncio.get_running_loop().call_soon(self._finished, errand, 503, None)
             return
+        self.unanswered += 1
         if request.method == "INVITE":
             self._sent[_key(request)] = handle
 
@@ -90,6 +92,7 @@ class CallTransport:
         if isinstance(outcome, Response) and outcome.status < 200:
             self._progressed(errand, outcome)
             return
+        self.unanswered -= 1
         if request.method == "INVITE":
             self._sent.pop(_key(request), None)
         if isinstance(outcome, Response):

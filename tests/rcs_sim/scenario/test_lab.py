@@ -14,7 +14,7 @@ from ims_core.errors import SimulatorError
 from ims_core.store.memory import MemoryStore, MemoryTable
 from ims_core.store.record_table import RecordTable, RecordType, Store
 from ims_core.store.short_messages import SHORT_MESSAGES
-from ims_core.trace import Trace
+from ims_core.trace import ListSink, Trace
 from ims_core.transport.link import Address, Transport
 from rcs_sim.scenario.documents import schema_text
 from rcs_sim.scenario.lab import Lab
@@ -173,5 +173,27 @@ def test_while_the_elements_write_their_last_nobody_is_heard_and_no_carrier_wait
                 assert not flow.is_open, role
         await closing
         assert loop.time() - began <= 2.5
+
+    rcs_sim.run(main, clock="virtual")
+
+
+def test_when_the_network_ends_phones_in_a_session_learn_why_and_it_takes_no_time() -> None:
+    async def main() -> None:
+        sink = ListSink()
+        async with Simulation(sinks=[sink]) as sim:
+            alice, bob = await sim.add_phone("alice"), await sim.add_phone("bob", "ios", "blue")
+            await (await alice.chat(bob).send("more than pager mode takes " * 60)).delivered(within_s=10)
+            assert alice.chat(bob).session == "open"
+            began = sim.clock.now()
+            await sim.lab.close()
+            assert sim.clock.now() - began < 0.5
+        for phone, carrier in (("alice", "red"), ("bob", "blue")):
+            byes = [
+                record
+                for record in sink.records
+                if record.summary.startswith("BYE") and (record.source, record.target) == (f"{carrier}.pcscf", phone)
+            ]
+            assert len(byes) == 1
+            assert b'Reason: SIP;cause=503;text="The network is shutting down"' in byes[0].raw
 
     rcs_sim.run(main, clock="virtual")

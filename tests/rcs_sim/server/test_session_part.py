@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from tests.rcs_sim.server.messaging_lab import ALICE, BLUE, BOB, CONFIG, PHONE, TABLET, UeBinding, gruu, message
@@ -74,3 +75,65 @@ async def test_sessions_end_with_everything_given_back() -> None:
         assert not lab.server._open
         assert not lab.server._calls._invites
         assert not lab.server._calls._sent
+
+
+@on_virtual_time
+async def test_at_the_end_of_the_server_both_sides_of_each_session_learn_why() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+        alice.invite()
+        await lab.settle()
+        began = lab.clock.now()
+        await lab.server.end_sessions(0.3)
+        assert lab.clock.now() - began < 0.1
+        for party in (alice, bob):
+            assert party.end is not None
+            assert party.end.reason_header == 'SIP;cause=503;text="The network is shutting down"'
+            assert [end.kind.value for end in party.notes.ends] == ["connection lost"]
+        assert not lab.server.core.has_sessions
+
+
+@on_virtual_time
+async def test_a_message_that_is_under_way_at_the_end_is_answered_first_but_not_waited_for_long() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+        alice.invite()
+        await lab.settle()
+        bob.notes.settles_with = None
+        sent = alice.send()
+        await lab.settle(0.1)
+        began = lab.clock.now()
+        asyncio.get_running_loop().call_later(0.05, bob.channel.settle, bob.notes.messages[0].delivery)
+        await lab.server.end_sessions(0.3)
+        assert lab.clock.now() - began < 0.1
+        await lab.settle()
+        assert alice.notes.sent_ids == [sent]
+
+
+@on_virtual_time
+async def test_what_never_answers_does_not_hold_up_the_end_and_nothing_begins_any_more() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+        bob.on_invite = "ring"
+        alice.invite()
+        await lab.settle()
+        began = lab.clock.now()
+        await lab.server.end_sessions(0.3)
+        assert lab.clock.now() - began <= 0.31
+        assert (alice.status, bob.end and bob.end.reason.name) == (503, "CANCELLED")
+        alice.channel.close()
+        alice.invite()
+        await lab.settle()
+        assert alice.status == 503
+        assert len(bob.invites) == 1
+
+
+@on_virtual_time
+async def test_the_end_of_a_server_without_sessions_takes_no_time() -> None:
+    async with session_lab() as lab:
+        began = lab.clock.now()
+        await lab.server.end_sessions(0.3)
+        assert lab.clock.now() == began
