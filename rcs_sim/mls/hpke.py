@@ -119,6 +119,8 @@ class _Group(Protocol):
 
     def exchange(self, private: bytes, public: bytes) -> bytes: ...
 
+    def load(self, public: bytes) -> object: ...
+
 
 class _NistGroup:
     """A NIST curve: points uncompressed, scalars of fixed length (RFC 9180 §7.1.1)."""
@@ -146,6 +148,9 @@ class _NistGroup:
     def exchange(self, private: bytes, public: bytes) -> bytes:
         return self._curve.load_scalar(private).exchange(ec.ECDH(), self._load_point(public))
 
+    def load(self, public: bytes) -> ec.EllipticCurvePublicKey:
+        return self._load_point(public)
+
 
 class _X25519:
     """RFC 7748 §5; every string of 32 octets is a key."""
@@ -159,8 +164,10 @@ class _X25519:
         return x25519.X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
     def exchange(self, private: bytes, public: bytes) -> bytes:
-        peer = x25519.X25519PublicKey.from_public_bytes(public)
-        return x25519.X25519PrivateKey.from_private_bytes(private).exchange(peer)
+        return x25519.X25519PrivateKey.from_private_bytes(private).exchange(self.load(public))
+
+    def load(self, public: bytes) -> x25519.X25519PublicKey:
+        return x25519.X25519PublicKey.from_public_bytes(public)
 
 
 class _X448:
@@ -175,8 +182,10 @@ class _X448:
         return x448.X448PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
     def exchange(self, private: bytes, public: bytes) -> bytes:
-        peer = x448.X448PublicKey.from_public_bytes(public)
-        return x448.X448PrivateKey.from_private_bytes(private).exchange(peer)
+        return x448.X448PrivateKey.from_private_bytes(private).exchange(self.load(public))
+
+    def load(self, public: bytes) -> x448.X448PublicKey:
+        return x448.X448PublicKey.from_public_bytes(public)
 
 
 class Kem:
@@ -210,6 +219,14 @@ class Kem:
     def verify_public_key(self, public: bytes) -> None:
         """Raises CryptoError unless *public* is a key that can be encrypted to."""
         self._exchange(self._group.derive(self._kdf, bytes(self.secret_octets)), public)
+
+    def verify_public_key_form(self, public: bytes) -> None:
+        """Raises CryptoError unless *public* has the form of a key: cheaper than `verify_public_key`, which finds the
+        few strings of X25519 and X448 too that nothing can be encrypted to."""
+        try:
+            self._group.load(public)
+        except ValueError:
+            raise CryptoError("a public key is none of this KEM", raw=public) from None
 
     def encapsulate(self, public: bytes, ephemeral_ikm: Secret) -> tuple[bytes, bytes]:
         """Encap with the ephemeral key pair of *ephemeral_ikm*: shared secret, and what carries it to the owner of

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from rcs_sim.mls.crypto import CipherSuite
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.extensions import RequiredCapabilities, repeated_types
+from rcs_sim.mls.hpke import CryptoError
 from rcs_sim.mls.identifiers import CredentialType, ExtensionType, LeafIndex, LeafNodeSource, ProposalType
 from rcs_sim.mls.leaf_node import LeafNode
 
@@ -14,6 +15,7 @@ __all__ = [
     "DEFAULT_EXTENSIONS",
     "DEFAULT_PROPOSALS",
     "verify_leaf_credential_is_listed",
+    "verify_leaf_encryption_key",
     "verify_leaf_extensions_are_listed",
     "verify_leaf_extensions_are_single",
     "verify_leaf_has_required_capabilities",
@@ -35,6 +37,16 @@ def verify_leaf_signature(suite: CipherSuite, leaf: LeafNode, group_id: bytes, i
     signed = leaf.to_be_signed(group_id, index)
     if not suite.verify_with_label(leaf.signature_key, "LeafNodeTBS", signed, leaf.signature):
         raise MlsValidationError("VAL-708", f"the signature of leaf {index} is not its own", spec=_SPEC)
+
+
+def verify_leaf_encryption_key(suite: CipherSuite, leaf: LeafNode) -> None:
+    """VAL-717: something can be encrypted to the leaf: its key is of the suite's KEM, a NIST point being uncompressed
+    and on its curve (RFC 9420 §5.1.1, RFC 9180 §7.1.4)."""
+    try:
+        suite.hpke.kem.verify_public_key(leaf.encryption_key)
+    except CryptoError as error:
+        message = "nothing can be encrypted to the key of a leaf"
+        raise MlsValidationError("VAL-717", message, spec=_SPEC, raw=leaf.encryption_key) from error
 
 
 def verify_leaf_source(leaf: LeafNode, expected: LeafNodeSource) -> None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from rcs_sim.mls.commit import UpdatePath
 from rcs_sim.mls.errors import MlsValidationError
+from rcs_sim.mls.hpke import CryptoError
 from rcs_sim.mls.identifiers import LeafIndex, LeafNodeSource, NodeIndex
-from rcs_sim.mls.leaf_validation import verify_leaf_signature
+from rcs_sim.mls.leaf_validation import verify_leaf_encryption_key, verify_leaf_signature
 from rcs_sim.mls.parent_hash import path_parents
 from rcs_sim.mls.ratchet_tree import RatchetTree
 from rcs_sim.mls.tree_math import node_of
@@ -22,6 +23,7 @@ __all__ = [
     "merge_path",
     "path_steps",
     "verify_path_ciphertext_counts",
+    "verify_path_key_forms",
     "verify_path_keys_are_new",
     "verify_path_leaf_key_is_new",
     "verify_path_leaf_signature_key_is_unique",
@@ -74,6 +76,7 @@ def merge_path(
     verify_path_ciphertext_counts(steps, path)
     verify_path_leaf_key_is_new(tree, path)
     verify_path_keys_are_new(tree, path)
+    verify_path_key_forms(tree, path)
     parents, leaf_parent_hash = path_parents(tree, sender, [node.encryption_key for node in path.nodes])
     verify_path_parent_hash(path, leaf_parent_hash)
     verify_leaf_signature(tree.suite, path.leaf_node, group_id, sender)
@@ -123,6 +126,18 @@ def verify_path_keys_are_new(tree: RatchetTree, path: UpdatePath) -> None:
             message = "an encryption key of an UpdatePath is not a new one"
             raise MlsValidationError("ValSem207", message, spec="RFC 9420 §12.4.2", raw=node.encryption_key)
         seen.add(node.encryption_key)
+
+
+def verify_path_key_forms(tree: RatchetTree, path: UpdatePath) -> None:
+    """VAL-717 for the leaf, and VAL-724: the keys of the nodes have the form of the suite's (RFC 9420 §5.1.1). Those
+    that a member derives itself are compared when it opens the path."""
+    verify_leaf_encryption_key(tree.suite, path.leaf_node)
+    for node in path.nodes:
+        try:
+            tree.suite.hpke.kem.verify_public_key_form(node.encryption_key)
+        except CryptoError as error:
+            message = "a key of an UpdatePath is none of the suite"
+            raise MlsValidationError("VAL-724", message, spec="RFC 9420 §5.1.1", raw=node.encryption_key) from error
 
 
 def verify_path_parent_hash(path: UpdatePath, expected: bytes) -> None:

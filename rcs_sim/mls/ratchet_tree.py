@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Self, TypeVar
 
+from ims_core.errors import LocalProtocolError
 from rcs_sim.mls.crypto import CipherSuite
 from rcs_sim.mls.group_info import ParentNode
 from rcs_sim.mls.identifiers import CredentialType, LeafIndex, NodeIndex
@@ -196,14 +197,12 @@ class RatchetTree:
         adds: Iterable[LeafNode] = (),
     ) -> tuple[Self, tuple[LeafIndex, ...]]:
         """The tree after the Updates, Removes and Adds of a Commit, in that order (RFC 9420 §12.3), and the places of
-        the leaves that were added. The indices of *updates* and *removes* are of non-blank leaves."""
+        the leaves that were added. Raises LocalProtocolError if *updates* or *removes* name a leaf that is blank."""
         tree = self._copy()
         for index, leaf in (updates or {}).items():
-            tree._set_leaf(index, leaf)
-            tree._blank_direct_path(index)
+            tree._replace(index, leaf)
         for index in removes:
-            tree._set_leaf(index, None)
-            tree._blank_direct_path(index)
+            tree._replace(index, None)
         tree._truncate()
         return tree, tuple(tree._add(leaf) for leaf in adds)
 
@@ -229,6 +228,14 @@ class RatchetTree:
         tree._supported = self._supported.copy()
         return tree
 
+    def _replace(self, index: LeafIndex, leaf: LeafNode | None) -> None:
+        """Another leaf for a member, or none, under a blank direct path (RFC 9420 §12.1.2, §12.1.3)."""
+        if self.leaf(index) is None:
+            raise LocalProtocolError(f"leaf {index} has no member to replace", spec="RFC 9420 §12.1")
+        self._set_leaf(index, leaf)
+        for node in direct_path(node_of(index), len(self._leaves)):
+            self._set_parent(node, None)
+
     def _set_leaf(self, index: LeafIndex, leaf: LeafNode | None) -> None:
         """Puts *leaf* in its place. The hashes above it are left to what is done to its direct path."""
         self._count_leaf(self._leaves[index], -1)
@@ -242,10 +249,6 @@ class RatchetTree:
         self._count_parent(parent, +1)
         self._parents[node >> 1] = parent
         self._hashes[node] = None
-
-    def _blank_direct_path(self, index: LeafIndex) -> None:
-        for node in direct_path(node_of(index), len(self._leaves)):
-            self._set_parent(node, None)
 
     def _add(self, leaf: LeafNode) -> LeafIndex:
         """Takes the leftmost blank leaf; the parents above do not have the new leaf's share yet (RFC 9420 §12.1.1)."""

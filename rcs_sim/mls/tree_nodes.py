@@ -13,12 +13,16 @@ from rcs_sim.mls.ratchet_tree import RatchetTree
 from rcs_sim.mls.tree_math import full_leaf_count
 
 __all__ = [
+    "MAX_LEAVES",
     "tree_nodes",
     "tree_of_nodes",
     "verify_last_leaf_is_in_the_right_half",
     "verify_no_trailing_blank",
     "verify_node_kinds",
+    "verify_tree_size",
 ]
+
+MAX_LEAVES = 1 << 16  # of a tree that is received: blank ones cost an octet each there, and much more here
 
 _SPEC = "RFC 9420 §12.4.3.3"
 
@@ -36,6 +40,7 @@ def tree_of_nodes(suite: CipherSuite, nodes: Sequence[Node | None]) -> RatchetTr
     """The tree whose nodes were received, made full. Raises MlsValidationError if they are no tree; the rules of its
     content are in tree_validation."""
     verify_no_trailing_blank(nodes)
+    verify_tree_size(nodes)
     leaves, parents = verify_node_kinds(nodes)
     count = full_leaf_count(len(nodes))
     leaves += [None] * (count - len(leaves))
@@ -48,6 +53,12 @@ def verify_no_trailing_blank(nodes: Sequence[Node | None]) -> None:
     """ValSem300: the array has a node, and does not end in a blank one (RFC 9420 §12.4.3.3)."""
     if not nodes or nodes[-1] is None:
         raise MlsValidationError("ValSem300", "a ratchet tree ends in a blank node", spec=_SPEC)
+
+
+def verify_tree_size(nodes: Sequence[Node | None]) -> None:
+    """VAL-719: the tree has no more than MAX_LEAVES leaves."""
+    if len(nodes) > 2 * MAX_LEAVES:
+        raise MlsValidationError("VAL-719", f"a ratchet tree has {len(nodes)} nodes", spec=_SPEC)
 
 
 def verify_node_kinds(nodes: Sequence[Node | None]) -> tuple[list[LeafNode | None], list[ParentNode | None]]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.extensions import Extensions, RequiredCapabilities, find_extension
+from rcs_sim.mls.hpke import CryptoError
 from rcs_sim.mls.identifiers import ExtensionType, LeafIndex, NodeIndex
 from rcs_sim.mls.leaf_node import LeafNode
 from rcs_sim.mls.leaf_validation import (
@@ -27,6 +28,7 @@ from rcs_sim.mls.tree_math import direct_path, leaves_under, node_of
 __all__ = [
     "MapLeaves",
     "verify_credential_types",
+    "verify_encryption_keys",
     "verify_encryption_keys_are_unique",
     "verify_leaf_capabilities",
     "verify_leaf_signatures",
@@ -65,6 +67,7 @@ def verify_tree(
     Credentials are for the caller's identity provider. Raises MlsValidationError."""
     verify_unmerged_leaves(tree)
     verify_encryption_keys_are_unique(tree)
+    verify_encryption_keys(tree)
     verify_signature_keys_are_unique(tree)
     verify_tree_hash(tree, tree_hash)
     verify_parent_hashes(tree)
@@ -117,6 +120,18 @@ def verify_parent_hashes(tree: RatchetTree) -> None:
         if len(parent_hash_children(tree, node)) != 1:
             message = f"no member vouches for node {node} by its parent hash"
             raise MlsValidationError("VAL-705", message, spec="RFC 9420 §7.9.2")
+
+
+def verify_encryption_keys(tree: RatchetTree) -> None:
+    """VAL-718: the encryption keys have the form of the suite's, a NIST point being uncompressed and on its curve
+    (RFC 9420 §5.1.1)."""
+    held = [node for array in (tree.leaf_array(), tree.parent_array()) for node in array if node is not None]
+    for node in held:
+        try:
+            tree.suite.hpke.kem.verify_public_key_form(node.encryption_key)
+        except CryptoError as error:
+            message = "a key in a ratchet tree is none of the suite"
+            raise MlsValidationError("VAL-718", message, spec=_SPEC, raw=node.encryption_key) from error
 
 
 def verify_encryption_keys_are_unique(tree: RatchetTree) -> None:

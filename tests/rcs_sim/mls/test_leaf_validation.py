@@ -50,6 +50,22 @@ def test_val708_a_key_that_is_none_has_signed_nothing() -> None:
         assert refused(lambda leaf=leaf: rules.verify_leaf_signature(SUITE, leaf, GROUP_ID, LeafIndex(0))) == "VAL-708"
 
 
+@pytest.mark.parametrize("number", CipherSuite.supported())
+def test_val717_something_can_be_encrypted_to_a_leaf(number: int) -> None:
+    suite = CipherSuite.of(number)
+    leaf = Client(suite, "alice").leaf()[0]
+    rules.verify_leaf_encryption_key(suite, leaf)
+    for key in (b"", bytes(len(leaf.encryption_key)), leaf.encryption_key[:-1], leaf.encryption_key + b"\x00"):
+        bad = replace(leaf, encryption_key=key)
+        assert refused(lambda bad=bad: rules.verify_leaf_encryption_key(suite, bad)) == "VAL-717"
+
+
+def test_val717_a_compressed_point_is_no_key() -> None:
+    point = LEAF.encryption_key
+    leaf = replace(LEAF, encryption_key=bytes((2 + (point[-1] & 1),)) + point[1:33])
+    assert refused(lambda: rules.verify_leaf_encryption_key(SUITE, leaf)) == "VAL-717"
+
+
 def test_val709_a_leaf_has_the_source_of_what_carries_it() -> None:
     rules.verify_leaf_source(LEAF, LeafNodeSource.KEY_PACKAGE)
     assert refused(lambda: rules.verify_leaf_source(LEAF, LeafNodeSource.UPDATE)) == "VAL-709"

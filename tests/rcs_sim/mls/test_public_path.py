@@ -92,6 +92,16 @@ def test_valsem207_the_nodes_have_keys_that_are_not_in_the_tree_and_different() 
         assert refused(replace(path, nodes=(path.nodes[0], node, path.nodes[2]))) == "ValSem207"
 
 
+def test_val717_the_leaf_has_a_key_that_something_can_be_encrypted_to() -> None:
+    assert refused(sent(lambda leaf: replace(leaf, encryption_key=bytes(32)))) == "VAL-717"
+
+
+def test_val724_the_nodes_have_keys_of_the_suite() -> None:
+    path = sent()
+    node = replace(path.nodes[1], encryption_key=path.nodes[1].encryption_key[:31])
+    assert refused(replace(path, nodes=(path.nodes[0], node, path.nodes[2]))) == "VAL-724"
+
+
 def test_val722_the_leaf_carries_the_parent_hash_of_the_path() -> None:
     assert refused(sent(lambda leaf: replace(leaf, parent_hash=bytes(32)))) == "VAL-722"
     path = sent()

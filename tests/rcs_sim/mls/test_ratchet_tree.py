@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ims_core.errors import LocalProtocolError
 from rcs_sim.mls.crypto import CipherSuite
 from rcs_sim.mls.group_info import ParentNode
 from rcs_sim.mls.identifiers import CredentialType, LeafIndex, NodeIndex
@@ -94,6 +96,15 @@ def test_a_parent_counts_as_resolution_whatever_is_below_it() -> None:
     tree = RatchetTree(SUITE, [LEAVES[0], LEAVES[1], None, None], [None, None, parent])
     assert tree.has_resolution(NodeIndex(5))
     assert tree.resolution(NodeIndex(5)) == [5]
+
+
+@pytest.mark.parametrize("index", [1, 8, -1])
+def test_a_leaf_without_a_member_is_neither_updated_nor_removed(index: int) -> None:
+    tree, _ = tree_of(5).with_changes(removes=[LeafIndex(1)])
+    with pytest.raises(LocalProtocolError):
+        tree.with_changes(removes=[LeafIndex(index)])
+    with pytest.raises(LocalProtocolError):
+        tree.with_changes({LeafIndex(index): LEAVES[9]})
 
 
 def test_what_is_outside_of_the_tree_is_blank() -> None:

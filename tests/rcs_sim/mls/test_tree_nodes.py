@@ -12,7 +12,7 @@ from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.group_info import Node, ParentNode, RatchetTreeExtension
 from rcs_sim.mls.identifiers import LeafIndex
 from rcs_sim.mls.ratchet_tree import RatchetTree
-from rcs_sim.mls.tree_nodes import tree_nodes, tree_of_nodes
+from rcs_sim.mls.tree_nodes import MAX_LEAVES, tree_nodes, tree_of_nodes
 from rcs_sim.mls.tree_validation import verify_tree
 from tests.support.mls_tree_views import GROUP_ID, Client, populated_views
 
@@ -56,6 +56,11 @@ def test_val702_a_tree_larger_than_its_members_need_is_refused() -> None:
     assert refused(LEAF, PARENT) == "VAL-702"
     assert refused(LEAF, None, LEAF, None, None, PARENT) == "VAL-702"
     assert refused(None, None, None, PARENT) == "VAL-702"
+
+
+def test_val719_a_tree_of_blank_nodes_without_end_is_refused() -> None:
+    assert refused(*[None] * (2 * MAX_LEAVES), LEAF) == "VAL-719"
+    assert tree_of_nodes(SUITE, [None] * (2 * MAX_LEAVES - 2) + [LEAF]).leaf_count == MAX_LEAVES
 
 
 GOOD = RatchetTreeExtension(tree_nodes(populated_views(SUITE, 5)[0].tree)).encode()

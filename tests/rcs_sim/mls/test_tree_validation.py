@@ -94,7 +94,7 @@ def test_val705_a_parent_with_a_changed_parent_hash_is_refused() -> None:
 
 
 def test_val705_a_parent_without_any_member_below_is_refused() -> None:
-    parents = [None, None, ParentNode(b"key", b"", ())]
+    parents = [None, None, ParentNode(b"k" * 32, b"", ())]
     tree = RatchetTree(SUITE, [*TREE.leaf_array()[:2], None, None], parents)
     assert refused(lambda: rules.verify_parent_hashes(tree)) == "VAL-705"
 
@@ -107,6 +107,15 @@ def test_val706_no_two_nodes_have_the_same_encryption_key() -> None:
         with_parent(5, lambda parent: replace(parent, encryption_key=key.encryption_key)),
     ):
         assert refused(lambda tree=tree: rules.verify_tree(tree, GROUP_ID, tree.tree_hash())) == "VAL-706"
+
+
+def test_val718_the_keys_are_of_the_suite() -> None:
+    tree = with_parent(5, lambda parent: replace(parent, encryption_key=b"short"))
+    assert refused(lambda: rules.verify_tree(tree, GROUP_ID, tree.tree_hash())) == "VAL-718"
+    tree = with_leaf(5, lambda leaf: replace(leaf, encryption_key=b""))
+    assert refused(lambda: rules.verify_encryption_keys(tree)) == "VAL-718"
+    other = RatchetTree(CipherSuite.of(2), TREE.leaf_array(), TREE.parent_array())
+    assert refused(lambda: rules.verify_encryption_keys(other)) == "VAL-718"
 
 
 def test_val707_no_two_leaves_have_the_same_signature_key() -> None:
