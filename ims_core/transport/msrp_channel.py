@@ -290,7 +290,7 @@ class MsrpChannel:
     def _carry_out(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             if isinstance(output, Transmit):
-                self._transmit(output)
+                self.write(output)
             else:
                 self._tell(output)
         self._write_more()
@@ -308,7 +308,7 @@ class MsrpChannel:
                 break
             for output in outputs:
                 if isinstance(output, Transmit):
-                    self._transmit(output)
+                    self.write(output)
                 else:
                     asyncio.get_running_loop().call_soon(self._carry_out, (output,))
         self._arm()
@@ -318,7 +318,7 @@ class MsrpChannel:
         told = []
         for output in outputs:
             if isinstance(output, Transmit):
-                self._transmit(output)
+                self.write(output)
             else:
                 told.append(output)
         if told:
@@ -328,7 +328,8 @@ class MsrpChannel:
         if session is not None and link is not None and link.is_paused and not session.is_congested:
             link.resume()
 
-    def _transmit(self, output: Transmit) -> None:
+    def write(self, output: Transmit) -> None:
+        """Everything that leaves passes here: the place for a client that writes it in another way."""
         if self._link is not None:
             self._link.send(output.octets, output.frame)
 

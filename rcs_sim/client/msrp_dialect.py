@@ -70,10 +70,10 @@ class DialectChannel(MsrpChannel):
             return
         super().received(event, link)
 
-    def _transmit(self, output: Transmit) -> None:
+    def write(self, output: Transmit) -> None:
         octets = rewrite_head(
             output.octets,
             has_type_first=self._policy.writes_type_first,
             has_bare_sends=self._policy.writes_bare_first_send,
         )
-        super()._transmit(output if octets is output.octets else Transmit(octets))
+        super().write(output if octets is output.octets else Transmit(octets))
