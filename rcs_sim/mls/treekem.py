@@ -186,13 +186,15 @@ def _node_key_pair(suite: CipherSuite, path_secret: Secret) -> HpkeKeyPair:
 def _decrypt_path_secret(merged: MergedPath, start: int, keys: TreeKeys, group_context: bytes) -> Secret:
     """ValSem203: the path secret is encrypted to a node whose key the receiver has, and opens with it."""
     suite = merged.tree.suite
-    ciphertexts = merged.path.nodes[start].encrypted_path_secret
-    held = zip(map(keys.get, merged.steps[start].targets), ciphertexts, strict=True)
-    private_key, sealed = next(((key, sealed) for key, sealed in held if key is not None), (None, None))
-    if private_key is None or sealed is None:
+    targets = merged.steps[start].targets
+    held = ((place, key) for place, target in enumerate(targets) if (key := keys.get(target)) is not None)
+    place, private_key = next(held, (None, None))
+    if place is None or private_key is None:
         raise _unreadable("is not encrypted to a key of this member")
+    key_pair = HpkeKeyPair(private_key, _public_key(merged.tree, targets[place]))
+    sealed = merged.path.nodes[start].encrypted_path_secret[place]
     try:
-        path_secret = suite.decrypt_with_label(private_key, _LABEL, group_context, sealed)
+        path_secret = suite.decrypt_with_label(key_pair, _LABEL, group_context, sealed)
     except CryptoError as error:
         raise _unreadable("does not open") from error
     if len(path_secret) != suite.hash_octets:
