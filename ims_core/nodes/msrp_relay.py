@@ -43,7 +43,7 @@ class MsrpRelayConfig:
 
 
 class MsrpRelay:
-    """To be started and closed once. A `MediaAnchor` for the application servers of its carrier."""
+    """To be started, again after `fail`, and closed once. A `MediaAnchor` for the servers of its carrier."""
 
     def __init__(
         self,
@@ -87,6 +87,11 @@ class MsrpRelay:
         config = RelayConfig(uri=MsrpUri("msrp", None, address.host, address.port, None), realm=self.config.realm)
         registrar = RelayRegistrar(config, ha1_of, tokens.octets, tokens.word)
         return RelayService(self.stack, registrar, tokens, self._deadlines)
+
+    async def fail(self) -> None:
+        """It is out of service until `start`: all connections break, and nobody can connect."""
+        self.stack.drop(f"{self.config.name} is out of service")
+        await self.stack.close()
 
     async def stop_listening(self) -> None:
         """Nobody is heard any more; every connection ends, after what was sent before."""

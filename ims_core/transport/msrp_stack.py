@@ -119,6 +119,11 @@ class MsrpStack:
         self._expected.clear()
         self._deadlines.close()
 
+    def drop(self, why: str) -> None:
+        """Every connection breaks, and whoever has one is told."""
+        for connection in tuple(self._connections):
+            connection.give_up(why)
+
     def address(self, transport: Transport) -> Address:
         """The own listening address with its real port. Raises LocalProtocolError if there is none."""
         for listener in self._listeners:

@@ -1,4 +1,7 @@
-"""The demo: one conversation as SMS, as plain RCS, and as plain RCS with the network failing in the middle."""
+"""The demo: one conversation as SMS, as plain RCS, and as plain RCS with the network failing in the middle.
+
+The iOS-like phone opens a chat session for its first text; what follows goes in it, among it a text that would be too
+long for pager mode. The network fails while that one is on its way."""
 
 from __future__ import annotations
 
@@ -32,6 +35,10 @@ _READ_AFTER_S = 1.0
 _PAUSE_S = 2.0  # between an answer and the next message
 _REPAIR_S = 600.0  # after the network is back: until the phones have found out, at the latest
 _REPAIR_GUARD_S = 15.0  # reconnectGuardTimer of the carrier profiles (10 s), and a little
+_FAILS_AFTER_S = 0.02  # the message has left the phone and has not come to the relay
+_FAILING = ("red.pcscf", "red.msrp_relay")  # what red's phones use of RCS, by SIP and by MSRP
+_SHOWN_CHARACTERS = 60  # of a text, where a person reads
+_SHOWN_HOPS = 24  # of the way of a message
 _WIDTH = 150  # columns of the output where it goes to no terminal
 _NUMBERS = {"alice": "+12025550101", "bob": "+12025550152"}
 
@@ -42,10 +49,16 @@ class _Line:
     text: str
 
 
+_STOPS = ("the old lighthouse", "the fish market", "the blue bridge", "the rope walk", "the customs house")
+_WAY = "".join(
+    f" {number}. From {first} it is {4 + number} minutes along the water to {then}, where you keep left at the"
+    " second gate and go down the stone steps behind the boat sheds until you see the next sign on the wall."
+    for number, (first, then) in enumerate(zip(_STOPS, (*_STOPS[1:], "the harbour"), strict=True), start=1)
+)
 _CONVERSATION = (
     _Line("alice", "Hi Bob, are we still on for tonight?"),
     _Line("bob", "Yes! Eight at the harbour."),
-    _Line("alice", "Great, I will bring the maps."),
+    _Line("alice", "Great, I will bring the maps." + _WAY),
     _Line("alice", "Still there?"),
     _Line("bob", "See you there 👍"),
 )
@@ -53,13 +66,13 @@ _CONVERSATION = (
 
 @dataclass(frozen=True, slots=True)
 class DemoColumn:
-    """One way to have the conversation. Before message *fails_before* (from 0) red's P-CSCF fails, and is back before
-    message *is_back_before*."""
+    """One way to have the conversation. While message *fails_during* (from 0) is on its way red's RCS fails; it is back
+    before message *is_back_before*."""
 
     name: str
     title: str
     uses_sms: bool = False
-    fails_before: int | None = None
+    fails_during: int | None = None
     is_back_before: int | None = None
 
 
@@ -69,8 +82,8 @@ COLUMNS = (
     DemoColumn(
         "rcs-failing",
         "plain RCS, the network fails in the middle",
-        fails_before=1,
-        is_back_before=3,
+        fails_during=2,
+        is_back_before=4,
     ),
 )
 
@@ -96,15 +109,28 @@ async def play_column(column: DemoColumn, *, seed: int, is_real: bool) -> _Playe
         await asyncio.sleep(_PAUSE_S)
         outcomes = []
         for index, line in enumerate(_CONVERSATION):
-            if index == column.fails_before:
-                await simulation.cut("red.pcscf")
             if index == column.is_back_before:
-                await simulation.restore("red.pcscf")
+                for element in _FAILING:
+                    await simulation.restore(element)
                 await _until_registered(phones["alice"])
+            failure = _fail(simulation) if index == column.fails_during else None
             outcomes.append(await _say(column, line, f"m{index + 1}", phones, simulation, sink))
+            if failure is not None:
+                await failure
             await asyncio.sleep(_PAUSE_S)
     rows = [outcome.row(column.name) for outcome in outcomes]
     return _Played(column, rows, outcomes, list(sink.records))
+
+
+def _fail(simulation: Simulation) -> asyncio.Task[None]:
+    """The network fails in a moment."""
+
+    async def fail() -> None:
+        await asyncio.sleep(_FAILS_AFTER_S)
+        for element in _FAILING:
+            await simulation.cut(element)
+
+    return asyncio.get_running_loop().create_task(fail())
 
 
 async def _until_registered(phone: Phone) -> None:
@@ -206,8 +232,8 @@ def _show(played: Sequence[_Played], files: dict[str, str], console: Console) ->
             table.add_row(
                 row.id,
                 row.sender,
-                row.text,
-                row.transport,
+                _short(row.text),
+                row.mode or row.transport,
                 row.label,
                 "✓" if row.delivered else "-",
                 "✓" if row.displayed else "-",
@@ -220,19 +246,31 @@ def _show(played: Sequence[_Played], files: dict[str, str], console: Console) ->
         for outcome in one.outcomes:
             console.print(f"[bold]{outcome.id}[/] what the phones showed:")
             for shown in outcome.shown:
-                console.print(f"    {shown}", markup=False)
+                console.print(f"    {_short(shown, 2 * _SHOWN_CHARACTERS)}", markup=False)
         console.print(_short_ladder(one), markup=False, highlight=False, soft_wrap=True)
     for kind, path in files.items():
         console.print(f"{kind:22} {path}", markup=False, highlight=False)
 
 
+def _short(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
 def _short_ladder(one: _Played) -> str:
-    """The way of the first message, without answers and receipts."""
-    wanted = [record for record in one.outcomes[0].records if _carries_text(record)]
-    return "the way of m1:\n" + ladder_text(wanted, lanes_of(wanted))
+    """The ways of the first message and of the long one, without answers and receipts."""
+    ways = []
+    for outcome in (one.outcomes[0], max(one.outcomes, key=lambda each: len(each.text))):
+        wanted = [record for record in outcome.records if _carries_text(record)]
+        first, rest = wanted[:_SHOWN_HOPS], len(wanted) - _SHOWN_HOPS
+        ways.append(f"the way of {outcome.id}:\n" + ladder_text(first, lanes_of(first)))
+        if rest > 0:
+            ways.append(f"    … and {rest} more")
+    return "\n".join(ways)
 
 
 def _carries_text(record: TraceRecord) -> bool:
-    if record.kind is not RecordKind.MESSAGE or record.raw.startswith(b"SIP/2.0 "):
+    if record.kind is not RecordKind.MESSAGE or record.raw.startswith(b"SIP/2.0 ") or "receipt" in record.details:
         return False
-    return "receipt" not in record.details and ("MESSAGE" in record.summary or record.protocol == "SM")
+    if record.protocol == "MSRP":
+        return record.summary.startswith("SEND ") and not record.summary.endswith(("1-0/0", "is-composing"))
+    return record.protocol == "SM" or record.summary.startswith(("MESSAGE ", "INVITE "))

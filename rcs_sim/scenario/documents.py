@@ -87,6 +87,9 @@ class DemoRow(_Document):
     to: str
     text: str
     transport: Literal["rcs", "sms", "none"] = Field(description="what carried the copy that the receiver saw")
+    mode: Literal["pager", "session", "large"] | None = Field(
+        None, description="mode of RCS that its sender used for that copy; null if it was no RCS"
+    )
     label: str = Field(description="label of the conversation at the receiver")
     delivered: bool
     displayed: bool

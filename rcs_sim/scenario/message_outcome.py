@@ -69,6 +69,7 @@ class MessageOutcome:
                 "to": self.receiver,
                 "text": self.text,
                 "transport": "none" if carried is None else carried.lower(),
+                "mode": self.message.delivery.mode.value if carried == MessageTransport.RCS.value else None,
                 "label": "" if first is None else str(first.details.get("label", carried)),
                 "delivered": self.message.state in (MessageState.DELIVERED, MessageState.DISPLAYED),
                 "displayed": self.message.state is MessageState.DISPLAYED,

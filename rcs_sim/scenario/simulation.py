@@ -31,6 +31,7 @@ from rcs_sim.scenario.world import MemoryWorld, SocketWorld, World
 __all__ = ["Simulation"]
 
 _ACCESS, _CORE = "access", "core"
+_RELAY = ".msrp_relay"
 
 
 class Simulation:
@@ -212,12 +213,14 @@ class Simulation:
         return subscriber
 
     async def cut(self, element: str) -> None:
-        """The network loses an element: nothing reaches it or leaves it. On sockets only a P-, I- or S-CSCF or an IBCF
-        (``red.pcscf``) can be lost, which stops it."""
+        """The network loses an element: nothing reaches it or leaves it. On sockets only a P-, I- or S-CSCF, an IBCF or
+        an MSRP relay (``red.pcscf``, ``red.msrp_relay``) can be lost, which stops it."""
         host = self._host_of(element)
         self._mark("net.partition begins", element)
         if isinstance(self.world, MemoryWorld):
             self.world.memory_network.cut(host)
+        elif element.endswith(_RELAY):
+            await self._carrier_of(element).msrp_relay.fail()
         else:
             await self._core_of(element).stop_node(element.partition(".")[2])
 
@@ -226,6 +229,8 @@ class Simulation:
         host = self._host_of(element)
         if isinstance(self.world, MemoryWorld):
             self.world.memory_network.restore(host)
+        elif element.endswith(_RELAY):
+            await self._carrier_of(element).msrp_relay.start()
         else:
             await self._core_of(element).start_node(element.partition(".")[2])
         self._mark("net.partition ends", element)
@@ -243,12 +248,14 @@ class Simulation:
         self.trace.record(at=self.clock.now(), kind=RecordKind.FAULT, source=element, summary=summary)
 
     def _core_of(self, element: str) -> ImsCore:
-        carrier, _, role = element.partition(".")
-        if carrier not in self.lab.carriers or role not in ImsCore.ROLES:
-            raise SimulatorError(
-                f"on sockets {element!r} cannot be cut; can be: <carrier>.{{{', '.join(ImsCore.ROLES)}}}"
-            )
-        return self.lab.carriers[carrier].core
+        role = element.partition(".")[2]
+        if role not in ImsCore.ROLES:
+            roles = ", ".join((*ImsCore.ROLES, _RELAY[1:]))
+            raise SimulatorError(f"on sockets {element!r} cannot be cut; can be: <carrier>.{{{roles}}}")
+        return self._carrier_of(element).core
+
+    def _carrier_of(self, element: str) -> Carrier:
+        return self.carrier(element.partition(".")[0])
 
     def _host_of(self, element: str) -> str:
         phone = self.phones.get(element)

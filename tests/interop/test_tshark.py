@@ -96,8 +96,13 @@ def test_every_message_has_a_comment_with_its_number_and_both_ends(played: _Play
 
 
 def test_short_messages_have_the_texts_that_were_sent(played: _Played) -> None:
-    texts = {text for (text,) in tshark_fields(played.capture, ["gsm_sms.sms_text"], "gsm_sms.sms_text") if text}
-    assert texts == {row.text for row in played.rows if row.transport == "sms"}
+    columns = ["gsm_sms.udh.mm.msg_part", "gsm_sms.sms_text"]
+    shown = {
+        (int(part or 0), text) for part, text in tshark_fields(played.capture, columns, "gsm_sms.sms_text") if text
+    }
+    whole = {text for part, text in shown if not part}
+    joined = "".join(text for part, text in sorted(shown) if part)
+    assert whole | ({joined} if joined else set()) == {row.text for row in played.rows if row.transport == "sms"}
 
 
 @pytest.mark.parametrize("text", ["one part is not enough for this text, " * 9, "Grüße aus Łódź 👍 " * 12])

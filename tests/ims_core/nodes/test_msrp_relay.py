@@ -224,6 +224,22 @@ def test_when_one_end_is_gone_the_other_is_told_and_nothing_is_left_behind() -> 
     tell(story)
 
 
+@pytest.mark.parametrize("is_real", [False, True])
+def test_a_relay_that_fails_tells_everybody_and_can_be_started_again(is_real: bool) -> None:
+    async def story(scene: Scene) -> None:
+        scene.connect(is_tls=False)
+        scene.alice.channel.send(_text("m1"))
+        await until(lambda: scene.alice.notes.sent_ids == ["m1"])
+        await scene.red.fail()
+        assert [end.kind for end in scene.red_notes.ends] == [LegEndKind.LOST]
+        await until(lambda: bool(scene.alice.notes.ends and scene.bob.notes.ends))
+        assert scene.red.stack.connection_count == 0
+        await scene.red.start()
+        assert scene.red.address(Transport.TCP).port
+
+    tell(story, is_real=is_real)
+
+
 def test_a_side_that_nobody_connects_to_ends_the_bridge() -> None:
     async def story(scene: Scene) -> None:
         side, bob = scene.blue_bridge.far, scene.bob.channel

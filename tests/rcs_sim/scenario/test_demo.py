@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from ims_core.trace import read_ndjson
+from ims_core.trace import RecordKind, read_ndjson
 from ims_core.transport.virtual_loop import run
 from rcs_sim.scenario.demo import COLUMNS, play_column, run_demo
 from rcs_sim.scenario.documents import schema_text
@@ -41,11 +41,38 @@ def test_the_json_is_one_line_as_its_schema_says(printed: str) -> None:
         assert {(row["delivered"], row["duplicates"]) for row in rows} == {(True, 0)}
 
 
+def test_plain_rcs_uses_pager_mode_and_a_session_one_text_of_which_is_too_long_for_pager_mode(printed: str) -> None:
+    rows = json.loads(printed)["columns"]["rcs"]
+    assert [row["mode"] for row in rows] == ["pager", "session", "session", "session", "session"]
+    assert max(len(row["text"].encode()) for row in rows) > 1000
+    assert {(row["transport"], row["reason"]) for row in rows} == {("rcs", None)}
+
+
 def test_the_network_fails_for_two_messages_and_the_rest_go_by_rcs(printed: str) -> None:
     rows = json.loads(printed)["columns"]["rcs-failing"]
-    assert [row["transport"] for row in rows] == ["rcs", "sms", "sms", "rcs", "rcs"]
+    assert [row["transport"] for row in rows] == ["rcs", "rcs", "sms", "sms", "rcs"]
+    assert [row["mode"] for row in rows] == ["pager", "session", None, None, "session"]
     assert all(row["reason"] for row in rows if row["transport"] == "sms")
     assert all(row["reason"] is None for row in rows if row["transport"] == "rcs")
+
+
+def test_the_session_breaks_in_the_middle_and_another_follows_when_the_network_is_back(printed: str, out: Path) -> None:
+    records = list(read_ndjson((out / "rcs-failing.ndjson").read_text(encoding="utf-8").splitlines()))
+    ends = [
+        one.details["reason"] for one in records if one.source == "alice" and one.summary.startswith("session: ended")
+    ]
+    assert "connection lost" in ends
+    faults = [record.at for record in records if record.kind is RecordKind.FAULT]
+    invites = [record.at for record in records if record.source == "bob" and record.summary.startswith("INVITE ")]
+    assert min(invites) < min(faults) < max(faults) < max(invites)
+
+
+def test_trace_ladder_and_capture_show_msrp(printed: str, out: Path) -> None:
+    for column in ("rcs", "rcs-failing"):
+        records = list(read_ndjson((out / f"{column}.ndjson").read_text(encoding="utf-8").splitlines()))
+        assert {record.summary.split()[0] for record in records if record.protocol == "MSRP"} >= {"SEND", "200"}
+        assert "red.msrp_relay" in (out / f"{column}.svg").read_text(encoding="utf-8")
+        assert b"MSRP " in (out / f"{column}.pcapng").read_bytes()
 
 
 def test_every_file_that_is_named_is_there_and_good(printed: str, out: Path) -> None:
@@ -66,7 +93,16 @@ def test_a_person_gets_tables_what_was_shown_and_a_short_ladder(
 ) -> None:
     assert run_demo(seed=7, real=False, out=tmp_path, as_json=False) == 0
     shown = capsys.readouterr().out
-    for words in ("SMS only", "plain RCS", "wire octets", "the way of m1", "See you there 👍", "rcs.pcapng"):
+    for words in (
+        "SMS only",
+        "plain RCS",
+        "wire octets",
+        "the way of m1",
+        "the way of m3",
+        "SEND 1-",
+        "See you there 👍",
+        "rcs.pcapng",
+    ):
         assert words in shown
     assert "Traceback" not in shown
 

@@ -10,6 +10,7 @@ import pytest
 import rcs_sim
 from ims_core.errors import SimulatorError
 from ims_core.trace import ListSink, RecordKind
+from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.scenario.simulation import Simulation
 
 Story = Callable[[Simulation], Awaitable[None]]
@@ -130,6 +131,23 @@ def test_the_same_on_sockets() -> None:
             await (await alice.chat(bob).send("over sockets")).displayed(within_s=20)
             with pytest.raises(SimulatorError, match=r"on sockets 'red\.smsc' cannot be cut"):
                 await sim.cut("red.smsc")
+
+    rcs_sim.run(main, clock="real")
+
+
+def test_on_sockets_a_relay_can_be_lost_with_the_sessions_on_it_and_comes_back() -> None:
+    async def main() -> None:
+        async with Simulation(is_real=True) as sim:
+            alice = await sim.add_phone("alice")
+            bob = await sim.add_phone("bob", "ios", "blue")
+            await (await alice.chat(bob).send("x" * 2000)).delivered(within_s=20)
+            assert alice.chat(bob).session == "open"
+            async with sim.partition("red.msrp_relay"):
+                lost = alice.chat(bob).send("into nothing")
+            message = await alice.chat(bob).send("y" * 2000)
+            await message.delivered(within_s=20)
+            await lost.delivered(within_s=60)
+            assert {message.transport, lost.transport} == {MessageTransport.RCS}
 
     rcs_sim.run(main, clock="real")
 
