@@ -136,8 +136,13 @@ class MediaLeg(MediaSide, Protocol):
         """Queues a message, also before the leg is open."""
         ...
 
-    def settle(self, delivery: Delivery, status: int = 200) -> None:
-        """Answers the chunk that completed a received message."""
+    def settle(self, delivery: Delivery, status: int = 200, *, reports: bool = True) -> None:
+        """Answers the chunk that completed a received message. If its sender wants a REPORT of success that follows at
+        once, unless *reports* is False: then `report` sends it."""
+        ...
+
+    def report(self, delivery: Delivery, status: int = 200) -> None:
+        """A REPORT about a received message, if its sender wants one of that kind and had none."""
         ...
 
 

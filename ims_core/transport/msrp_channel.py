@@ -195,10 +195,15 @@ class MsrpChannel:
         else:
             self._carry_out_own(self._session.send(message, self._deadlines.time()))
 
-    def settle(self, delivery: Delivery, status: int = 200) -> None:
+    def settle(self, delivery: Delivery, status: int = 200, *, reports: bool = True) -> None:
         """Answers the chunk that completed a received message."""
         if self._session is not None:
-            self._carry_out_own(self._session.settle(delivery, self._deadlines.time(), status))
+            self._carry_out_own(self._session.settle(delivery, self._deadlines.time(), status, reports=reports))
+
+    def report(self, delivery: Delivery, status: int = 200) -> None:
+        """A REPORT about a received message, if its sender wants one."""
+        if self._session is not None:
+            self._carry_out_own(self._session.report(delivery, self._deadlines.time(), status))
 
     def close(self) -> None:
         """Ends it after what is under way, within a bounded time; the user is not called any more."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ims_core.reference_points import LegEnd
-from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, OutgoingMessage
+from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, OutgoingMessage, Reported
 from ims_core.wire.sip.call_outputs import Ended, EndReason
 from ims_core.wire.sip.message import Request, Response
 from rcs_sim.server.device_offer import DeviceOffer
@@ -29,6 +29,7 @@ from rcs_sim.server.session_lifetime import (
 )
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_passage import Passage, PassageState, outgoing_of, status_for_sender
+from rcs_sim.server.session_reports import ReportBook
 from rcs_sim.server.session_services import SessionServices
 
 __all__ = ["ChatSession"]
@@ -47,6 +48,7 @@ class ChatSession:
         "_offers",
         "_parting",
         "_passages",
+        "_reports",
         "_sent",
         "_services",
         "_state",
@@ -76,6 +78,7 @@ class ChatSession:
         self._state = ChatState.OPEN
         self._passages: set[Passage] = set()
         self._sent: dict[tuple[bool, str], Passage] = {}  # by direction and Message-ID
+        self._reports = ReportBook()
         self._idle: IdleWatch | None = None
         self._offers: dict[str, tuple[DeviceOffer, Request]] = {}  # what is handed out here, by Message-ID
         self.on_close: Callable[[], None] | None = None
@@ -216,6 +219,7 @@ class ChatSession:
         if (leg.is_to_user, message_id) in self._sent:
             message_id = self._services.context.tokens.word()
         self._sent[leg.is_to_user, message_id] = passage
+        self._reports.expect((leg.is_to_user, message_id), message, passage.waiting)
         if leg.is_to_user and passage.content.kind is not ContentKind.TYPING:
             config = self._services.context.config
             patience_s = config.session_answer_s + len(message.body) / config.session_slowest_octets_per_s
@@ -257,13 +261,21 @@ class ChatSession:
         key = self._key(passage.content) if leg.is_to_user else None
         if key is not None:
             self._services.context.seen.put(key, Sighting.ACCEPTED, now)
-        self._settle(passage, 200, now)
+        self._settle(passage, 200, now, reports=False)
+
+    def message_reported(self, leg: SessionLeg, report: Reported, now: float) -> None:
+        self._reports.succeeded((leg.is_to_user, report.message_id), report)
 
     def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
         if leg.is_to_user and self._handed_out(failure.message_id, _offer_status(failure), now):
             return
-        passage = self._sent.pop((leg.is_to_user, failure.message_id), None)
-        if passage is None or passage.state is not PassageState.ON_LEG:
+        key = (leg.is_to_user, failure.message_id)
+        passage = self._sent.pop(key, None)
+        if passage is None:
+            self._reports.failed(key, status_for_sender(failure.status))  # a REPORT, after the 200
+            return
+        self._reports.forget(key)
+        if passage.state is not PassageState.ON_LEG:
             return
         is_lost = failure.reason.is_resendable or failure.status in _RESENDABLE
         if leg.is_to_user and is_lost and passage.content.kind is not ContentKind.TYPING:
@@ -281,8 +293,8 @@ class ChatSession:
         if passage.state is PassageState.ON_LEG:
             self._send_elsewhere(passage, now)
 
-    def _settle(self, passage: Passage, status: int, now: float) -> None:
-        passage.settle(status)
+    def _settle(self, passage: Passage, status: int, now: float, *, reports: bool = True) -> None:
+        passage.settle(status, reports=reports)
         self._passages.discard(passage)
         key = self._key(passage.content)
         if key is not None and self._services.pending.get(key) is passage:
@@ -348,6 +360,7 @@ class ChatSession:
             self._handed_out(message_id, 408, now)
         for key in [key for key in self._sent if key[0]]:
             passage = self._sent.pop(key)
+            self._reports.forget(key)
             if passage.state is not PassageState.ON_LEG:
                 continue
             if passage.content.kind is ContentKind.TYPING:

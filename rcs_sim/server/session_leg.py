@@ -10,7 +10,7 @@ from typing import Protocol
 from ims_core.reference_points import LegEnd, MediaLeg, MediaSide
 from ims_core.wire.msrp.delivery import Delivery
 from ims_core.wire.msrp.media import MediaRefused, MsrpMedia
-from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, OutgoingMessage
+from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, OutgoingMessage, Reported
 from ims_core.wire.sip.call import Call
 from ims_core.wire.sip.call_outputs import (
     CALL_METHODS,
@@ -89,6 +89,10 @@ class LegOwner(Protocol):
 
     def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None: ...
 
+    def message_reported(self, leg: SessionLeg, report: Reported, now: float) -> None:
+        """The far end has it, or some of it."""
+        ...
+
     def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None: ...
 
     def shut_down(self, now: float, reason: str) -> None:
@@ -120,6 +124,9 @@ class _Nobody:
         """Nobody asks any more."""
 
     def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
+        """Nobody asks any more."""
+
+    def message_reported(self, leg: SessionLeg, report: Reported, now: float) -> None:
         """Nobody asks any more."""
 
     def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
@@ -276,9 +283,13 @@ class SessionLeg:
         if self._media_leg is not None and not self.is_media_over:
             self._media_leg.send(message)
 
-    def settle(self, delivery: Delivery, status: int = 200) -> None:
+    def settle(self, delivery: Delivery, status: int = 200, *, reports: bool = True) -> None:
         if self._media_leg is not None:
-            self._media_leg.settle(delivery, status)
+            self._media_leg.settle(delivery, status, reports=reports)
+
+    def report(self, delivery: Delivery, status: int) -> None:
+        if self._media_leg is not None and not self.is_media_over:
+            self._media_leg.report(delivery, status)
 
     # -- TimedLegUser ------------------------------------------------------------------------------------------------
 
@@ -290,6 +301,9 @@ class SessionLeg:
 
     def message_failed(self, failure: MessageFailed, now: float) -> None:
         self.owner.message_failed(self, failure, now)
+
+    def message_reported(self, report: Reported, now: float) -> None:
+        self.owner.message_reported(self, report, now)
 
     def media_ended(self, end: LegEnd, now: float) -> None:
         self.is_media_over = True

@@ -21,6 +21,10 @@ class TimedLegUser(Protocol):
 
     def message_failed(self, failure: MessageFailed, now: float) -> None: ...
 
+    def message_reported(self, report: Reported, now: float) -> None:
+        """A success; a failure comes as `message_failed`."""
+        ...
+
     def media_ended(self, end: LegEnd, now: float) -> None: ...
 
 
@@ -101,7 +105,12 @@ class _LegUser:
             self._media.after()
 
     def reported(self, leg: MediaLeg, report: Reported) -> None:
-        """A failure comes as such; a success is reported upstream where the message is settled (choice)."""
+        if not 200 <= report.status < 300:
+            return
+        try:
+            self._user.message_reported(report, self._media.now())
+        finally:
+            self._media.after()
 
     def ended(self, leg: MediaLeg, end: LegEnd) -> None:
         try:

@@ -48,12 +48,12 @@ class Passage:
         """The same message once more."""
         self.waiting.append((leg, delivery))
 
-    def settle(self, status: int) -> None:
-        """Answers its sender."""
+    def settle(self, status: int, *, reports: bool = True) -> None:
+        """Answers its sender. *reports*: nobody further on will send the REPORT that he may want."""
         self.state = PassageState.OVER
         waiting, self.waiting = self.waiting, []
         for leg, delivery in waiting:
-            leg.settle(delivery, status)
+            leg.settle(delivery, status, reports=reports)
 
 
 def outgoing_of(message: MessageReceived, content: PagerContent, message_id: str) -> OutgoingMessage:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ims_core.reference_points import LegEnd
 from ims_core.wire.msrp.media import MediaRefused
-from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived
+from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, Reported
 from ims_core.wire.sip.call_outputs import Ended
 from ims_core.wire.sip.feature_tags import FeatureSet
 from ims_core.wire.sip.message import Request, Response
@@ -235,6 +235,9 @@ class TerminatingSession:
         """None was."""
 
     def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
+        """None was sent."""
+
+    def message_reported(self, leg: SessionLeg, report: Reported, now: float) -> None:
         """None was sent."""
 
     def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:

@@ -234,22 +234,26 @@ class Incoming:
             self._close(delivery, 200, None, out)
         out.append(MessageReceived(message_id, content_type, body, head.success_report, delivery))
 
-    def settle(self, delivery: Delivery, status: int, comment: str | None, out: Outputs) -> None:
-        """Answers the chunk that completed a message; nothing if that is done."""
+    def settle(
+        self, delivery: Delivery, status: int, comment: str | None, out: Outputs, *, reports: bool = True
+    ) -> None:
+        """Answers the chunk that completed a message; nothing if that is done. *reports* False: `report` follows."""
         if delivery.is_settled:
             return
         self._unsettled_count -= 1
         if self._unsettled.get(delivery.message_id) is delivery:
             del self._unsettled[delivery.message_id]
-        self._close(delivery, status, comment, out)
+        self._close(delivery, status, comment, out, reports=reports)
 
-    def _close(self, delivery: Delivery, status: int, comment: str | None, out: Outputs) -> None:
+    def _close(
+        self, delivery: Delivery, status: int, comment: str | None, out: Outputs, *, reports: bool = True
+    ) -> None:
         delivery.is_settled = True
         for head in delivery.heads:
             self.answer(head, status, comment, out)
         if 200 <= status < 300:
             self._remember(delivery)
-            if self._config.reports_success:
+            if reports and self._config.reports_success:
                 self.report(delivery, status, None, out)
 
     def _remember(self, delivery: Delivery) -> None:

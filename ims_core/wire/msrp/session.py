@@ -143,13 +143,16 @@ class MsrpSession:
         than those before it: the peer would take it for a repetition."""
         return self._step(Input.SUBMIT, now, message)
 
-    def settle(self, delivery: Delivery, now: float, status: int = 200, comment: str | None = None) -> Outputs:
-        """What became of a received message: the answer to its last chunk. For `is_settled_by_owner`."""
-        return self._step(Input.SETTLE, now, (delivery, status, comment, False))
+    def settle(
+        self, delivery: Delivery, now: float, status: int = 200, comment: str | None = None, *, reports: bool = True
+    ) -> Outputs:
+        """What became of a received message: the answer to its last chunk. For `is_settled_by_owner`; *reports* False
+        leaves the REPORT of a success to `report`."""
+        return self._step(Input.SETTLE, now, (delivery, status, comment, True, reports))
 
     def report(self, delivery: Delivery, now: float, status: int = 200, comment: str | None = None) -> Outputs:
         """A REPORT about a received message, if its sender wants one of that kind and had none (RFC 4975 §7.1.2)."""
-        return self._step(Input.SETTLE, now, (delivery, status, comment, True))
+        return self._step(Input.SETTLE, now, (delivery, status, comment, False, True))
 
     def writable(self, now: float) -> Outputs:
         """The connection has taken what was written."""
@@ -338,12 +341,12 @@ class MsrpSession:
         elif not incoming.skips(request):
             incoming.refuse_chunk(request, (_NO_SESSION, "the session has ended"), out)
 
-    def _settle(self, now: float, argument: tuple[Delivery, int, str | None, bool], out: Outputs) -> None:
-        delivery, status, comment, is_report = argument
-        if is_report:
-            self._incoming.report(delivery, status, comment, out)
+    def _settle(self, now: float, argument: tuple[Delivery, int, str | None, bool, bool], out: Outputs) -> None:
+        delivery, status, comment, answers, reports = argument
+        if answers:
+            self._incoming.settle(delivery, status, comment, out, reports=reports)
         else:
-            self._incoming.settle(delivery, status, comment, out)
+            self._incoming.report(delivery, status, comment, out)
 
     def _forget_incomplete(self, now: float, argument: None, out: Outputs) -> None:
         self._incoming.expire(now)

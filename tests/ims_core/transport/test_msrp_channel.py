@@ -20,7 +20,7 @@ from ims_core.transport.virtual_loop import RealClock, VirtualClock, run
 from ims_core.wire.msrp.fingerprint import Fingerprint
 from ims_core.wire.msrp.media import MsrpMedia, Setup
 from ims_core.wire.msrp.message import FailureReport
-from ims_core.wire.msrp.session_events import FailureReason, OutgoingMessage, SessionConfig
+from ims_core.wire.msrp.session_events import FailureReason, OutgoingMessage, SessionConfig, Transmit
 from tests.support.msrp_legs import LegNotes
 from tests.support.real_links import until
 
@@ -249,3 +249,51 @@ def test_a_peer_who_closed_his_half_still_gets_his_answers() -> None:
         writer.close()
 
     tell(story, is_real=True)
+
+
+class _Shouting(MsrpChannel):
+    """Of a client that writes everything in another way."""
+
+    __slots__ = ()
+
+    def write(self, output: Transmit) -> None:
+        super().write(Transmit(output.octets.replace(b"hello", b"HELLO")))
+
+
+def test_a_client_may_change_whatever_leaves() -> None:
+    async def story(pair: Pair) -> None:
+        await pair.start(is_tls=False, answers=Setup.PASSIVE)
+        side = pair.offerer
+        side.channel = _Shouting(side.stack, side.notes, Tokens("other"), side.deadlines, SessionConfig())
+        pair.offer = side.channel.media(is_tls=False, setup=Setup.ACTPASS)
+        pair.answer_first()
+        pair.offerer_learns()
+        side.channel.send(_text("m1", b"hello"))
+        await until(lambda: pair.answerer.notes.bodies == [b"HELLO"])
+
+    tell(story)
+
+
+def test_a_message_may_be_settled_first_and_reported_later() -> None:
+    async def story(pair: Pair) -> None:
+        await pair.start(is_tls=False, answers=Setup.PASSIVE)
+        pair.answerer.notes.settles_with = None
+        pair.answer_first()
+        pair.offerer_learns()
+        sender, receiver = pair.offerer, pair.answerer
+        for name in ("m1", "m2", "m3"):
+            sender.channel.send(_text(name, success_report=True))
+        await until(lambda: len(receiver.notes.messages) == 3)
+        deliveries = [message.delivery for message in receiver.notes.messages]
+        for delivery in deliveries:
+            receiver.channel.settle(delivery, reports=False)
+        await until(lambda: len(sender.notes.sent_ids) == 3)
+        assert sender.notes.reports == []
+        receiver.channel.report(deliveries[1])
+        receiver.channel.report(deliveries[2], 403)
+        receiver.channel.report(deliveries[2])
+        await until(lambda: len(sender.notes.reports) == 2)
+        assert [(report.message_id, report.status) for report in sender.notes.reports] == [("m2", 200), ("m3", 403)]
+        assert [failure.message_id for failure in sender.notes.failures] == ["m3"]
+
+    tell(story)

@@ -355,3 +355,44 @@ async def test_a_device_that_only_lost_its_connection_is_hung_up_on_and_the_sess
         alice.send()
         await lab.settle()
         assert [request.body for request in lab.core.messages] == [cpim()]
+
+
+@on_virtual_time
+async def test_a_success_is_reported_when_the_far_end_reports_it() -> None:
+    async with session_lab() as lab:
+        alice, bob = await terminating(lab)
+        bob.notes.settles_with = None
+        first, second = alice.send(cpim("1", "m1"), report=True), alice.send(cpim("2", "m2"), report=True)
+        await lab.settle()
+        one, two = [message.delivery for message in bob.notes.messages]
+        bob.channel.settle(one, reports=False)
+        bob.channel.settle(two, reports=False)
+        await lab.settle()
+        assert alice.notes.sent_ids == [first, second]
+        assert alice.notes.reports == []
+        bob.channel.report(two)
+        await lab.settle()
+        assert [(report.message_id, report.status) for report in alice.notes.reports] == [(second, 200)]
+        bob.channel.report(one, 403)
+        await lab.settle()
+        assert [(each.message_id, each.status) for each in alice.notes.failures] == [(first, 403)]
+
+
+@on_virtual_time
+async def test_what_the_server_keeps_it_reports_itself() -> None:
+    async with session_lab() as lab:
+        alice = await absent(lab)
+        sent = alice.send(report=True)
+        await lab.settle()
+        assert [(report.message_id, report.status) for report in alice.notes.reports] == [(sent, 200)]
+
+
+@on_virtual_time
+async def test_what_nobody_wants_a_report_about_is_not_reported() -> None:
+    async with session_lab() as lab:
+        _, bob = await originating(lab)
+        bob.send(cpim("plain", "m1"))
+        await lab.settle()
+        assert bob.notes.sent_ids
+        assert bob.notes.reports == []
+        assert not [summary for summary in lab.msrp("blue.msrp_relay") if summary.startswith("REPORT")]

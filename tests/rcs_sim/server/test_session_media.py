@@ -39,6 +39,9 @@ class User:
     def message_failed(self, failure: MessageFailed, now: float) -> None:
         self.told.append((failure, now))
 
+    def message_reported(self, report: Reported, now: float) -> None:
+        self.told.append(("reported", now))
+
     def media_ended(self, end: LegEnd, now: float) -> None:
         self.told.append((end, now))
 
@@ -61,7 +64,10 @@ def test_each_call_of_the_anchor_comes_with_the_time_and_is_followed_by_what_it_
     failure = MessageFailed("m", FailureReason.LOST, 481, was_begun=False)
     anchor.leg_user.bound(LEG)
     anchor.leg_user.reported(LEG, Reported("m", 200, ByteRange(1, 1, 1)))
-    assert turns == []
+    anchor.leg_user.reported(LEG, Reported("m", 403, ByteRange(1, 1, 1)))
+    assert user.told == [("reported", 7.0)]
+    user.told.clear()
+    turns.clear()
     anchor.leg_user.sent(LEG, "m")
     anchor.leg_user.failed(LEG, failure)
     anchor.leg_user.ended(LEG, END)

@@ -21,7 +21,7 @@ class Leg:
     def __init__(self) -> None:
         self.settled: list[tuple[Delivery, int]] = []
 
-    def settle(self, delivery: Delivery, status: int) -> None:
+    def settle(self, delivery: Delivery, status: int, *, reports: bool = True) -> None:
         self.settled.append((delivery, status))
 
 
