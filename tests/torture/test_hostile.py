@@ -72,6 +72,7 @@ class Target:
             for stack in _stacks(carrier):
                 self._add(stack)
             self.streams.append(carrier.smsc.address)
+            self.streams += [carrier.msrp_relay.address(each) for each in (Transport.TCP, Transport.TLS)]
             document = carrier.document()
             for url in (document.acs, document.acs_tls):
                 assert url is not None
