@@ -9,7 +9,7 @@ import pytest
 
 from ims_core.trace import RecordKind
 from ims_core.wire.msrp.media import MsrpMedia, Setup
-from ims_core.wire.msrp.message import Continuation
+from ims_core.wire.msrp.message import Continuation, MsrpRequest
 from ims_core.wire.msrp.parser import FrameDecoder, Piece
 from ims_core.wire.sdp import SessionDescription
 from ims_core.wire.sip.message import Request, Response
@@ -151,20 +151,21 @@ def test_s02_s05_on_each_leg_one_side_connects_to_what_c_and_m_of_the_other_say(
 def test_s03_the_side_that_connects_sends_first_and_an_empty_send_if_it_has_nothing_to_say() -> None:
     async def story(stage: Stage) -> None:
         await in_session(stage)
-        firsts: dict[frozenset[str], tuple[str, Piece]] = {}
+        firsts: dict[frozenset[str], tuple[str, MsrpRequest]] = {}
         for record in stage.sink.records:
             if record.protocol == "MSRP" and record.kind is RecordKind.MESSAGE:
                 (event,) = FrameDecoder().feed(record.raw)
-                assert isinstance(event, Piece) or firsts
-                if isinstance(event, Piece):
-                    ends = frozenset((record.source_address, record.target_address))
-                    firsts.setdefault(ends, (record.source, event))
-        sources = {source: piece for source, piece in firsts.values()}
-        assert set(sources) == {"alice", "red.msrp_relay", "bob"}  # each of them was the active one
-        assert sources["alice"].octets  # what she wanted to say
+                head = event.head if isinstance(event, Piece) else event
+                ends = frozenset((record.source_address, record.target_address))
+                if isinstance(head, MsrpRequest):
+                    firsts.setdefault(ends, (record.source, head))
+        heads = dict(firsts.values())
+        assert set(heads) == {"alice", "red.msrp_relay", "bob"}  # each of them was the active one
+        assert {head.method for head in heads.values()} == {"SEND"}
+        assert heads["alice"].content_type == "message/cpim"  # what she wanted to say
         for name in ("red.msrp_relay", "bob"):
-            assert sources[name].head.text("Byte-Range") == "1-0/0"
-            assert sources[name].head.text("Content-Type") is None
+            assert heads[name].text("Byte-Range") == "1-0/0"
+            assert heads[name].content_type is None
 
     play(story)
 
