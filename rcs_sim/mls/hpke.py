@@ -191,13 +191,14 @@ class _X448:
 class Kem:
     """DHKEM (RFC 9180 §4.1). What comes from a peer and cannot be used raises CryptoError."""
 
-    __slots__ = ("_group", "_kdf", "kem_id", "secret_octets")
+    __slots__ = ("_group", "_kdf", "_probe", "kem_id", "secret_octets")
 
     def __init__(self, kem_id: int, group: _Group, algorithm: HashAlgorithm) -> None:
         self.kem_id = kem_id
         self._group = group
         self._kdf = _LabeledKdf(algorithm, b"KEM" + kem_id.to_bytes(2, "big"))
         self.secret_octets = algorithm.digest_size
+        self._probe = group.derive(self._kdf, b"")  # nobody's key, to try public keys with
 
     @classmethod
     def of(cls, kem_id: int) -> Kem:
@@ -218,7 +219,7 @@ class Kem:
 
     def verify_public_key(self, public: bytes) -> None:
         """Raises CryptoError unless *public* is a key that can be encrypted to."""
-        self._exchange(self._group.derive(self._kdf, bytes(self.secret_octets)), public)
+        self._exchange(self._probe, public)
 
     def verify_public_key_form(self, public: bytes) -> None:
         """Raises CryptoError unless *public* has the form of a key: cheaper than `verify_public_key`, which finds the
