@@ -25,7 +25,11 @@ def _trace(seed: int, link: LinkEntry) -> str:
             alice.chat(BOB).send("one")
             bob.chat(ALICE).send("two")
             amy.send_sms(BOB, "three" * 60)
+            alice.chat(BOB).send("a session for this " * 400)
             await asyncio.sleep(30)
+            bob.chat(ALICE).type()
+            amy.chat(BOB).send("and for this " * 200)
+            await asyncio.sleep(1)
             await sim.cut("red.pcscf")
             alice.chat(BOB).send("four")
             await asyncio.sleep(600)
@@ -52,6 +56,7 @@ def test_one_seed_gives_one_trace(link: LinkEntry, seed: int) -> None:
 def test_another_seed_gives_another_trace() -> None:
     first, second = _trace(7, _LINKS[0]), _trace(8, _LINKS[0])
     assert first != second
+    assert '"protocol":"MSRP"' in first
     assert [line.count('"kind":"shown"') for line in first.splitlines()].count(1) > 10
 
 
