@@ -6,9 +6,9 @@ nothing left over), so that what a decoded value encodes to *is* what was receiv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from struct import Struct
+from struct import Struct, pack
 from types import MappingProxyType
 from typing import NoReturn, Self, TypeVar
 
@@ -87,7 +87,8 @@ def encode_varint(length: int) -> bytes:
 
 def encode_opaque(octets: bytes) -> bytes:
     """``opaque octets<V>``."""
-    return encode_varint(len(octets)) + octets
+    length = len(octets)
+    return (_ONE_OCTET_HEADERS[length] if length < 64 else encode_varint(length)) + octets
 
 
 def encode_vector(items: Iterable[bytes]) -> bytes:
@@ -95,9 +96,9 @@ def encode_vector(items: Iterable[bytes]) -> bytes:
     return encode_opaque(b"".join(items))
 
 
-def encode_u16_vector(numbers: Iterable[int]) -> bytes:
+def encode_u16_vector(numbers: Sequence[int]) -> bytes:
     """``uint16 numbers<V>``."""
-    return encode_opaque(b"".join([number.to_bytes(2, "big") for number in numbers]))
+    return encode_opaque(pack(f"!{len(numbers)}H", *numbers))
 
 
 def encode_optional(octets: bytes | None) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NewType, Self
+from functools import lru_cache
+from typing import NewType, Self, TypeVar
 
 __all__ = [
     "CipherSuiteId",
@@ -35,6 +36,11 @@ Generation = NewType("Generation", int)
 """Step of a ratchet of the secret tree (RFC 9420 §9.1)."""
 
 
+_KEPT_UNNAMED = 1024  # members without a name that are shared: the types of an application, and GREASE
+
+_CodePointT = TypeVar("_CodePointT", bound="_CodePoint")
+
+
 class _CodePoint(IntEnum):
     """A 16-bit registry. A number that is not in it becomes a member without a name, and is kept."""
 
@@ -42,10 +48,16 @@ class _CodePoint(IntEnum):
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, int) or not 0 <= value <= 0xFFFF:
             return None
-        member = int.__new__(cls, value)
-        member._name_ = f"0x{value:04X}"
-        member._value_ = value
+        member: Self = _unnamed(cls, value)
         return member
+
+
+@lru_cache(maxsize=_KEPT_UNNAMED)
+def _unnamed(registry: type[_CodePointT], value: int) -> _CodePointT:
+    member = int.__new__(registry, value)
+    member._name_ = f"0x{value:04X}"
+    member._value_ = value
+    return member
 
 
 class ProtocolVersion(_CodePoint):
