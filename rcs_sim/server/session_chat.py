@@ -23,6 +23,7 @@ from rcs_sim.server.session_lifetime import (
     ChatInput,
     ChatState,
     Drain,
+    Farewell,
     IdleWatch,
     Parting,
     Patience,
@@ -37,6 +38,7 @@ __all__ = ["ChatSession"]
 _BROKEN = 'SIP;cause=503;text="MSRP connection lost"'
 _BY_PEER = (EndReason.PEER_HUNG_UP, EndReason.CANCELLED)
 _RESENDABLE = (408, 481)
+_BYE_TRAVELS_S = 1.0
 
 
 class ChatSession:
@@ -125,7 +127,7 @@ class ChatSession:
             self._match_receipts(message, content, now)
         passage = self._begin(leg, message, content)
         if self.net_leg is None:
-            self._send_by_pager(passage)
+            self._send_without_leg(passage, now)
         elif not self.net_leg.is_up:
             self._settle(passage, 481, now)
         else:
@@ -234,7 +236,7 @@ class ChatSession:
         exchange = context.outbox.inner_exchange(_Delivery(self, passage))
         self._services.terminating.receive(exchange, request, self.parties.user, now)
 
-    def _send_by_pager(self, passage: Passage) -> None:
+    def _send_without_leg(self, passage: Passage, now: float) -> None:
         """What the user sends in a session that this server opened, to whoever sent what was handed out in it."""
         context = self._services.context
         passage.state = PassageState.ELSEWHERE
@@ -314,6 +316,8 @@ class ChatSession:
         """It stands already."""
 
     def leg_ended(self, leg: SessionLeg, end: Ended, now: float) -> None:
+        if self._state in (ChatState.ENDING, ChatState.ENDED):
+            return  # connections stay until what is under way is settled
         if leg is self.user_leg and end.reason not in _BY_PEER and self.net_leg is not None:
             self._detach_user(now, None)
         elif leg is self._parting and end.reason not in _BY_PEER:
@@ -322,6 +326,8 @@ class ChatSession:
             self.step(ChatInput.END, now, end.reason_header, end.reason.value)
 
     def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
+        if self._state is ChatState.ENDED:
+            return
         self._note("media ended", f"{end.kind.value}: {end.why}"[:200])
         if leg is self.user_leg and self.net_leg is not None:
             self._wait_for_bye(leg, now)
@@ -383,7 +389,7 @@ class ChatSession:
         if action is ChatAction.HANG_UP:
             self._hang_up(now, reason, why)
         elif action is ChatAction.CLOSE:
-            self._close()
+            self._close(now)
         elif action is ChatAction.GIVE_UP:
             self._give_up(now)
         if action in (ChatAction.HANG_UP, ChatAction.WAIT):
@@ -403,14 +409,17 @@ class ChatSession:
         self._take_back(now)
         for passage in [passage for passage in self._passages if passage.state is PassageState.ON_LEG]:
             self._settle(passage, 408, now)
-        self._close()
+        self._close(now)
 
-    def _close(self) -> None:
+    def _close(self, now: float) -> None:
         if self.on_close is not None:
             self.on_close()
         self._services.book.leave(self.parties.user.key)
         for leg in self._legs():
-            leg.close()
+            if leg.says_goodbye and not leg.is_media_over:
+                self._services.context.deadlines.arm(now + _BYE_TRAVELS_S, Farewell(leg))
+            else:
+                leg.close()
 
     # -- idleness ----------------------------------------------------------------------------------------------------
 

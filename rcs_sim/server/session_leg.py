@@ -153,6 +153,7 @@ class SessionLeg:
         "is_media_over",
         "is_to_user",
         "owner",
+        "says_goodbye",
     )
 
     def __init__(
@@ -171,6 +172,7 @@ class SessionLeg:
         self.is_to_user = is_to_user
         self.instance = instance
         self.is_media_over = False
+        self.says_goodbye = False  # a BYE or CANCEL of ours is on the way
         self.call: SessionCall | None = None
         config = shared.context.config
         self._media_leg: MediaLeg | None = None
@@ -264,6 +266,7 @@ class SessionLeg:
     def hang_up(self, now: float, reason: str | None = None) -> None:
         """BYE or CANCEL, whatever its state. The side of the anchor stays until `close`."""
         if self.call is not None and not self.call.is_over:
+            self.says_goodbye = True
             self.call.run(self.call.call.bye(now, reason=reason), now)
 
     def close(self) -> None:

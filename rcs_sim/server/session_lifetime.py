@@ -19,6 +19,7 @@ __all__ = [
     "ChatInput",
     "ChatState",
     "Drain",
+    "Farewell",
     "IdleWatch",
     "Parting",
     "Patience",
@@ -116,6 +117,22 @@ class IdleWatch:
 
     def expired(self, now: float) -> None:
         self._session.idle(now)
+
+
+class Farewell:
+    """How long a connection stays after our BYE, which has further to go than the end of the connection."""
+
+    __slots__ = ("_leg",)
+
+    def __init__(self, leg: SessionLeg) -> None:
+        self._leg = leg
+
+    @property
+    def is_over(self) -> bool:
+        return self._leg.is_media_over
+
+    def expired(self, now: float) -> None:
+        self._leg.close()
 
 
 class Parting:
