@@ -43,26 +43,39 @@ class Interworking:
 
     def wants(self, message: IncomingMessage) -> bool:
         """Whether a message for one of our users goes by SMS: no RCS device of his is known."""
-        owner = message.user.key
-        if any(device.may_be_rcs for device in self._context.devices.known(owner)):
-            return False
-        return self.numbers(message.template, message.content, message.sender) is not None
+        return (
+            self.serves(message.user.key)
+            and self.numbers(message.template, message.content, message.sender) is not None
+        )
+
+    def serves(self, owner: str) -> bool:
+        """Whether no RCS device of that user of ours is known."""
+        return not any(device.may_be_rcs for device in self._context.devices.known(owner))
+
+    def joins(self, sender: Uri, recipient: Uri) -> bool:
+        """Whether short messages can go from one to the other: two persons with numbers."""
+        return self._numbers(sender, recipient) is not None
+
+    def _numbers(self, sender: Uri, recipient: Uri) -> tuple[str, str] | None:
+        focus_hosts = self._context.config.focus_hosts
+        if any(isinstance(uri, SipUri) and uri.host.lower() in focus_hosts for uri in (sender, recipient)):
+            return None
+        originator, target = _number(sender), _number(recipient)
+        return None if originator is None or target is None else (originator, target)
 
     def numbers(self, request: Request, content: PagerContent, sender: Uri) -> tuple[str, str] | None:
         """Numbers of sender and recipient if this may be sent as SMS: plain text of a person to a person, in not too
         many parts; else None."""
         if content.kind is not ContentKind.CHAT or not content.is_plain_text or content.cpim is None:
             return None
-        if isinstance(sender, SipUri) and sender.host.lower() in self._context.config.focus_hosts:
-            return None
-        originator, recipient = _number(sender), _number(request.request_uri)
-        if originator is None or recipient is None:
+        numbers = self._numbers(sender, request.request_uri)
+        if numbers is None:
             return None
         try:
             split_text(content.cpim.text, reference=0, max_parts=self._context.config.interworking_max_parts)
         except LocalProtocolError:
             return None
-        return originator, recipient
+        return numbers
 
     def submit_for(self, fork: DeviceFork, now: float) -> None:
         """In the place of devices that there are none of. A text that the SMSC does not take is stored."""

@@ -97,7 +97,8 @@ class ParticipatingFunction:
         self._queries = CapabilityQueries(context)
         self.sessions: SessionPart | None = None
         if media is not None:
-            self.sessions = Sessions(context, media, self._originating, self._terminating, self._forward)
+            parts = (self._originating, self._terminating, self._forward, self._interworking)
+            self.sessions = Sessions(context, media, *parts)
         self._notices.deliver_own = self._terminating.receive_own
 
     # -- inputs ------------------------------------------------------------------------------------------------------

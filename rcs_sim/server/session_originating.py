@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from ims_core.reference_points import LegEnd
-from ims_core.wire.msrp.media import MediaRefused
+from ims_core.wire.msrp.media import Direction, MediaRefused
 from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, Reported
 from ims_core.wire.sip.call_outputs import Ended
 from ims_core.wire.sip.message import Request, Response
+from ims_core.wire.sip.uri import parse_uri
 from rcs_sim.server.device_capabilities import CPM_SESSION
 from rcs_sim.server.messaging_actions import Exchange
 from rcs_sim.server.relayed_request import route_of_dialog
 from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OfferedMedia
-from rcs_sim.server.session_invite import instance_of, leg_headers, onward_invite
+from rcs_sim.server.session_interworking import NO_RCS_THERE, InterworkedSession, avoids_interworking
+from rcs_sim.server.session_invite import instance_of, is_of_group, leg_headers, onward_invite
 from rcs_sim.server.session_leg import SessionLeg
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_services import SessionServices
@@ -23,6 +26,8 @@ __all__ = ["NOT_FOR_TLS", "OriginatingSession", "has_fallback_tag"]
 
 NOT_FOR_TLS = (415, 488, 606)
 """How a peer refuses an offer for TLS that may take one without (RFC 3261 §21.4.26)."""
+_INTERWORKED_TYPES = ("message/cpim", "application/im-iscomposing+xml")
+_INTERWORKED_CONTENT = ("text/plain", "message/imdn+xml")
 
 
 class OriginatingSession:
@@ -115,9 +120,35 @@ class OriginatingSession:
             self._note("session offered anew", f"{status} to TLS")
             self._send_on(is_tls=False, now=now)
             return
+        if status in NO_RCS_THERE and self._interwork(now):
+            return
         headers = () if response is None else leg_headers(response)
         self._near.refuse(status, now, headers)
         self._leave()
+
+    def _interwork(self, now: float) -> bool:
+        """Whether the network takes the session itself."""
+        services, parties = self._services, self._parties
+        interworking, sender = services.interworking, parse_uri(parties.user.identity)
+        if interworking is None or self.ICSI != CPM_SESSION or not interworking.joins(sender, parties.peer):
+            return False
+        if avoids_interworking(self._invite) or is_of_group(self._invite):
+            return False
+        like = replace(
+            self._offered.media,
+            accept_types=_INTERWORKED_TYPES,
+            accept_wrapped_types=_INTERWORKED_CONTENT,
+            direction=Direction.SENDRECV,
+        )
+        try:
+            self._near.accept(self._offered, like, now, has_fallback=True)
+        except MediaRefused:
+            return False
+        self.is_over = True
+        services.book.settle(parties.pair, self)
+        InterworkedSession(services, parties, interworking, user_leg=self._near, now=now)
+        self._note("session opened", "the network takes it: the other side has no RCS")
+        return True
 
     def _refuse(self, status: int, now: float, why: str) -> None:
         self._near.refuse(status, now, (self._services.context.warning(why),))

@@ -6,6 +6,7 @@ from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.uri import SipUri
 from rcs_sim.server.deferred import StoreAndForward
 from rcs_sim.server.device_registry import Device
+from rcs_sim.server.interworking import Interworking
 from rcs_sim.server.messaging_actions import Exchange
 from rcs_sim.server.originating import OriginatingMessages
 from rcs_sim.server.pager_content import ContentRefused
@@ -45,6 +46,7 @@ class Sessions:
         originating: OriginatingMessages,
         terminating: TerminatingMessages,
         forward: StoreAndForward,
+        interworking: Interworking | None = None,
     ) -> None:
         config = context.config
         self._services = SessionServices(
@@ -54,6 +56,7 @@ class Sessions:
             originating,
             terminating,
             forward,
+            interworking,
         )
         context.ways.by_session = SessionHandOut(self._services)
 

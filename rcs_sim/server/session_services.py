@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from rcs_sim.server.deferred import StoreAndForward
 from rcs_sim.server.duplicate_filter import MessageKey
+from rcs_sim.server.interworking import Interworking
 from rcs_sim.server.originating import OriginatingMessages
 from rcs_sim.server.part_context import PartContext
 from rcs_sim.server.rate_limit import RateLimit
@@ -27,6 +28,7 @@ class SessionServices:
     originating: OriginatingMessages
     terminating: TerminatingMessages
     forward: StoreAndForward
+    interworking: Interworking | None = None
     pending: dict[MessageKey, Passage] = field(default_factory=dict)
 
     @property

@@ -11,13 +11,16 @@ from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, Re
 from ims_core.wire.sip.call_outputs import Ended
 from ims_core.wire.sip.feature_tags import FeatureSet
 from ims_core.wire.sip.message import Request, Response
+from ims_core.wire.sip.uri import parse_uri
 from rcs_sim.server.device_capabilities import CPM_SESSION, takes_sessions
 from rcs_sim.server.device_offer import OfferInput, verdict_of
 from rcs_sim.server.device_registry import Device
+from rcs_sim.server.interworking import Interworking
 from rcs_sim.server.messaging_actions import Exchange
 from rcs_sim.server.relayed_request import route_of_dialog
 from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OfferedMedia
+from rcs_sim.server.session_interworking import avoids_interworking
 from rcs_sim.server.session_invite import invite_for_device, is_of_group, leg_headers
 from rcs_sim.server.session_leg import SessionLeg
 from rcs_sim.server.session_originating import NOT_FOR_TLS, has_fallback_tag
@@ -176,8 +179,19 @@ class TerminatingSession:
             self._refuse(480, now, "no device of the recipient takes sessions at present")
 
     def _may_accept(self) -> bool:
-        config = self._services.context.config
+        config, interworking = self._services.context.config, self._services.interworking
+        if interworking is not None and self._is_interworked(interworking):
+            return True
         return config.accepts_for_absent and config.has_store_and_forward and not is_of_group(self._invite)
+
+    def _is_interworked(self, interworking: Interworking) -> bool:
+        """Whether what comes will leave as short messages (§19.8 step 5)."""
+        if avoids_interworking(self._invite) or is_of_group(self._invite) or self.ICSI != CPM_SESSION:
+            return False
+        parties = self._parties
+        return interworking.serves(parties.user.key) and interworking.joins(
+            parties.asserted[0], parse_uri(parties.user.identity)
+        )
 
     def _accept(self, now: float) -> None:
         """On behalf of the user: each message goes to the devices in another way, or into the store (§19.4 step 2)."""

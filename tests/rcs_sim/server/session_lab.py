@@ -375,7 +375,13 @@ class CoreStub:
 class SessionLab:
     """The server of carrier blue, which serves Bob and Carol."""
 
-    def __init__(self, store: Store, config: MessagingServerConfig, blocked: dict[str, frozenset[str]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: MessagingServerConfig,
+        blocked: dict[str, frozenset[str]],
+        smsc: Address | None = None,
+    ) -> None:
         self.clock: Clock = clock_of_running_loop()
         self.trace, self.sink = Trace(), Sink()
         self.trace.add_sink(self.sink)
@@ -403,6 +409,7 @@ class SessionLab:
             subscribers=Directory(BLUE, [BOB, CAROL]),
             anchor=self.relay,
             blocked=blocked,
+            smsc=smsc,
         )
 
     async def party(self, name: str, uri: str) -> Party:
@@ -434,8 +441,9 @@ async def session_lab(
     store: Store | None = None,
     config: MessagingServerConfig = CONFIG,
     blocked: dict[str, frozenset[str]] | None = None,
+    smsc: Address | None = None,
 ) -> AsyncIterator[SessionLab]:
-    lab = SessionLab(store or MemoryStore(), config, blocked or {})
+    lab = SessionLab(store or MemoryStore(), config, blocked or {}, smsc)
     await lab.core.stack.start()
     await lab.relay.start()
     await lab.server.start()
