@@ -414,7 +414,7 @@ class Messenger:
     def _do(self, action: Do, message: SentMessage) -> None:
         pager, sessions = self.pager, self.sessions
         match action:
-            case Do.SEND_RCS | Do.RESEND_RCS if pager is None:
+            case Do.SEND_RCS | Do.RESEND_RCS if pager is None or not self._may_send(action):
                 self._lost_under_way(message)
             case Do.SEND_RCS | Do.RESEND_RCS if message.delivery.mode is not ChatMode.PAGER:
                 self._send_in_session(message, sessions, is_again=action is Do.RESEND_RCS)
@@ -434,6 +434,10 @@ class Messenger:
                 self._route(message, may_wait=False)
             case _:
                 pass  # ASK_USER: it is shown as failed, with the question
+
+    def _may_send(self, action: Do) -> bool:
+        """What is sent again waits for the registration if that was lost since: a request outside of it gets 403."""
+        return action is Do.SEND_RCS or self.own.is_registered
 
     def _send_in_session(self, message: SentMessage, sessions: SessionService | None, *, is_again: bool) -> None:
         if sessions is None:

@@ -180,6 +180,26 @@ def test_the_own_rcs_down_means_sms_and_rcs_comes_back_after_the_guard() -> None
     play(story)
 
 
+def test_what_is_to_be_sent_again_waits_for_a_registration_that_was_lost_meanwhile() -> None:
+    async def story(world: World) -> None:
+        patient = subscriber(ALICE, reconnect_guard_s=60)
+        async with with_sms(world, configuration=patient) as (alice, _bob, _):
+            chat = alice.chat(BOB)
+            await (await chat.send("one")).delivered(10)
+            world.core.answers["MESSAGE"].append(500)  # once more after 1 to 3 s
+            message = chat.send("the second text")
+            await asyncio.sleep(0.5)
+            world.core.answers["REGISTER"].append(503)
+            world.core.bindings[ALICE].flow.close()
+            await message.delivered(60)
+            assert message.transport is MessageTransport.RCS
+            seen = [request.method for request in world.core.requests]
+            first, second = (world.core.requests.index(each) for each in world.core.of("MESSAGE", "the second text"))
+            assert seen[first:second].count("REGISTER") > 1, "one was refused"
+
+    play(story)
+
+
 def test_an_rcs_message_of_the_peer_unlatches_l05() -> None:
     async def story(world: World) -> None:
         async with with_sms(world) as (alice, bob, _):
