@@ -108,16 +108,16 @@ class LineageScript:
             User-Agent: IM-client/OMA1.0 Linl/RCS-1.0"""
         )
 
-    def message(self, target: str, body: str, *, headers: str = "") -> None:
-        """A MESSAGE without Route, along the registered connection."""
-        subscriber, raw = self.subscriber, self.raw
+    def message(self, target: str, body: str, *, headers: str = "") -> str:
+        """A MESSAGE without Route, along the registered connection; its Call-ID."""
+        subscriber, raw, call_id = self.subscriber, self.raw, f"{uuid4()}"
         raw.send(
             f"""MESSAGE {target} SIP/2.0
             Via: SIP/2.0/TCP {raw.own};branch={raw.branch()};rport
             Max-Forwards: 70
             From: <{subscriber.impu}>;tag={uuid4().hex[:10]}
             To: <{target}>
-            Call-ID: {uuid4()}
+            Call-ID: {call_id}
             CSeq: {next(self._cseq)} MESSAGE
             P-Preferred-Identity: <{subscriber.impu}>
             P-Preferred-Service: {CPM_MESSAGE}
@@ -125,10 +125,11 @@ class LineageScript:
             Content-Type: message/cpim""",
             body,
         )
+        return call_id
 
-    def text(self, target: str, text: str, message_id: str) -> None:
-        """A text that asks for both receipts."""
-        self.message(target, cpim_text(self.subscriber.impu, target, text, message_id), headers=new_ids())
+    def text(self, target: str, text: str, message_id: str) -> str:
+        """A text that asks for both receipts; its Call-ID."""
+        return self.message(target, cpim_text(self.subscriber.impu, target, text, message_id), headers=new_ids())
 
     def receipt(self, cpim: dict[str, str], kind: str) -> None:
         """Goes to what the CPIM From of the message says, and nowhere else."""

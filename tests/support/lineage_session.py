@@ -94,12 +94,16 @@ class LineageSession:
         """INVITE, 200, ACK, connection and first SEND; the 200."""
         self.write_invite(target, interval_s=interval_s)
         answered = await self.script.raw.response(200, "INVITE")
+        await self.answered(answered)
+        return answered
+
+    async def answered(self, answered: Response) -> None:
+        """The 200 has come: ACK, connection and first SEND."""
         self._to = answered.text("To") or ""
         self._target = _uri(answered.text("Contact") or "")
         self._routes = [route for text in reversed(answered.texts("Record-Route")) for route in reversed(_split(text))]
         self.write_in_dialog("ACK", 1)
         await self._connect(answered.body, may_be="passive")
-        return answered
 
     # --- the other side's --------------------------------------------------------------------------------------------
 
@@ -109,7 +113,8 @@ class LineageSession:
         await self.answer(invite)
         return invite
 
-    async def answer(self, invite: Request) -> None:
+    async def answer(self, invite: Request, *, awaits_ack: bool = True) -> None:
+        """As `accept`, for an INVITE that was read before."""
         self.call_id = invite.call_id
         self._from, self._to = f"{invite.text('To')};tag={_TAG}", invite.text("From") or ""
         self._target = _uri(invite.text("Contact") or "")
@@ -127,7 +132,8 @@ class LineageSession:
         )
         self.script.raw.send("\n".join(head), self.description())
         await self._connect(invite.body, may_be="actpass")
-        await self.script.raw.request("ACK")
+        if awaits_ack:
+            await self.script.raw.request("ACK")
 
     # --- in the dialog -----------------------------------------------------------------------------------------------
 
@@ -202,6 +208,11 @@ class LineageSession:
             answered = await self.msrp.response(transaction)
             assert answered.status == 200, answered
         return answered
+
+    def write_text(self, text: str, message_id: str) -> str:
+        """A short text in one chunk, for which nobody waits here; the transaction id."""
+        body = cpim(text, message_id)
+        return self.chunk(uuid4().hex, body, 1, len(body))
 
     async def text(self, text: str, message_id: str) -> RawFrame:
         return await self.send(cpim(text, message_id))
