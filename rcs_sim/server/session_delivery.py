@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ims_core.reference_points import LegEnd
-from ims_core.wire.msrp.media import Direction, MsrpMedia, Setup
 from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, Reported
 from ims_core.wire.sip.call_outputs import Ended
 from ims_core.wire.sip.grammar import SipParseError
@@ -17,6 +16,7 @@ from rcs_sim.server.device_offer import DeviceOffer
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, read_pager
 from rcs_sim.server.served_users import ServedUser, key_of
 from rcs_sim.server.session_chat import ChatSession
+from rcs_sim.server.session_description import OWN_OFFER
 from rcs_sim.server.session_invite import invite_for_message
 from rcs_sim.server.session_leg import SessionLeg
 from rcs_sim.server.session_originating import NOT_FOR_TLS
@@ -28,12 +28,7 @@ __all__ = ["SessionHandOut"]
 
 _Key: TypeAlias = tuple[str, str, str]
 """Identity key of the user, instance id of his device, identity key of the sender."""
-_ACCEPTED_TYPES = ("message/cpim", "application/im-iscomposing+xml")
 _UNAVAILABLE, _TIMED_OUT, _OVERLOADED = 480, 408, 503
-_OFFERED = MsrpMedia(  # types of our own offer; where it leads to is the anchor's
-    host="", port=0, is_tls=False, path=(), accept_types=_ACCEPTED_TYPES, accept_wrapped_types=("*",),
-    setup=Setup.ACTPASS, direction=Direction.SENDRECV,
-)  # fmt: skip
 
 
 class SessionHandOut:
@@ -140,7 +135,7 @@ class _Opening:
         self._leg = SessionLeg(services.shared, self, is_to_user=True, instance=offer.instance)
         try:
             editor = invite_for_message(template, services.context, offer.device, self._parties.user.identity)
-            self._leg.invite(editor, _OFFERED, is_tls=is_tls, now=now)
+            self._leg.invite(editor, OWN_OFFER, is_tls=is_tls, now=now)
         except SipParseError:
             self._fail(_UNAVAILABLE, now)
 

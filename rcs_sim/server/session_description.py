@@ -10,31 +10,39 @@ from ims_core.wire.msrp.media import Direction, MediaRefused, MsrpMedia, Setup, 
 from ims_core.wire.msrp.roles import answer_setup, can_answer_with_cema, plan_connection
 from ims_core.wire.sdp import Origin, SdpParseError, SessionDescription
 from rcs_sim.server.pager_content import ContentRefused
+from rcs_sim.server.session_body import SDP_TYPE, description_in
 from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
 
-__all__ = ["LegDescription", "OfferedMedia", "read_offer"]
+__all__ = ["NO_OFFER", "OWN_OFFER", "LegDescription", "OfferedMedia", "read_offer"]
 
-_SDP_TYPE = "application/sdp"
+OWN_OFFER = MsrpMedia(
+    host="", port=0, is_tls=False, path=(), accept_types=(CPIM_CONTENT_TYPE, "application/im-iscomposing+xml"),
+    accept_wrapped_types=("*",), setup=Setup.ACTPASS, direction=Direction.SENDRECV,
+)  # fmt: skip
+"""Types of an offer that this server makes for nobody else; where it leads to is the anchor's."""
 
 
 @dataclass(frozen=True, slots=True)
 class OfferedMedia:
-    """An offer with the media at *index* that a session can use."""
+    """An offer with the media at *index* that a session can use. Without *description* the INVITE asked for an offer,
+    which goes into its 2xx (RFC 3264 §5)."""
 
-    description: SessionDescription
+    description: SessionDescription | None
     index: int
     media: MsrpMedia
 
 
+NO_OFFER = OfferedMedia(None, 0, OWN_OFFER)
+
+
 def read_offer(content_type: str, octets: bytes) -> OfferedMedia:
-    """The offer of an INVITE. Raises ContentRefused with 415 for another body than SDP, 400 for one that cannot be
-    read, 488 for one without media for message/cpim; also for no body: this server makes no offers in 2xx (choice)."""
+    """The offer of an INVITE, NO_OFFER for one without a body. Raises ContentRefused with 415 for a body without SDP,
+    400 for one that cannot be read, 488 for one without media for message/cpim."""
     if not octets:
-        raise ContentRefused(488, "an INVITE without an offer")
-    if content_type.partition(";")[0].strip().lower() != _SDP_TYPE:
-        raise ContentRefused(415, "not accepted: another body than SDP", (("Accept", _SDP_TYPE),))
+        return NO_OFFER
+    body = description_in(content_type, octets)
     try:
-        description = SessionDescription.parse(octets)
+        description = SessionDescription.parse(body)
         index, media = MsrpMedia.of(description)
     except SdpParseError as error:
         raise ContentRefused(400, f"malformed SDP: {error}"[:200]) from None
@@ -68,6 +76,8 @@ class LegDescription:
 
     def check(self, offered: OfferedMedia, *, offers_tls: bool) -> None:
         """Raises ContentRefused with 488 if nobody could connect."""
+        if offered.description is None:
+            return
         try:
             if offered.media.is_tls and not offers_tls:
                 raise MediaRefused("no TLS here")
@@ -78,6 +88,8 @@ class LegDescription:
     def answer(self, offered: OfferedMedia, like: MsrpMedia) -> bytes:
         """The answer, with types, size and direction as *like* has them, which is the offer itself where nobody else
         is asked; the side is open then. Raises MediaRefused."""
+        if offered.description is None:
+            raise LocalProtocolError("an answer to no offer", spec="RFC 3264 §6")
         local = self._answering(offered, like)
         self._is_active = plan_connection(offered.media, local, is_offerer=False).is_active
         self._side.open(local, offered.media, is_offerer=False)
@@ -107,13 +119,22 @@ class LegDescription:
         self._side.expect(local)
         return self._current.encode()
 
-    def take_answer(self, octets: bytes) -> MsrpMedia:
-        """What the answer says; the side is open then. Raises MediaRefused."""
+    def offer_without_cema(self) -> bytes:
+        """The offer once more, for a peer whose anchor does not know CEMA (RFC 6714 §4.2)."""
+        if self.local is None or self._current is None:
+            raise LocalProtocolError("no offer to be changed", spec="RFC 6714 §4.2")
+        self.local = replace(self.local, has_cema=False)
+        self._current = offer(self.local, self._current.origin).following(self._current)
+        return self._current.encode()
+
+    def take_answer(self, octets: bytes, content_type: str = SDP_TYPE) -> MsrpMedia:
+        """What the answer says; the side is open then. Raises MediaRefused, of which is_cema_in_the_way says that
+        `offer_without_cema` may help."""
         if self._current is None or self.local is None:
             raise LocalProtocolError("an answer without an offer", spec="RFC 3264 §4")
         try:
-            answered = SessionDescription.parse(octets)
-        except SdpParseError as error:
+            answered = SessionDescription.parse(description_in(content_type, octets))
+        except (SdpParseError, ContentRefused) as error:
             raise MediaRefused(f"malformed answer: {error}", raw=octets) from None
         remote = MsrpMedia.of_answer(self._current, 0, answered)
         if not remote.accepts(CPIM_CONTENT_TYPE):
@@ -149,7 +170,7 @@ class LegDescription:
         if local is None or remote is None or self._current is None:
             raise ContentRefused(488, "there is no session yet")
         theirs = offered.media
-        if theirs.path != remote.path or theirs.is_tls != remote.is_tls:
+        if offered.description is None or theirs.path != remote.path or theirs.is_tls != remote.is_tls:
             raise ContentRefused(488, "a session is not moved to another place: invite anew")
         if len(offered.description.media) < len(self._current.media):
             raise ContentRefused(488, "an m= line never goes away")

@@ -36,6 +36,7 @@ _OF_ONE_LEG = (  # each leg has its own
     "Content-Disposition",
     "Content-Encoding",
     "Content-Language",
+    "MIME-Version",
     "Accept",
     "Accept-Encoding",
     "Request-Disposition",  # no-fork would forbid what a terminating function does

@@ -16,7 +16,10 @@ from ims_core.wire.sip.call_outputs import (
     CALL_METHODS,
     Answered,
     CallConfig,
+    Confirmed,
     Ended,
+    Modified,
+    ModifyRefused,
     Offered,
     Received,
     Refused,
@@ -48,6 +51,11 @@ class SessionContext:
     context: PartContext
     media: SessionMedia
     calls: CallBook
+
+    @property
+    def offers_tls(self) -> bool:
+        """Whether our offers are for TLS."""
+        return self.context.config.msrp_tls and self.media.offers_tls
 
     def contact(self, icsi: str, *, has_fallback: bool = False) -> str:
         """Contact of a new leg. What it says of fallback decides how the phone falls back (digest §8.1)."""
@@ -144,6 +152,8 @@ class SessionLeg:
     known. *side*: the side of a bridge; without it whole messages go in and out here."""
 
     __slots__ = (
+        "_answer",
+        "_awaits_answer",
         "_icsi",
         "_media_leg",
         "_shared",
@@ -172,6 +182,8 @@ class SessionLeg:
         self.is_to_user = is_to_user
         self.instance = instance
         self.is_media_over = False
+        self._awaits_answer = False  # the offer was in our 2xx
+        self._answer: Response | None = None  # to our INVITE, while another offer is on its way
         self.says_goodbye = False  # a BYE or CANCEL of ours is on the way
         self.call: SessionCall | None = None
         config = shared.context.config
@@ -225,7 +237,11 @@ class SessionLeg:
     ) -> None:
         """200 to the INVITE. Raises MediaRefused."""
         assert self.call is not None
-        body = self.description.answer(offered, like)
+        self._awaits_answer = offered.description is None
+        if self._awaits_answer:
+            body = self.description.offer(like, is_tls=self._shared.offers_tls)
+        else:
+            body = self.description.answer(offered, like)
         if has_fallback:
             self.call.contact = self._shared.contact(self._icsi, has_fallback=True)
         outputs = self.call.call.answer(body, now, headers=headers)
@@ -320,6 +336,12 @@ class SessionLeg:
                 self.owner.leg_rang(self, response, now)
             case Answered(response):
                 self._answered(response, now)
+            case Modified(response):
+                self._reoffered(response, now)
+            case ModifyRefused():
+                self._reoffer_refused(now)
+            case Confirmed(ack):
+                self._confirmed(ack, now)
             case Refused(status, response):
                 self.owner.leg_refused(self, status, response, now)
             case Offered(request):
@@ -330,20 +352,59 @@ class SessionLeg:
             case Ended():
                 self.owner.leg_ended(self, event, now)
             case _:
-                pass  # Confirmed, Refreshed, Released and the like change nothing here
+                pass  # Refreshed, Released and the like change nothing here
 
     def _answered(self, response: Response, now: float) -> None:
         assert self.call is not None
         try:
-            self.description.take_answer(response.body)
+            self._take_answer(response)
         except MediaRefused as refusal:
-            owner, self.owner = self.owner, NOBODY
-            text = refusal.why[:80].replace('"', "'").replace("\\", "/")
-            self.hang_up(now, f'SIP;cause=488;text="{text}"')
-            owner.leg_refused(self, 488, None, now)
+            if refusal.is_cema_in_the_way and self.call.call.can_offer:
+                self._answer = response
+                self.call.run(self.call.call.reinvite(self.description.offer_without_cema(), now), now)
+            else:
+                self._fail(refusal.why, now)
             return
-        self._offer_at_refresh()
         self.owner.leg_answered(self, response, now)
+
+    def _take_answer(self, message: Request | Response) -> None:
+        """Raises MediaRefused."""
+        self.description.take_answer(message.body, message.text("Content-Type") or "")
+        self._offer_at_refresh()
+
+    def _fail(self, why: str, now: float) -> None:
+        owner, self.owner = self.owner, NOBODY
+        self.hang_up(now, _no_media(why))
+        owner.leg_refused(self, 488, None, now)
+
+    def _reoffered(self, response: Response, now: float) -> None:
+        """The answer to the offer without CEMA."""
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
+        try:
+            self._take_answer(response)
+        except MediaRefused as refusal:
+            self._fail(refusal.why, now)
+            return
+        self.owner.leg_answered(self, answer, now)
+
+    def _reoffer_refused(self, now: float) -> None:
+        if self._answer is not None:
+            self._answer = None
+            self._fail("an anchor without CEMA is in the way", now)
+
+    def _confirmed(self, ack: Request | None, now: float) -> None:
+        """The ACK carries the answer if the offer was in our 2xx."""
+        if not self._awaits_answer:
+            return
+        self._awaits_answer = False
+        try:
+            if ack is None:
+                raise MediaRefused("no answer in an ACK")
+            self._take_answer(ack)
+        except MediaRefused as refusal:
+            self.hang_up(now, _no_media(refusal.why))
 
     def _offered(self, request: Request, now: float) -> None:
         """A further INVITE or UPDATE with an offer, or an INVITE that asks for one: each leg for itself."""
@@ -362,3 +423,8 @@ class SessionLeg:
             warning = self._shared.context.warning(refusal.text)
             outputs = call.refuse(refusal.status, now, headers=(warning, *refusal.headers))
         self.call.run(outputs, now)
+
+
+def _no_media(why: str) -> str:
+    text = why[:80].replace('"', "'").replace("\\", "/")
+    return f'SIP;cause=488;text="{text}"'

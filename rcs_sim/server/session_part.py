@@ -17,7 +17,7 @@ from rcs_sim.server.session_book import SessionBook
 from rcs_sim.server.session_call import CallBook
 from rcs_sim.server.session_case import SessionCase
 from rcs_sim.server.session_delivery import SessionHandOut
-from rcs_sim.server.session_description import read_offer
+from rcs_sim.server.session_description import OfferedMedia, read_offer
 from rcs_sim.server.session_invite import is_large, is_of_group, services_of, with_ids
 from rcs_sim.server.session_large import OriginatingLarge, TerminatingLarge
 from rcs_sim.server.session_leg import SessionContext, SessionLeg
@@ -108,6 +108,7 @@ class Sessions:
         offered = read_offer(request.text("Content-Type") or "", request.body)
         invite = with_ids(request, (user.key, target), self._services.context)
         parties = SessionParties.called_by(user, invite)
+        self._check_offer(invite, offered)
         kind = OriginatingLarge if is_large(invite) else OriginatingSession
         kind(self._services, parties, invite, offered).start(exchange, now)
 
@@ -126,8 +127,14 @@ class Sessions:
         offered = read_offer(request.text("Content-Type") or "", request.body)
         invite = with_ids(request, (parties.peer_key, user.key), context)
         parties = SessionParties.calling(user, invite) or parties
+        self._check_offer(invite, offered)
         kind = TerminatingLarge if is_large(invite) else TerminatingSession
         kind(services, parties, invite, offered).start(exchange, devices, now)
+
+    def _check_offer(self, invite: Request, offered: OfferedMedia) -> None:
+        """Raises ContentRefused for a large message without an offer: who sends it knows what it is (choice)."""
+        if offered.description is None and is_large(invite):
+            raise ContentRefused(488, "large message mode without an offer")
 
     def _devices(self, request: Request, owner: str, now: float) -> list[Device]:
         """The registered devices; only the one that a pub-gruu names (RFC 5627)."""

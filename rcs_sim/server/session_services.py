@@ -38,4 +38,4 @@ class SessionServices:
     @property
     def offers_tls(self) -> bool:
         """Whether our offers are for TLS."""
-        return self.context.config.msrp_tls and self.shared.media.offers_tls
+        return self.shared.offers_tls

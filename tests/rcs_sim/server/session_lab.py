@@ -89,6 +89,7 @@ class Party:
         self.on_invite: str | int | None = "answer"
         self.setup = Setup.PASSIVE
         self.direction = Direction.SENDRECV
+        self.answers_offers = True
         self.max_octets = 1024 * 1024
         self.media_headers: tuple[HeaderInput, ...] = ()
         self.notes = LegNotes()
@@ -283,7 +284,9 @@ class Party:
                     self._servers[request.method, request.cseq.number].respond(response)
                 case _:
                     self.events.append(output)
-                    if isinstance(output, Answered):
+                    if isinstance(output, Answered) and output.needs_answer:
+                        self._confirm(output.response)
+                    elif isinstance(output, Answered):
                         self._answered(output.response)
         self._arm()
 
@@ -291,6 +294,17 @@ class Party:
         assert self._offered is not None
         self.remote = MsrpMedia.of_answer(self._offered, 0, SessionDescription.parse(response.body))
         self.channel.open(self._local, self.remote, is_offerer=True)
+
+    def _confirm(self, response: Response) -> None:
+        """Answers the offer of a 2xx."""
+        assert self.call is not None
+        offered = SessionDescription.parse(response.body)
+        index, self.remote = MsrpMedia.of(offered)
+        local = self._media(Setup.ACTIVE)
+        body = answer(offered, index, local, Origin.of(local.host, 3981)).encode()
+        if self.answers_offers:
+            self.channel.open(local, self.remote, is_offerer=False)
+        self._run(self.call.confirm(body if self.answers_offers else b"", self.lab.clock.now()))
 
     def _outcome(self, request: Request, outcome: Outcome) -> None:
         assert self.call is not None

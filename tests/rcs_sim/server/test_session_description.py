@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ims_core.errors import LocalProtocolError
 from ims_core.wire.msrp.media import Direction, MediaRefused, MsrpMedia, Setup, offer
 from ims_core.wire.msrp.uri import parse_msrp_uri, parse_path
 from ims_core.wire.sdp import Origin, SessionDescription
 from rcs_sim.server.pager_content import ContentRefused
-from rcs_sim.server.session_description import LegDescription, read_offer
+from rcs_sim.server.session_description import NO_OFFER, LegDescription, read_offer
 
 SDP = "application/sdp"
 THEIRS = MsrpMedia(
@@ -67,14 +68,13 @@ def refusal_of(octets: bytes, content_type: str = SDP) -> int:
 
 
 def test_an_offer_for_another_content_or_of_another_type_is_refused_with_the_status_that_says_so() -> None:
-    assert refusal_of(b"") == 488
-    assert refusal_of(b"x", "multipart/mixed;boundary=x") == 415
+    assert refusal_of(b"x", "text/plain") == 415
     assert refusal_of(b"x") == 400
     assert refusal_of(sdp(replace(THEIRS, accept_types=("text/plain",)))) == 488
     assert refusal_of(sdp().replace(b"m=message 51001", b"m=message 0")) == 488
 
 
-@given(st.binary(max_size=400))
+@given(st.binary(min_size=1, max_size=400))
 def test_any_octets_are_an_offer_or_refused(octets: bytes) -> None:
     with pytest.raises(ContentRefused):
         read_offer(SDP, octets)
@@ -136,6 +136,31 @@ def test_an_answer_that_takes_nothing_is_refused(octets: bytes) -> None:
     description.offer(THEIRS, is_tls=False)
     with pytest.raises(MediaRefused):
         description.take_answer(octets)
+
+
+def test_an_offer_without_cema_is_the_next_version_and_its_answer_is_taken() -> None:
+    side, description = described()
+    first = SessionDescription.parse(description.offer(THEIRS, is_tls=False))
+    anchored = replace(THEIRS, setup=Setup.ACTIVE, has_cema=False, host="192.0.2.99")
+    with pytest.raises(MediaRefused) as refused:
+        description.take_answer(sdp(anchored))
+    assert refused.value.is_cema_in_the_way
+    again = SessionDescription.parse(description.offer_without_cema())
+    assert again.origin == first.origin.next()
+    assert not MsrpMedia.of(again)[1].has_cema
+    assert MsrpMedia.of(again)[1].path == MsrpMedia.of(first)[1].path
+    description.take_answer(sdp(anchored))
+    assert side.opened is not None
+
+
+def test_what_belongs_to_an_offer_is_not_asked_of_an_invite_without_one() -> None:
+    _, description = described()
+    assert read_offer("", b"") is NO_OFFER
+    description.check(NO_OFFER, offers_tls=False)
+    with pytest.raises(LocalProtocolError):
+        description.answer(NO_OFFER, NO_OFFER.media)
+    with pytest.raises(LocalProtocolError):
+        description.offer_without_cema()
 
 
 def test_an_answer_for_other_content_is_refused() -> None:

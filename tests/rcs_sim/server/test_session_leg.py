@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from ims_core.wire.msrp.media import Direction, MsrpMedia, Setup
-from ims_core.wire.sdp import SessionDescription
-from ims_core.wire.sip.call_outputs import Modified, ModifyRefused
-from tests.rcs_sim.server.messaging_lab import ALICE, PHONE, cpim, gruu
-from tests.rcs_sim.server.session_lab import Party, SessionLab, on_virtual_time, session_lab
+from dataclasses import replace
+
+from ims_core.wire.msrp.media import Direction, MsrpMedia, Setup, answer
+from ims_core.wire.sdp import Origin, SessionDescription
+from ims_core.wire.sip.call_outputs import Answered, Modified, ModifyRefused, Offered
+from tests.rcs_sim.server.messaging_lab import ALICE, CONFIG, PHONE, cpim, gruu
+from tests.rcs_sim.server.session_lab import LARGE, Party, SessionLab, on_virtual_time, session_lab
 
 
 async def session(lab: SessionLab) -> tuple[Party, Party]:
@@ -112,3 +114,95 @@ async def test_an_answer_without_usable_media_ends_the_leg() -> None:
         assert bob.end is not None
         assert "488" in (bob.end.reason_header or "")
         assert alice.status == 200  # the server took it
+
+
+@on_virtual_time
+async def test_an_invite_without_an_offer_gets_one_in_the_200_and_the_answer_comes_with_the_ack() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+        alice.invite(body=b"")
+        await lab.settle()
+        assert [event.needs_answer for event in alice.events if isinstance(event, Answered)] == [True]
+        assert MsrpMedia.of(SessionDescription.parse(alice.response.body))[1].setup is Setup.ACTPASS
+        sent = alice.send(cpim("to Bob", "m1"))
+        bob.send(cpim("to Alice", "m2"))
+        await lab.settle()
+        assert (bob.notes.bodies, alice.notes.bodies) == ([cpim("to Bob", "m1")], [cpim("to Alice", "m2")])
+        assert alice.notes.sent_ids == [sent]
+
+
+@on_virtual_time
+async def test_an_ack_without_the_answer_ends_the_leg() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+        alice.answers_offers = False
+        alice.invite(body=b"")
+        await lab.settle(1)
+        assert alice.end is not None
+        assert "488" in (alice.end.reason_header or "")
+        assert bob.end is not None
+
+
+@on_virtual_time
+async def test_a_large_message_without_an_offer_is_488() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        alice = await lab.party("alice", f"tel:{ALICE}")
+        alice.invite(body=b"", service=LARGE)
+        await lab.settle()
+        assert alice.status == 488
+
+
+@on_virtual_time
+async def test_where_an_anchor_without_cema_is_in_the_way_of_the_answer_there_is_a_new_offer_without() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+        bob.on_invite = None
+        alice.invite()
+        await lab.settle()
+        assert bob.call is not None
+
+        def answer_to(octets: bytes) -> tuple[bytes, MsrpMedia, MsrpMedia]:
+            offered = SessionDescription.parse(octets)
+            index, remote = MsrpMedia.of(offered)
+            local = replace(bob._media(Setup.ACTIVE), has_cema=False, host="192.0.2.99")
+            return answer(offered, index, local, Origin.of(local.host, 771)).encode(), local, remote
+
+        body, _, remote = answer_to(bob.call.invite.body)
+        assert remote.has_cema
+        bob._run(bob.call.answer(body, lab.clock.now()))
+        await lab.settle()
+        assert alice.status is None
+        (offer,) = [event.request for event in bob.events if isinstance(event, Offered)]
+        body, local, remote = answer_to(offer.body)
+        assert not remote.has_cema
+        bob.channel.open(local, remote, is_offerer=False)
+        bob._run(bob.call.answer(body, lab.clock.now()))
+        await lab.settle()
+        assert alice.status == 200
+        alice.send(cpim("past the anchor"))
+        await lab.settle()
+        assert bob.notes.bodies == [cpim("past the anchor")]
+
+
+@on_virtual_time
+async def test_a_peer_that_refuses_the_offer_without_cema_is_given_up() -> None:
+    async with session_lab(config=replace(CONFIG, accepts_for_absent=False)) as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+        bob.on_invite = None
+        alice.invite()
+        await lab.settle()
+        assert bob.call is not None
+        offered = SessionDescription.parse(bob.call.invite.body)
+        local = replace(bob._media(Setup.ACTIVE), has_cema=False, host="192.0.2.99")
+        body = answer(offered, 0, local, Origin.of(local.host, 771)).encode()
+        bob._run(bob.call.answer(body, lab.clock.now()))
+        await lab.settle()
+        bob._run(bob.call.refuse(488, lab.clock.now()))
+        await lab.settle()
+        assert alice.status == 488
+        assert bob.end is not None

@@ -138,7 +138,6 @@ async def test_bye_goes_on_with_its_reason_and_the_connections_end() -> None:
 @pytest.mark.parametrize(
     ("headers", "body", "status"),
     [
-        ((), b"", 488),
         ((), b"v=1\r\n", 400),
         ((), b"v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n", 488),
         ((("Require", "precondition"),), None, 420),

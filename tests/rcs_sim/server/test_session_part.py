@@ -24,7 +24,8 @@ async def test_only_the_device_that_a_gruu_names_is_invited() -> None:
         assert tablet.invites
         alice.invites.clear()
         bob.invites.clear()
-        assert await lab.core.send(invite.edit().remove("Via").done()) == 488  # nobody is asked without an offer
+        other = invite.edit().remove("Via").body(b"x", "text/plain").done()
+        assert await lab.core.send(other) == 415  # nobody is asked without a session description
         assert bob.invites == []
 
 
