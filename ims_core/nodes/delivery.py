@@ -110,14 +110,23 @@ class _DeliveryHook(ResponseHook):
         if not isinstance(outcome, Response) or outcome.status != 430 or not isinstance(target.key, Binding):
             return None
         failed = target.key
+        if failed in self._user.bindings and not _is_on_its_flow(target.request, failed):
+            return self._again(failed) or Reject(
+                480
+            )  # it has registered over another flow meanwhile: the 430 is about the old one
         self._delivery.binding_failed(self._user, failed, now)
         for binding in self._spare:
             if binding.instance == failed.instance and binding in self._user.bindings:
                 self._spare.remove(binding)
-                again = self._delivery.target(self._request, binding, self._called)
+                again = self._again(binding)
                 if again is not None:
-                    return Forward((again,), self)
+                    return again
         return Reject(480)  # a 430 of the callee's flow would make the caller suspect his own
+
+    def _again(self, binding: Binding) -> Forward | None:
+        """The same request to that contact."""
+        again = self._delivery.target(self._request, binding, self._called)
+        return None if again is None else Forward((again,), self)
 
 
 class _Preferences:
@@ -177,6 +186,12 @@ def _one_for_each_instance(bindings: list[Binding]) -> tuple[list[Binding], list
     spare = [each for each in bindings if each not in chosen]
     spare.sort(key=lambda each: each.order, reverse=True)
     return chosen, spare
+
+
+def _is_on_its_flow(request: Request, binding: Binding) -> bool:
+    """Whether *request* went where *binding* is now: its path names the flow (RFC 5626 §5.2)."""
+    is_same_contact = request.request_uri_text == _request_target(binding.contact)
+    return is_same_contact and tuple(request.texts("Route")) == binding.path
 
 
 def _request_target(contact: str) -> str:

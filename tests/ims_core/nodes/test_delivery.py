@@ -106,6 +106,26 @@ def test_of_two_flows_of_a_device_the_latest_is_used_and_the_other_after_430() -
     assert len(bench.later) == 2  # the servers are told
 
 
+def test_a_430_about_a_flow_that_has_been_replaced_does_not_end_the_registration() -> None:
+    """The phone registered again while the request was on its way over the old flow."""
+    bench = ScscfBench()
+    bench.register(contact=device(1))
+    user = bench.registrar.users.get(TEL)
+    assert user is not None
+    (binding,) = user.bindings
+    binding.path = ("<sip:old@127.0.1.10;lr;ob>",)
+    forward = forward_of(deliver(bench))
+    binding.path = ("<sip:new@127.0.1.10;lr;ob>",)
+    assert forward.hook is not None
+    again = forward.hook.replace(Response.new(430), forward.targets[0], NOW)
+    assert isinstance(again, Forward)
+    assert again.targets[0].request.texts("Route") == binding.path
+    assert user.is_registered
+    assert again.hook is not None
+    assert again.hook.replace(Response.new(430), again.targets[0], NOW) == Reject(480)
+    assert not user.is_registered
+
+
 def test_other_failures_leave_the_binding_alone() -> None:
     bench = ScscfBench()
     bench.register()
