@@ -150,9 +150,10 @@ class OriginatingMessages:
     # -- receipts ----------------------------------------------------------------------------------------------------
 
     def match_receipts(
-        self, request: Request, user: ServedUser, content: PagerContent, target: str, now: float
+        self, request: Request, user: ServedUser, content: PagerContent, target: str, now: float, *, instance: str = ""
     ) -> None:
-        """What *user* received is not waiting any more; the user's other devices learn what was displayed."""
+        """What *user* received is not waiting any more; the user's other devices learn what was displayed. *instance*:
+        the device that it comes from, where *request* does not tell."""
         devices = self._context.devices.reachable(user.key, now)
         if self._context.mailboxes.get(user.key) is None and len(devices) < 2:
             return
@@ -160,7 +161,8 @@ class OriginatingMessages:
             if receipt.status in _SEEN_BY_DEVICE:
                 self._forward.receipt(user.key, target, receipt.message_id, now)
         if len(devices) > 1 and any(receipt.status == ImdnStatus.DISPLAYED for receipt in content.receipts):
-            self._tell_other_devices(request, user, content, devices, now)
+            others = [device for device in devices if not (instance and device.instance == instance)]
+            self._tell_other_devices(request, user, content, others, now)
 
     def _tell_other_devices(
         self, request: Request, user: ServedUser, content: PagerContent, devices: list[Device], now: float

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ims_core.reference_points import LegEnd
+from ims_core.store.record_table import StoreError
 from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, OutgoingMessage, Reported
 from ims_core.wire.sip.call_outputs import Ended, EndReason
 from ims_core.wire.sip.message import Request, Response
@@ -124,7 +125,7 @@ class ChatSession:
             leg.settle(message.delivery, 403)
             return
         if content.kind is ContentKind.RECEIPT and self.net_leg is not None:  # a MESSAGE is looked at on its way
-            self._match_receipts(message, content, now)
+            self._match_receipts(leg, message, content, now)
         passage = self._begin(leg, message, content)
         if self.net_leg is None:
             self._send_without_leg(passage, now)
@@ -133,9 +134,12 @@ class ChatSession:
         else:
             self._send_on(self.net_leg, passage, now)
 
-    def _match_receipts(self, message: MessageReceived, content: PagerContent, now: float) -> None:
-        request = self.parties.from_user(message.content_type, message.body, self._services.context)
-        self._services.originating.match_receipts(request, self.parties.user, content, self.parties.peer_key, now)
+    def _match_receipts(self, leg: SessionLeg, message: MessageReceived, content: PagerContent, now: float) -> None:
+        parties = self.parties
+        request = parties.from_user(message.content_type, message.body, self._services.context)
+        self._services.originating.match_receipts(
+            request, parties.user, content, parties.peer_key, now, instance=leg.instance
+        )
 
     def _from_peer(self, leg: SessionLeg, message: MessageReceived, content: PagerContent, now: float) -> None:
         user_leg, is_typing = self.user_leg, content.kind is ContentKind.TYPING
@@ -263,7 +267,25 @@ class ChatSession:
         key = self._key(passage.content) if leg.is_to_user else None
         if key is not None:
             self._services.context.seen.put(key, Sighting.ACCEPTED, now)
+            if passage.content.kind is ContentKind.CHAT and self._keep_copies(leg, passage, now):
+                return
         self._settle(passage, 200, now, reports=False)
+
+    def _keep_copies(self, leg: SessionLeg, passage: Passage, now: float) -> bool:
+        """For the user's other devices (F03): the sender is answered when they are safe. Receipts and typing are not
+        copied (choice): they concern the device that this session is with."""
+        message, context = passage.message, self._services.context
+        if len(context.devices.known(self.parties.user.key)) < 2:
+            return False
+        request = self.parties.to_user(message.content_type, message.body, context)
+
+        def kept(error: StoreError | None, then: float) -> None:
+            self._settle(passage, 200, then, reports=False)
+
+        is_kept = self._services.terminating.keep_copies(request, self.parties.user, leg.instance, kept, now)
+        if is_kept:
+            passage.state = PassageState.ELSEWHERE
+        return is_kept
 
     def message_reported(self, leg: SessionLeg, report: Reported, now: float) -> None:
         self._reports.succeeded((leg.is_to_user, report.message_id), report)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ims_core.store.record_table import StoreError
 from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.uri import SipUri
-from rcs_sim.server.deferred import StoreAndForward
+from rcs_sim.server.deferred import Kept, StoreAndForward
 from rcs_sim.server.device_capabilities import CPM_MSG
 from rcs_sim.server.device_fork import DeviceFork, ForkEnd
 from rcs_sim.server.device_registry import Device
@@ -108,6 +109,28 @@ class TerminatingMessages:
             content = read_pager(request)
             key = (key_of_uri(sender), content.message_id, user.key)
             self._deliver(None, request, IncomingMessage(user, sender, key, content, request, None), now)
+
+    def keep_copies(self, request: Request, user: ServedUser, taken_by: str, then: Kept, now: float) -> bool:
+        """For the other devices of *user*, after *taken_by* took the message *request* in a session (F03): safe before
+        *then* is told, and handed out after it. False if there is nobody to keep it for, or no place."""
+        known = {device.instance for device in self._context.devices.known(user.key) if device.may_be_rcs}
+        others, sender = frozenset(known - {taken_by}), asserted_identity(request)
+        if not others or taken_by not in known or sender is None or not self._context.config.has_store_and_forward:
+            return False
+        content = read_pager(request)
+        key = (key_of_uri(sender) or str(sender), content.message_id, user.key)
+        message = IncomingMessage(user, sender, key, content, request, request.text("Conversation-ID"))
+        if not self._forward.make_room(message):
+            self._context.outbox.note("copies not kept", "no room in the message store", key[1], user=user.key)
+            return False
+
+        def kept(error: StoreError | None, at: float) -> None:
+            then(error, at)
+            if error is None:
+                self._forward.wake(user.key, others, at)
+
+        self._forward.keep(message, others, now, kept)
+        return True
 
     def _deliver(self, exchange: Exchange | None, request: Request, message: IncomingMessage, now: float) -> None:
         owner = message.user.key

@@ -396,3 +396,106 @@ async def test_what_nobody_wants_a_report_about_is_not_reported() -> None:
         assert bob.notes.sent_ids
         assert bob.notes.reports == []
         assert not [summary for summary in lab.msrp("blue.msrp_relay") if summary.startswith("REPORT")]
+
+
+TABLET_BINDING = UeBinding(TABLET, host="192.0.2.13")
+
+
+async def with_tablet(lab: SessionLab, *present: UeBinding) -> tuple[Party, Party]:
+    """Alice in a session with Bob's phone; he has a tablet too."""
+    await lab.register(UeBinding(), TABLET_BINDING, by=TABLET_BINDING)
+    alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+    tablet = await lab.party("tablet", gruu(TABLET))
+    tablet.on_invite = "ring"
+    alice.invite()
+    await lab.settle()
+    assert alice.status == 200
+    return alice, bob
+
+
+def to_tablet(lab: SessionLab) -> list[bytes]:
+    assert {request.request_uri_text for request in lab.core.messages} <= {gruu(TABLET)}
+    return [request.body for request in lab.core.messages]
+
+
+@on_virtual_time
+async def test_what_one_device_takes_in_a_session_the_others_get_too_and_it_does_not_get_it_twice_f03() -> None:
+    async with session_lab() as lab:
+        alice, bob = await with_tablet(lab)
+        sent = [alice.send(cpim(f"text {number}", f"m{number}")) for number in range(5)]
+        alice.send(TYPING, IS_COMPOSING, quiet=True)
+        alice.send(imdn_cpim(Imdn("m", "", ImdnKind.DELIVERY, ImdnStatus.DELIVERED), "r1"))
+        await lab.settle()
+        texts = [cpim(f"text {number}", f"m{number}") for number in range(5)]
+        assert to_tablet(lab) == texts
+        assert [body for body in bob.notes.bodies if body in texts] == texts
+        assert len(bob.notes.bodies) == 7
+        assert set(sent) <= set(alice.notes.sent_ids)
+        assert not len(lab.server.core.context.mailboxes)
+
+
+@on_virtual_time
+async def test_a_device_that_does_not_take_its_copy_gets_it_when_it_comes_back_f03() -> None:
+    async with session_lab() as lab:
+        alice, bob = await with_tablet(lab)
+        lab.core.statuses = [480]
+        sent = alice.send(cpim("for both", "m1"))
+        await lab.settle()
+        assert (alice.notes.sent_ids, bob.notes.bodies) == ([sent], [cpim("for both", "m1")])
+        assert len(lab.server.core.context.mailboxes) == 1
+        lab.core.messages.clear()
+        await lab.settle(40)
+        await lab.register(UeBinding(), replace(TABLET_BINDING, host="192.0.2.99"), by=TABLET_BINDING)
+        await lab.settle()
+        assert to_tablet(lab) == [cpim("for both", "m1")]
+        assert not len(lab.server.core.context.mailboxes)
+
+
+@on_virtual_time
+async def test_a_copy_for_a_device_that_is_away_outlives_a_restart_f03() -> None:
+    store = MemoryStore()
+    async with session_lab(store) as lab:
+        alice, _ = await with_tablet(lab)
+        lab.core.statuses = [480]
+        alice.send(cpim("for both", "m1"))
+        await lab.settle()
+    async with session_lab(store) as lab:
+        await lab.register(UeBinding(), TABLET_BINDING, by=TABLET_BINDING)
+        await lab.settle(40)
+        assert to_tablet(lab) == [cpim("for both", "m1")]
+
+
+@on_virtual_time
+async def test_a_repeated_message_is_not_copied_again() -> None:
+    async with session_lab() as lab:
+        alice, bob = await with_tablet(lab)
+        alice.send(cpim("once", "m1"))
+        alice.send(cpim("once", "m1"))
+        await lab.settle()
+        alice.send(cpim("once", "m1"))
+        await lab.settle()
+        assert len(alice.notes.sent_ids) == 3
+        assert (to_tablet(lab), bob.notes.bodies) == ([cpim("once", "m1")], [cpim("once", "m1")])
+
+
+@on_virtual_time
+async def test_without_a_store_only_the_device_of_the_session_gets_it() -> None:
+    async with session_lab(config=replace(CONFIG, has_store_and_forward=False)) as lab:
+        alice, bob = await with_tablet(lab)
+        sent = alice.send(cpim("one", "m1"))
+        await lab.settle()
+        assert (alice.notes.sent_ids, len(bob.notes.bodies), lab.core.messages) == ([sent], 1, [])
+
+
+@on_virtual_time
+async def test_a_display_receipt_goes_to_the_sender_once_and_to_the_other_device_so_that_it_clears_the_badge() -> None:
+    async with session_lab() as lab:
+        alice, bob = await with_tablet(lab)
+        alice.send(cpim("read me", "m1"))
+        await lab.settle()
+        lab.core.messages.clear()
+        shown = imdn_cpim(Imdn("m1", "", ImdnKind.DISPLAY, ImdnStatus.DISPLAYED), "r1")
+        bob.send(shown)
+        await lab.settle()
+        assert alice.notes.bodies == [shown]
+        assert to_tablet(lab) == [shown]
