@@ -89,6 +89,29 @@ def test_short_texts_of_both_sides_survive_an_element_that_is_cut_for_half_an_ho
     story()
 
 
+@pytest.mark.parametrize("cut_s", [0.2, 3.0, 40.0])
+@pytest.mark.parametrize("element", ["red.msrp_relay", "blue.msrp_relay", "blue.messaging_server", "bob", "alice"])
+def test_what_arrives_after_a_break_arrives_in_the_order_of_writing(element: str, cut_s: float) -> None:
+    @scenario(is_read_by_others=False)
+    async def story(stage: Stage) -> None:
+        alice, bob = await _in_session(stage)
+        said = []
+        for number in range(8):
+            said.append(alice.chat(BOB).send(f"{number} " + ("z" * 3000 if number % 3 == 0 else "")))
+            await asyncio.sleep(0.03)
+            if number == 2:
+                await stage.sim.cut(element)
+        await asyncio.sleep(cut_s)
+        await stage.sim.restore(element)
+        await asyncio.sleep(3600)
+        numbers = [text.split()[0] for text in stage.arrivals(bob)[1:]]
+        assert numbers == sorted(numbers)
+        for message in said:
+            _is_seen_once_or_its_sender_knows(stage, bob, message)
+
+    story()
+
+
 @scenario()
 async def test_the_loss_of_the_last_200_shows_nothing_twice(stage: Stage) -> None:
     """Bob has the message, and nobody hears that he has."""
