@@ -154,7 +154,9 @@ class LegDescription:
         """The session as it stands, as an offer for refreshes (RFC 3264 §8); empty if media was rejected (choice)."""
         if self.local is None or self._current is None or len(self._current.media) != 1:
             return b""
-        offered = offer(replace(self.local, setup=Setup.ACTPASS), self._current.origin)
+        # Where we connected, our answer had port 9: an offer says where we can be connected to (RFC 4145 §4.1).
+        here = self._side.media(is_tls=self.local.is_tls, setup=Setup.ACTPASS, like=self.local)
+        offered = offer(replace(self.local, setup=Setup.ACTPASS, port=here.port), self._current.origin)
         self._again = offered.following(self._current)
         return self._again.encode()
 

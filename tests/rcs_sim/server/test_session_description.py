@@ -37,7 +37,8 @@ class Side:
         self.is_closed = False
 
     def media(self, *, is_tls: bool, setup: Setup, like: MsrpMedia | None = None) -> MsrpMedia:
-        media = MsrpMedia(host="203.0.113.5", port=2855, is_tls=is_tls, path=(self.path,), setup=setup, has_cema=True)
+        port = 9 if setup is Setup.ACTIVE else 2855
+        media = MsrpMedia(host="203.0.113.5", port=port, is_tls=is_tls, path=(self.path,), setup=setup, has_cema=True)
         if like is None:
             return media
         return replace(media, accept_types=like.accept_types, max_size=like.max_size, direction=like.direction)
@@ -182,6 +183,17 @@ def test_the_version_goes_up_by_one_where_something_changes_and_only_there() -> 
     description.said(refresh.encode())
     held = description.answer_again(SDP, sdp(replace(THEIRS, direction=Direction.SENDONLY)))
     assert SessionDescription.parse(held).origin == refresh.origin.next()
+
+
+def test_who_offered_to_be_connected_to_gets_an_answer_and_refreshes_with_the_own_port() -> None:
+    side, description = described()
+    passive = sdp().replace(b"a=setup:actpass", b"a=setup:passive")
+    offered = read_offer(SDP, passive)
+    answered = MsrpMedia.of(SessionDescription.parse(description.answer(offered, offered.media)))[1]
+    assert (answered.setup, answered.port) == (Setup.ACTIVE, 9)
+    assert side.opened is not None
+    refresh = MsrpMedia.of(SessionDescription.parse(description.as_offer))[1]
+    assert (refresh.setup, refresh.port, refresh.path) == (Setup.ACTPASS, 2855, answered.path)
 
 
 @pytest.mark.parametrize(
