@@ -78,7 +78,7 @@ CHAT_SESSION: Mapping[tuple[SessionState, SessionInput], tuple[SessionState, Ses
             _I.REFUSED: _END,
             _I.LEAVE: _HANG_UP,
             _I.OVERDUE: _HANG_UP,
-            _I.MEDIA_ENDED: _HANG_UP,  # the own MSRP stack is of no use
+            _I.MEDIA_ENDED: _HANG_UP,  # the own MSRP stack is of no use, or the network is gone
             _I.PEER_ENDED: _END,
         }.items()
     },
@@ -122,6 +122,7 @@ class SessionEnd(Enum):
     NOT_PROVEN = "fingerprint mismatch"
     LOST = "connection lost"
     LINK_DOWN = "this phone left the network"
+    LINK_LOST = "connection to the network lost"
     UNUSABLE = "an answer that cannot be used"
 
 

@@ -218,6 +218,8 @@ class ImsService:
         messenger.own.lost(messenger.alarms.now())
         messenger.sms.ip = self._inbox.receipts.ua = None
         messenger.link_lost()
+        if self.sessions is not None:
+            self.sessions.link_lost()
 
 
 def session_times(policy: SessionPolicy, configuration: RcsConfiguration) -> SessionTimes:

@@ -251,6 +251,11 @@ class MessageSession:
         self._step(SessionInput.LEAVE)
         return queue
 
+    def link_lost(self) -> None:
+        """Our INVITE will have no answer."""
+        outcome = SessionOutcome(RcsOutcome.LINK_FAILED, Column.INVITE)
+        self._over(SessionInput.MEDIA_ENDED, outcome, SessionEnd.LINK_LOST)
+
     def fall_silent(self) -> None:
         """The battery is out: nothing is done any more, and nothing that comes is answered."""
         self._alarm.set(None)

@@ -172,6 +172,11 @@ class SessionService:
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
+    def link_lost(self) -> None:
+        """The registration is gone, and with it the way by which invitations of ours would be answered."""
+        for session in [each for each in self._all if each.is_pending]:
+            session.link_lost()
+
     def hang_up(self) -> None:
         """The phone leaves the network in order: BYE to all. Messages without an answer are not told."""
         for session in tuple(self._all):

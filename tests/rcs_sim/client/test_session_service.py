@@ -339,6 +339,29 @@ def test_a_second_invitation_of_the_same_peer_replaces_the_first_s15() -> None:
     play(story)
 
 
+def test_an_invitation_whose_connection_ends_unanswered_is_made_again_after_the_registration() -> None:
+    """It had its 100: the transaction would wait on (RFC 3261 figure 5)."""
+
+    async def story(world: World) -> None:
+        alice, bob, _ = await two_in_sessions(world)
+        held: list[ServerTransaction] = []
+
+        def hold(request: Request, server: ServerTransaction) -> None:
+            server.respond(Response.to(request, 100))
+            held.append(server)
+
+        world.core.answers["INVITE"].append(hold)
+        message = alice.chat(BOB).send("Hello")
+        await asyncio.sleep(1)
+        assert held
+        world.core.bindings[ALICE].flow.close()
+        await message.delivered(10)
+        assert texts(bob, ALICE) == ["Hello"]
+        assert "ended: connection to the network lost" in world.states("alice", _REASONS)
+
+    play(story)
+
+
 def test_switching_off_ends_the_sessions_in_order() -> None:
     async def story(world: World) -> None:
         alice, bob, relay = await two_in_sessions(world)
