@@ -85,6 +85,10 @@ class MessagingServerConfig:
     session_drain_s: float = 10.0  # for messages that are under way when a session ends
     session_max_per_user: int = 100
     session_max_total: int = 20_000
+    session_max_calls: int = 100_000  # legs, those that have ended included: each is remembered for half a minute
+    session_max_pending: int = 8  # INVITEs of one sender to one recipient without an answer
+    session_rate_per_s: float = 50.0  # INVITEs of one sender
+    session_rate_burst: int = 500
     session_expires_s: int = 1800
     session_min_se_s: int = 90
     chat_idle_s: float = 300.0  # after which a session ends that this server holds for a user

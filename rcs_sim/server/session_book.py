@@ -30,7 +30,16 @@ class PendingInvite(Protocol):
 class SessionBook:
     """The sessions of one server. *max_per_user* and *max_total* bound them, those that are being set up included."""
 
-    __slots__ = ("_counts", "_is_closed", "_max_per_user", "_max_total", "_pending", "_standing", "_total")
+    __slots__ = (
+        "_counts",
+        "_is_closed",
+        "_max_per_user",
+        "_max_total",
+        "_pending",
+        "_setting_up",
+        "_standing",
+        "_total",
+    )
 
     def __init__(self, max_per_user: int, max_total: int) -> None:
         self._max_per_user = max_per_user
@@ -40,6 +49,7 @@ class SessionBook:
         self._is_closed = False
         self._standing: dict[Pair, Replaceable] = {}
         self._pending: dict[Pair, PendingInvite] = {}
+        self._setting_up: dict[Pair, int] = {}
 
     def __len__(self) -> int:
         return self._total
@@ -64,6 +74,21 @@ class SessionBook:
         count = self._counts.pop(user) - 1
         if count:
             self._counts[user] = count
+
+    # -- being set up ------------------------------------------------------------------------------------------------
+
+    def setting_up(self, pair: Pair) -> int:
+        """How many sessions between the two wait for an answer."""
+        return self._setting_up.get(pair, 0)
+
+    def set_up(self, pair: Pair) -> None:
+        """One more; `answered` is called once for it."""
+        self._setting_up[pair] = self._setting_up.get(pair, 0) + 1
+
+    def answered(self, pair: Pair) -> None:
+        count = self._setting_up.pop(pair) - 1
+        if count:
+            self._setting_up[pair] = count
 
     # -- pairs -------------------------------------------------------------------------------------------------------
 

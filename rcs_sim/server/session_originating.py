@@ -54,6 +54,7 @@ class OriginatingSession:
         """Raises ContentRefused or SipParseError for an INVITE that makes no session."""
         services = self._services
         services.book.enter(self._parties.user.key)
+        services.book.set_up(self._parties.pair)
         try:
             self._near.take(exchange, self._invite, self._offered, now)
         except Exception:
@@ -108,7 +109,7 @@ class OriginatingSession:
             leg.abandon(now)
             self._refuse(488, now, refusal.why)
             return
-        self.is_over = True
+        self._decided()
         self._services.book.settle(self._parties.pair, self)
         self._established(leg, now)
         self._note("session opened", "the other side took it")
@@ -144,7 +145,7 @@ class OriginatingSession:
             self._near.accept(self._offered, like, now, has_fallback=True)
         except MediaRefused:
             return False
-        self.is_over = True
+        self._decided()
         services.book.settle(parties.pair, self)
         InterworkedSession(services, parties, interworking, user_leg=self._near, now=now)
         self._note("session opened", "the network takes it: the other side has no RCS")
@@ -176,11 +177,16 @@ class OriginatingSession:
             self._far.abandon(now, reason)
         self._refuse(503, now, "the server ends")
 
+    def _decided(self) -> None:
+        """It waits for no answer any more."""
+        self.is_over = True
+        self._services.book.answered(self._parties.pair)
+
     def _leave(self) -> None:
         """It comes to nothing."""
         if self.is_over:
             return
-        self.is_over = True
+        self._decided()
         self._services.book.settle(self._parties.pair, self)
         self._services.book.leave(self._parties.user.key)
         self._near.close()

@@ -13,7 +13,7 @@ from rcs_sim.server.pager_content import ContentRefused
 from rcs_sim.server.part_context import PartContext
 from rcs_sim.server.rate_limit import RateLimit
 from rcs_sim.server.served_users import ServedUser, key_of_uri
-from rcs_sim.server.session_book import SessionBook
+from rcs_sim.server.session_book import Pair, SessionBook
 from rcs_sim.server.session_call import CallBook
 from rcs_sim.server.session_case import SessionCase
 from rcs_sim.server.session_delivery import SessionHandOut
@@ -37,7 +37,7 @@ _SHUT_DOWN = 'SIP;cause=503;text="The network is shutting down"'
 class Sessions:
     """A `SessionPart`."""
 
-    __slots__ = ("_services",)
+    __slots__ = ("_invites", "_services")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Sessions:
             forward,
             interworking,
         )
+        self._invites = RateLimit(config.session_rate_per_s, config.session_rate_burst)
         context.ways.by_session = SessionHandOut(self._services)
 
     @property
@@ -98,7 +99,8 @@ class Sessions:
                 raise ContentRefused(403, f"no service {service}"[:150])
         if is_originating and not self._services.rate.allows(user.key, now):
             raise ContentRefused(503, "too many messages and sessions in a short time", retry)
-        if not self._services.book.has_room(user.key):
+        is_full = len(self._services.shared.calls) >= context.config.session_max_calls
+        if is_full or not self._services.book.has_room(user.key):
             raise ContentRefused(503, "there is no room for another session", retry)
 
     def _originate(self, exchange: Exchange, request: Request, user: ServedUser, now: float) -> None:
@@ -108,6 +110,7 @@ class Sessions:
         offered = read_offer(request.text("Content-Type") or "", request.body)
         invite = with_ids(request, (user.key, target), self._services.context)
         parties = SessionParties.called_by(user, invite)
+        self._check_pair(parties.pair, user.key, now)
         self._check_offer(invite, offered)
         kind = OriginatingLarge if is_large(invite) else OriginatingSession
         kind(self._services, parties, invite, offered).start(exchange, now)
@@ -119,6 +122,7 @@ class Sessions:
             raise ContentRefused(400, "no readable P-Asserted-Identity or From")
         if parties.peer_key in user.blocked:
             raise ContentRefused(403, "the recipient takes no messages from this sender")
+        self._check_pair(parties.pair, f"{parties.peer_key} {user.key}", now)
         devices = self._devices(request, user.key, now)
         if not devices and is_of_group(request):
             raise ContentRefused(480, "the recipient is not registered")  # the focus stores for its members (§19.6)
@@ -130,6 +134,15 @@ class Sessions:
         self._check_offer(invite, offered)
         kind = TerminatingLarge if is_large(invite) else TerminatingSession
         kind(services, parties, invite, offered).start(exchange, devices, now)
+
+    def _check_pair(self, pair: Pair, caller: str, now: float) -> None:
+        """Raises ContentRefused with 503 for INVITEs that come too fast, or while too many wait for an answer."""
+        config = self._services.context.config
+        retry = (("Retry-After", str(config.retry_after_s)),)
+        if self._services.book.setting_up(pair) >= config.session_max_pending:
+            raise ContentRefused(503, "too many invitations without an answer", retry)
+        if not self._invites.allows(caller, now):
+            raise ContentRefused(503, "too many invitations in a short time", retry)
 
     def _check_offer(self, invite: Request, offered: OfferedMedia) -> None:
         """Raises ContentRefused for a large message without an offer: who sends it knows what it is (choice)."""

@@ -77,6 +77,7 @@ class TerminatingSession:
         """Raises ContentRefused or SipParseError for an INVITE that makes no session."""
         services = self._services
         services.book.enter(self._parties.user.key)
+        services.book.set_up(self._parties.pair)
         try:
             self._near.take(exchange, self._invite, self._offered, now)
         except Exception:
@@ -138,7 +139,7 @@ class TerminatingSession:
             leg.abandon(now)
             self._refuse(488, now, refusal.why)
             return
-        self.is_over = True
+        self._decided()
         self._established(leg, now)
         self._note("session opened", f"{leg.instance or 'the device'} took it")
 
@@ -200,7 +201,7 @@ class TerminatingSession:
         except MediaRefused as refusal:
             self._refuse(488, now, refusal.why)
             return
-        self.is_over = True
+        self._decided()
         self._established(None, now)
         self._note("session opened", "the server took it for the user")
 
@@ -233,10 +234,15 @@ class TerminatingSession:
             self._abandon_all(now, reason)
             self._refuse(503, now, "the server ends")
 
+    def _decided(self) -> None:
+        """It waits for no answer any more."""
+        self.is_over = True
+        self._services.book.answered(self._parties.pair)
+
     def _leave(self) -> None:
         """It comes to nothing."""
         if not self.is_over:
-            self.is_over = True
+            self._decided()
             self._services.book.leave(self._parties.user.key)
             self._near.close()
 

@@ -30,6 +30,7 @@ __all__ = ["Incoming"]
 # Messages received: what is sent again is answered again and not shown again. Other content under a Message-ID that was
 # used is another message (choice): a peer that counts badly loses nothing.
 _REMEMBERED: Final = 128
+_MAX_REPETITIONS: Final = 16  # of a message that is being settled
 _MOST_TYPES: Final = 32  # content types whose acceptance is remembered
 _Refusal = tuple[int, str]
 
@@ -45,6 +46,7 @@ class Incoming:
     __slots__ = (
         *("_accepted", "_answer_paths", "_chunk", "_config", "_last_at", "_local", "_reassembler", "_received"),
         *("_refused", "_remote", "_sound_from", "_sound_to", "_unsettled", "_unsettled_count", "_word"),
+        "unsettled_octets",
     )
 
     def __init__(self, config: SessionConfig, local_uri: MsrpUri, remote_uri: MsrpUri, word: Callable[[], str]) -> None:
@@ -63,6 +65,7 @@ class Incoming:
         self._received: dict[str, int] = {}  # digests by Message-ID
         self._unsettled: dict[str, Delivery] = {}
         self._unsettled_count = 0
+        self.unsettled_octets = 0  # in the bodies of messages that wait for `settle`
 
     # --- state -------------------------------------------------------------------------------------------------------
 
@@ -89,7 +92,7 @@ class Incoming:
         self.clear_incomplete()
         self._received.clear()
         self._unsettled.clear()
-        self._unsettled_count = 0
+        self._unsettled_count = self.unsettled_octets = 0
         self._chunk = self._refused = None
 
     def clear_incomplete(self) -> None:
@@ -225,11 +228,15 @@ class Incoming:
         if self._unsettled:
             earlier = self._unsettled.get(message_id)
             if earlier is not None and earlier.digest == delivery.digest:
-                earlier.heads.append(head)
+                if len(earlier.heads) < _MAX_REPETITIONS:
+                    earlier.heads.append(head)
+                else:
+                    self.answer(head, 413, "repeated too often", out)
                 return
         if self._config.is_settled_by_owner:
             self._unsettled[message_id] = delivery
             self._unsettled_count += 1
+            self.unsettled_octets += len(body)
         else:
             self._close(delivery, 200, None, out)
         out.append(MessageReceived(message_id, content_type, body, head.success_report, delivery))
@@ -241,6 +248,7 @@ class Incoming:
         if delivery.is_settled:
             return
         self._unsettled_count -= 1
+        self.unsettled_octets -= delivery.total
         if self._unsettled.get(delivery.message_id) is delivery:
             del self._unsettled[delivery.message_id]
         self._close(delivery, status, comment, out, reports=reports)

@@ -128,8 +128,11 @@ class MsrpSession:
 
     @property
     def is_congested(self) -> bool:
-        """Whether too many messages wait for `settle`: time to stop reading the connection."""
-        return self._incoming.unsettled_count >= self._config.max_unsettled
+        """Whether too much waits for `settle`: time to stop reading the connection."""
+        incoming, config = self._incoming, self._config
+        return (
+            incoming.unsettled_count >= config.max_unsettled or incoming.unsettled_octets >= config.max_unsettled_octets
+        )
 
     # --- orders of the owner -----------------------------------------------------------------------------------------
 

@@ -50,7 +50,8 @@ class SessionConfig:
     burst_octets: int = 128 * 1024
     max_octets: int = 1024 * 1024
     max_queued: int = 4096  # messages that wait to be sent
-    max_unsettled: int = 256  # messages that wait for `settle`; more make the session congested
+    max_unsettled: int = 256  # messages that wait for `settle`; so many make the session congested
+    max_unsettled_octets: int = 1024 * 1024  # the same for their bodies together
     response_s: float = 30.0
     bind_s: float = 10.0
     incomplete_s: float = 60.0  # how long a message may lack its next chunk
@@ -63,7 +64,8 @@ class SessionConfig:
 
     def __post_init__(self) -> None:
         """Raises LocalProtocolError for a window, burst or chunk of nothing."""
-        if min(self.chunk_octets, self.window_octets, self.burst_octets, self.max_queued, self.max_unsettled) < 1:
+        flow = (self.chunk_octets, self.window_octets, self.burst_octets)
+        if min(*flow, self.max_queued, self.max_unsettled, self.max_unsettled_octets) < 1:
             raise LocalProtocolError("a session that could never send", spec="RFC 4975 §7.1")
         local, remote = self.local, self.remote
         limit = None if local is None else local.max_size

@@ -297,3 +297,26 @@ def test_a_message_may_be_settled_first_and_reported_later() -> None:
         assert [failure.message_id for failure in sender.notes.failures] == ["m3"]
 
     tell(story)
+
+
+@pytest.mark.parametrize("is_real", [False, True])
+def test_a_receiver_that_does_not_settle_stops_the_sender_and_goes_on_when_it_does(is_real: bool) -> None:
+    async def story(pair: Pair) -> None:
+        await pair.start(is_tls=False, answers=Setup.PASSIVE)
+        sender, receiver = pair.offerer, pair.answerer
+        receiver.notes.settles_with = None
+        pair.answer_first()
+        pair.offerer_learns()
+        for number in range(40):
+            sender.channel.send(_text(f"m{number}", bytes(200_000)))
+        await until(lambda: len(receiver.notes.messages) == 6)
+        await asyncio.sleep(0.3)
+        held = sum(len(message.body) for message in receiver.notes.messages)
+        assert held <= 1024 * 1024 + 2 * 200_000
+        receiver.notes.settles_with = 200
+        for message in list(receiver.notes.messages):
+            receiver.channel.settle(message.delivery)
+        await until(lambda: len(sender.notes.sent_ids) == 40)
+        assert sender.notes.failures == []
+
+    tell(story, is_real=is_real)

@@ -61,3 +61,22 @@ def test_an_invite_that_has_rung_or_was_answered_crosses_nothing() -> None:
     assert book.is_glare((A, B))
     book.settle((A, B), pending)
     assert not book.is_glare((A, B))
+
+
+def test_what_waits_for_an_answer_is_counted_for_each_pair() -> None:
+    book = SessionBook(2, 3)
+    pair, other = ("bob", "alice"), ("bob", "carol")
+    book.set_up(pair)
+    book.set_up(pair)
+    assert (book.setting_up(pair), book.setting_up(other)) == (2, 0)
+    book.answered(pair)
+    assert book.setting_up(pair) == 1
+    book.answered(pair)
+    assert book.setting_up(pair) == 0
+
+
+def test_a_book_that_is_closed_has_no_room() -> None:
+    book = SessionBook(2, 3)
+    assert book.has_room("bob")
+    book.close()
+    assert not book.has_room("bob")

@@ -5,8 +5,29 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from tests.rcs_sim.server.messaging_lab import ALICE, BLUE, BOB, CONFIG, PHONE, TABLET, UeBinding, gruu, message
-from tests.rcs_sim.server.session_lab import on_virtual_time, session_lab
+import pytest
+
+from ims_core.transport.name_table import Hop
+from ims_core.transport.sip_stack import Outcome
+from ims_core.wire.msrp.media import MsrpMedia, Setup, offer
+from ims_core.wire.msrp.uri import parse_path
+from ims_core.wire.sdp import Origin
+from rcs_sim.server.messaging_config import MessagingServerConfig
+from rcs_sim.server.session_part import Sessions
+from tests.rcs_sim.server.messaging_lab import (
+    ALICE,
+    BLUE,
+    BOB,
+    CAROL,
+    CONFIG,
+    PHONE,
+    TABLET,
+    UeBinding,
+    cpim,
+    gruu,
+    message,
+)
+from tests.rcs_sim.server.session_lab import AS, SESSION, SessionLab, on_virtual_time, session_lab
 
 TABLET_BINDING = UeBinding(TABLET, host="192.0.2.13")
 
@@ -140,3 +161,122 @@ async def test_the_end_of_a_server_without_sessions_takes_no_time() -> None:
         began = lab.clock.now()
         await lab.server.end_sessions(0.3)
         assert lab.clock.now() == began
+
+
+def knock(lab: SessionLab, answers: list[int], number: int, *, sender: str = ALICE) -> None:
+    """An INVITE of nobody's call, as the S-CSCF hands it over; *answers* gets its final status."""
+    media = MsrpMedia(
+        host="192.0.2.11",
+        port=51001,
+        is_tls=False,
+        path=parse_path(f"msrp://192.0.2.11:51001/knock{number};tcp"),
+        accept_types=("message/cpim",),
+        setup=Setup.ACTPASS,
+        has_cema=True,
+    )
+    contact = ("Contact", f"<sip:{number}@127.0.2.12;transport=tcp>")
+    request = message(
+        offer(media, Origin.of(media.host, number)).encode(),
+        sender=sender,
+        content_type="application/sdp",
+        service=SESSION,
+        method="INVITE",
+        call_id=f"knock-{number}",
+        headers=(contact,),
+    )
+
+    def told(outcome: Outcome) -> None:
+        if outcome.status >= 200:
+            answers.append(outcome.status)
+
+    lab.core.stack.send_request(request.edit().remove("Via").done(), Hop(AS), told)
+
+
+@on_virtual_time
+async def test_invitations_that_wait_for_an_answer_are_bounded_for_each_sender() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        bob = await lab.party("bob", gruu(PHONE))
+        bob.on_invite = None
+        answers: list[int] = []
+        for number in range(20):
+            knock(lab, answers, number)
+        await lab.settle()
+        assert (answers, len(bob.invites)) == ([503] * 12, 8)
+        knock(lab, answers, 20, sender=CAROL)
+        await lab.settle()
+        assert (len(answers), len(bob.invites)) == (12, 9)
+        await lab.settle(CONFIG.session_fork_s + 1)
+        assert sorted(answers) == [200] * 9 + [503] * 12
+        knock(lab, answers, 21)
+        await lab.settle()
+        assert len(bob.invites) == 10
+
+
+@on_virtual_time
+async def test_who_invites_and_hangs_up_without_end_is_slowed_down_and_leaves_nothing_behind() -> None:
+    config = replace(CONFIG, session_rate_per_s=1.0, session_rate_burst=20)
+    async with session_lab(config=config) as lab:
+        alice = await lab.party("alice", f"tel:{ALICE}")
+        answers = []
+        for _ in range(40):
+            alice.invite()
+            await lab.settle(0.05)
+            answers.append(alice.status)
+            if alice.status == 200:
+                alice.hang_up()
+            alice.channel.close()
+            await lab.settle(0.05)
+        assert answers[:20] == [200] * 20
+        assert answers.count(503) >= 15
+        await lab.settle(120)
+        sessions = lab.server.core.sessions
+        assert isinstance(sessions, Sessions)
+        assert (len(sessions.services.shared.calls), len(sessions.services.book)) == (0, 0)
+        assert sessions.services.pending == {}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(CONFIG, session_max_per_user=1),
+        replace(CONFIG, session_max_total=1),
+        replace(CONFIG, session_max_calls=1),
+    ],
+)
+def test_a_session_beyond_the_limits_is_503_and_the_others_stay(config: MessagingServerConfig) -> None:
+    @on_virtual_time
+    async def story() -> None:
+        async with session_lab(config=config) as lab:
+            alice, carol = await lab.party("alice", f"tel:{ALICE}"), await lab.party("carol", f"tel:{CAROL}")
+            alice.invite()
+            await lab.settle()
+            carol.invite(sender=CAROL, headers=(), recipient=BOB, case="term")
+            await lab.settle()
+            assert (alice.status, carol.status) == (200, 503)
+            assert carol.response.text("Retry-After") is not None
+            alice.send(cpim())
+            await lab.settle()
+            assert alice.notes.sent_ids
+
+    story()
+
+
+@on_virtual_time
+async def test_a_device_that_takes_nothing_stops_the_sender_instead_of_filling_the_server() -> None:
+    async with session_lab(config=replace(CONFIG, session_answer_s=60.0)) as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+        alice.invite()
+        await lab.settle()
+        bob.notes.settles_with = None
+        sent = [alice.send(cpim("x" * 150_000, f"m{number}")) for number in range(30)]
+        await lab.settle(5)
+        sessions = lab.server.core.sessions
+        assert isinstance(sessions, Sessions)
+        assert len(sessions.services.pending) <= 8
+        bob.notes.settles_with = 200
+        for received in list(bob.notes.messages):
+            bob.channel.settle(received.delivery)
+        await lab.settle(5)
+        assert alice.notes.sent_ids == sent

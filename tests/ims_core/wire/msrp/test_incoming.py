@@ -232,6 +232,22 @@ class TestSettling:
         target.settle(of_type(outputs, MessageReceived)[0].delivery, 2.0)
         assert not target.is_congested
 
+    def test_too_many_octets_that_wait_do_so_too(self) -> None:
+        target = session(is_settled_by_owner=True, max_unsettled_octets=3)
+        outputs = give(target, chunk(b"ab", "1-2/2", message_id="m1"))
+        assert not target.is_congested
+        outputs += give(target, chunk(b"cd", "1-2/2", message_id="m2"))
+        assert target.is_congested
+        target.settle(of_type(outputs, MessageReceived)[0].delivery, 2.0, 403)
+        assert not target.is_congested
+
+    def test_a_message_that_is_repeated_without_end_is_refused_in_the_end(self) -> None:
+        target = session(is_settled_by_owner=True)
+        outputs = give(target, *(chunk(b"hi", "1-2/2", f"bob{number:04}") for number in range(20)))
+        assert answers(outputs) == [(f"bob{number:04}", 413) for number in range(16, 20)]
+        (received,) = of_type(outputs, MessageReceived)
+        assert len(answers(target.settle(received.delivery, 2.0))) == 16
+
     def test_a_success_report_follows_the_answer_over_the_whole_path(self) -> None:
         relayed = f"msrp://relay.example:2855/r1;tcp {BOB}"
         outputs = give(session(), chunk(b"hi", "1-2/2", headers=self.WANTED, from_path=relayed))

@@ -42,7 +42,10 @@ def test_both_directions_have_to_allow_it(local: Direction, remote: Direction, s
     assert (config.sends, config.receives) == (sends, receives)
 
 
-@pytest.mark.parametrize("name", ["chunk_octets", "window_octets", "burst_octets", "max_queued", "max_unsettled"])
+@pytest.mark.parametrize(
+    "name",
+    ["chunk_octets", "window_octets", "burst_octets", "max_queued", "max_unsettled", "max_unsettled_octets"],
+)
 def test_a_session_that_could_never_send_is_refused(name: str) -> None:
     with pytest.raises(LocalProtocolError):
         SessionConfig(**{name: 0})  # type: ignore[arg-type]  # one of the numbers

@@ -76,7 +76,7 @@ def _take(session: MsrpSession, event: Input) -> Outputs:
     if event in _FRAMES:
         return session.receive(_FRAMES[event], 1.0)
     if event is Input.SETTLE:
-        return session._step(event, 1.0, (_delivery(session.state), 200, None, False))
+        return session._step(event, 1.0, (_delivery(session.state), 200, None, True, True))
     return session._step(event, 1.0, _FOLLOWING.get(event))
 
 
