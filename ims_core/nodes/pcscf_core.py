@@ -33,7 +33,7 @@ from ims_core.wire.sip.uri import SipUri, Uri, parse_uri
 __all__ = ["PcscfCore", "PcscfEffects"]
 
 _RECORD_ROUTED = frozenset(("INVITE", "SUBSCRIBE", "REFER"))  # requests that can make a dialog
-_NEEDS_DIALOG = frozenset(("BYE", "UPDATE"))
+_NEEDS_DIALOG = frozenset(("BYE", "INVITE", "UPDATE"))
 # Headers by which a UE could claim what only the network may say (RFC 3325 §7, RFC 6050 §4, RFC 5502)
 _FORGEABLE = HeaderGroup(
     *("P-Asserted-Identity", "P-Preferred-Identity", "P-Asserted-Service", "P-Served-User", "P-Called-Party-ID"),
@@ -206,6 +206,8 @@ class PcscfCore:
 
     def _in_dialog_from_ue(self, request: Request, access: Access, token: str) -> Decision:
         dialog = self.dialogs.find(request, token or access.token, self.now())
+        if dialog is not None and not self._is_of(dialog, access):
+            return Reject(481)  # it may not learn that others have one
         if dialog is None and request.method in _NEEDS_DIALOG:
             return Reject(481)
         editor = request.edit().set("Max-Forwards", max_forwards_below(request))
@@ -227,6 +229,11 @@ class PcscfCore:
         if hop is None:
             return Reject(404 if request.method != "ACK" else 400)
         return Forward((Target(onward, hop),), self._dialog_hook(request, dialog, access.token))
+
+    def _is_of(self, dialog: ProxiedDialog, access: Access) -> bool:
+        """Whether the user of *access* takes part in it here; perhaps over another contact than when it began."""
+        owner = self.accesses.get(dialog.contact_id)
+        return owner is None or owner.default_impu == access.default_impu
 
     def _sender(self, request: Request, flow: Flow) -> tuple[Access | None, str]:
         """The registration on this flow that sent *request*, and the identity to assert: the preferred one if it is

@@ -183,9 +183,9 @@ def test_record_route_toward_the_ue() -> None:
 # --- within a dialog -------------------------------------------------------------------------------------------------
 
 
-def test_bye_and_update_of_an_unknown_dialog_are_481() -> None:
+def test_bye_update_and_invite_of_an_unknown_dialog_are_481() -> None:
     bench = Bench()
-    for method in ("BYE", "UPDATE"):
+    for method in ("BYE", "UPDATE", "INVITE"):
         assert status_of(bench.from_ue(make_request(method, "sip:bob@x", sender=SIP, to_tag="t"))) == 481
 
 
@@ -202,6 +202,18 @@ def test_a_request_within_a_dialog_follows_its_route_set_whatever_the_ue_wrote()
         target = only_target(bench.from_ue(bye))
         assert target.request.texts("Route") == ("<sip:dlg@127.0.1.12:5060;lr>",)
         assert target.hop.address == Address(Transport.TCP, "127.0.1.12", 5060)
+
+
+def test_the_dialog_of_another_user_is_not_there_whoever_knows_its_tags_and_its_token() -> None:
+    bench = Bench()
+    decision = bench.from_ue(make_request("INVITE", "tel:+12025550152", ("Contact", f"<{CONTACT}>"), sender=SIP))
+    bench.back(decision, invite_answer(only_target(decision).request))
+    mallory = StillFlow("192.0.2.66", 40_066)
+    bench.register(mallory, ("sip:mallory@home.test",), "sip:mallory@192.0.2.66:5060")
+    route = ("Route", f"<sip:{bench.token}@127.0.1.10:5060;lr>")
+    bye = make_request("BYE", "sip:bob@192.0.2.22", route, sender=SIP, to_tag="t1", cseq=2)
+    assert status_of(bench.from_ue(bye, mallory)) == 481
+    assert only_target(bench.from_ue(bye))
 
 
 def test_ack_and_a_request_of_another_dialog_follow_their_routes() -> None:
