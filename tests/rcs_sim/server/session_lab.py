@@ -1,5 +1,5 @@
-"""The messaging server with a media anchor, on in-memory links: an S-CSCF that is a bare SIP stack, behind it the
-parties of sessions, each with a real call and a real MSRP connection (digest §15.5, §19.3)."""
+"""The messaging server with a media anchor, on in-memory links or on sockets: an S-CSCF that is a bare SIP stack, behind
+it the parties of sessions, each with a real call and a real MSRP connection (digest §15.5, §19.3)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from ims_core.store.record_table import Store
 from ims_core.trace import Trace, TraceRecord
 from ims_core.transport.clock import Clock
 from ims_core.transport.deadlines import DeadlineHeap
-from ims_core.transport.link import Address, Flow, Transport
+from ims_core.transport.link import Address, Flow, Network, Transport
 from ims_core.transport.memory import MemoryNetwork
 from ims_core.transport.msrp_channel import MsrpChannel
 from ims_core.transport.msrp_stack import MsrpStack, MsrpStackConfig
 from ims_core.transport.name_table import Hop, NameTable
 from ims_core.transport.sip_stack import ClientHandle, Outcome, ServerTransaction, SipStack, StackConfig
+from ims_core.transport.sockets import SocketNetwork
 from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import clock_of_running_loop, run
 from ims_core.wire.msrp.media import Direction, MsrpMedia, Setup, answer, offer
@@ -50,6 +51,7 @@ from tests.rcs_sim.server.messaging_lab import (
     third_party_register,
 )
 from tests.support.msrp_legs import LegNotes
+from tests.support.peers import free_port
 
 AS = Address(Transport.TCP, "127.0.2.20", 5060)
 CSCF = Address(Transport.TCP, "127.0.2.12", 5060)
@@ -90,6 +92,7 @@ class Party:
         self.setup = Setup.PASSIVE
         self.direction = Direction.SENDRECV
         self.answers_offers = True
+        self.takes_tls = True
         self.max_octets = 1024 * 1024
         self.media_headers: tuple[HeaderInput, ...] = ()
         self.notes = LegNotes()
@@ -99,7 +102,7 @@ class Party:
         self.call: Call | None = None
         self.remote: MsrpMedia | None = None
         self.stack = MsrpStack(
-            MsrpStackConfig(name=name, listen=(Address(Transport.TCP, host, 2855),), is_encrypted=False),
+            MsrpStackConfig(name=name, listen=lab.media_addresses(host), is_encrypted=lab.is_real),
             network=lab.network,
             clock=lab.clock,
             tokens=Tokens(name),
@@ -133,11 +136,12 @@ class Party:
         body: bytes | None = None,
         domain: str = RED,
         expires: int = 1800,
+        is_tls: bool = False,
     ) -> None:
         """Sends an INVITE as the S-CSCF hands it over."""
         self.channel = self._new_channel()
         self.events.clear()
-        local = self._media(Setup.ACTPASS)
+        local = self._media(Setup.ACTPASS, is_tls=is_tls)
         self._offered = offer(local, Origin.of(local.host, 3981))
         self.channel.expect(local)
         self._local = local
@@ -151,14 +155,14 @@ class Party:
             service=service,
             method="INVITE",
             call_id=f"{self.tokens.word()}@{self.name}",
-            headers=(*headers, ("Contact", f"<sip:{self.name}@127.0.2.12;transport=tcp>")),
+            headers=(*headers, ("Contact", self.lab.contact(self.name))),
         )
         request = request.edit().remove("Via").set("Session-Expires", str(expires)).done()
         self.call = Call.outgoing(request, uniform=self.tokens.uniform)
         self._run(self.call.start(self.lab.clock.now()))
 
-    def _media(self, setup: Setup) -> MsrpMedia:
-        local = self.channel.media(is_tls=False, setup=setup)
+    def _media(self, setup: Setup, *, is_tls: bool = False) -> MsrpMedia:
+        local = self.channel.media(is_tls=is_tls, setup=setup)
         return replace(local, accept_types=TYPES, accept_wrapped_types=("*",), direction=self.direction)
 
     def cancel(self) -> None:
@@ -210,7 +214,7 @@ class Party:
         self.call = Call.incoming(
             request,
             self.tokens.word(),
-            contact=f"<sip:{self.name}@127.0.2.12;transport=tcp>;+g.gsma.rcs.msgrevoke",
+            contact=f"{self.lab.contact(self.name)};+g.gsma.rcs.msgrevoke",
             uniform=self.tokens.uniform,
         )
         self._servers["INVITE", request.cseq.number] = server
@@ -227,7 +231,10 @@ class Party:
         assert self.call is not None
         offered = SessionDescription.parse(self.call.invite.body)
         index, self.remote = MsrpMedia.of(offered)
-        local = self._media(self.setup)
+        if self.remote.is_tls and not self.takes_tls:
+            self._run(self.call.refuse(488, self.lab.clock.now()))
+            return
+        local = self._media(self.setup, is_tls=self.remote.is_tls)
         local = replace(local, direction=self.direction.answering(self.remote.direction))
         self.channel.open(local, self.remote, is_offerer=False)
         body = answer(offered, index, local, Origin.of(local.host, 771)).encode()
@@ -274,10 +281,12 @@ class Party:
         for output in outputs:
             match output:
                 case call_outputs.SendRequest(request):
-                    handle = stack.send_request(request, Hop(AS), lambda o, r=request: self._outcome(r, o))
+                    handle = stack.send_request(
+                        request, Hop(self.lab.server_at), lambda o, r=request: self._outcome(r, o)
+                    )
                     self._handles[request.call_id, request.cseq.number] = handle
                 case call_outputs.SendAck(request):
-                    stack.send_stateless(request, Hop(AS))
+                    stack.send_stateless(request, Hop(self.lab.server_at))
                 case call_outputs.SendCancel(invite, headers):
                     self._handles[invite.call_id, invite.cseq.number].cancel(headers)
                 case call_outputs.Respond(request, response):
@@ -341,7 +350,7 @@ class CoreStub:
         self.messages: list[Request] = []
         self.statuses: list[int | None] = []
         self.stack = SipStack(
-            StackConfig(name="blue.scscf", listen=(CSCF,)),
+            StackConfig(name="blue.scscf", listen=(lab.core_at,)),
             self,
             network=lab.network,
             clock=lab.clock,
@@ -381,9 +390,14 @@ class CoreStub:
 
     async def send(self, request: Request) -> int:
         """Hands a request to the server; status of its answer."""
-        outcome = await self.stack.request(request.edit().remove("Via").done(), Hop(AS))
+        outcome = await self.stack.request(request.edit().remove("Via").done(), Hop(self.lab.server_at))
         assert isinstance(outcome, Response)
         return outcome.status
+
+
+def _anywhere(address: Address) -> Address:
+    """The same place at a port that nobody listens on now."""
+    return replace(address, port=free_port(address.host))
 
 
 class SessionLab:
@@ -395,25 +409,29 @@ class SessionLab:
         config: MessagingServerConfig,
         blocked: dict[str, frozenset[str]],
         smsc: Address | None = None,
+        *,
+        is_real: bool = False,
     ) -> None:
+        self.is_real = is_real
+        self.server_at, self.core_at = (_anywhere(AS), _anywhere(CSCF)) if is_real else (AS, CSCF)
         self.clock: Clock = clock_of_running_loop()
         self.trace, self.sink = Trace(), Sink()
         self.trace.add_sink(self.sink)
-        self.network = MemoryNetwork(self.clock, Tokens("network"))
+        self.network: Network = SocketNetwork(self.clock) if is_real else MemoryNetwork(self.clock, Tokens("network"))
         self.names = NameTable()
-        self.names.add(f"scscf.{BLUE}", CSCF)
-        self.names.add(f"rcsas.{BLUE}", AS)
+        self.names.add(f"scscf.{BLUE}", self.core_at)
+        self.names.add(f"rcsas.{BLUE}", self.server_at)
         self.parties: list[Party] = []
         self.core = CoreStub(self)
         self.relay = MsrpRelay(
-            MsrpRelayConfig(name="blue.msrp_relay", listen=(RELAY,), is_encrypted=False),
+            MsrpRelayConfig(name="blue.msrp_relay", listen=self.media_addresses(RELAY.host), is_encrypted=is_real),
             network=self.network,
             clock=self.clock,
             tokens=Tokens("relay"),
             trace=self.trace,
         )
         self.server = MessagingServer(
-            config,
+            replace(config, listen=(self.server_at,)),
             network=self.network,
             clock=self.clock,
             tokens=Tokens("as"),
@@ -425,6 +443,16 @@ class SessionLab:
             blocked=blocked,
             smsc=smsc,
         )
+
+    def media_addresses(self, host: str) -> tuple[Address, ...]:
+        """Where an element of the lab listens for MSRP."""
+        if self.is_real:
+            return Address(Transport.TCP, host, 0), Address(Transport.TLS, host, 0)
+        return (Address(Transport.TCP, host, 2855),)
+
+    def contact(self, name: str) -> str:
+        """Of a party, which is reached by the S-CSCF."""
+        return f"<sip:{name}@{self.core_at.host}:{self.core_at.port};transport=tcp>"
 
     async def party(self, name: str, uri: str) -> Party:
         """A party that is reached by that Request-URI."""
@@ -445,6 +473,11 @@ class SessionLab:
     def notes(self) -> list[str]:
         return [record.summary for record in self.sink.records if record.protocol == "CPM"]
 
+    @property
+    def reasons(self) -> list[str]:
+        """Why, of the same."""
+        return [record.details["reason"] for record in self.sink.records if record.protocol == "CPM"]
+
     def msrp(self, source: str) -> list[str]:
         """Summaries of what an element sent."""
         return [r.summary for r in self.sink.records if r.protocol == "MSRP" and r.source == source]
@@ -456,8 +489,10 @@ async def session_lab(
     config: MessagingServerConfig = CONFIG,
     blocked: dict[str, frozenset[str]] | None = None,
     smsc: Address | None = None,
+    *,
+    is_real: bool = False,
 ) -> AsyncIterator[SessionLab]:
-    lab = SessionLab(store or MemoryStore(), config, blocked or {}, smsc)
+    lab = SessionLab(store or MemoryStore(), config, blocked or {}, smsc, is_real=is_real)
     await lab.core.stack.start()
     await lab.relay.start()
     await lab.server.start()
@@ -469,3 +504,4 @@ async def session_lab(
         for party in lab.parties:
             await party.close()
         await lab.core.stack.close()
+        await lab.network.close()

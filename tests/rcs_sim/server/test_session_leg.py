@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from ims_core.transport.virtual_loop import run
+from ims_core.wire.msrp.fingerprint import Fingerprint
 from ims_core.wire.msrp.media import Direction, MsrpMedia, Setup, answer
 from ims_core.wire.sdp import Origin, SessionDescription
 from ims_core.wire.sip.call_outputs import Answered, Modified, ModifyRefused, Offered
 from tests.rcs_sim.server.messaging_lab import ALICE, CONFIG, PHONE, cpim, gruu
 from tests.rcs_sim.server.session_lab import LARGE, Party, SessionLab, on_virtual_time, session_lab
+from tests.support.real_links import until
 
 
 async def session(lab: SessionLab) -> tuple[Party, Party]:
@@ -206,3 +210,90 @@ async def test_a_peer_that_refuses_the_offer_without_cema_is_given_up() -> None:
         await lab.settle()
         assert alice.status == 488
         assert bob.end is not None
+
+
+TLS = replace(CONFIG, msrp_tls=True)
+
+
+def on_sockets(test: Callable[[SessionLab], Awaitable[None]]) -> Callable[[], None]:
+    """With listeners for TCP and TLS on loopback."""
+
+    def runs() -> None:
+        async def main() -> None:
+            async with session_lab(config=TLS, is_real=True) as lab:
+                await test(lab)
+
+        run(main, clock="real")
+
+    runs.__name__ = test.__name__
+    return runs
+
+
+async def on_tls(lab: SessionLab) -> tuple[Party, Party]:
+    await lab.register()
+    return await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+
+
+async def chats(alice: Party, bob: Party) -> None:
+    """A message each way, the long one in many chunks."""
+    await until(lambda: alice.status == 200)
+    long = cpim("x" * 100_000, "m2")
+    sent = alice.send(cpim("Hello Bob", "m1"), report=True)
+    bob.send(long)
+    await until(lambda: bob.notes.bodies == [cpim("Hello Bob", "m1")] and alice.notes.bodies == [long])
+    await until(lambda: [report.message_id for report in alice.notes.reports] == [sent])
+
+
+@on_sockets
+async def test_a_device_is_offered_tls_and_both_sides_prove_who_they_are_by_fingerprint(lab: SessionLab) -> None:
+    alice, bob = await on_tls(lab)
+    bob.setup = Setup.ACTIVE
+    alice.invite(is_tls=True)
+    await chats(alice, bob)
+    assert (bob.remote is not None, alice.remote is not None) == (True, True)
+    for media in (bob.remote, alice.remote):
+        assert media is not None
+        assert (media.is_tls, len(media.fingerprints)) == (True, 1)
+    assert len(bob.invites) == 1
+
+
+@on_sockets
+async def test_a_device_that_refuses_tls_is_offered_the_same_without(lab: SessionLab) -> None:
+    alice, bob = await on_tls(lab)
+    bob.takes_tls = False
+    alice.invite(is_tls=True)
+    await chats(alice, bob)
+    offers = [MsrpMedia.of(SessionDescription.parse(invite.body))[1] for invite in bob.invites]
+    assert [offered.is_tls for offered in offers] == [True, False]
+    assert alice.remote is not None
+    assert alice.remote.is_tls
+
+
+@on_sockets
+async def test_who_offers_plain_is_answered_plain_though_we_offer_tls(lab: SessionLab) -> None:
+    alice, bob = await on_tls(lab)
+    alice.invite()
+    await chats(alice, bob)
+    assert bob.remote is not None
+    assert alice.remote is not None
+    assert (alice.remote.is_tls, bob.remote.is_tls) == (False, True)
+
+
+@on_sockets
+async def test_a_device_with_another_certificate_than_it_signalled_gets_nothing_in_the_session(lab: SessionLab) -> None:
+    alice, bob = await on_tls(lab)
+    bob.on_invite = None
+    alice.invite(is_tls=True)
+    await until(lambda: bool(bob.invites))
+    assert bob.call is not None
+    offered = SessionDescription.parse(bob.call.invite.body)
+    index, bob.remote = MsrpMedia.of(offered)
+    local = bob._media(Setup.ACTIVE, is_tls=True)
+    bob.channel.open(local, bob.remote, is_offerer=False)
+    forged = replace(local, fingerprints=(Fingerprint("SHA-256", bytes(32)),))
+    bob._run(bob.call.answer(answer(offered, index, forged, Origin.of(local.host, 771)).encode(), lab.clock.now()))
+    await until(lambda: alice.status == 200)
+    sent = alice.send(cpim("secret", "m1"))
+    await until(lambda: alice.notes.sent_ids == [sent])
+    assert bob.notes.messages == []
+    assert any("fingerprint mismatch" in why for why in lab.reasons)
