@@ -30,9 +30,10 @@ from rcs_sim.server.session_lifetime import (
     Patience,
 )
 from rcs_sim.server.session_parties import SessionParties
-from rcs_sim.server.session_passage import Passage, PassageState, outgoing_of, status_for_sender
+from rcs_sim.server.session_passage import Passage, PassageState, outgoing_of, status_for_sender, unanswered
 from rcs_sim.server.session_reports import ReportBook
 from rcs_sim.server.session_services import SessionServices
+from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
 
 __all__ = ["ChatSession"]
 
@@ -126,7 +127,9 @@ class ChatSession:
             return
         if content.kind is ContentKind.RECEIPT and self.net_leg is not None:  # a MESSAGE is looked at on its way
             self._match_receipts(leg, message, content, now)
-        passage = self._begin(leg, message, content)
+        self._go_to_peer(self._begin(leg, message, content), now)
+
+    def _go_to_peer(self, passage: Passage, now: float) -> None:
         if self.net_leg is None:
             self._send_without_leg(passage, now)
         elif not self.net_leg.is_up:
@@ -142,21 +145,42 @@ class ChatSession:
         )
 
     def _from_peer(self, leg: SessionLeg, message: MessageReceived, content: PagerContent, now: float) -> None:
-        user_leg, is_typing = self.user_leg, content.kind is ContentKind.TYPING
-        is_up = user_leg is not None and user_leg.is_up
-        if is_typing and not is_up:
+        is_up = self.user_leg is not None and self.user_leg.is_up
+        if content.kind is ContentKind.TYPING and not is_up:
             leg.settle(message.delivery)  # of no use to anybody later (digest §5.2)
             return
         if self._is_repeated(leg, message, content, now):
             return
-        passage = self._begin(leg, message, content)
+        self._go_to_user(self._begin(leg, message, content), now)
+
+    def _go_to_user(self, passage: Passage, now: float) -> None:
+        content, user_leg = passage.content, self.user_leg
         key = self._key(content)
         if key is not None:
             self._services.pending[key] = passage
-        if user_leg is None or not is_up or content.kind is ContentKind.REVOCATION or self._has_backlog(user_leg):
+        if (
+            user_leg is None
+            or not user_leg.is_up
+            or content.kind is ContentKind.REVOCATION
+            or self._has_backlog(user_leg)
+        ):
             self._send_elsewhere(passage, now)
         else:
             self._send_on(user_leg, passage, now)
+
+    def begin_with(self, body: bytes, opener: SessionLeg, now: float) -> None:
+        """The first message, which came with the INVITE: *body* is CPIM that can be read."""
+        message = unanswered(self._services.context.tokens.word(), CPIM_CONTENT_TYPE, body)
+        content = read_content(CPIM_CONTENT_TYPE, body)
+        key = self._key(content)
+        if not opener.is_to_user and key is not None and self._is_known(key, now):
+            return
+        passage = self._begin(opener, message, content)
+        passage.waiting.clear()
+        (self._go_to_peer if opener.is_to_user else self._go_to_user)(passage, now)
+
+    def _is_known(self, key: MessageKey, now: float) -> bool:
+        return key in self._services.pending or self._services.context.seen.get(key, now) is not None
 
     def _has_backlog(self, user_leg: SessionLeg) -> bool:
         """Whether something waits for the device already: what is new waits behind it (F02)."""

@@ -14,6 +14,7 @@ from ims_core.wire.sip.uri import parse_uri
 from rcs_sim.server.device_capabilities import CPM_SESSION
 from rcs_sim.server.messaging_actions import Exchange
 from rcs_sim.server.relayed_request import route_of_dialog
+from rcs_sim.server.session_body import first_message_in
 from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OfferedMedia
 from rcs_sim.server.session_interworking import NO_RCS_THERE, InterworkedSession, avoids_interworking
@@ -84,7 +85,13 @@ class OriginatingSession:
         """The user is about to be answered."""
 
     def _established(self, leg: SessionLeg, now: float) -> None:
-        ChatSession(self._services, self._parties, user_leg=self._near, net_leg=leg, now=now)
+        chat = ChatSession(self._services, self._parties, user_leg=self._near, net_leg=leg, now=now)
+        self._say_first(chat, now)
+
+    def _say_first(self, chat: ChatSession, now: float) -> None:
+        first = first_message_in(self._invite.text("Content-Type") or "", self._invite.body)
+        if first is not None:
+            chat.begin_with(first, self._near, now)
 
     # -- the other side ----------------------------------------------------------------------------------------------
 
@@ -147,8 +154,9 @@ class OriginatingSession:
             return False
         self._decided()
         services.book.settle(parties.pair, self)
-        InterworkedSession(services, parties, interworking, user_leg=self._near, now=now)
+        chat = InterworkedSession(services, parties, interworking, user_leg=self._near, now=now)
         self._note("session opened", "the network takes it: the other side has no RCS")
+        self._say_first(chat, now)
         return True
 
     def _refuse(self, status: int, now: float, why: str) -> None:

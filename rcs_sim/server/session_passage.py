@@ -8,14 +8,17 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from ims_core.wire.msrp.delivery import Delivery
+from ims_core.wire.msrp.message import MsrpRequest
 from ims_core.wire.msrp.session_events import MessageReceived, OutgoingMessage
+from ims_core.wire.msrp.uri import parse_path
 from rcs_sim.server.device_offer import OfferInput, verdict_of
 from rcs_sim.server.pager_content import ContentKind, PagerContent
 from rcs_sim.server.session_leg import SessionLeg
 
-__all__ = ["Passage", "PassageState", "outgoing_of", "status_for_sender"]
+__all__ = ["Passage", "PassageState", "outgoing_of", "status_for_sender", "unanswered"]
 
 _MSRP_STATUSES = frozenset((400, 403, 408, 413, 415, 481))
+_NOWHERE = parse_path("msrp://anonymous.invalid:2855/invite;tcp")
 _LARGEST_URGENT_OCTETS = 2048  # receipts and typing go between the chunks of other messages
 
 
@@ -66,6 +69,12 @@ def outgoing_of(message: MessageReceived, content: PagerContent, message_id: str
         failure_report=message.delivery.head.failure_report,
         is_urgent=content.kind is not ContentKind.CHAT and len(message.body) <= _LARGEST_URGENT_OCTETS,
     )
+
+
+def unanswered(message_id: str, content_type: str, body: bytes) -> MessageReceived:
+    """A message that came in another way than by MSRP: nobody waits for an answer to it."""
+    head = MsrpRequest(message_id, "SEND", _NOWHERE, _NOWHERE, (("Message-ID", message_id), ("Failure-Report", "no")))
+    return MessageReceived(message_id, content_type, body, False, Delivery(head, 0, len(body)))
 
 
 def status_for_sender(status: int) -> int:

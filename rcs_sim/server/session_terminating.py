@@ -18,6 +18,7 @@ from rcs_sim.server.device_registry import Device
 from rcs_sim.server.interworking import Interworking
 from rcs_sim.server.messaging_actions import Exchange
 from rcs_sim.server.relayed_request import route_of_dialog
+from rcs_sim.server.session_body import first_message_in
 from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OfferedMedia
 from rcs_sim.server.session_interworking import avoids_interworking
@@ -114,7 +115,10 @@ class TerminatingSession:
         """The sender is about to be answered, as that device took it."""
 
     def _established(self, leg: SessionLeg | None, now: float) -> None:
-        ChatSession(self._services, self._parties, user_leg=leg, net_leg=self._near, now=now)
+        chat = ChatSession(self._services, self._parties, user_leg=leg, net_leg=self._near, now=now)
+        first = first_message_in(self._invite.text("Content-Type") or "", self._invite.body)
+        if first is not None:
+            chat.begin_with(first, self._near, now)
 
     # -- the devices -------------------------------------------------------------------------------------------------
 

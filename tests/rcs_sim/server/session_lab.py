@@ -1,5 +1,5 @@
-"""The messaging server with a media anchor, on in-memory links or on sockets: an S-CSCF that is a bare SIP stack, behind
-it the parties of sessions, each with a real call and a real MSRP connection (digest §15.5, §19.3)."""
+"""The messaging server with a media anchor, on in-memory links or on sockets: an S-CSCF that is a bare SIP stack,
+behind it the parties of sessions, each with a real call and a real MSRP connection (digest §15.5, §19.3)."""
 
 from __future__ import annotations
 
@@ -137,6 +137,7 @@ class Party:
         domain: str = RED,
         expires: int = 1800,
         is_tls: bool = False,
+        content_type: str = "application/sdp",
     ) -> None:
         """Sends an INVITE as the S-CSCF hands it over."""
         self.channel = self._new_channel()
@@ -151,7 +152,7 @@ class Party:
             recipient=recipient,
             case=case,
             domain=domain,
-            content_type="application/sdp",
+            content_type=content_type,
             service=service,
             method="INVITE",
             call_id=f"{self.tokens.word()}@{self.name}",

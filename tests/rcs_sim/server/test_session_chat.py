@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from ims_core.store.memory import MemoryStore
+from ims_core.wire.msrp.media import Setup, offer
 from ims_core.wire.msrp.session_events import OutgoingMessage
+from ims_core.wire.sdp import Origin
 from ims_core.wire.sip.call_outputs import EndReason
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
 from tests.rcs_sim.server.messaging_lab import (
@@ -499,3 +501,55 @@ async def test_a_display_receipt_goes_to_the_sender_once_and_to_the_other_device
         await lab.settle()
         assert alice.notes.bodies == [shown]
         assert to_tablet(lab) == [shown]
+
+
+def with_first_message(party: Party, text: str) -> tuple[bytes, str]:
+    """The body of an INVITE with the offer of *party* and a message, as older clients begin a session; its type."""
+    party.channel = party._new_channel()
+    local = party._media(Setup.ACTPASS)
+    sdp = offer(local, Origin.of(local.host, 3981)).encode()
+    parts = [("application/sdp", sdp), ("message/cpim", cpim(text, "first"))]
+    written = [b"Content-Type: " + kind.encode() + b"\r\n\r\n" + octets for kind, octets in parts]
+    body = b"".join(b"--b1\r\n" + part + b"\r\n" for part in written) + b"--b1--\r\n"
+    return body, "multipart/mixed;boundary=b1"
+
+
+@on_virtual_time
+async def test_a_first_message_in_the_invite_of_a_user_goes_on_in_the_session() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", "sip:bob")
+        body, content_type = with_first_message(bob, "Hello Alice")
+        bob.invite(sender=BOB, recipient=ALICE, case="orig", domain=BLUE, body=body, content_type=content_type)
+        await lab.settle()
+        assert bob.status == 200
+        assert alice.invites[0].text("Content-Type") == "application/sdp"
+        assert alice.notes.bodies == [cpim("Hello Alice", "first")]
+
+
+@on_virtual_time
+async def test_a_first_message_in_the_invite_of_somebody_else_reaches_the_device_once() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
+        body, content_type = with_first_message(alice, "Hello Bob")
+        alice.invite(body=body, content_type=content_type)
+        await lab.settle()
+        alice.send(cpim("Hello Bob", "first"))  # once more, to be sure
+        alice.send(cpim("second", "m2"))
+        await lab.settle()
+        assert bob.notes.bodies == [cpim("Hello Bob", "first"), cpim("second", "m2")]
+        assert len(alice.notes.sent_ids) == 2
+
+
+@on_virtual_time
+async def test_a_first_message_for_somebody_absent_is_stored() -> None:
+    async with session_lab() as lab:
+        alice = await lab.party("alice", f"tel:{ALICE}")
+        body, content_type = with_first_message(alice, "Hello Bob")
+        alice.invite(body=body, content_type=content_type)
+        await lab.settle()
+        assert alice.status == 200
+        await lab.register()
+        await lab.settle()
+        assert [request.body for request in lab.core.messages] == [cpim("Hello Bob", "first")]
