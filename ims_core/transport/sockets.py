@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
+import resource
 import socket
 from functools import lru_cache
 
@@ -19,7 +21,10 @@ from ims_core.transport.virtual_loop import VirtualLoop
 
 __all__ = ["SocketNetwork"]
 
+_log = logging.getLogger(__name__)
+
 _LOOPBACK_MTU_OCTETS = 65535
+_OTHER_FILES = 192  # beside connections: stores, traces, listeners, HTTP, and what is accepted and closed in one turn
 
 
 class SocketNetwork:
@@ -34,6 +39,7 @@ class SocketNetwork:
         self._udp_sources: dict[tuple[str, int], UdpSocket] = {}  # by host and id of the handler
         self._streams: dict[StreamFlow, None] = {}
         self._connecting: set[asyncio.Task[None]] = set()
+        self._is_crowded = False  # it was said once
 
     async def listen(self, address: Address, handler: FlowHandler) -> Listener:
         """Raises TransportError with one sentence that says what to do."""
@@ -91,6 +97,14 @@ class SocketNetwork:
 
     # --- for the flows -----------------------------------------------------------------------------------------------
 
+    def has_room(self) -> bool:
+        if len(self._streams) < _most_streams():
+            return True
+        if not self._is_crowded:
+            self._is_crowded = True
+            _log.warning("%d connections are open: new ones are closed, for want of open files", len(self._streams))
+        return False
+
     def flow_began(self, flow: StreamFlow) -> None:
         self._streams[flow] = None
 
@@ -139,6 +153,12 @@ class SocketNetwork:
         if bound is not None:
             bound.close()
         asyncio.get_running_loop().call_soon(flow.fail, error)
+
+
+def _most_streams() -> int:
+    """Connections that the limit of open files leaves room for; half of a small limit."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2**31 if soft == resource.RLIM_INFINITY else max(soft - _OTHER_FILES, soft // 2)
 
 
 def _refuse_virtual_time() -> None:

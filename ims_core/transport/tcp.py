@@ -22,6 +22,7 @@ __all__ = ["StreamFlow", "StreamListener", "StreamOwner", "bind_socket", "open_c
 
 _MAX_BACKLOG_OCTETS = 8 * 1024 * 1024  # unsent octets of one connection: beyond it the peer is taken for dead
 _BACKLOG_CONNECTIONS = 1024
+_ACCEPTED_AT_ONCE = 8  # per turn of the loop: asyncio goes on accepting, and complaining, when no file can be opened
 _UNREAD_LIMIT_S = 60.0  # for a peer who reads nothing of what waits for him
 _HALF_OPEN_S = 30.0  # for answers to a peer who has said all
 _TLS_HANDSHAKE_S = 10.0
@@ -33,6 +34,10 @@ _BULK_READ_BUFFER = memoryview(bytearray(64 * 1024))  # the same for long conten
 
 class StreamOwner(Protocol):
     """The network that the flows of one host belong to."""
+
+    def has_room(self) -> bool:
+        """Whether one more connection may be accepted."""
+        ...
 
     def flow_began(self, flow: StreamFlow) -> None: ...
 
@@ -157,6 +162,10 @@ class StreamFlow(asyncio.BufferedProtocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=HIGH_WATER_OCTETS, low=LOW_WATER_OCTETS)
         if self.is_accepted:
+            if not self._owner.has_room():
+                self._is_open = False
+                transport.abort()
+                return
             self._adopt_names(transport)
             self._owner.flow_began(self)
             self._call(self._handler.accepted, self)
@@ -297,15 +306,16 @@ class StreamListener:
 
     async def open(self, tls: ssl.SSLContext | None) -> None:
         """Raises OSError."""
+        listening = _listening_socket(self.address)
         self._server = await asyncio.get_running_loop().create_server(
             self._new_flow,
-            self.address.host,
-            self.address.port,
+            sock=listening,
             ssl=tls,
-            backlog=_BACKLOG_CONNECTIONS,
+            backlog=_ACCEPTED_AT_ONCE,
             ssl_handshake_timeout=_TLS_HANDSHAKE_S if tls else None,
             ssl_shutdown_timeout=_TLS_CLOSE_S if tls else None,
         )
+        listening.listen(_BACKLOG_CONNECTIONS)  # what waits in the kernel; asyncio has one number for both
         port = self._server.sockets[0].getsockname()[1]
         self.address = Address(self.address.transport, self.address.host, port)
         self._book.register(self.address, self.handler.name)
@@ -319,6 +329,21 @@ class StreamListener:
 
     def _new_flow(self) -> StreamFlow:
         return StreamFlow(self._owner, self.handler, self.address, self.address, is_accepted=True)
+
+
+def _listening_socket(address: Address) -> socket.socket:
+    """Bound; it names its protocol, so that asyncio sets TCP_NODELAY on what it accepts. Raises OSError."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((address.host, address.port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def bind_socket(local_host: str) -> socket.socket:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,24 @@ async def test_it_ends_within_two_seconds_also_with_phones_on(tmp_path: Path, ho
         record = json.loads(line)
         schema.validate(record)
         assert record["number"] == number
+
+
+def test_it_ends_within_two_seconds_also_with_more_connections_than_files(lab: _Lab) -> None:
+    """What cannot be served is closed, and nobody complains about each."""
+    limited = ("bash", "-c", 'ulimit -n 300; exec "$@"', "limited")
+    command = _command("--json", "--network", str(lab.network), "--state", "state")
+    with ExitStack() as stack, program([*limited, *command], cwd=lab.folder) as running:
+        red = json.loads(running.expect_line('{"ready"'))["carriers"]["red"]
+        for place in (red["pcscf"]["tcp"], red["msrp"]):
+            host, _, port = place.rpartition(":")
+            for _ in range(250):
+                stack.enter_context(socket.create_connection((host, int(port)), 5))
+        before = time.monotonic()
+        assert running.stop(signal.SIGINT) == 0
+        assert time.monotonic() - before < _ENDS_WITHIN_S
+        printed = running.rest()
+    assert "connections are open: new ones are closed" in printed
+    assert "Traceback" not in printed
 
 
 # ----------------------------------------------------------------------------------------------------- what outlives it
