@@ -80,6 +80,11 @@ class LineageScript:
         self._write_register(f"{uuid4()}", self._authorization(2), tags="", expires=0)
         self.raw.close()
 
+    async def leave(self) -> None:
+        """De-registers, and waits for the answer."""
+        self._write_register(f"{uuid4()}", self._authorization(3), tags="", expires=0)
+        await self.raw.final("REGISTER")
+
     def _empty_authorization(self) -> str:
         user, domain = self.subscriber.impi, self.subscriber.domain
         return f'Digest username="{user}", realm="{domain}", uri="sip:{domain}", nonce="", response=""'
@@ -186,7 +191,7 @@ def read_cpim_octets(octets: bytes) -> tuple[dict[str, str], str]:
 
 
 @asynccontextmanager
-async def lineage_script(lab: LineageLab) -> AsyncIterator[LineageScript]:
+async def lineage_script(lab: LineageLab, *, leaves_in_order: bool = False) -> AsyncIterator[LineageScript]:
     """A registered script. It dials port 5060 of the P-CSCF, whatever the document says."""
     host = lab.red["pcscf"]["tcp"].rpartition(":")[0]
     async with raw_phone(f"{host}:5060") as raw:
@@ -197,3 +202,5 @@ async def lineage_script(lab: LineageLab) -> AsyncIterator[LineageScript]:
         finally:
             for close in script.closes_with:
                 close()
+            if leaves_in_order:
+                await script.leave()

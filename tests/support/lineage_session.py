@@ -48,7 +48,7 @@ class LineageSession:
         self.msrp: RawMsrp
         self._cseq = itertools.count(1)
         self._routes: list[str] = []
-        self._from = self._to = self._target = ""
+        self._from = self._to = self.target = ""
 
     # --- its invitation ----------------------------------------------------------------------------------------------
 
@@ -68,10 +68,13 @@ class LineageSession:
             + "\n"
         )
 
-    def write_invite(self, target: str, body: str | None = None, *, interval_s: int = 1800, more: str = "") -> None:
+    def write_invite(
+        self, target: str, body: str | None = None, *, interval_s: int = 1800, content_type: str = "application/sdp"
+    ) -> None:
         """No Conversation-ID, no Route; 100rel is announced."""
         raw, subscriber = self.script.raw, self.script.subscriber
         self._from, self._to = f"<{subscriber.impu}>;tag={uuid4().hex[:10]}", f"<{target}>"
+        self.target = target
         raw.send(
             f"""INVITE {target} SIP/2.0
             Via: SIP/2.0/TCP {raw.own};branch={raw.branch()};rport
@@ -86,7 +89,7 @@ class LineageSession:
             Accept-Contact: *;+g.3gpp.icsi-ref="{CPM_SESSION}";require;explicit
             Supported: timer, 100rel
             Session-Expires: {interval_s}
-            Content-Type: application/sdp{more}""",
+            Content-Type: {content_type}""",
             self.description() if body is None else body,
         )
 
@@ -100,7 +103,7 @@ class LineageSession:
     async def answered(self, answered: Response) -> None:
         """The 200 has come: ACK, connection and first SEND."""
         self._to = answered.text("To") or ""
-        self._target = _uri(answered.text("Contact") or "")
+        self.target = _uri(answered.text("Contact") or "")
         self._routes = [route for text in reversed(answered.texts("Record-Route")) for route in reversed(_split(text))]
         self.write_in_dialog("ACK", 1)
         await self._connect(answered.body, may_be="passive")
@@ -117,7 +120,7 @@ class LineageSession:
         """As `accept`, for an INVITE that was read before."""
         self.call_id = invite.call_id
         self._from, self._to = f"{invite.text('To')};tag={_TAG}", invite.text("From") or ""
-        self._target = _uri(invite.text("Contact") or "")
+        self.target = _uri(invite.text("Contact") or "")
         self._routes = [route for text in invite.texts("Record-Route") for route in _split(text)]
         copied = [f"{name}: {text}" for name in ("Via", "Record-Route") for text in invite.texts(name)]
         head = (
@@ -135,6 +138,31 @@ class LineageSession:
         if awaits_ack:
             await self.script.raw.request("ACK")
 
+    # --- in a dialog that is not its own -----------------------------------------------------------------------------
+
+    def acknowledge_refusal(self, refusal: Response) -> None:
+        """ACK in the transaction of the INVITE (RFC 3261 §17.1.1.3)."""
+        via, to = refusal.text("Via"), refusal.text("To")
+        self.script.raw.send(
+            f"""ACK {self.target} SIP/2.0
+            Via: {via}
+            Max-Forwards: 70
+            From: {self._from}
+            To: {to}
+            Call-ID: {self.call_id}
+            CSeq: 1 ACK"""
+        )
+
+    def pretend(self, target: str, peer: str) -> None:
+        """As if a dialog with *peer* stood whose remote target is *target*."""
+        self._from, self._to = f"<{self.script.subscriber.impu}>;tag=mine", f"<{peer}>;tag=theirs"
+        self.target = target
+
+    def steal(self, other: LineageSession) -> None:
+        """The dialog of *other* on the own connection."""
+        self.call_id, self._from, self._to, self.target = other.call_id, other._from, other._to, other.target
+        self._routes = [*other._routes]
+
     # --- in the dialog -----------------------------------------------------------------------------------------------
 
     def write_in_dialog(self, method: str, number: int | None = None) -> None:
@@ -145,7 +173,7 @@ class LineageSession:
         raw.send(
             "\n".join(
                 (
-                    f"{method} {self._target} SIP/2.0",
+                    f"{method} {self.target} SIP/2.0",
                     f"Via: SIP/2.0/TCP {raw.own};branch={raw.branch()};rport",
                     "Max-Forwards: 70",
                     *(f"Route: {route}" for route in self._routes),

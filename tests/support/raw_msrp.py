@@ -97,6 +97,10 @@ class RawMsrp:
     def close(self) -> None:
         self._writer.close()
 
+    def reset(self) -> None:
+        """Ends the connection without a word."""
+        self._writer.transport.abort()
+
     def half_close(self) -> None:
         """Says that nothing more comes."""
         self._writer.write_eof()

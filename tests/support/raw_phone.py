@@ -113,15 +113,21 @@ class RawPhone:
 
     async def response(self, status: int, method: str) -> Response:
         """The final response to a *method* of ours; requests that come before it are left for `request`."""
+        message = await self.final(method)
+        assert message.status == status, message.encode().decode()
+        return message
+
+    async def final(self, method: str) -> Response:
+        """As `response`, whatever the status."""
         passed: list[Request | Response] = []
-        while True:
-            message = await self.next()
-            if isinstance(message, Response) and message.status >= 200 and message.cseq.method == method:
-                self._unread = passed + self._unread
-                assert message.status == status, message.encode().decode()
-                return message
-            if isinstance(message, Request):
-                passed.append(message)
+        while not (
+            isinstance(message := await self.next(), Response)
+            and message.status >= 200
+            and message.cseq.method == method
+        ):
+            passed += [message] if isinstance(message, Request) else []
+        self._unread = passed + self._unread
+        return message
 
     async def request(self, method: str) -> Request:
         """The next request with that method."""
