@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from ims_core.errors import LocalProtocolError
 from ims_core.wire.secret import Secret
 from rcs_sim.mls.client import Client, sign_leaf
 from rcs_sim.mls.commit import Commit, UpdatePath
@@ -203,7 +204,8 @@ class _Finished:
 
 
 def build_commit(view: MemberView, request: CommitRequest, random: Random, now_s: int | None) -> PendingCommit:
-    """A member's Commit. Raises MlsValidationError if a rule forbids it."""
+    """A member's Commit. Raises MlsValidationError if a rule forbids it, LocalProtocolError if a reference is of no
+    proposal that was received."""
     state = view.state
     source = _member_source(view, request)
     proposals = ProposalList((*_referenced(view, request), *_by_value(request, source.sender)))
@@ -227,6 +229,8 @@ def _referenced(view: MemberView, request: CommitRequest) -> list[QueuedProposal
     if request.references is None:
         return choose_proposals(view.cache, view.state.own_leaf)
     found = [view.cache.get(reference) for reference in request.references]
+    if None in found:
+        raise LocalProtocolError("a proposal to be committed is not in the cache", spec="RFC 9420 §12.4.1")
     return [each for each in found if each is not None]
 
 

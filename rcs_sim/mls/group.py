@@ -55,7 +55,11 @@ from rcs_sim.mls.messages import (
 from rcs_sim.mls.private_framing import OpenedContent, open_private, seal_private
 from rcs_sim.mls.proposal_application import verify_proposal
 from rcs_sim.mls.proposal_list import ProposalCache, QueuedProposal
-from rcs_sim.mls.proposal_validation import verify_context_extensions_are_supported
+from rcs_sim.mls.proposal_validation import (
+    verify_context_extensions_are_supported,
+    verify_context_extensions_do_not_repeat,
+    verify_leaf_body,
+)
 from rcs_sim.mls.proposals import Proposal, ProposalRef, ReInit, Update
 from rcs_sim.mls.public_state import (
     PublicState,
@@ -137,8 +141,11 @@ class Group:
     ) -> Group:
         """A group of one at epoch 0 (RFC 9420 §11)."""
         suite, policy = client.suite, policy or MemberPolicy()
+        verify_context_extensions_do_not_repeat(extensions)
         pair = suite.generate_key_pair(random)
-        tree = RatchetTree.of_creator(suite, client.initial_leaf(pair.public, lifetime))
+        leaf = client.initial_leaf(pair.public, lifetime)
+        verify_leaf_body(suite, leaf, None)
+        tree = RatchetTree.of_creator(suite, leaf)
         verify_context_extensions_are_supported(tree, extensions)
         context = GroupContext(ProtocolVersion.MLS10, suite.id, group_id, Epoch(0), tree.tree_hash(), b"", extensions)
         derived = derive_epoch_of_secret(suite, suite.draw_secret(random))
@@ -287,8 +294,12 @@ class Group:
 
     def verify(self, message: MLSMessage | MLSMessageBody, now_s: int | None = None) -> VerifiedContent:
         """What *message* says, and that its sender has signed it: a VerifiedApplication, VerifiedProposal or
-        VerifiedCommit. Its key is used up by that, but for a Commit. Raises MlsValidationError or TlsDecodeError."""
+        VerifiedCommit. Its key is used up by that, but for a Commit; our own pending Commit is known. Raises
+        MlsValidationError or TlsDecodeError."""
         body = message.body if isinstance(message, MLSMessage) else message
+        pending = self._pending
+        if pending is not None and body == pending.message.body:
+            return pending.staged.verified
         if isinstance(body, PrivateMessage):
             return self._verify_private(body, now_s)
         if isinstance(body, PublicMessage):

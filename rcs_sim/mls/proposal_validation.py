@@ -50,6 +50,7 @@ __all__ = [
     "verify_init_key",
     "verify_init_key_differs",
     "verify_key_package",
+    "verify_key_package_extensions_are_single",
     "verify_key_package_signature",
     "verify_key_package_suite",
     "verify_key_package_supports_group",
@@ -115,6 +116,7 @@ def verify_key_package(suite: CipherSuite, key_package: KeyPackage, now_s: int |
     verify_init_key_differs(key_package)
     verify_leaf_source(key_package.leaf_node, LeafNodeSource.KEY_PACKAGE)
     verify_leaf_body(suite, key_package.leaf_node, now_s)
+    verify_key_package_extensions_are_single(key_package)
     verify_leaf_encryption_key(suite, key_package.leaf_node)
     verify_init_key(suite, key_package)
     verify_leaf_signature(suite, key_package.leaf_node, b"", LeafIndex(0))
@@ -133,6 +135,13 @@ def verify_init_key_differs(key_package: KeyPackage) -> None:
     if key_package.init_key == key_package.leaf_node.encryption_key:
         message = "the init key of a key package is its encryption key"
         raise MlsValidationError("ValSem104", message, spec="RFC 9420 §10.1")
+
+
+def verify_key_package_extensions_are_single(key_package: KeyPackage) -> None:
+    """VAL-818: no type of extension stands twice in a KeyPackage (RFC 9420 §13.4)."""
+    if repeated := repeated_types(key_package.extensions):
+        message = f"a key package repeats extension 0x{repeated[0]:04X}"
+        raise MlsValidationError("VAL-818", message, spec="RFC 9420 §13.4")
 
 
 def verify_init_key(suite: CipherSuite, key_package: KeyPackage) -> None:

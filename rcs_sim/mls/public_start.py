@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rcs_sim.mls.crypto import CipherSuite, CryptoError
 from rcs_sim.mls.errors import MlsValidationError
-from rcs_sim.mls.extensions import find_extension
+from rcs_sim.mls.extensions import find_extension, repeated_types
 from rcs_sim.mls.group_info import GroupContext, GroupInfo, RatchetTreeExtension
 from rcs_sim.mls.identifiers import ExtensionType
 from rcs_sim.mls.proposal_validation import verify_context_extensions_do_not_repeat, verify_leaf_lists_group
@@ -15,7 +15,13 @@ from rcs_sim.mls.transcript import interim_transcript_hash
 from rcs_sim.mls.tree_nodes import tree_of_nodes
 from rcs_sim.mls.tree_validation import MapLeaves, verify_tree
 
-__all__ = ["find_ratchet_tree", "start_public", "verify_group_info_signature", "verify_known_suite"]
+__all__ = [
+    "find_ratchet_tree",
+    "start_public",
+    "verify_group_info_extensions_are_single",
+    "verify_group_info_signature",
+    "verify_known_suite",
+]
 
 _SPEC = "RFC 9420 §12.4.3"
 
@@ -32,6 +38,7 @@ def start_public(
     MlsValidationError or TlsDecodeError."""
     context = info.group_context
     suite = verify_known_suite(context)
+    verify_group_info_extensions_are_single(info)
     tree = tree_of_nodes(suite, find_ratchet_tree(info, ratchet_tree).nodes)
     verify_context_extensions_do_not_repeat(context.extensions)
     verify_tree(tree, context.group_id, context.tree_hash, context.extensions, run=run)
@@ -62,6 +69,12 @@ def find_ratchet_tree(info: GroupInfo, beside: RatchetTreeExtension | None) -> R
     if beside is None:
         raise MlsValidationError("VAL-828", "a GroupInfo came without a ratchet tree", spec=_SPEC)
     return beside
+
+
+def verify_group_info_extensions_are_single(info: GroupInfo) -> None:
+    """VAL-819: no type of extension stands twice in a GroupInfo (RFC 9420 §13.4)."""
+    if repeated := repeated_types(info.extensions):
+        raise MlsValidationError("VAL-819", f"a GroupInfo repeats extension 0x{repeated[0]:04X}", spec="RFC 9420 §13.4")
 
 
 def verify_group_info_signature(info: GroupInfo, tree: RatchetTree) -> None:

@@ -25,7 +25,6 @@ from ims_core.wire.secret import Secret
 from rcs_sim.mls.codec import Reader, encode_opaque, encode_optional, encode_u16, encode_u32, encode_u64, encode_vector
 from rcs_sim.mls.commit import Commit
 from rcs_sim.mls.commit_builder import PendingCommit
-from rcs_sim.mls.crypto import CipherSuite
 from rcs_sim.mls.group import Group
 from rcs_sim.mls.group_info import GroupContext, RatchetTreeExtension
 from rcs_sim.mls.group_state import EpochState, OwnUpdate, PastEpoch
@@ -38,6 +37,7 @@ from rcs_sim.mls.proposal_list import ProposalCache, ProposalList, QueuedProposa
 from rcs_sim.mls.proposals import ProposalRef, ReInit, decode_proposal
 from rcs_sim.mls.psk_id import ResumptionPskID
 from rcs_sim.mls.public_commit import FollowedCommit
+from rcs_sim.mls.public_start import verify_known_suite
 from rcs_sim.mls.public_state import PublicState, VerifiedCommit
 from rcs_sim.mls.ratchet_tree import RatchetTree
 from rcs_sim.mls.secret_tree import RatchetWindow, SecretTree, SenderDataKeys
@@ -74,7 +74,7 @@ def snapshot(group: Group) -> bytes:
 
 
 def restore(octets: bytes, find_signature_key: FindSignatureKey, policy: MemberPolicy | None = None) -> Group:
-    """The group that `snapshot` gave. Raises TlsDecodeError on octets that are none."""
+    """The group that `snapshot` gave. Raises TlsDecodeError or MlsValidationError on octets that are none."""
     policy = policy or MemberPolicy()
     reader = Reader(octets, policy.seams.custom_bodies())
     if (version := reader.u16()) != SNAPSHOT_VERSION:
@@ -138,7 +138,7 @@ def _read_key(reader: Reader) -> tuple[NodeIndex, Secret]:
 
 def _read_state(reader: Reader, window: RatchetWindow) -> EpochState:
     context = GroupContext.read(reader)
-    suite = CipherSuite.of(context.cipher_suite)
+    suite = verify_known_suite(context)
     tree = tree_of_nodes(suite, RatchetTreeExtension.read(reader).nodes)
     tag = reader.opaque()
     interim = interim_transcript_hash(suite, context.confirmed_transcript_hash, tag)

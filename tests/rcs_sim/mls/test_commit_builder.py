@@ -6,12 +6,22 @@ from dataclasses import replace
 
 import pytest
 
+from ims_core.errors import LocalProtocolError
 from rcs_sim.mls.commit import Commit
 from rcs_sim.mls.commit_builder import CommitRequest, choose_proposals
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.extensions import Extension, find_extension
-from rcs_sim.mls.identifiers import CipherSuiteId, ExtensionType, LeafIndex, ProposalType, ProtocolVersion, SenderType
+from rcs_sim.mls.identifiers import (
+    CipherSuiteId,
+    ExtensionType,
+    LeafIndex,
+    ProposalType,
+    ProtocolVersion,
+    SenderType,
+    WireFormat,
+)
 from rcs_sim.mls.joining import open_welcome
+from rcs_sim.mls.member_policy import MemberPolicy
 from rcs_sim.mls.messages import MLSMessage, Sender
 from rcs_sim.mls.proposal_list import ProposalCache
 from rcs_sim.mls.proposals import GroupContextExtensions, Proposal, ProposalRef, ReInit, Remove
@@ -112,3 +122,18 @@ def test_a_commit_that_the_rules_forbid_is_not_made() -> None:
     assert refused.value.rule == "ValSem200"
     assert alice.group.pending is None
     assert ProposalType.REMOVE == 3
+
+
+def test_a_reference_to_nothing_is_not_committed() -> None:
+    alice, _ = established("alice", "bob")
+    with pytest.raises(LocalProtocolError):
+        alice.group.commit(CommitRequest(references=(ProposalRef(b"none"),)), alice.random, NOW_S)
+
+
+@pytest.mark.parametrize("wire_format", [WireFormat.PUBLIC_MESSAGE, WireFormat.PRIVATE_MESSAGE])
+def test_our_own_commit_that_comes_back_is_known(wire_format: WireFormat) -> None:
+    alice, bob = established("alice", "bob", policy=MemberPolicy(handshake_wire_format=wire_format))
+    pending = alice.group.commit(CommitRequest(), alice.random, NOW_S)
+    alice.follow(pending.message.encode())
+    bob.follow(pending.message.encode())
+    assert the_same_epoch(alice, bob)

@@ -306,3 +306,11 @@ def test_a_refused_list_leaves_the_tree_as_it_was(parties: list[Party]) -> None:
     refused_commit(parties, Remove(LeafIndex(9)))
     group = parties[1].group
     verify_tree(group.tree, GROUP_ID, group.context.tree_hash)
+
+
+def test_val818_no_extension_stands_twice_in_a_key_package(parties: list[Party]) -> None:
+    dave, added = package()
+    twice = (Extension(ExtensionType.LAST_RESORT, b""),) * 2
+    assert (
+        refused_commit(parties, Add(resigned_key_package(dave.client, replace(added, extensions=twice)))) == "VAL-818"
+    )

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from rcs_sim.mls.errors import MlsValidationError
-from rcs_sim.mls.identifiers import CipherSuiteId, ProtocolVersion
+from rcs_sim.mls.extensions import Extension
+from rcs_sim.mls.identifiers import CipherSuiteId, ExtensionType, ProtocolVersion
 from rcs_sim.mls.public_start import find_ratchet_tree, start_public, verify_known_suite
 from rcs_sim.mls.seams import Seams
 from tests.support.mls_groups import established
@@ -45,3 +46,11 @@ def test_val827_a_suite_or_version_that_we_do_not_have_is_refused() -> None:
         with pytest.raises(MlsValidationError) as refused:
             verify_known_suite(unknown)
         assert refused.value.rule == "VAL-827"
+
+
+def test_val819_no_extension_stands_twice_in_a_group_info() -> None:
+    (alice,) = established("alice")
+    twice = (Extension(ExtensionType(0xF001), b""),) * 2
+    with pytest.raises(MlsValidationError) as refused:
+        start_public(alice.group.group_info(with_tree=True, extensions=twice), None, Seams(), None)
+    assert refused.value.rule == "VAL-819"
