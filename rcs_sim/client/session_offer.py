@@ -100,9 +100,11 @@ def make_answer(
 ) -> SessionOffer:
     """The answer: active wherever the offer lets this phone choose and it wants so, recvonly for a large message.
 
-    Raises MediaRefused if the peer has to connect and cannot reach this phone."""
+    Raises MediaRefused if the peer has to connect and cannot reach this phone, or wants TLS of one without."""
     description, index, remote = offered
     policy = rules.policy
+    if remote.is_tls and policy.security is MediaSecurity.PLAIN:
+        raise MediaRefused("this phone knows plain TCP only", spec="RFC 3261 §21.4.26")
     is_reachable = policy.listens and remote.is_tls is rules.is_tls  # it listens for one of the two only
     setup = answer_setup(remote.setup, prefers_active=policy.answers_active, is_reachable=is_reachable)
     has_cema = policy.has_cema and can_answer_with_cema(remote, setup=setup)

@@ -229,7 +229,7 @@ class SessionPolicy:
 
     supported              message sessions are made and taken (``ChatAuth`` must allow them too)
     replaces_pager         with ``ChatAuth`` every message goes in a session, none in pager mode
-    security               TLS or plain TCP in offers
+    security               TLS or plain TCP in offers; ``plain`` refuses offers for TLS
     listens                connections are accepted; else the phone is always the side that connects
     answers_active         an offer that leaves the choice is answered ``a=setup:active``
     has_cema               ``a=msrp-cema`` (RFC 6714)
