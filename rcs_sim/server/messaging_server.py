@@ -57,6 +57,7 @@ from rcs_sim.server.session_transport import CallTransport
 __all__ = ["MessagingServer"]
 
 _log = logging.getLogger(__name__)
+_GOODBYES = 20  # sessions that are ended in one turn of the loop
 
 
 class MessagingServer:
@@ -133,9 +134,13 @@ class MessagingServer:
         """To be called before `close`: calls end with a reason and connections after what is under way, as far as that
         is done in time."""
         self._shut_down = asyncio.get_running_loop().create_future()
-        self._execute(self.core.shut_down(self._clock.now()))
+        has_more = True
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
+                while has_more:
+                    actions, has_more = self.core.shut_down(self._clock.now(), _GOODBYES)
+                    self._execute(actions)
+                    await asyncio.sleep(0)
                 await self._shut_down
 
     async def close(self) -> None:

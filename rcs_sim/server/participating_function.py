@@ -174,11 +174,10 @@ class ParticipatingFunction:
             self._interworking.reported(submission, is_delivered, now)
         return self.context.outbox.take(now)
 
-    def shut_down(self, now: float) -> list[Action]:
-        """The server ends: its sessions do so in order."""
-        if self.sessions is not None:
-            self.sessions.shut_down(now)
-        return self.context.outbox.take(now)
+    def shut_down(self, now: float, at_most: int) -> tuple[list[Action], bool]:
+        """The server ends: so many of its sessions do so in order. Also whether there are more."""
+        has_more = self.sessions is not None and self.sessions.shut_down(now, at_most)
+        return self.context.outbox.take(now), has_more
 
     @property
     def has_sessions(self) -> bool:

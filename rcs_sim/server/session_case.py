@@ -39,8 +39,9 @@ class SessionPart(Protocol):
         """The ACK to a 2xx."""
         ...
 
-    def shut_down(self, now: float) -> None:
-        """The server ends: so do all sessions, with a reason, and none begins."""
+    def shut_down(self, now: float, at_most: int) -> bool:
+        """The server ends: so do sessions, with a reason, so many in this call; and none begins. Whether there are
+        more."""
         ...
 
     @property

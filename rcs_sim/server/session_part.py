@@ -20,7 +20,7 @@ from rcs_sim.server.session_delivery import SessionHandOut
 from rcs_sim.server.session_description import OfferedMedia, read_offer
 from rcs_sim.server.session_invite import is_large, is_of_group, services_of, with_ids
 from rcs_sim.server.session_large import OriginatingLarge, TerminatingLarge
-from rcs_sim.server.session_leg import SessionContext, SessionLeg
+from rcs_sim.server.session_leg import LegOwner, SessionContext, SessionLeg
 from rcs_sim.server.session_media import SessionMedia
 from rcs_sim.server.session_originating import OriginatingSession
 from rcs_sim.server.session_parties import SessionParties
@@ -37,7 +37,7 @@ _SHUT_DOWN = 'SIP;cause=503;text="The network is shutting down"'
 class Sessions:
     """A `SessionPart`."""
 
-    __slots__ = ("_invites", "_services")
+    __slots__ = ("_invites", "_leaving", "_services")
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Sessions:
             interworking,
         )
         self._invites = RateLimit(config.session_rate_per_s, config.session_rate_burst)
+        self._leaving: list[LegOwner] | None = None  # sessions that are still to be told that the server ends
         context.ways.by_session = SessionHandOut(self._services)
 
     @property
@@ -70,12 +71,16 @@ class Sessions:
     def is_idle(self) -> bool:
         return not len(self._services.book)
 
-    def shut_down(self, now: float) -> None:
+    def shut_down(self, now: float, at_most: int) -> bool:
         """BYE or CANCEL on every leg; connections close after what is under way."""
-        self._services.book.close()
-        users = self._services.shared.calls.users
-        for owner in dict.fromkeys(user.owner for user in users if isinstance(user, SessionLeg)):
+        if self._leaving is None:
+            self._services.book.close()
+            users = self._services.shared.calls.users
+            self._leaving = list(dict.fromkeys(user.owner for user in users if isinstance(user, SessionLeg)))
+        leaving, self._leaving = self._leaving[:at_most], self._leaving[at_most:]
+        for owner in leaving:
             owner.shut_down(now, _SHUT_DOWN)
+        return bool(self._leaving)
 
     # -- INVITE ------------------------------------------------------------------------------------------------------
 

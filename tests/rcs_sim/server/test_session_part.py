@@ -280,3 +280,18 @@ async def test_a_device_that_takes_nothing_stops_the_sender_instead_of_filling_t
             bob.channel.settle(received.delivery)
         await lab.settle(5)
         assert alice.notes.sent_ids == sent
+
+
+@on_virtual_time
+async def test_at_the_end_many_sessions_do_not_take_the_loop_for_themselves() -> None:
+    async with session_lab() as lab:
+        answers: list[int] = []
+        for number in range(8):
+            knock(lab, answers, number, sender=f"+1202555011{number}")
+        await lab.settle()
+        assert answers == [200] * 8
+        core, turns = lab.server.core, 1
+        while core.shut_down(lab.clock.now(), 3)[1]:
+            turns += 1
+        assert turns == 3
+        assert not core.shut_down(lab.clock.now(), 3)[1]
