@@ -39,8 +39,9 @@ _HELP = """\
 /yes           "not delivered: send as text?" yes
 /type  /read   start typing; look at what came
 /accept  /decline   an invitation to chat that waits for you
+/leave         end the session with that number
 /airplane on|off   /off  /on   the radio; the phone
-/status        registration, number, conversations
+/status        registration, number, conversations and their sessions
 /quit          de-register and end"""
 
 
@@ -154,6 +155,7 @@ class _Terminal:
             "/read": lambda: self.phone.chat(self._chosen()).read(),
             "/accept": lambda: self.phone.chat(self._chosen()).accept(),
             "/decline": lambda: self.phone.chat(self._chosen()).decline(),
+            "/leave": lambda: self.phone.chat(self._chosen()).end_session(),
             "/status": self._status,
             "/help": lambda: self._say("help", _HELP),
         }
@@ -195,10 +197,13 @@ class _Terminal:
         details = {
             "registered": self.phone.is_registered,
             "number": self.phone.number,
-            "chats": [{"peer": str(chat.peer), "label": chat.label} for chat in self.phone.chats],
+            "chats": [
+                {"peer": str(chat.peer), "label": chat.label, "session": chat.session} for chat in self.phone.chats
+            ],
         }
         words = "registered" if self.phone.is_registered else "not registered"
-        self._say("status", f"{words} as {self.phone.number or self._options.msisdn}", details)
+        sessions = "".join(f"; session with {one.peer}: {one.session}" for one in self.phone.chats if one.session)
+        self._say("status", f"{words} as {self.phone.number or self._options.msisdn}{sessions}", details)
 
     def _shown(self, event: ShownEvent) -> None:
         self._was_registered |= self.phone.is_registered

@@ -4,8 +4,9 @@ The phone is played by a script that writes exactly the octets of such a client,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 from ims_core.trace import TraceRecord
+from ims_core.wire.sip.message import Request
 from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.client.phone import Phone
 from rcs_sim.devices.policy import DevicePolicy
@@ -166,3 +168,38 @@ async def test_what_it_sends_to_somebody_who_is_away_is_kept(lab: _Lab) -> None:
         assert [one.text for one in peer.chat(lab.own.ours).messages] == ["for later", _LONG]
         receipt = await script.raw.request("MESSAGE")  # nothing of the peer's comes on a session that he did not take
         assert message_id in read_cpim(receipt)[1]
+
+
+# ----------------------------------------------------------------------------------------------------- rows 9 and 10
+
+
+@pytest.mark.slow
+async def test_a_session_outlives_its_interval_though_nobody_answers_update(lab: _Lab) -> None:
+    """The shortest interval that there is (RFC 4028 §4): the server refreshes, gets no answer, and lets it live."""
+    async with _both(lab) as (script, peer, phones):
+        session = LineageSession(script)
+        await session.invite(f"tel:{lab.theirs}", interval_s=90)
+        before = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < before + 100:
+            with suppress(TimeoutError):
+                seen = await script.raw.next(100 - (asyncio.get_running_loop().time() - before))
+                assert not isinstance(seen, Request) or seen.method != "BYE", seen.encode().decode()
+        await _converse(session, peer, phones, lab.own.ours)
+
+
+# ------------------------------------------------------------------------------------------------ by the device profile
+
+
+async def test_the_device_profile_chats_in_both_modes_with_the_other_carrier(lab: _Lab) -> None:
+    async with real_phones() as phones:
+        lineage = await phones.add("lineage", lab.own.red, lab.own.ours, "lineage-like")
+        peer = await phones.add("peer", lab.blue, lab.theirs, _HASTY)
+        for sender, receiver in ((lineage, peer), (peer, lineage)):
+            for text in (f"short of {sender.name}", f"{sender.name}: {_LONG}"):
+                message = sender.chat(receiver).send(text)
+                await received(receiver, text)
+                receiver.chat(sender).read()
+                await message.displayed(_WITHIN_S)
+                assert message.transport is MessageTransport.RCS
+        assert phones.messages("MESSAGE", "lineage")
+        assert phones.messages("INVITE", "lineage")

@@ -80,6 +80,25 @@ def test_two_people_talk_in_two_terminals(start: Start) -> None:
     assert "Traceback" not in alice.rest()
 
 
+def test_a_long_text_opens_a_session_which_is_shown_and_can_be_left(start: Start) -> None:
+    alice, bob = start("red", _AMY), start("blue", _BOB)
+    alice.expect(f"[status] registered as {_AMY}")
+    bob.expect("[status] registered")
+    alice.say(f"/to {_BOB}")
+    alice.say("a long text " * 300)
+    bob.expect("a long text " * 299)
+    alice.expect("[delivered]")
+    alice.say("/status")
+    alice.expect(f"session with {_BOB}: open")
+    bob.say(f"/to {_AMY}")
+    bob.say("/leave")
+    bob.say("/status")
+    bob.expect(f"[status] registered as {_BOB}\n")
+    for one in (alice, bob):
+        one.say("/quit")
+        assert one.process.wait(10) == 0
+
+
 def test_what_comes_from_a_pipe_is_sent_before_the_phone_goes_off(network: dict[str, Any], start: Start) -> None:
     bob = start("blue", _BOB)
     bob.expect("[status] registered")
