@@ -23,10 +23,10 @@ from rcs_sim.mls.key_schedule import EpochSecrets, derive_welcome_secret, welcom
 from rcs_sim.mls.leaf_node import LeafNode
 from rcs_sim.mls.member_policy import MemberPolicy
 from rcs_sim.mls.messages import NEW_MEMBER_COMMIT, AuthenticatedContent, FramedContent, MLSMessage, Sender
-from rcs_sim.mls.private_framing import seal_private
 from rcs_sim.mls.proposal_application import AppliedProposals, apply_proposals
 from rcs_sim.mls.proposal_list import ProposalCache, ProposalList, QueuedProposal
 from rcs_sim.mls.proposals import Proposal, ProposalRef
+from rcs_sim.mls.protection import protect
 from rcs_sim.mls.psk_id import PreSharedKeyID
 from rcs_sim.mls.public_commit import FollowedCommit, context_after, provisional_context, verify_path_leaf
 from rcs_sim.mls.public_state import PublicState, VerifiedCommit
@@ -211,7 +211,7 @@ def build_commit(view: MemberView, request: CommitRequest, random: Random, now_s
     proposals = ProposalList((*_referenced(view, request), *_by_value(request, source.sender)))
     draft = _draft(source, proposals, request, random, now_s)
     finished = _finish(source, draft, request)
-    message = _protect(view, finished.signed, random)
+    message = protect(state, view.policy, finished.signed, random)
     return _pending(source, draft, finished, message, request, random, state)
 
 
@@ -312,15 +312,6 @@ def _finish(source: CommitSource, draft: _Draft, request: CommitRequest) -> _Fin
     tree = draft.applied.tree if draft.path is None else draft.path.tree
     after = PublicState(suite, context, tree, interim, tag)
     return _Finished(with_confirmation_tag(signed, tag), after, derived, joiner_secret, psk_secret)
-
-
-def _protect(view: MemberView, signed: AuthenticatedContent, random: Random) -> MLSMessage:
-    state, suite = view.state, view.state.public.suite
-    if signed.wire_format is WireFormat.PUBLIC_MESSAGE:
-        membership_key = state.secrets.membership_key
-        return MLSMessage(protect_public(suite, signed, membership_key, state.public.context))
-    padding = view.policy.padding
-    return MLSMessage(seal_private(suite, signed, state.secret_tree, state.sender_data, random, padding))
 
 
 def _pending(

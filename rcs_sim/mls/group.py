@@ -19,7 +19,7 @@ from rcs_sim.mls.commit_validation import verify_sender_fits_content
 from rcs_sim.mls.crypto import CipherSuite, Random
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.extensions import Extension, Extensions, ExternalPub
-from rcs_sim.mls.framing import protect_public, sign_content, unprotect_public, verify_signature
+from rcs_sim.mls.framing import sign_content, unprotect_public, verify_signature
 from rcs_sim.mls.group_info import GroupContext, GroupInfo, RatchetTreeExtension
 from rcs_sim.mls.group_state import (
     EpochState,
@@ -39,6 +39,7 @@ from rcs_sim.mls.identifiers import (
     WireFormat,
 )
 from rcs_sim.mls.joining import OpenedWelcome, state_of_joiner
+from rcs_sim.mls.key_log import epoch_line, message_line
 from rcs_sim.mls.key_schedule import derive_epoch_of_secret
 from rcs_sim.mls.leaf_node import LeafNode, Lifetime
 from rcs_sim.mls.member_policy import MemberPolicy
@@ -52,7 +53,7 @@ from rcs_sim.mls.messages import (
     PublicMessage,
     Sender,
 )
-from rcs_sim.mls.private_framing import OpenedContent, open_private, seal_private
+from rcs_sim.mls.private_framing import OpenedContent, open_private
 from rcs_sim.mls.proposal_application import verify_proposal
 from rcs_sim.mls.proposal_list import ProposalCache, QueuedProposal
 from rcs_sim.mls.proposal_validation import (
@@ -61,6 +62,7 @@ from rcs_sim.mls.proposal_validation import (
     verify_leaf_body,
 )
 from rcs_sim.mls.proposals import Proposal, ProposalRef, ReInit, Update
+from rcs_sim.mls.protection import protect
 from rcs_sim.mls.public_state import (
     PublicState,
     Signer,
@@ -122,6 +124,8 @@ class Group:
         self._cache = ProposalCache()
         self._own_updates: dict[bytes, OwnUpdate] = {}
         self._pending: PendingCommit | None = None
+        if policy.key_log is not None:
+            policy.key_log(epoch_line(state.public.context, state.secrets.sender_data_secret))
 
     def __repr__(self) -> str:
         return f"Group({self.group_id!r}, epoch {self.epoch}, leaf {self.own_leaf})"
@@ -318,6 +322,8 @@ class Group:
         signer = verify_sender_is_member(self.tree, opened.key.leaf)
         verify_signature(self.suite, opened.authenticated, signer.signature_key, self.context)
         verified = self._as_verified(opened.authenticated, signer, opened, now_s)
+        if self.policy.key_log is not None:
+            self.policy.key_log(message_line(self.context, opened.key))
         if not isinstance(verified, VerifiedCommit):
             tree.consume(opened.key)
         return verified
@@ -329,6 +335,8 @@ class Group:
         verify_signature(self.suite, opened.authenticated, key, past.context)
         verified = _as_late(opened.authenticated, opened)
         past.secret_tree.consume(opened.key)
+        if self.policy.key_log is not None:
+            self.policy.key_log(message_line(past.context, opened.key))
         return verified
 
     def _verify_public(self, message: PublicMessage, now_s: int | None) -> VerifiedContent:
@@ -468,7 +476,7 @@ class Group:
         self._check_active()
         verify_proposal(proposal, Sender.member(self.own_leaf), self.public, self.policy.seams, now_s)
         authenticated = self._sign(proposal, authenticated_data, self.policy.handshake_wire_format)
-        message = self._protect(authenticated, random)
+        message = protect(self._state, self.policy, authenticated, random)
         reference = self.suite.proposal_ref(authenticated.encode())
         self._cache.add(reference, proposal, authenticated.content.sender)
         return message
@@ -502,19 +510,12 @@ class Group:
         self._check_active()
         if len(self._cache) and self._pending is None:
             raise LocalProtocolError("proposals have to be committed first", spec="RFC 9420 §12.4")
-        return self._protect(self._sign(application_data, authenticated_data, WireFormat.PRIVATE_MESSAGE), random)
+        authenticated = self._sign(application_data, authenticated_data, WireFormat.PRIVATE_MESSAGE)
+        return protect(self._state, self.policy, authenticated, random)
 
     def _sign(self, content: Content, authenticated_data: bytes, wire_format: WireFormat) -> AuthenticatedContent:
         framed = FramedContent(self.group_id, self.epoch, Sender.member(self.own_leaf), authenticated_data, content)
         return sign_content(self.suite, self.signature_key, wire_format, framed, self.context)
-
-    def _protect(self, authenticated: AuthenticatedContent, random: Random) -> MLSMessage:
-        state, suite = self._state, self.suite
-        if authenticated.wire_format is WireFormat.PUBLIC_MESSAGE:
-            return MLSMessage(protect_public(suite, authenticated, state.secrets.membership_key, self.context))
-        return MLSMessage(
-            seal_private(suite, authenticated, state.secret_tree, state.sender_data, random, self.policy.padding)
-        )
 
     def _check_active(self) -> None:
         if self._reinit is not None:

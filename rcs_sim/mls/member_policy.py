@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ims_core.wire.secret import Secret
 from rcs_sim.mls.identifiers import Epoch, WireFormat
+from rcs_sim.mls.key_log import WriteLine
 from rcs_sim.mls.private_framing import Padding, no_padding
 from rcs_sim.mls.seams import Seams
 from rcs_sim.mls.secret_tree import RatchetWindow
@@ -42,8 +43,8 @@ class NoPsks:
 class MemberPolicy:
     """*past_epochs*: how many epochs before the present one can still be read. *resumption_epochs*: of how many the
     resumption PSK is kept, that of the present among them. *padding* is given the octets of a content, signature
-    included. *is_public_only*: handshakes that come as PrivateMessages are refused (VAL-816), and the other way
-    round, if *only_own_form* is set."""
+    included. With *only_own_form*, members' handshakes that come in another form than *handshake_wire_format* are
+    refused (VAL-816). *key_log* is given lines of key_log as keys come into use; without it none is written."""
 
     seams: Seams = field(default_factory=Seams)
     psks: PskProvider = field(default_factory=NoPsks)
@@ -53,3 +54,4 @@ class MemberPolicy:
     window: RatchetWindow = field(default_factory=RatchetWindow)
     past_epochs: int = 3
     resumption_epochs: int = 8
+    key_log: WriteLine | None = None
