@@ -103,6 +103,8 @@ class PhoneCall:
         if server is not None:
             self._servers[request.cseq.number, request.method] = server
         self.carry_out(self.call.request_received(request, self._now()))
+        if request.method == "ACK" and self.call.can_offer:
+            self._servers.pop((request.cseq.number, "INVITE"), None)  # its 2xx is not repeated any more
 
     def invite_received(self, server: ServerTransaction) -> None:
         """The request that made the call."""
@@ -116,6 +118,8 @@ class PhoneCall:
         if self._calls.ua.is_deaf:
             return
         now = self._now()
+        if request.method == "INVITE" and not (isinstance(outcome, Response) and outcome.status < 200):
+            self._clients.pop(request.cseq.number, None)  # it cannot be cancelled any more
         if isinstance(outcome, Response):
             self.carry_out(self.call.response_received(outcome, now))
         else:

@@ -217,6 +217,7 @@ class MessageSession:
             self.refuse(refusal.status, SessionEnd.REFUSED)
             return
         self._made = made
+        self._offered = None
         call.answer(made.octets)
         self._step(SessionInput.ANSWER)
         if made.remote is not None:
@@ -470,7 +471,7 @@ class MessageSession:
     def _confirmed(self, event: Confirmed) -> None:
         """The ACK, with the answer where the offer was ours."""
         made = self._made
-        if made is not None and made.remote is None and self._offered is None:
+        if made is not None and made.remote is None:
             self._use_answer(made, event.ack.body if event.ack is not None else b"")
 
     def _use_answer(self, made: SessionOffer, body: bytes) -> None:
@@ -482,7 +483,7 @@ class MessageSession:
         self._open(made, remote, is_offerer=True)
 
     def _open(self, made: SessionOffer, remote: MsrpMedia, *, is_offerer: bool) -> None:
-        self._made = SessionOffer(made.description, made.local, remote)
+        self._made = SessionOffer(made.octets, made.local, remote)
         if self.leg is None:
             return
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Self
 
 from ims_core.reference_points import MediaSide
 from ims_core.wire.msrp.media import NO_PORT, Direction, MediaRefused, MsrpMedia, Setup, answer, offer
@@ -42,26 +43,31 @@ def _shared_rules(policy: SessionPolicy, is_tls: bool, max_octets: int) -> Offer
 
 @dataclass(frozen=True, slots=True)
 class SessionOffer:
-    """An offer or an answer: as text, as its own side of the session, and as what of the peer it answers."""
+    """An offer or an answer: as text, as its own side of the session, and as what of the peer it answers. The text is
+    kept and not what was read of it: open sessions are many, and few of them are ever offered again."""
 
-    description: SessionDescription
+    octets: bytes
     local: MsrpMedia
     remote: MsrpMedia | None = None
 
+    @classmethod
+    def of(cls, description: SessionDescription, local: MsrpMedia, remote: MsrpMedia | None = None) -> Self:
+        return cls(description.encode(), local, remote)
+
     @property
-    def octets(self) -> bytes:
-        return self.description.encode()
+    def description(self) -> SessionDescription:
+        return SessionDescription.parse(self.octets)
 
     def without_cema(self) -> SessionOffer:
         """The same offer once more (RFC 6714 §4.2)."""
         media = replace(self.local, has_cema=False)
-        return SessionOffer(offer(media, self.description.origin.next()), media)
+        return SessionOffer.of(offer(media, self.description.origin.next()), media)
 
     def as_offer(self) -> SessionOffer:
         """What stands, as an offer that changes nothing (RFC 3264 §8): roles are open again, if this side listens."""
         setup = Setup.ACTIVE if self.local.port == NO_PORT else Setup.ACTPASS
         media = replace(self.local, setup=setup)
-        return SessionOffer(offer(media, self.description.origin), media, self.remote)
+        return SessionOffer.of(offer(media, self.description.origin), media, self.remote)
 
 
 def make_offer(
@@ -78,7 +84,7 @@ def make_offer(
         has_cema=policy.has_cema,
         direction=Direction.SENDONLY if is_large else Direction.SENDRECV,
     )
-    return SessionOffer(offer(media, Origin.of(media.host, session_id)), media)
+    return SessionOffer.of(offer(media, Origin.of(media.host, session_id)), media)
 
 
 def read_offer(octets: bytes) -> tuple[SessionDescription, int, MsrpMedia]:
@@ -118,7 +124,7 @@ def make_answer(
         max_size=rules.max_octets if is_large else None,
     )
     answered = answer(description, index, media, Origin.of(media.host, session_id))
-    return SessionOffer(answered, media, remote)
+    return SessionOffer.of(answered, media, remote)
 
 
 def reanswer(
@@ -135,7 +141,7 @@ def reanswer(
     if setup is Setup.PASSIVE and made.local.port == NO_PORT:
         setup = Setup.ACTIVE
     media = replace(made.local, setup=setup, direction=Direction.SENDRECV.answering(remote.direction))
-    return SessionOffer(answer(description, index, media, made.description.origin.next()), media, remote)
+    return SessionOffer.of(answer(description, index, media, made.description.origin.next()), media, remote)
 
 
 def read_answer(made: SessionOffer, octets: bytes) -> MsrpMedia:

@@ -56,14 +56,15 @@ def read_offer(content_type: str, octets: bytes) -> OfferedMedia:
 class LegDescription:
     """Offer and answer of one leg. *number* is what o= begins with, *max_octets* what the anchor takes at most."""
 
-    __slots__ = ("_again", "_current", "_is_active", "_max_octets", "_number", "_side", "local", "remote")
+    __slots__ = ("_again", "_is_active", "_latest", "_max_octets", "_number", "_octets", "_side", "local", "remote")
 
     def __init__(self, side: MediaSide, number: int, max_octets: int) -> None:
         self._side = side
         self._number = number
         self._max_octets = max_octets
-        self._current: SessionDescription | None = None  # what we said last
-        self._again: SessionDescription | None = None
+        self._octets = b""  # what we said last
+        self._latest: SessionDescription | None = None  # the same, while offer and answer are exchanged
+        self._again = b""
         self._is_active = False
         self.local: MsrpMedia | None = None
         self.remote: MsrpMedia | None = None
@@ -94,8 +95,7 @@ class LegDescription:
         self._is_active = plan_connection(offered.media, local, is_offerer=False).is_active
         self._side.open(local, offered.media, is_offerer=False)
         self.local, self.remote = local, offered.media
-        self._current = answer(offered.description, offered.index, local, self._origin(local))
-        return self._current.encode()
+        return self._say(answer(offered.description, offered.index, local, self._origin(local)))
 
     def _answering(self, offered: OfferedMedia, like: MsrpMedia) -> MsrpMedia:
         theirs = offered.media
@@ -115,28 +115,28 @@ class LegDescription:
         """The offer, with types, size and direction of *like*; the peer may connect from now on."""
         local = self._side.media(is_tls=is_tls, setup=Setup.ACTPASS, like=like)
         local = self.local = replace(local, max_size=self._smallest(like))
-        self._current = offer(local, self._origin(local))
         self._side.expect(local)
-        return self._current.encode()
+        return self._say(offer(local, self._origin(local)))
 
     def offer_without_cema(self) -> bytes:
         """The offer once more, for a peer whose anchor does not know CEMA (RFC 6714 §4.2)."""
-        if self.local is None or self._current is None:
+        current = self._current
+        if self.local is None or current is None:
             raise LocalProtocolError("no offer to be changed", spec="RFC 6714 §4.2")
         self.local = replace(self.local, has_cema=False)
-        self._current = offer(self.local, self._current.origin).following(self._current)
-        return self._current.encode()
+        return self._say(offer(self.local, current.origin).following(current))
 
     def take_answer(self, octets: bytes, content_type: str = SDP_TYPE) -> MsrpMedia:
         """What the answer says; the side is open then. Raises MediaRefused, of which is_cema_in_the_way says that
         `offer_without_cema` may help."""
-        if self._current is None or self.local is None:
+        current = self._current
+        if current is None or self.local is None:
             raise LocalProtocolError("an answer without an offer", spec="RFC 3264 §4")
         try:
             answered = SessionDescription.parse(description_in(content_type, octets))
         except (SdpParseError, ContentRefused) as error:
             raise MediaRefused(f"malformed answer: {error}", raw=octets) from None
-        remote = MsrpMedia.of_answer(self._current, 0, answered)
+        remote = MsrpMedia.of_answer(current, 0, answered)
         if not remote.accepts(CPIM_CONTENT_TYPE):
             raise MediaRefused("a=accept-types without message/cpim")
         self._is_active = plan_connection(self.local, remote, is_offerer=True).is_active
@@ -152,35 +152,47 @@ class LegDescription:
     @property
     def as_offer(self) -> bytes:
         """The session as it stands, as an offer for refreshes (RFC 3264 §8); empty if media was rejected (choice)."""
-        if self.local is None or self._current is None or len(self._current.media) != 1:
+        current, self._latest = self._current, None  # it stands from now on, perhaps for long
+        if self.local is None or current is None or len(current.media) != 1:
             return b""
         # Where we connected, our answer had port 9: an offer says where we can be connected to (RFC 4145 §4.1).
         here = self._side.media(is_tls=self.local.is_tls, setup=Setup.ACTPASS, like=self.local)
-        offered = offer(replace(self.local, setup=Setup.ACTPASS, port=here.port), self._current.origin)
-        self._again = offered.following(self._current)
-        return self._again.encode()
+        offered = offer(replace(self.local, setup=Setup.ACTPASS, port=here.port), current.origin)
+        self._again = offered.following(current).encode()
+        return self._again
 
     def said(self, octets: bytes) -> None:
         """What was said last in this dialog: `as_offer`, if that was used."""
-        if self._again is not None and self._again.encode() == octets:
-            self._current = self._again
+        if self._again and self._again == octets:
+            self._octets, self._latest = self._again, None
 
     def answer_again(self, content_type: str, octets: bytes) -> bytes:
         """The answer to a further offer: a refresh, or one that holds (RFC 3264 §8.4). Where the peer is connected to
         does not change, and neither do types (choice). Raises ContentRefused; the session is then as before."""
         offered, local, remote = read_offer(content_type, octets), self.local, self.remote
-        if local is None or remote is None or self._current is None:
+        current = self._current
+        if local is None or remote is None or current is None:
             raise ContentRefused(488, "there is no session yet")
         theirs = offered.media
         if offered.description is None or theirs.path != remote.path or theirs.is_tls != remote.is_tls:
             raise ContentRefused(488, "a session is not moved to another place: invite anew")
-        if len(offered.description.media) < len(self._current.media):
+        if len(offered.description.media) < len(current.media):
             raise ContentRefused(488, "an m= line never goes away")
         setup = Setup.ACTIVE if self._is_active else Setup.PASSIVE
         mine = replace(local, setup=setup, has_cema=local.has_cema and theirs.has_cema)
-        answered = answer(offered.description, offered.index, mine, self._current.origin)
-        self._current = answered.following(self._current)
-        return self._current.encode()
+        answered = answer(offered.description, offered.index, mine, current.origin)
+        return self._say(answered.following(current))
+
+    def _say(self, description: SessionDescription) -> bytes:
+        self._latest, self._octets = description, description.encode()
+        return self._octets
+
+    @property
+    def _current(self) -> SessionDescription | None:
+        """What we said last. Read anew where the session stands: open sessions are many, offers in them few."""
+        if self._latest is None and self._octets:
+            return SessionDescription.parse(self._octets)
+        return self._latest
 
     def _origin(self, local: MsrpMedia) -> Origin:
         return Origin.of(local.host, self._number)

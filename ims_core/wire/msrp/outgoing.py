@@ -85,8 +85,8 @@ class Outgoing:
         self._paths = f" SEND\r\nTo-Path: {self._to_text}\r\nFrom-Path: {self._from_text}\r\nMessage-ID: "
         self._is_long = config.chunk_octets > UNINTERRUPTIBLE_OCTETS
         self._closed_octets = min(config.chunk_octets, UNINTERRUPTIBLE_OCTETS)
-        self._queue: deque[_Message] = deque()
-        self._urgent: deque[_Message] = deque()
+        self._queue: deque[_Message] | None = None  # while there is any: an empty one takes 760 octets
+        self._urgent: deque[_Message] | None = None
         self._current: _Message | None = None  # begun, not all written
         self._writer: ChunkWriter | None = None  # its chunks
         self._open_id = ""  # of its open chunk
@@ -119,7 +119,7 @@ class Outgoing:
     def is_first_answered(self) -> bool:
         """Whether the first message to be written gets a response."""
         waiting = self._urgent or self._queue
-        return bool(waiting) and waiting[0].is_answered
+        return waiting is not None and waiting[0].is_answered
 
     @property
     def unanswered_octets(self) -> int:
@@ -142,7 +142,14 @@ class Outgoing:
             return
         entry = _Message(message)
         self._unsettled += 1
-        (self._urgent if message.is_urgent else self._queue).append(entry)
+        if message.is_urgent:
+            if self._urgent is None:
+                self._urgent = deque()
+            self._urgent.append(entry)
+        elif self._queue is None:
+            self._queue = deque((entry,))
+        else:
+            self._queue.append(entry)
 
     def _fault_of(self, message: OutgoingMessage) -> tuple[FailureReason | None, int]:
         config = self._config
@@ -179,15 +186,21 @@ class Outgoing:
         """Writes what the window and the burst allow."""
         config = self._config
         while self._unanswered_octets < config.window_octets:
-            if self._urgent:
+            if self._urgent is not None:
                 self._interrupt(now, out)
-                self._write_urgent(self._urgent.popleft(), now, out)
+                entry = self._urgent.popleft()
+                if not self._urgent:
+                    self._urgent = None
+                self._write_urgent(entry, now, out)
             elif self._burst >= config.burst_octets:
                 return
             elif self._current is not None:
                 self._write_more(self._current, now, out)
-            elif self._queue:
-                self._begin(self._queue.popleft(), now, out)
+            elif self._queue is not None:
+                entry = self._queue.popleft()
+                if not self._queue:
+                    self._queue = None
+                self._begin(entry, now, out)
             else:
                 return
         self._interrupt(now, out)  # what has not ended cannot be answered, and only answers open the window
@@ -438,13 +451,13 @@ class Outgoing:
         begun = [entry for entry, _, _ in self._transactions.values() if entry is not None]
         if self._current is not None:
             begun.append(self._current)
-        for entry in (*begun, *self._urgent, *self._queue):
+        for entry in (*begun, *(self._urgent or ()), *(self._queue or ())):
             if not entry.is_settled:
                 entry.is_settled = True
                 out.append(MessageFailed(entry.message_id, FailureReason.LOST, status, entry.is_begun))
-        for each in (self._transactions, self._queue, self._urgent, self._under_way, self._sent):
+        for each in (self._transactions, self._under_way, self._sent):
             each.clear()
-        self._current = self._writer = None
+        self._current = self._writer = self._queue = self._urgent = None
         self._open_id = ""
         self._unanswered_octets = self._unsettled = 0
 

@@ -102,7 +102,8 @@ class Call:
 
     @property
     def invite(self) -> Request:
-        """The INVITE that makes the call, as it went out last."""
+        """The INVITE that makes the call, as it went out last. Once it stands, no more is kept of it than From, To,
+        Call-ID, CSeq and credentials."""
         return self._machine.invite
 
     @property

@@ -120,6 +120,8 @@ class IncomingCall(CallMachine):
             return
         action = self.step(CallInput.ACK, now)
         if action is CallAction.TELL_CONFIRMED:
+            self.shorten_invite()
+            self._provisionals = ReliableProvisionals(None, self.config.timers)
             self.emit(Confirmed(ack))
         else:
             self.depart(action, now)

@@ -43,6 +43,7 @@ _CREDENTIALS: Final = ("Authorization", "Proxy-Authorization")
 _NOT_IN_ACK: Final = "p-access-network-info"
 _BYE_TRIES: Final = 3  # transactions that a BYE may last, with challenges, before nobody waits for it any more
 _RETRY_AFTER_S: Final = 10  # RFC 3261 §14.2: 0 to 10 s after a 500
+_KEPT_OF_INVITE: Final = frozenset(("from", "to", "call-id", "cseq", "authorization", "proxy-authorization"))
 _NO_ACK_REASON: Final = Reason.of(408, "No ACK")
 
 
@@ -62,6 +63,7 @@ class CallMachine:
         "_authorize",
         "_is_told",
         "_outputs",
+        "_peer_allow",
         "_sent",
         "allow",
         "config",
@@ -71,7 +73,6 @@ class CallMachine:
         "is_local_answer",
         "local",
         "offers",
-        "peer_allow",
         "reason",
         "refresh_offer",
         "release_at",
@@ -102,7 +103,7 @@ class CallMachine:
         self.is_local_answer = False
         self.refresh_offer: Description | None = None
         self.allow = ", ".join(config.allow)
-        self.peer_allow: frozenset[str] | None = None
+        self._peer_allow: tuple[str, ...] | None = None  # of a header value that many calls share
         self.repeater: SuccessRepeater | None = None
         self.release_at = inf
         self._authorize = authorize
@@ -239,7 +240,20 @@ class CallMachine:
         except SipParseError:
             return
         if allow is not None:
-            self.peer_allow = frozenset(allow.tokens)
+            self._peer_allow = allow.tokens
+
+    @property
+    def peer_allow(self) -> frozenset[str] | None:
+        """The methods that the peer takes; None if it has not said."""
+        return None if self._peer_allow is None else frozenset(self._peer_allow)
+
+    @peer_allow.setter
+    def peer_allow(self, methods: frozenset[str]) -> None:
+        self._peer_allow = tuple(sorted(methods))
+
+    def shorten_invite(self) -> None:
+        """The call stands: what is still needed of its INVITE is kept, which for a long session is little."""
+        self.invite = self.invite.outline(_KEPT_OF_INVITE)
 
     # --- requests of ours inside the dialog --------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ from ims_core.wire.sip.call_outputs import (
     EndReason,
     Refused,
     Ringing,
-    SendAck,
     SendCancel,
     SendRequest,
     Uniform,
@@ -53,7 +52,7 @@ class OutgoingCall(CallMachine):
         self._challenges = 0
         self._too_small = 0
         self._cancel_at = inf
-        self._acks: dict[str, Request] = {}
+        self._acks: dict[str, Description | None] = {}  # what is in the ACK of each branch
         self._racked: dict[str, int] = {}
         self.invite = self._completed(invite)
         self._forks = DialogSet(self.invite, is_secure=config.is_secure)
@@ -141,10 +140,11 @@ class OutgoingCall(CallMachine):
     def _success(self, response: Response, now: float) -> None:
         dialog = self._forks.receive_response(response)
         tag = response.require(To).tag or ""
-        ack = self._acks.get(tag)
-        if ack is not None:
-            self.emit(SendAck(ack))  # the 2xx once more: ours is lost
-        elif dialog is not None and dialog is not self.dialog:
+        if dialog is None:
+            return
+        if tag in self._acks:
+            self.acknowledge(self.invite, dialog, self._acks[tag])  # the 2xx once more: our ACK is lost
+        elif dialog is not self.dialog:
             self._first_success(dialog, response, now)
 
     def _first_success(self, dialog: Dialog, response: Response, now: float) -> None:
@@ -178,7 +178,15 @@ class OutgoingCall(CallMachine):
         self.send("BYE", dialog=dialog)
 
     def _acknowledge(self, dialog: Dialog, description: Description | None = None) -> None:
-        self._acks[dialog.remote_party.tag or ""] = self.acknowledge(self.invite, dialog, description)
+        self._acks[dialog.remote_party.tag or ""] = description
+        self.acknowledge(self.invite, dialog, description)
+        if self.state is CallState.ESTABLISHED:
+            self.shorten_invite()
+
+    def shorten_invite(self) -> None:
+        """Also where further branches would be made of it."""
+        super().shorten_invite()
+        self._forks.request = self.invite
 
     # --- the INVITE again --------------------------------------------------------------------------------------------
 

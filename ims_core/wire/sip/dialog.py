@@ -140,7 +140,7 @@ class Dialog:
         self.state = state
         self.is_secure = is_secure
         self._initial_cseq = local_cseq
-        self._usages: set[str] = set()
+        self._usages: tuple[str, ...] = ()
 
     # --- construction ------------------------------------------------------------------------------------------------
 
@@ -337,11 +337,12 @@ class Dialog:
 
     def begin_usage(self, name: str) -> None:
         """A call or a subscription begins to run in the dialog. Names are the caller's, such as ``subscribe reg``."""
-        self._usages.add(name)
+        if name not in self._usages:
+            self._usages = (*self._usages, name)
 
     def end_usage(self, name: str) -> None:
         """That usage is over, and with the last one the dialog (RFC 5057 §3, RFC 6665 §4.4.1)."""
-        self._usages.discard(name)
+        self._usages = tuple([each for each in self._usages if each != name])
         if not self._usages:
             self.step(DialogInput.ENDED)
 
@@ -354,10 +355,10 @@ class Dialog:
 class DialogSet:
     """The dialogs that one of our requests makes: several if a proxy forks it (RFC 3261 §12.1.2, RFC 6665 §4.4.1)."""
 
-    __slots__ = ("_dialogs", "_is_secure", "_request")
+    __slots__ = ("_dialogs", "_is_secure", "request")
 
     def __init__(self, request: Request, *, is_secure: bool = False) -> None:
-        self._request = request
+        self.request = request
         self._is_secure = is_secure
         self._dialogs: dict[str, Dialog] = {}
 
@@ -369,7 +370,7 @@ class DialogSet:
     def is_about(self, received: SipMessage) -> bool:
         """Whether Call-ID and our tag are those of the request. Raises SipParseError as `DialogId.of` does."""
         found = DialogId.of(received)
-        return found.call_id == self._request.call_id and found.local_tag == (self._request.require(From).tag or "")
+        return found.call_id == self.request.call_id and found.local_tag == (self.request.require(From).tag or "")
 
     def receive_response(self, response: Response) -> Dialog | None:
         """The dialog that an answer to the request belongs to, made if it is the first of its tag.
@@ -385,7 +386,7 @@ class DialogSet:
         if tag in self._dialogs:
             self._dialogs[tag].receive_response(response)
         elif response.status >= 200 or (tag and response.status > 100):
-            self._add(tag, Dialog.as_uac(self._request, response, is_secure=self._is_secure))
+            self._add(tag, Dialog.as_uac(self.request, response, is_secure=self._is_secure))
         return self._dialogs.get(tag)
 
     def receive_notify(self, notify: Request) -> Dialog | None:
@@ -395,7 +396,7 @@ class DialogSet:
         """
         tag = notify.require(From).tag or ""
         if tag not in self._dialogs:
-            self._add(tag, Dialog.by_notify(self._request, notify, is_secure=self._is_secure))
+            self._add(tag, Dialog.by_notify(self.request, notify, is_secure=self._is_secure))
         return self._dialogs.get(tag)
 
     def _add(self, tag: str, dialog: Dialog) -> None:

@@ -260,6 +260,11 @@ class Request(SipMessage):
             uri = self._request_uri = parse_uri(self.request_uri_text)
         return uri
 
+    def outline(self, names: frozenset[str]) -> Self:
+        """The same without its body, and with no other fields than those of these canonical *names*: to be kept."""
+        kept = [(line, key) for line, key in zip(self._lines, self._keys, strict=True) if key in names]
+        return type(self)(self._start, [line for line, _ in kept], [key for _, key in kept], b"")
+
     def summary(self) -> str:
         return f"{self.method} {self.request_uri_text}"
 

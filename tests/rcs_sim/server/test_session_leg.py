@@ -25,7 +25,8 @@ async def session(lab: SessionLab) -> tuple[Party, Party]:
 
 def offered_by(party: Party) -> bytes:
     assert party.call is not None
-    return party.call.invite.body
+    assert party.call.local_description is not None
+    return party.call.local_description.octets
 
 
 @on_virtual_time

@@ -166,7 +166,7 @@ def test_a_2xx_that_is_lost_comes_again_until_its_ack() -> None:
     pair.pass_time(until=10)
     assert pair.states == _ESTABLISHED
     first, second = pair.caller.told(SendAck)
-    assert first.request is second.request
+    assert first.request == second.request
 
 
 def test_a_call_that_is_never_acknowledged_ends() -> None:

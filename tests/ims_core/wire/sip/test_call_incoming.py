@@ -115,11 +115,12 @@ def test_cancel_ends_what_is_not_answered() -> None:
 
 def test_cancel_after_the_answer_changes_nothing() -> None:
     call = _call()
+    invite = call.invite
     call.answer(ANSWER, 1.0)
-    assert _response(call.request_received(cancel_of(call.invite), 1.1)).status == 200
+    assert _response(call.request_received(cancel_of(invite), 1.1)).status == 200
     assert call.state is CallState.MORATORIUM
     call.request_received(_request("ACK", 1), 1.2)
-    assert _response(call.request_received(cancel_of(call.invite), 1.3)).status == 200
+    assert _response(call.request_received(cancel_of(invite), 1.3)).status == 200
     assert call.state is CallState.ESTABLISHED
 
 

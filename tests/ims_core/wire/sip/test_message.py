@@ -300,3 +300,11 @@ def test_a_response_copies_the_first_of_each_and_every_via_in_their_order(
 def test_a_header_that_would_inject_another_is_named() -> None:
     with pytest.raises(LocalProtocolError, match="Subject"):
         Response.new(200, headers=(("Server", "s"), ("Subject", "a\r\nX: y")))
+
+
+def test_an_outline_has_no_body_and_no_other_fields_than_those_named() -> None:
+    fields = (("From", "<sip:a@h>;tag=1"), ("CSeq", "7 INVITE"), ("Contact", "<sip:a@h>"))
+    invite = Request.new("INVITE", "sip:b@h", fields, b"v=0", "application/sdp")
+    outline = invite.outline(frozenset(("from", "cseq")))
+    assert (outline.summary(), outline.names(), outline.body) == ("INVITE sip:b@h", ("from", "cseq"), b"")
+    assert outline.cseq == invite.cseq
