@@ -33,10 +33,10 @@ from rcs_sim.mls.key_schedule import EpochSecrets
 from rcs_sim.mls.member_policy import MemberPolicy
 from rcs_sim.mls.messages import AuthenticatedContent, MLSMessage, Sender
 from rcs_sim.mls.proposal_application import apply_proposals
-from rcs_sim.mls.proposal_list import ProposalCache, ProposalList, QueuedProposal, resolve_proposals
-from rcs_sim.mls.proposals import ProposalRef, ReInit, decode_proposal
+from rcs_sim.mls.proposal_list import ProposalCache, ProposalList, resolve_proposals
 from rcs_sim.mls.psk_id import ResumptionPskID
 from rcs_sim.mls.public_commit import FollowedCommit
+from rcs_sim.mls.public_snapshot import encode_queued, read_queued, read_reinit
 from rcs_sim.mls.public_start import verify_known_suite
 from rcs_sim.mls.public_state import PublicState, VerifiedCommit
 from rcs_sim.mls.ratchet_tree import RatchetTree
@@ -65,7 +65,7 @@ def snapshot(group: Group) -> bytes:
         encode_opaque(group.signature_key.public),
         encode_vector([encode_u64(epoch) + _encode_secret(psk) for epoch, psk in group.resumption_psks[:-1]]),
         encode_vector([_encode_past(past, tree) for past in group.past_epochs]),
-        encode_vector([_encode_queued(each) for each in group.proposals]),
+        encode_vector([encode_queued(each) for each in group.proposals]),
         encode_vector([_encode_update(key, update) for key, update in group.own_updates.items()]),
         encode_optional(None if group.reinit is None else encode_opaque(group.reinit.encode())),
         encode_optional(None if group.pending is None else _encode_pending(group.pending)),
@@ -84,9 +84,9 @@ def restore(octets: bytes, find_signature_key: FindSignatureKey, policy: MemberP
     resumption_psks = reader.vector(_read_resumption_psk)
     past = reader.vector(lambda inner: _read_past(inner, state.public, policy.window))
     group = Group(state, key, policy, past, resumption_psks)
-    cache = reader.vector(_read_queued)
+    cache = reader.vector(read_queued)
     updates = reader.vector(lambda inner: _read_update(inner, find_signature_key))
-    reinit = reader.optional(_read_reinit)
+    reinit = reader.optional(read_reinit)
     group.resume(cache, dict(updates), reinit)
     group.resume_pending(reader.optional(lambda inner: _read_pending(inner, group, find_signature_key)))
     reader.finish()
@@ -191,16 +191,6 @@ def _read_past_key(reader: Reader, tree: RatchetTree, place: LeafIndex) -> bytes
     return reader.fail("a past epoch points at a blank leaf", _SPEC) if leaf is None else leaf.signature_key
 
 
-def _encode_queued(entry: QueuedProposal) -> bytes:
-    assert entry.reference is not None  # all in a cache have one
-    return encode_opaque(entry.reference) + entry.sender.encode() + encode_opaque(entry.proposal.encode())
-
-
-def _read_queued(reader: Reader) -> QueuedProposal:
-    reference, sender = ProposalRef(reader.opaque()), Sender.read(reader)
-    return QueuedProposal(decode_proposal(reader.opaque(), reader.custom_bodies), sender, reference)
-
-
 def _encode_update(key: bytes, update: OwnUpdate) -> bytes:
     return encode_opaque(key) + _encode_secret(update.encryption_private) + encode_opaque(update.signature_key.public)
 
@@ -208,11 +198,6 @@ def _encode_update(key: bytes, update: OwnUpdate) -> bytes:
 def _read_update(reader: Reader, find_signature_key: FindSignatureKey) -> tuple[bytes, OwnUpdate]:
     key, private = reader.opaque(), _read_secret(reader)
     return key, OwnUpdate(private, find_signature_key(reader.opaque()))
-
-
-def _read_reinit(reader: Reader) -> ReInit:
-    proposal = decode_proposal(reader.opaque())
-    return proposal if isinstance(proposal, ReInit) else reader.fail("a ReInit was expected", _SPEC)
 
 
 # --- our own Commit ---------------------------------------------------------------------------------------------------

@@ -7,12 +7,19 @@ from dataclasses import replace
 import pytest
 
 from ims_core.errors import LocalProtocolError
-from rcs_sim.mls.branching import branch, join_successor, reinitialize, successor_policy
+from rcs_sim.mls.branching import (
+    branch,
+    join_successor,
+    reinitialize,
+    successor_policy,
+    verify_branch_suite,
+    verify_first_epoch,
+)
 from rcs_sim.mls.commit_builder import CommitRequest
 from rcs_sim.mls.crypto import CipherSuite
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.group import Group
-from rcs_sim.mls.identifiers import CipherSuiteId, ProtocolVersion
+from rcs_sim.mls.identifiers import CipherSuiteId, Epoch, ProtocolVersion
 from rcs_sim.mls.joining import OpenedWelcome, open_welcome
 from rcs_sim.mls.messages import MLSMessage
 from rcs_sim.mls.proposals import ReInit
@@ -133,3 +140,15 @@ def test_val846_the_new_group_has_the_members_of_the_old() -> None:
         join_successor(bob.group, opened(new_bob, new, bob.group), now_s=NOW_S)
     assert refused.value.rule == "VAL-846"
     assert carol.is_member
+
+
+def test_val842_val844_a_group_out_of_another_begins_in_epoch_1_with_its_suite() -> None:
+    (alice,) = established("alice")
+    context = alice.group.context
+    verify_first_epoch(replace(context, epoch=Epoch(1)))
+    with pytest.raises(MlsValidationError) as refused:
+        verify_first_epoch(replace(context, epoch=Epoch(2)))
+    assert refused.value.rule == "VAL-842"
+    with pytest.raises(MlsValidationError) as refused:
+        verify_branch_suite(replace(context, cipher_suite=CipherSuiteId(2)), context)
+    assert refused.value.rule == "VAL-844"

@@ -90,6 +90,23 @@ def test_valsem203_path_secrets_open(parties: list[Party]) -> None:
     assert refusal(bob, edited_commit(alice, genuine(alice), with_path(_spoilt))) == "ValSem203"
 
 
+def test_valsem204_the_keys_of_the_path_are_those_of_its_secrets(parties: list[Party]) -> None:
+    """A committer who gives one part of the group a secret of another key than it shows to all."""
+    alice, bob, _, dave = parties
+    suite, context = alice.group.suite, alice.group.context
+    octets = genuine(alice)
+
+    def exchange(path: UpdatePath) -> UpdatePath:
+        target = bob.group.own_leaf_node.encryption_key
+        state = alice.group.pending.staged.after.public  # type: ignore[union-attr]  # there is one
+        provisional = replace(state.context, confirmed_transcript_hash=context.confirmed_transcript_hash)
+        other = suite.encrypt_with_label(target, "UpdatePathNode", provisional.encode(), bytes(32), alice.random)
+        return replace(path, nodes=(replace(path.nodes[0], encrypted_path_secret=(other,)), *path.nodes[1:]))
+
+    assert refusal(bob, edited_commit(alice, octets, with_path(exchange))) == "ValSem204"
+    dave.follow(octets)
+
+
 def test_val721_a_path_secret_is_encrypted_to_each_who_needs_it(parties: list[Party]) -> None:
     alice, bob, _, _ = parties
 
