@@ -34,7 +34,6 @@ __all__ = [
     "successor_policy",
     "verify_branch_members",
     "verify_branch_suite",
-    "verify_first_epoch",
     "verify_origin",
     "verify_reinit_context",
     "verify_reinit_members",
@@ -131,7 +130,6 @@ def join_successor(
     """The group of a Welcome that was opened with the `successor_policy` of *origin*. Raises MlsValidationError or
     TlsDecodeError."""
     usage = verify_origin(opened, origin)
-    verify_first_epoch(opened.context)
     joined = Group.join(opened, ratchet_tree=ratchet_tree, policy=origin.policy, now_s=now_s)
     identity = origin.policy.seams.identity
     if usage is ResumptionPskUsage.REINIT:
@@ -149,13 +147,6 @@ def verify_origin(opened: OpenedWelcome, origin: Group) -> ResumptionPskUsage:
         if (psk.psk_group_id, psk.psk_epoch) == (origin.group_id, origin.epoch):
             return psk.usage
     raise MlsValidationError("VAL-841", "a Welcome does not come out of this group", spec="RFC 9420 §12.4.3.1")
-
-
-def verify_first_epoch(context: GroupContext) -> None:
-    """VAL-842: a group that comes out of another is joined in its epoch 1 (RFC 9420 §12.4.3.1)."""
-    if context.epoch != 1:
-        message = f"a group that comes out of another is joined in epoch {context.epoch}"
-        raise MlsValidationError("VAL-842", message, spec="RFC 9420 §12.4.3.1")
 
 
 def verify_reinit_context(context: GroupContext, origin: Group) -> None:

@@ -17,7 +17,7 @@ from rcs_sim.mls.extensions import Extensions, ExternalPub
 from rcs_sim.mls.framing import protect_public, sign_content, with_confirmation_tag
 from rcs_sim.mls.group_info import GroupContext, GroupInfo, RatchetTreeExtension
 from rcs_sim.mls.group_state import EpochState, find_psk_secret, next_secrets, psk_lookup, start_epoch
-from rcs_sim.mls.identifiers import LeafIndex, LeafNodeSource, ResumptionPskUsage, WireFormat
+from rcs_sim.mls.identifiers import LeafIndex, LeafNodeSource, ProposalType, ResumptionPskUsage, WireFormat
 from rcs_sim.mls.key_package import KeyPackage
 from rcs_sim.mls.key_schedule import EpochSecrets, derive_welcome_secret, welcome_key_and_nonce
 from rcs_sim.mls.leaf_node import LeafNode
@@ -131,14 +131,14 @@ def choose_proposals(cache: ProposalCache, committer: LeafIndex) -> list[QueuedP
 
 def _without_second(chosen: list[QueuedProposal]) -> list[QueuedProposal]:
     """Drops what stands in the way of the others: second GroupContextExtensions, PSKs and Adds, and ReInits."""
-    alone = [each for each in chosen if each.proposal_type == 5]
+    alone = [each for each in chosen if each.proposal_type == ProposalType.REINIT]
     if alone and len(alone) == len(chosen):
         return alone[:1]
     kept: list[QueuedProposal] = []
     seen: set[object] = set()
     for each in chosen:
         marks = _marks_of(each)
-        if each.proposal_type != 5 and not marks & seen:
+        if each.proposal_type != ProposalType.REINIT and not marks & seen:
             kept.append(each)
             seen |= marks
     return kept

@@ -34,6 +34,7 @@ __all__ = [
     "find_group_secrets",
     "open_welcome",
     "state_of_joiner",
+    "verify_first_epoch",
     "verify_joined_suite",
     "verify_own_leaf",
     "verify_welcome_psks",
@@ -133,6 +134,13 @@ def verify_joined_suite(welcome: Welcome, group_info: GroupInfo) -> None:
         raise MlsValidationError("VAL-825", "a GroupInfo is of another suite than its Welcome", spec=_SPEC)
 
 
+def verify_first_epoch(context: GroupContext) -> None:
+    """VAL-842: a group that comes out of another is joined in its epoch 1 (RFC 9420 §12.4.3.1)."""
+    if context.epoch != 1:
+        message = f"a group that comes out of another is joined in epoch {context.epoch}"
+        raise MlsValidationError("VAL-842", message, spec="RFC 9420 §12.4.3.1")
+
+
 def verify_own_leaf(tree: RatchetTree, keys: KeyPackageKeys) -> LeafIndex:
     """VAL-826: our leaf is in the tree as we made it. Returns its place."""
     leaf = keys.key_package.leaf_node
@@ -152,6 +160,8 @@ def state_of_joiner(
     """The verified state of who was welcomed. *ratchet_tree* is the tree that came beside the Welcome, if one did; one
     inside is taken first. Raises MlsValidationError or TlsDecodeError."""
     info = opened.group_info
+    if opened.resumption_psks():
+        verify_first_epoch(opened.context)
     public = start_public(info, ratchet_tree, policy.seams, now_s, run)
     own_leaf = verify_own_leaf(public.tree, opened.keys)
     path_secret = opened.group_secrets.path_secret

@@ -27,6 +27,7 @@ from rcs_sim.mls.proposal_validation import (
     verify_added_init_keys,
     verify_added_signature_keys,
     verify_committer_does_not_update,
+    verify_context_extension_bodies,
     verify_context_extensions_are_single,
     verify_context_extensions_are_supported,
     verify_context_extensions_do_not_repeat,
@@ -111,6 +112,7 @@ def verify_proposal(
             verify_reinit_version(proposal)
         case GroupContextExtensions(extensions=extensions):
             verify_context_extensions_do_not_repeat(extensions)
+            verify_context_extension_bodies(extensions)
         case ExternalInit():
             pass
         case CustomProposal():
@@ -154,28 +156,34 @@ def apply_proposals(
             verify_proposal(each.proposal, each.sender, state, seams, now_s, psk_usage)
     seams.verify_proposals(proposals, scene)
     removed, extensions = _effects(proposals, scene, seams)
-    updates = dict(proposals.updates)
     verify_leaf_changes_once([*(leaf for leaf, _ in proposals.updates), *removed])
     verify_removed_are_members(state.tree, removed)
     if committer is not None:
         verify_committer_is_not_removed(committer, removed)
-    leaves = {leaf: update.leaf_node for leaf, update in updates.items()}
-    added = [add.key_package.leaf_node for add in proposals.adds]
-    if committer is None:
-        assert new_leaf is not None
-        added.append(replace(new_leaf, encryption_key=b"", signature_key=b""))
-    tree, places = state.tree.with_changes(leaves, removed, added)
-    applied = AppliedProposals(
+    applied = _applied(scene, proposals, removed, extensions)
+    _verify_result(state, applied)
+    return applied
+
+
+def _applied(
+    scene: CommitScene, proposals: ProposalList, removed: list[LeafIndex], extensions: Extensions
+) -> AppliedProposals:
+    """The tree after the proposals, in the order of RFC 9420 §12.3; who joins by the Commit takes a place at last."""
+    leaves = {leaf: update.leaf_node for leaf, update in proposals.updates}
+    packages = [add.key_package for add in proposals.adds]
+    added = [package.leaf_node for package in packages]
+    if scene.new_leaf is not None:
+        added.append(replace(scene.new_leaf, encryption_key=b"", signature_key=b""))
+    tree, places = scene.tree.with_changes(leaves, removed, added)
+    return AppliedProposals(
         proposals=proposals,
         tree=tree,
         extensions=extensions,
-        committer=places[-1] if committer is None else committer,
-        added=tuple(zip(places, (add.key_package for add in proposals.adds), strict=committer is not None)),
+        committer=places[-1] if scene.committer is None else scene.committer,
+        added=tuple(zip(places[: len(packages)], packages, strict=True)),
         removed=frozenset(removed),
-        updated=tuple(updates),
+        updated=tuple(leaves),
     )
-    _verify_result(state, applied)
-    return applied
 
 
 def _verify_list(state: PublicState, proposals: ProposalList, scene: CommitScene, seams: Seams) -> None:

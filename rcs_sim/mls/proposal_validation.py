@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
+from rcs_sim.mls.codec import TlsDecodeError
 from rcs_sim.mls.crypto import CipherSuite, CryptoError
 from rcs_sim.mls.errors import MlsValidationError
-from rcs_sim.mls.extensions import Extension, Extensions, RequiredCapabilities, find_extension, repeated_types
+from rcs_sim.mls.extensions import (
+    Extension,
+    Extensions,
+    ExternalSenders,
+    RequiredCapabilities,
+    find_extension,
+    repeated_types,
+)
 from rcs_sim.mls.identifiers import (
     ExtensionType,
     LeafIndex,
@@ -44,6 +52,7 @@ __all__ = [
     "verify_added_init_keys",
     "verify_added_signature_keys",
     "verify_committer_does_not_update",
+    "verify_context_extension_bodies",
     "verify_context_extensions_are_single",
     "verify_context_extensions_are_supported",
     "verify_context_extensions_do_not_repeat",
@@ -311,6 +320,18 @@ def verify_context_extensions_do_not_repeat(extensions: Extensions) -> None:
     if repeated := repeated_types(extensions):
         message = f"a GroupContext repeats extension 0x{repeated[0]:04X}"
         raise MlsValidationError("VAL-807", message, spec="RFC 9420 §13.4")
+
+
+def verify_context_extension_bodies(extensions: Extensions) -> None:
+    """VAL-836: what RFC 9420 defines in a GroupContext can be read (§11.1, §12.1.8.1)."""
+    try:
+        required_capabilities(extensions)
+        senders = find_extension(extensions, ExtensionType.EXTERNAL_SENDERS)
+        if senders is not None:
+            ExternalSenders.decode(senders)
+    except TlsDecodeError as error:
+        message = f"an extension of a GroupContext cannot be read: {error}"
+        raise MlsValidationError("VAL-836", message, spec="RFC 9420 §12.1.7") from error
 
 
 def verify_context_extensions_are_supported(tree: RatchetTree, extensions: Extensions) -> None:

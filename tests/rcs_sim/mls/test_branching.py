@@ -13,14 +13,13 @@ from rcs_sim.mls.branching import (
     reinitialize,
     successor_policy,
     verify_branch_suite,
-    verify_first_epoch,
 )
 from rcs_sim.mls.commit_builder import CommitRequest
 from rcs_sim.mls.crypto import CipherSuite
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.group import Group
 from rcs_sim.mls.identifiers import CipherSuiteId, Epoch, ProtocolVersion
-from rcs_sim.mls.joining import OpenedWelcome, open_welcome
+from rcs_sim.mls.joining import OpenedWelcome, open_welcome, verify_first_epoch
 from rcs_sim.mls.messages import MLSMessage
 from rcs_sim.mls.proposals import ReInit
 from rcs_sim.mls.welcome import Welcome

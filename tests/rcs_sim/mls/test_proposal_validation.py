@@ -314,3 +314,8 @@ def test_val818_no_extension_stands_twice_in_a_key_package(parties: list[Party])
     assert (
         refused_commit(parties, Add(resigned_key_package(dave.client, replace(added, extensions=twice)))) == "VAL-818"
     )
+
+
+@pytest.mark.parametrize("kind", [ExtensionType.REQUIRED_CAPABILITIES, ExtensionType.EXTERNAL_SENDERS])
+def test_val836_extensions_of_a_context_can_be_read(parties: list[Party], kind: ExtensionType) -> None:
+    assert refused_commit(parties, GroupContextExtensions((Extension(kind, b"\xff"),))) == "VAL-836"
