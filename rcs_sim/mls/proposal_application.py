@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from rcs_sim.mls.commit_validation import (
@@ -93,8 +93,10 @@ def verify_proposal(
     seams: Seams,
     now_s: int | None,
     psk_usage: ResumptionPskUsage = ResumptionPskUsage.APPLICATION,
+    leaving: Collection[LeafIndex] = (),
 ) -> None:
-    """The rules of one proposal (RFC 9420 §12.1). Raises MlsValidationError, or TlsDecodeError."""
+    """The rules of one proposal (RFC 9420 §12.1). *leaving* are removed by the Commit that has it. Raises
+    MlsValidationError, or TlsDecodeError."""
     custom = [number for number, rule in seams.custom_proposals.items() if rule.by_external_sender]
     verify_update_senders(proposal, sender)
     verify_proposal_sender(proposal, sender, custom)
@@ -116,7 +118,7 @@ def verify_proposal(
         case ExternalInit():
             pass
         case CustomProposal():
-            verify_proposal_types_are_supported(state.tree, [proposal.proposal_type])
+            verify_proposal_types_are_supported(state.tree, [proposal.proposal_type], leaving)
 
 
 def _verify_key_package(key_package: KeyPackage, state: PublicState, seams: Seams, now_s: int | None) -> None:
@@ -151,9 +153,10 @@ def apply_proposals(
     sender = NEW_MEMBER_COMMIT if committer is None else Sender.member(committer)
     scene = CommitScene(state.tree, state.context.extensions, sender, committer, new_leaf, seams.identity)
     _verify_list(state, proposals, scene, seams)
+    leaving = frozenset(remove.removed for remove in proposals.removes)
     for each in proposals:
         if each.reference is None:
-            verify_proposal(each.proposal, each.sender, state, seams, now_s, psk_usage)
+            verify_proposal(each.proposal, each.sender, state, seams, now_s, psk_usage, leaving)
     seams.verify_proposals(proposals, scene)
     removed, extensions = _effects(proposals, scene, seams)
     verify_leaf_changes_once([*(leaf for leaf, _ in proposals.updates), *removed])
@@ -192,7 +195,8 @@ def _verify_list(state: PublicState, proposals: ProposalList, scene: CommitScene
     else:
         verify_committer_does_not_update(proposals, scene.committer)
         verify_no_external_init(proposals)
-    verify_proposal_types_are_supported(state.tree, [each.proposal_type for each in proposals])
+    leaving = frozenset(remove.removed for remove in proposals.removes)
+    verify_proposal_types_are_supported(state.tree, [each.proposal_type for each in proposals], leaving)
     verify_added_init_keys(proposals.adds)
     verify_psks_are_single([each.psk for each in proposals.psks])
     verify_context_extensions_are_single(proposals.context_extensions)

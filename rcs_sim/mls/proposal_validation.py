@@ -351,12 +351,17 @@ def _beyond_default(extensions: Iterable[Extension]) -> list[ExtensionType]:
     return [each.extension_type for each in extensions if each.extension_type not in DEFAULT_EXTENSIONS]
 
 
-def verify_proposal_types_are_supported(tree: RatchetTree, types: Iterable[ProposalType]) -> None:
-    """ValSem113: all members support the types of the proposals (RFC 9420 §12.2). *tree* is before them."""
+def verify_proposal_types_are_supported(
+    tree: RatchetTree, types: Iterable[ProposalType], removed: Collection[LeafIndex] = ()
+) -> None:
+    """ValSem113: all members who will follow the Commit support the types of its proposals (RFC 9420 §12.2). *tree* is
+    before them; those *removed* do not follow."""
     custom = set(types) - DEFAULT_PROPOSALS
     if not custom:
         return
     for index, leaf in tree.members():
+        if index in removed:
+            continue
         if missing := custom.difference(leaf.capabilities.proposals):
             message = f"member {index} does not support proposals of type 0x{min(missing):04X}"
             raise MlsValidationError("ValSem113", message, spec=_LIST)

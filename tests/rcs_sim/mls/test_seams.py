@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from rcs_sim.mls.client import capabilities_of
 from rcs_sim.mls.commit_builder import CommitRequest
 from rcs_sim.mls.credential import BasicCredential, Credential
 from rcs_sim.mls.errors import MlsValidationError
@@ -72,3 +75,14 @@ def test_credentials_are_verified_at_the_given_time() -> None:
     policy = MemberPolicy(seams=Seams(identity=Expiring()))
     alice, bob = established("alice", "bob", policy=policy)
     assert refusal(bob, commit_of(alice, [Party("late", policy).add()])) == "APP-2"
+
+
+def test_who_is_removed_need_not_support_the_proposals_beside_its_removal() -> None:
+    alice, bob, carol = [Party(name, _POLICY) for name in ("alice", "bob", "carol")]
+    bob.client = replace(bob.client, capabilities=capabilities_of(bob.client.credential))
+    alice.create()
+    commit(alice, (), joiners=[bob, carol])
+    custom = CustomProposal(CUSTOM, b"\0\0\0\1")
+    assert refusal(carol, commit_of(alice, [custom])) == "ValSem113"
+    commit(alice, (bob, carol), custom, Remove(LeafIndex(1)))
+    assert the_same_epoch(alice, carol)
