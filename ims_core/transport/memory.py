@@ -179,7 +179,7 @@ class MemoryNetwork:
         """Ends everything at once; handlers are not told."""
         self.queue.clear()
         for path in self._paths.values():
-            for flow in tuple(path.flows):
+            for flow in path.flows:
                 flow.close()
         self._listeners.clear()
         self._datagram_listeners.clear()
@@ -215,7 +215,7 @@ class MemoryNetwork:
         """Breaks every connection of *host*, as its restart would."""
         for path in tuple(self._paths.values()):
             if path.source == host:
-                for flow in tuple(path.flows):
+                for flow in path.flows:
                     flow.lose(f"connection with {host} reset")
 
     def path(self, source_host: str, target_host: str) -> Path:
@@ -300,11 +300,11 @@ class MemoryNetwork:
                 path.times_down += 1
                 self.queue.add(self.queue.time() + STREAM_GIVES_UP_AFTER_S, _stayed_down, path, path.times_down)
             elif path.is_up and not was_up:
-                for flow in tuple(path.flows):
+                for flow in path.flows:
                     flow.link_is_up()
 
 
 def _stayed_down(path: Path, times_down: int) -> None:
     if not path.is_up and path.times_down == times_down:
-        for flow in tuple(path.flows):
+        for flow in path.flows:
             flow.lose(f"link from {path.source} to {path.target} down for {STREAM_GIVES_UP_AFTER_S:g} s")

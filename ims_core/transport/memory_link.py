@@ -48,16 +48,50 @@ class LinkProfile:
 class Path:
     """One direction between two hosts: its profile now, and when its line is free again (loop time)."""
 
-    __slots__ = ("_free_at", "_tokens", "flows", "is_up", "profile", "source", "target", "times_down")
+    __slots__ = (
+        "_first",
+        "_free_at",
+        "_more",
+        "_tokens",
+        "is_up",
+        "profile",
+        "source",
+        "target",
+        "times_down",
+    )
 
     def __init__(self, source: str, target: str) -> None:
         self.source, self.target = source, target
         self.profile = LinkProfile()
         self.is_up = True
         self.times_down = 0
-        self.flows: dict[Any, None] = {}  # stream ends that send this way, in the order of their making
+        self._first: Any = None  # of the stream ends that send this way; between most hosts there is one at most
+        self._more: dict[Any, None] | None = None  # those made after it
         self._free_at = 0.0
         self._tokens: Tokens | None = None
+
+    @property
+    def flows(self) -> tuple[Any, ...]:
+        """The stream ends that send this way, in the order of their making."""
+        more = () if self._more is None else tuple(self._more)
+        return more if self._first is None else (self._first, *more)
+
+    def add(self, flow: Any) -> None:
+        """A stream end sends this way."""
+        if self._more is not None:
+            self._more[flow] = None
+        elif self._first is None:
+            self._first = flow
+        else:
+            self._more = {flow: None}
+
+    def remove(self, flow: Any) -> None:
+        """It does not any more; nothing if it never did."""
+        if flow is self._first:
+            self._first = None
+        elif self._more is not None:
+            self._more.pop(flow, None)
+            self._more = self._more or None
 
     def become(self, profile: LinkProfile, is_up: bool, tokens: Tokens) -> None:
         self.profile, self.is_up = profile, is_up

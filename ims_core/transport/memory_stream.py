@@ -69,7 +69,7 @@ class MemoryStreamFlow:
         self._state = _State.CONNECTING
         self._peer: MemoryStreamFlow | None = None
         self._path = network.path(local.host, remote.host)
-        self._path.flows[self] = None
+        self._path.add(self)
         self._waiting: list[_Segment] | None = None  # sent before the connection stood
         self._held: list[_Segment] | None = None  # sent while the link was down
         self._backlog = 0  # octets on their way, waiting, held or not read
@@ -268,7 +268,7 @@ class MemoryStreamFlow:
 
     def _leave_if_done(self) -> None:
         if self._state is _State.CLOSED and not self._held and not self._waiting:
-            self._path.flows.pop(self, None)
+            self._path.remove(self)
             self._network.forget(self)
 
 

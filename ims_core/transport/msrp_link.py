@@ -336,6 +336,8 @@ class MsrpConnection:
             if event.head is not self._head:
                 self._head, self._head_link = event.head, self._link_for(event.head)
             link = self._head_link
+            if event.continuation is not None:
+                self._head = self._head_link = None
         elif isinstance(event, MsrpRequest):
             link = self._link_for(event)
         elif isinstance(event, MsrpResponse):

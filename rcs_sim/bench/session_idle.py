@@ -26,6 +26,7 @@ __all__ = ["measure"]
 
 _WARM_UP = 500  # phones
 _AT_ONCE = 50  # sessions that are opened side by side
+_LOT = 100  # sessions that come one after the other; then all is quiet, as a burst costs more
 _CARRIERS = ("blue", "red")  # of even and of odd phones: each session crosses the border
 _PROFILE = """\
 name: bench
@@ -78,6 +79,8 @@ async def _open(simulation: Simulation, sessions: int) -> list[Chat]:
         async with asyncio.TaskGroup() as tasks:
             for index, chat in enumerate(chats[start : start + _AT_ONCE], start):
                 tasks.create_task(open_session(chat), name=f"session {index}")
+        if (start + _AT_ONCE) % _LOT == 0:
+            await asyncio.sleep(SETTLE_S)
     return chats
 
 

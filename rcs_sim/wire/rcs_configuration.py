@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -325,7 +326,7 @@ def _read(text: str, default: object, member: str) -> object:
     if default is None:
         return Secret.of_text(text) if text else None
     if isinstance(default, str):
-        return stripped
+        return sys.intern(stripped)  # nearly all of them are the same on all phones of a carrier
     if isinstance(default, bool) and stripped.lower() in ("true", "false"):
         return stripped.lower() == "true"
     if not (stripped.isascii() and stripped.isdecimal() and len(stripped) <= 10):

@@ -25,5 +25,10 @@ class Delivery:
         """Head of the chunk that completed the message: its paths and what reports it asks for."""
         return self.heads[0]
 
+    def shed(self) -> None:
+        """It is answered: one head is left for a REPORT, as small as may be."""
+        del self.heads[1:]
+        self.heads[0].shed()
+
     def __repr__(self) -> str:
         return f"<Delivery {self.message_id} of {self.total} octets>"

@@ -263,6 +263,8 @@ class Incoming:
             self._remember(delivery)
             if reports and self._config.reports_success:
                 self.report(delivery, status, None, out)
+        if not reports:
+            delivery.shed()
 
     def _remember(self, delivery: Delivery) -> None:
         received = self._received

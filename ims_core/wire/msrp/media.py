@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -288,7 +289,8 @@ def _read_path(text: str | None, *, is_tls: bool) -> tuple[MsrpUri, ...]:
 
 
 def _read_types(media: MediaDescription, name: str) -> tuple[str, ...]:
-    return tuple([word for value in media.attributes(name) for word in value.split(" ") if word])
+    # Nearly all peers name the same few types: sessions share the texts.
+    return tuple([sys.intern(word) for value in media.attributes(name) for word in value.split(" ") if word])
 
 
 def _read_fingerprints(values: Iterable[str]) -> Iterable[Fingerprint]:

@@ -100,6 +100,10 @@ class MsrpMessage:
         """Name as it was spelled, and value, of each header field but To-Path and From-Path, in order."""
         return tuple([field for field in self._fields if header_key(field[0]) not in ("to-path", "from-path")])
 
+    def shed(self) -> None:
+        """Forgets what can be read again from its fields: it is kept, perhaps for long, in case a REPORT is due."""
+        self._values = self._head = self._to_path = self._from_path = None
+
     @property
     def to_path(self) -> tuple[MsrpUri, ...]:
         """To-Path, next hop first. Raises MsrpUriError if malformed: what the decoder gives is not."""

@@ -56,3 +56,17 @@ def test_a_lost_segment_comes_late_and_a_lost_datagram_never() -> None:
     assert _path(loss=1.0).segment_arrival(1, 0.0) is None
     assert _path(loss=1.0).datagram_arrivals(1, 0.0) == ()
     assert len(_path(duplicate=1.0).datagram_arrivals(1, 0.0)) == 2
+
+
+def test_a_path_knows_its_stream_ends_in_the_order_of_their_making() -> None:
+    path, one, two, three = Path("a", "b"), object(), object(), object()
+    assert path.flows == ()
+    for flow in (one, two):
+        path.add(flow)
+    assert path.flows == (one, two)
+    path.remove(one)
+    path.add(three)
+    assert path.flows == (two, three)
+    for flow in (one, two, three):
+        path.remove(flow)
+    assert path.flows == ()
