@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ims_core.nodes.best_response import is_better, with_all_challenges
@@ -10,13 +10,14 @@ from ims_core.nodes.decision import Answer, Decision, Discard, Forward, Reject, 
 from ims_core.transport.sip_stack import ClientHandle, FailureReason, Hop, Outcome, ServerTransaction
 from ims_core.wire.sip.address_headers import Via
 from ims_core.wire.sip.grammar import SipParseError
-from ims_core.wire.sip.message import Request, Response
+from ims_core.wire.sip.message import HeaderInput, Request, Response
 
 __all__ = ["Exchange", "ExchangeOwner"]
 
 
 # RFC 4320 §4.2: only for INVITE a 408 is sent. 480 tells the same (digest §8.6), and is not swallowed (choice)
 _TIMED_OUT = 'SIP;cause=408;text="Request Timeout"'
+_ELSEWHERE: tuple[HeaderInput, ...] = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)  # RFC 3326 §3.1
 
 
 class ExchangeOwner(Protocol):
@@ -122,16 +123,18 @@ class Exchange:
         self._finish_if_idle()
         return None
 
-    def cancel(self) -> None:
-        """The caller sent CANCEL: every pending branch is cancelled, and 487 comes back from them (RFC 3261 §16.10)."""
+    def cancel(self, headers: Iterable[HeaderInput] = ()) -> None:
+        """The caller sent CANCEL: every pending branch is cancelled, and 487 comes back from them (RFC 3261 §16.10).
+
+        *headers*, such as the Reason of that CANCEL, go into those that are sent."""
         self._is_cancelled = True
         self._waiting.clear()
-        for branch in self._branches:
-            self._cancel(branch)
+        self._cancel_all(tuple(headers))
 
-    def _cancel(self, branch: _Branch) -> None:
-        if not branch.is_final and branch.handle is not None:
-            branch.handle.cancel()
+    def _cancel_all(self, headers: tuple[HeaderInput, ...] = ()) -> None:
+        for branch in self._branches:
+            if not branch.is_final and branch.handle is not None:
+                branch.handle.cancel(headers)
 
     # --- receiving ---------------------------------------------------------------------------------------------------
 
@@ -174,8 +177,7 @@ class Exchange:
         self.server.respond(self._on_way_back(branch, response))  # each 2xx to INVITE: RFC 3261 §16.7 step 5
         self.is_done = True
         self._waiting.clear()
-        for other in self._branches:
-            self._cancel(other)
+        self._cancel_all(_ELSEWHERE)
         self._finish_if_idle()
 
     def _take_final(self, branch: _Branch, outcome: Outcome, response: Response) -> None:
@@ -210,8 +212,7 @@ class Exchange:
         """Remembers the better of two; a 6xx ends the search (RFC 3261 §16.7 step 5)."""
         if response.status >= 600:
             self._waiting.clear()
-            for other in self._branches:
-                self._cancel(other)
+            self._cancel_all((("Reason", f"SIP;cause={response.status}"),))
         if self._best is None or is_better(response.status, self._best.status):
             self._best, response = response, self._best or response
         if response.status in (401, 407) and response is not self._best:
@@ -263,5 +264,4 @@ class Exchange:
     def _fire_timer_c(self) -> None:
         """A callee that rang too long is cancelled (RFC 3261 §16.8); one that never answered ended with timer B."""
         self._call_off = None
-        for branch in self._branches:
-            self._cancel(branch)
+        self._cancel_all()

@@ -188,7 +188,7 @@ class Proxy:
         exchange = self._invites.get(_transaction_key(request))
         server.respond(self.response_to(request, Reject(200 if exchange is not None else 481)))
         if exchange is not None:
-            exchange.cancel()
+            exchange.cancel(tuple(("Reason", text) for text in request.texts("Reason")))  # RFC 3326 §2
 
     # --- ExchangeOwner -----------------------------------------------------------------------------------------------
 

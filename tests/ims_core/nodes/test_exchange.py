@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ims_core.nodes.decision import Answer, Decision, Discard, Forward, Reject, ResponseHook, Target
 from ims_core.nodes.exchange import Exchange
 from ims_core.transport.link import Address, Transport
 from ims_core.transport.sip_stack import FailureReason, Hop, Outcome, TransactionFailure
 from ims_core.wire.sip.editor import Editor
-from ims_core.wire.sip.message import Request, Response
+from ims_core.wire.sip.message import HeaderInput, Request, Response
 from tests.support.core_cases import make_request
 
 OWN_VIA = ("Via", "SIP/2.0/TCP me:5060;branch=z9hG4bKx")
@@ -33,9 +33,11 @@ class Handle:
         self.take = take
         self.request = request
         self.is_cancelled = False
+        self.reasons: list[object] = []  # of the CANCEL
 
-    def cancel(self) -> None:
+    def cancel(self, headers: Iterable[HeaderInput] = ()) -> None:
         self.is_cancelled = True
+        self.reasons += headers
 
 
 class Owner:
@@ -173,6 +175,7 @@ def test_a_2xx_to_invite_cancels_the_other_branches_and_every_further_2xx_goes_b
     run.answer(0, 180)
     run.answer(1, 200)
     assert [handle.is_cancelled for handle in run.owner.handles] == [True, False, True]
+    assert run.owner.handles[0].reasons == [("Reason", 'SIP;cause=200;text="Call completed elsewhere"')]
     run.answer(2, 200)
     run.answer(0, 487)
     assert run.statuses == [180, 200, 200]
@@ -185,6 +188,7 @@ def test_a_6xx_cancels_the_others_and_goes_back_when_they_have_answered() -> Non
     run = Run("INVITE", 2)
     run.answer(0, 603)
     assert run.owner.handles[1].is_cancelled
+    assert run.owner.handles[1].reasons == [("Reason", "SIP;cause=603")]
     assert run.statuses == []
     run.answer(1, 487)
     assert run.statuses == [603]
@@ -193,8 +197,9 @@ def test_a_6xx_cancels_the_others_and_goes_back_when_they_have_answered() -> Non
 def test_cancel_reaches_every_pending_branch() -> None:
     run = Run("INVITE", 2)
     run.answer(0, 486)
-    run.exchange.cancel()
+    run.exchange.cancel((("Reason", "SIP;cause=200"),))
     assert [handle.is_cancelled for handle in run.owner.handles] == [False, True]
+    assert run.owner.handles[1].reasons == [("Reason", "SIP;cause=200")]
     run.answer(1, 487)
     assert run.statuses == [486]
 

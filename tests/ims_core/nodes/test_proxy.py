@@ -204,9 +204,11 @@ def test_cancel_is_answered_200_and_ends_the_invite_with_487() -> None:
         await asyncio.sleep(1)
         invite, ringing = world.received[0], world.last
         ringing.respond(Response.to(invite, 180, to_tag="s"))
-        handle.cancel()
+        handle.cancel((("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),))
         await asyncio.sleep(1)
         assert [request.method for request in world.received] == ["INVITE", "CANCEL"]
+        # The next hop learns why (RFC 3326 §2).
+        assert world.received[1].text("Reason") == 'SIP;cause=200;text="Call completed elsewhere"'
         ringing.respond(Response.to(invite, 487, to_tag="s"))
         await asyncio.sleep(1)
         assert [outcome.status for outcome in outcomes] == [100, 180, 487]
