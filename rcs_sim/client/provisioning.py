@@ -41,9 +41,10 @@ from rcs_sim.client.provisioning_values import (
     StopReason,
     StopService,
     Subscription,
+    pack_document,
+    unpack_document,
 )
 from rcs_sim.wire.autoconfig import (
-    MAX_DOCUMENT_OCTETS,
     AutoconfigParseError,
     DocumentVersion,
     ProvisioningDocument,
@@ -430,7 +431,7 @@ class Provisioning:
         snapshot = replace(snapshot, state=ServiceState.ACTIVE, version=vers.version)
         if document.has_settings:
             self.configuration = RcsConfiguration.from_document(document)
-            snapshot = replace(snapshot, packed_document=zlib.compress(self._response.body))
+            snapshot = replace(snapshot, packed_document=pack_document(self._response.body))
         outputs = self._save(snapshot)
         if self.configuration is None or (was_active and self.configuration == before):
             return [*outputs, ConfigurationKept(vers.version)]
@@ -504,7 +505,7 @@ def _stored_configuration(snapshot: ProvisioningSnapshot) -> RcsConfiguration | 
     if not snapshot.packed_document:
         return None
     try:
-        octets = zlib.decompressobj().decompress(snapshot.packed_document, MAX_DOCUMENT_OCTETS)
+        octets = unpack_document(snapshot.packed_document)
         return RcsConfiguration.from_document(ProvisioningDocument.parse(octets))
     except (zlib.error, AutoconfigParseError):
         return None

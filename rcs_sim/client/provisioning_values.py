@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import zlib
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import TypeAlias
+from functools import cache
+from typing import Any, TypeAlias
 
 from ims_core.transport.http_message import HeaderFields
 from rcs_sim.devices.policy import ProvisioningPolicy, SoftwareIdentity
-from rcs_sim.wire.autoconfig import ConfigurationMessage
+from rcs_sim.wire.autoconfig import MAX_DOCUMENT_OCTETS, ConfigurationMessage, ProvisioningDocument
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
 __all__ = [
@@ -29,6 +31,8 @@ __all__ = [
     "StopService",
     "Subscription",
     "acs_host",
+    "pack_document",
+    "unpack_document",
 ]
 
 
@@ -107,8 +111,8 @@ class ProvisioningSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvisioningSnapshot:
-    """What a phone keeps over a power cycle. *packed_document* is the last full one (zlib: there may be ten thousand
-    phones), *version* the last positive one.
+    """What a phone keeps over a power cycle. *packed_document* is the last full one (`pack_document`: there may be ten
+    thousand phones), *version* the last positive one.
 
     *expires_at* and *not_before* (of a Retry-After) are seconds since the epoch; None asks at the next boot only."""
 
@@ -193,3 +197,22 @@ class Save:
 ProvisioningOutput: TypeAlias = (
     SendHttpRequest | StartService | StopService | ConfigurationKept | AskMsisdn | ShowMessage | Postponed | Save
 )
+
+
+def pack_document(octets: bytes) -> bytes:
+    """A document as it is kept: what most of them have in common is left out (RFC 1950 §2.2, FDICT)."""
+    packer = zlib.compressobj(9, zdict=_usual_document())
+    return packer.compress(octets) + packer.flush()
+
+
+def unpack_document(packed: bytes) -> bytes:
+    """The octets of `pack_document`, at most MAX_DOCUMENT_OCTETS of them. Raises zlib.error."""
+    return zlib.decompressobj(zdict=_usual_document()).decompress(packed, MAX_DOCUMENT_OCTETS)
+
+
+@cache
+def _usual_document() -> bytes:
+    """All settings with their defaults, and something where a text is expected."""
+    empty = RcsConfiguration()
+    texts: dict[str, Any] = {each.name: "sip:" for each in fields(empty) if getattr(empty, each.name) == ""}
+    return ProvisioningDocument(replace(empty, **texts).characteristics()).encode()
