@@ -327,6 +327,7 @@ class Phone:
                 self.display.show(Shown.NOTICE, text=f"RCS cannot start: {error}")
                 await self._close_ims()
                 self._wanted = None
+        self._work = None  # else the task would be kept as long as the phone
         self._settle()
 
     async def _open_ims(self, configuration: RcsConfiguration) -> None:
