@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["BridgeSide", "MsrpBridge"]
 
 _NO_SESSION, _METHOD_UNKNOWN, _TIMED_OUT = 481, 501, 408
+_BAD, _STOP_SENDING, _TYPE_UNKNOWN = 400, 413, 415
 _MAX_EARLY_EVENTS = 4096  # of one read of a connection whose other side is not there yet
 
 
@@ -38,7 +39,9 @@ class BridgeSide:
     __slots__ = (
         "_bridge",
         "_early",
+        "_head",
         "_is_active",
+        "_is_type_taken",
         "_local",
         "_remote",
         "_session_id",
@@ -55,6 +58,8 @@ class BridgeSide:
         self._remote: MsrpMedia | None = None
         self._is_active = False
         self._early: list[MsrpEvent] = []
+        self._head: MsrpRequest | None = None  # of the chunk that was looked at last
+        self._is_type_taken = True
         self.waits_until = math.inf
         self.link: MsrpLink | None = None
         self.other: BridgeSide
@@ -197,7 +202,7 @@ class BridgeSide:
     def _take(self, event: MsrpEvent, link: MsrpLink) -> None:
         if isinstance(event, Piece):
             if self._is_from_peer(event.head):
-                self.onward.piece(event, self._bridge.now())
+                self._pass_on(event)
             elif event.continuation is not None:
                 link.refuse(event.head, _NO_SESSION)
         elif isinstance(event, MsrpResponse):
@@ -207,6 +212,27 @@ class BridgeSide:
                 link.refuse(event.head, event.status)
         else:
             self._take_request(event, link)
+
+    def _pass_on(self, piece: Piece) -> None:
+        fault = self._fault_of(piece)
+        if fault:
+            self.onward.refuse(piece, fault, self._bridge.now())
+        else:
+            self.onward.piece(piece, self._bridge.now())
+
+    def _fault_of(self, piece: Piece) -> int:
+        """The status for what our description to this peer does not allow, 0 for the rest (RFC 4975 §7.3.1, §8.6)."""
+        local, total = self._local, piece.head.byte_range.total
+        if local is None:
+            return 0
+        if total is not None and piece.end > total:
+            return _BAD
+        if local.max_size is not None and max(piece.end, total or 0) > local.max_size:
+            return _STOP_SENDING
+        if piece.head is not self._head:
+            self._head = piece.head
+            self._is_type_taken = local.accepts(piece.head.content_type or "")
+        return 0 if self._is_type_taken else _TYPE_UNKNOWN
 
     def _take_request(self, request: MsrpRequest, link: MsrpLink) -> None:
         if not self._is_from_peer(request):

@@ -163,6 +163,12 @@ class ChunkForwarder:
         if piece.continuation is not None:
             self._frame_ended(passage, piece.head, piece.continuation, now)
 
+    def refuse(self, piece: Piece, status: int, now: float) -> None:
+        """A piece that does not go on: whatever is left of its message is answered with *status*."""
+        passage = self._passage_of(piece.head)
+        passage.status = passage.status or status
+        self.piece(piece, now)
+
     def _take(self, passage: _Passage, piece: Piece, now: float) -> None:
         kept, self._kept = self._kept, None
         if kept is not None and kept.head is not piece.head:
