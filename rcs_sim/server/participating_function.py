@@ -219,7 +219,7 @@ class ParticipatingFunction:
         return [token for token in require.tokens if token.lower() not in supported]
 
     def _serve(self, exchange: Exchange, request: Request, method: str, now: float) -> None:
-        if method == "INVITE" and self._is_in_dialog(request):
+        if self._is_in_dialog(request) and (method == "INVITE" or self._is_of_session(request)):
             self._serve_dialog(exchange, request, now)
         elif method == "MESSAGE" or method == "OPTIONS" or method == "INVITE":
             self._serve_user(exchange, request, method, now)
@@ -236,6 +236,9 @@ class ParticipatingFunction:
 
     def _is_in_dialog(self, request: Request) -> bool:
         return request.require(To).tag is not None
+
+    def _is_of_session(self, request: Request) -> bool:
+        return self.sessions is not None and self.sessions.knows(request)
 
     def _serve_dialog(self, exchange: Exchange, request: Request, now: float) -> None:
         if self.sessions is None:

@@ -166,7 +166,7 @@ class SessionCall:
     def failed(self, request: Request, status: int, now: float) -> None:
         self.run(self.call.request_failed(request, status, now), now)
 
-    def refuse_other(self, request: Request, status: int, headers: tuple[HeaderInput, ...] = ()) -> None:
+    def answer_other(self, request: Request, status: int, headers: tuple[HeaderInput, ...] = ()) -> None:
         """Answers a request of a method that the call does not know."""
         exchange = self._exchanges.pop((request.method, request.cseq.number), None)
         if exchange is not None:

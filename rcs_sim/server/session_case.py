@@ -27,6 +27,10 @@ class SessionPart(Protocol):
         """An INVITE that makes a dialog."""
         ...
 
+    def knows(self, request: Request) -> bool:
+        """Whether it is about one of the dialogs here. Raises SipParseError."""
+        ...
+
     def in_dialog(self, exchange: Exchange, request: Request, now: float) -> None:
         """BYE, UPDATE, a further INVITE and the like."""
         ...

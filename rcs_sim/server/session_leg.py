@@ -40,7 +40,7 @@ from rcs_sim.server.session_media import SessionMedia
 __all__ = ["NOBODY", "LegOwner", "SessionContext", "SessionLeg"]
 
 _SDP_TYPE = "application/sdp"
-_ALLOW = (*CALL_METHODS, "MESSAGE", "OPTIONS")
+_ALLOW = (*CALL_METHODS, "OPTIONS")
 _LARGEST_SDP_NUMBER = 2**53
 
 
@@ -348,7 +348,9 @@ class SessionLeg:
                 self._offered(request, now)
             case Received(request):
                 assert self.call is not None
-                self.call.refuse_other(request, 405, (("Allow", ", ".join(_ALLOW)),))
+                # a capability query is answered (RFC 3261 §11.2); messages go by MSRP or outside of the dialog
+                status = 200 if request.method == "OPTIONS" else 405
+                self.call.answer_other(request, status, (("Allow", ", ".join(_ALLOW)),))
             case Ended():
                 self.owner.leg_ended(self, event, now)
             case _:

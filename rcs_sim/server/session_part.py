@@ -164,6 +164,9 @@ class Sessions:
 
     # -- in a dialog -------------------------------------------------------------------------------------------------
 
+    def knows(self, request: Request) -> bool:
+        return self._services.shared.calls.of_request(request) is not None
+
     def in_dialog(self, exchange: Exchange, request: Request, now: float) -> None:
         call = self._services.shared.calls.of_request(request)
         if call is None:

@@ -84,13 +84,13 @@ async def test_a_session_lives_on_by_its_timer_s14() -> None:
 
 
 @on_virtual_time
-async def test_a_request_of_another_method_inside_the_dialog_is_405() -> None:
+async def test_inside_the_dialog_options_are_answered_and_other_methods_are_405() -> None:
     async with session_lab() as lab:
         alice, _ = await session(lab)
         assert alice.call is not None
         assert alice.call.dialog is not None
-        info = alice.call.dialog.request("INFO", ())
-        assert await lab.core.send(info) == 405
+        for method, status in (("INFO", 405), ("MESSAGE", 405), ("OPTIONS", 200)):
+            assert await lab.core.send(alice.call.dialog.request(method, ())) == status
 
 
 @on_virtual_time
