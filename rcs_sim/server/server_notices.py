@@ -15,7 +15,7 @@ from rcs_sim.wire.cpim import ANONYMOUS_URI, compose_cpim
 from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE, Imdn, ImdnKind, ImdnStatus
 from rcs_sim.wire.revocation import REVOCATION_CONTENT_TYPE, RevokeResponse
 
-__all__ = ["ServerNotices"]
+__all__ = ["ServerNotices", "compose_notice"]
 
 _ATTEMPTS = 16
 _LONGEST_PAUSE_S = 1800.0  # pauses double up to this: a network may be away for some hours in all (choice)
@@ -55,15 +55,7 @@ class ServerNotices:
             return
         context = self._context
         served = context.subscribers.find(key_of(original.request_uri_text))
-        cpim = compose_cpim(
-            sender=ANONYMOUS_URI,
-            recipient=ANONYMOUS_URI,
-            message_id=context.tokens.uuid(),
-            date_time=rfc3339(now),
-            body=body,
-            content_type=content_type,
-            content_disposition=disposition,
-        )
+        cpim = compose_notice(context, body, content_type, disposition, now)
         ids: tuple[HeaderInput, ...] = tuple((name, text) for name in _IDS if (text := original.text(name)) is not None)
         request = make_request(
             target=target,
@@ -82,6 +74,19 @@ class ServerNotices:
             self.deliver_own(request.edit().remove("Route", "P-Served-User").done(), own, now)
         else:
             context.outbox.add(SendRequest(request, _Notice(context, request)))
+
+
+def compose_notice(context: PartContext, body: bytes, content_type: str, disposition: str | None, now: float) -> bytes:
+    """The CPIM of what the server itself says."""
+    return compose_cpim(
+        sender=ANONYMOUS_URI,
+        recipient=ANONYMOUS_URI,
+        message_id=context.tokens.uuid(),
+        date_time=rfc3339(now),
+        body=body,
+        content_type=content_type,
+        content_disposition=disposition,
+    )
 
 
 class _Notice:

@@ -16,6 +16,7 @@ from rcs_sim.server.device_offer import DeviceOffer
 from rcs_sim.server.duplicate_filter import MessageKey, Sighting
 from rcs_sim.server.messaging_actions import SendRequest
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_content
+from rcs_sim.server.server_notices import compose_notice
 from rcs_sim.server.session_leg import SessionLeg
 from rcs_sim.server.session_lifetime import (
     CHAT_IGNORED,
@@ -34,6 +35,7 @@ from rcs_sim.server.session_passage import Passage, PassageState, outgoing_of, s
 from rcs_sim.server.session_reports import ReportBook
 from rcs_sim.server.session_services import SessionServices
 from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
+from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE, Imdn, ImdnKind, ImdnStatus
 
 __all__ = ["ChatSession"]
 
@@ -177,6 +179,7 @@ class ChatSession:
             return
         passage = self._begin(opener, message, content)
         passage.waiting.clear()
+        passage.is_told_by_receipt = opener.is_to_user and bool(content.message_id)
         (self._go_to_peer if opener.is_to_user else self._go_to_user)(passage, now)
 
     def _is_known(self, key: MessageKey, now: float) -> bool:
@@ -344,11 +347,22 @@ class ChatSession:
     def _settle(self, passage: Passage, status: int, now: float, *, reports: bool = True) -> None:
         passage.settle(status, reports=reports)
         self._passages.discard(passage)
+        if passage.is_told_by_receipt and status >= 300:
+            self._tell_failed(passage, now)
         key = self._key(passage.content)
         if key is not None and self._services.pending.get(key) is passage:
             del self._services.pending[key]
         if not self._passages:
             self.step(ChatInput.EMPTY, now)
+
+    def _tell_failed(self, passage: Passage, now: float) -> None:
+        """To the user whose message came with his INVITE, which was answered with 200 long ago."""
+        context, content = self._services.context, passage.content
+        imdn = Imdn(content.message_id, content.date_time, ImdnKind.DELIVERY, ImdnStatus.FAILED)
+        body = compose_notice(context, imdn.encode(), IMDN_CONTENT_TYPE, "notification", now)
+        self._note("message failed", "its sender is told by a receipt", content.message_id)
+        request = self.parties.to_user(CPIM_CONTENT_TYPE, body, context)
+        self._services.terminating.receive_own(request, self.parties.user, now)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

@@ -34,13 +34,14 @@ class Passage:
     """*waiting* are the legs and deliveries to be settled: several if the sender repeats the message, perhaps in
     another session, while the first is on its way."""
 
-    __slots__ = ("content", "message", "state", "waiting")
+    __slots__ = ("content", "is_told_by_receipt", "message", "state", "waiting")
 
     def __init__(self, leg: SessionLeg, message: MessageReceived, content: PagerContent) -> None:
         self.message = message
         self.content = content
         self.waiting: list[tuple[SessionLeg, Delivery]] = [(leg, message.delivery)]
         self.state = PassageState.ON_LEG
+        self.is_told_by_receipt = False  # nothing of MSRP can tell its sender that it failed: an IMDN does
 
     @property
     def message_id(self) -> str:
@@ -72,8 +73,9 @@ def outgoing_of(message: MessageReceived, content: PagerContent, message_id: str
 
 
 def unanswered(message_id: str, content_type: str, body: bytes) -> MessageReceived:
-    """A message that came in another way than by MSRP: nobody waits for an answer to it."""
-    head = MsrpRequest(message_id, "SEND", _NOWHERE, _NOWHERE, (("Message-ID", message_id), ("Failure-Report", "no")))
+    """A message that came in another way than by MSRP: nobody waits for an answer to it. The next leg is asked for one
+    all the same, so that its refusal is known."""
+    head = MsrpRequest(message_id, "SEND", _NOWHERE, _NOWHERE, (("Message-ID", message_id),))
     return MessageReceived(message_id, content_type, body, False, Delivery(head, 0, len(body)))
 
 

@@ -528,6 +528,20 @@ async def test_a_first_message_in_the_invite_of_a_user_goes_on_in_the_session() 
 
 
 @on_virtual_time
+async def test_a_first_message_that_the_other_side_refuses_is_told_by_a_receipt() -> None:
+    async with session_lab() as lab:
+        await lab.register()
+        alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", "sip:bob")
+        alice.notes.settles_with = 415
+        body, content_type = with_first_message(bob, "Hello Alice")
+        bob.invite(sender=BOB, recipient=ALICE, case="orig", domain=BLUE, body=body, content_type=content_type)
+        await lab.settle()
+        assert bob.status == 200
+        (receipt,) = [request.body for request in lab.core.messages if b"<failed" in request.body]
+        assert b"<message-id>first</message-id>" in receipt
+
+
+@on_virtual_time
 async def test_a_first_message_in_the_invite_of_somebody_else_reaches_the_device_once() -> None:
     async with session_lab() as lab:
         await lab.register()
