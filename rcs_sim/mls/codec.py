@@ -237,11 +237,11 @@ class TlsStruct:
     @classmethod
     def read(cls, reader: Reader) -> Self:
         """Takes one value off *reader*. Raises TlsDecodeError."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every subclass has its own
 
     def encode(self) -> bytes:
         """The octets of this value."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every subclass has its own
 
     @classmethod
     def decode(cls, octets: bytes, custom_bodies: CustomBodies = NO_CUSTOM_BODIES) -> Self:
@@ -263,10 +263,10 @@ class ReceivedStruct(TlsStruct):
 
     @classmethod
     def _read(cls, reader: Reader) -> Self:
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every subclass has its own
 
     def _encode(self) -> bytes:
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every subclass has its own
 
     @classmethod
     def read(cls, reader: Reader) -> Self:

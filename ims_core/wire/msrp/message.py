@@ -127,13 +127,13 @@ class MsrpMessage:
 
     def summary(self) -> str:
         """One line for a trace or a ladder."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every subclass has its own
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def start_line(self) -> str:
         """The first line of the message."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every subclass has its own
 
     def head_octets(self) -> bytes:
         """Everything before the body; before the end line if there is none."""

@@ -62,7 +62,7 @@ class Header:
     @classmethod
     def parse(cls, text: str) -> Self:
         """One value, unfolded. Raises SipParseError."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every subclass has its own
 
     @classmethod
     def values_of(cls, texts: Iterable[str]) -> tuple[Self, ...]:

@@ -44,7 +44,7 @@ class SipMessage:
 
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
         """For the parser and the editor: *lines* as on the wire (folds inside), *keys* their canonical names."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every subclass has its own
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -214,7 +214,7 @@ class SipMessage:
 
     def summary(self) -> str:
         """One line for a trace or a ladder."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every subclass has its own
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.summary()}>"
