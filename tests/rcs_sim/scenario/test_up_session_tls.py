@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import rcs_sim
+from ims_core.trace import ListSink, RecordKind
 from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.client.phone import Phone
 from rcs_sim.devices.policy import DevicePolicy, MediaSecurity
@@ -64,3 +66,18 @@ async def _both_ways(alice: Phone, bob: Phone) -> None:
 def _media(phones: RealPhones) -> set[str]:
     """Transports of the MSRP frames that the phones sent."""
     return {each.transport for each in phones.sink.records if each.protocol == "MSRP" and each.transport}
+
+
+def test_with_one_switch_sessions_are_sealed_like_everything_else(tmp_path: Path) -> None:
+    sink = ListSink()
+
+    async def main() -> None:
+        async with rcs_sim.Simulation(is_real=True, with_tls=True, state=tmp_path, sinks=[sink]) as sim:
+            alice = await sim.add_phone("alice", "android", "red")
+            bob = await sim.add_phone("bob", "ios", "blue")
+            message = await alice.chat(bob).send(_LONG)
+            await message.delivered(within_s=20)
+
+    rcs_sim.run(main, clock="real")
+    frames = [each for each in sink.records if each.protocol == "MSRP" and each.kind is RecordKind.MESSAGE]
+    assert {each.transport for each in frames} == {"TLS"}
