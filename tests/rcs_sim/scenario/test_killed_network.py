@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 _KILLS = 10
 _MESSAGES = 200
 _BURST = _MESSAGES // _KILLS
-_WITHIN_S = 100.0  # it takes a tenth of that
+_WITHIN_S = 300.0  # a third as a rule; a MESSAGE whose answer a kill swallowed may wait for timer F, 128 s on Gm
 _ENDED = (MessageState.DELIVERED, MessageState.DISPLAYED, MessageState.FAILED)
 
 # ------------------------------------------------------------------------------------------- clients that count answers
