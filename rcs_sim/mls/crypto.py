@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.hashes import HashAlgorithm
 from ims_core.wire.secret import Secret
 from rcs_sim.mls.codec import encode_opaque, encode_u16, encode_u32
 from rcs_sim.mls.commit import HPKECiphertext
-from rcs_sim.mls.hpke import Aead, AeadCipher, CryptoError, Hpke, HpkeContext, HpkeKeyPair, Kem, kdf_hash
+from rcs_sim.mls.hpke import Aead, AeadCipher, Hpke, HpkeContext, kdf_hash, kem_of
 from rcs_sim.mls.identifiers import CipherSuiteId, Generation
 from rcs_sim.mls.kdf import HkdfKey, hkdf_extract
+from rcs_sim.mls.kem import CryptoError, HpkeKeyPair
 from rcs_sim.mls.proposals import ProposalRef
 from rcs_sim.mls.signature import (
     ECDSA_P256,
@@ -31,6 +32,7 @@ from rcs_sim.mls.signature import (
     SignatureScheme,
 )
 from rcs_sim.mls.welcome import KeyPackageRef
+from rcs_sim.mls.xwing import XWING_KEM_ID, is_available
 
 __all__ = ["CipherSuite", "CryptoError", "HpkeKeyPair", "Random", "SignatureKey", "kdf_label", "labelled"]
 
@@ -38,6 +40,7 @@ Random: TypeAlias = Callable[[int], bytes]
 """Gives as many octets as it is asked for: ``secrets.token_bytes``, or a seeded source."""
 
 _KEPT_LABELS = 256
+_PRIVATE_USE = 0xF000  # from here on (RFC 9420 §17.1)
 _DIGESTS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 
 
@@ -53,7 +56,7 @@ def kdf_label(label: str, context: bytes, length: int) -> bytes:
 
 
 class CipherSuite:
-    """One of the suites of RFC 9420 §17.1. `of` gives it; there is one object per suite."""
+    """One of the suites of RFC 9420 §17.1, or of private use. `of` gives it; there is one object per suite."""
 
     __slots__ = ("_algorithm", "_digest", "aead", "hash_octets", "hpke", "id", "key_octets", "nonce_octets", "scheme")
 
@@ -62,7 +65,7 @@ class CipherSuite:
     ) -> None:
         self.id = suite_id
         self.aead = Aead.of(aead_id)
-        self.hpke = Hpke(Kem.of(kem_id), kdf_id, self.aead)
+        self.hpke = Hpke(kem_of(kem_id), kdf_id, self.aead)
         self.scheme = scheme
         self._algorithm: HashAlgorithm = kdf_hash(kdf_id)
         self._digest = _DIGESTS[self._algorithm.name]
@@ -83,8 +86,9 @@ class CipherSuite:
 
     @staticmethod
     def supported() -> tuple[CipherSuiteId, ...]:
-        """The suites that `of` gives."""
-        return tuple(suite.id for suite in _SUITES.values())
+        """The suites of RFC 9420, all of which are built. Those of private use, which `of` gives too where the library
+        has what they need, are for who asks for them."""
+        return tuple(suite.id for suite in _SUITES.values() if suite.id < _PRIVATE_USE)
 
     # --- hash, MAC and KDF (RFC 9420 §5.1, §5.2, §8) ------------------------------------------------------------------
 
@@ -218,3 +222,6 @@ _SUITES = {
         7: (0x0011, 2, 2, ECDSA_P384),
     }.items()
 }
+if is_available():
+    _XWING = CipherSuiteId.MLS_128_XWING_CHACHA20POLY1305_SHA256_ED25519
+    _SUITES[_XWING] = CipherSuite(_XWING, XWING_KEM_ID, 1, 3, ED25519)

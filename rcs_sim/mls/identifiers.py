@@ -67,7 +67,7 @@ class ProtocolVersion(_CodePoint):
 
 
 class CipherSuiteId(_CodePoint):
-    """RFC 9420 §17.1."""
+    """RFC 9420 §17.1. The last is of private use, as mls-rs has it."""
 
     MLS_128_DHKEMX25519_AES128GCM_SHA256_ED25519 = 1
     MLS_128_DHKEMP256_AES128GCM_SHA256_P256 = 2
@@ -76,6 +76,7 @@ class CipherSuiteId(_CodePoint):
     MLS_256_DHKEMP521_AES256GCM_SHA512_P521 = 5
     MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_ED448 = 6
     MLS_256_DHKEMP384_AES256GCM_SHA384_P384 = 7
+    MLS_128_XWING_CHACHA20POLY1305_SHA256_ED25519 = 0xF057
 
 
 class ExtensionType(_CodePoint):

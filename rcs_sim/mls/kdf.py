@@ -1,4 +1,4 @@
-"""HKDF (RFC 5869) over a keyed HMAC that is made once per secret and copied for each use."""
+"""HKDF (RFC 5869) over a keyed HMAC that is made once per secret and copied for each use, and as HPKE labels it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from ims_core.errors import LocalProtocolError
 
-__all__ = ["HkdfKey", "hkdf_extract"]
+__all__ = ["HkdfKey", "LabeledKdf", "hkdf_extract"]
 
 _MAX_BLOCKS = 255  # RFC 5869 §2.3
 
@@ -49,3 +49,22 @@ class HkdfKey:
             block = self.mac(block + label + number.to_bytes(1, "big"))
             made += block
         return made[:length]
+
+
+class LabeledKdf:
+    """LabeledExtract and LabeledExpand (RFC 9180 §4)."""
+
+    __slots__ = ("_prefix", "algorithm")
+
+    def __init__(self, algorithm: HashAlgorithm, suite_id: bytes) -> None:
+        self.algorithm = algorithm
+        self._prefix = b"HPKE-v1" + suite_id
+
+    def extract(self, salt: bytes, label: bytes, ikm: bytes) -> bytes:
+        return hkdf_extract(self.algorithm, salt, self._prefix + label + ikm)
+
+    def key(self, prk: bytes) -> HkdfKey:
+        return HkdfKey(self.algorithm, prk)
+
+    def expand(self, key: HkdfKey, label: bytes, context: bytes, length: int) -> bytes:
+        return key.expand(length.to_bytes(2, "big") + self._prefix + label + context, length)

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from rcs_sim.mls.crypto import CipherSuite
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.extensions import RequiredCapabilities, repeated_types
-from rcs_sim.mls.hpke import CryptoError
 from rcs_sim.mls.identifiers import CredentialType, ExtensionType, LeafIndex, LeafNodeSource, ProposalType
+from rcs_sim.mls.kem import CryptoError
 from rcs_sim.mls.leaf_node import LeafNode
 
 __all__ = [

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from rcs_sim.mls.commit import UpdatePath
 from rcs_sim.mls.errors import MlsValidationError
-from rcs_sim.mls.hpke import CryptoError
 from rcs_sim.mls.identifiers import LeafIndex, LeafNodeSource, NodeIndex
+from rcs_sim.mls.kem import CryptoError
 from rcs_sim.mls.leaf_validation import verify_leaf_encryption_key, verify_leaf_signature
 from rcs_sim.mls.parent_hash import path_parents
 from rcs_sim.mls.ratchet_tree import RatchetTree
@@ -129,14 +129,14 @@ def verify_path_keys_are_new(tree: RatchetTree, path: UpdatePath) -> None:
 
 
 def verify_path_key_forms(tree: RatchetTree, path: UpdatePath) -> None:
-    """VAL-717 for the leaf, and VAL-724: the keys of the nodes have the form of the suite's (RFC 9420 §5.1.1). Those
-    that a member derives itself are compared when it opens the path."""
+    """VAL-717 for the leaf, and VAL-724 for the nodes: something can be encrypted to their keys (RFC 9420 §5.1.1, RFC
+    9180 §7.1.4). Else a later Commit would fail, of somebody else."""
     verify_leaf_encryption_key(tree.suite, path.leaf_node)
     for node in path.nodes:
         try:
-            tree.suite.hpke.kem.verify_public_key_form(node.encryption_key)
+            tree.suite.hpke.kem.verify_public_key(node.encryption_key)
         except CryptoError as error:
-            message = "a key of an UpdatePath is none of the suite"
+            message = "nothing can be encrypted to a key of an UpdatePath"
             raise MlsValidationError("VAL-724", message, spec="RFC 9420 §5.1.1", raw=node.encryption_key) from error
 
 

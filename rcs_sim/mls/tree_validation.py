@@ -9,8 +9,8 @@ from typing import Protocol
 
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.extensions import Extensions, RequiredCapabilities, find_extension
-from rcs_sim.mls.hpke import CryptoError
 from rcs_sim.mls.identifiers import ExtensionType, LeafIndex, NodeIndex
+from rcs_sim.mls.kem import CryptoError
 from rcs_sim.mls.leaf_node import LeafNode
 from rcs_sim.mls.leaf_validation import (
     verify_leaf_credential_is_listed,
@@ -123,14 +123,14 @@ def verify_parent_hashes(tree: RatchetTree) -> None:
 
 
 def verify_encryption_keys(tree: RatchetTree) -> None:
-    """VAL-718: the encryption keys have the form of the suite's, a NIST point being uncompressed and on its curve
-    (RFC 9420 §5.1.1)."""
+    """VAL-718: something can be encrypted to each key, a NIST point being uncompressed and on its curve, another of no
+    small order (RFC 9420 §5.1.1, RFC 9180 §7.1.4)."""
     held = [node for array in (tree.leaf_array(), tree.parent_array()) for node in array if node is not None]
     for node in held:
         try:
-            tree.suite.hpke.kem.verify_public_key_form(node.encryption_key)
+            tree.suite.hpke.kem.verify_public_key(node.encryption_key)
         except CryptoError as error:
-            message = "a key in a ratchet tree is none of the suite"
+            message = "nothing can be encrypted to a key in a ratchet tree"
             raise MlsValidationError("VAL-718", message, spec=_SPEC, raw=node.encryption_key) from error
 
 

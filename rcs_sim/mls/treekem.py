@@ -15,8 +15,8 @@ from ims_core.wire.secret import Secret
 from rcs_sim.mls.commit import HPKECiphertext, UpdatePath, UpdatePathNode
 from rcs_sim.mls.crypto import CipherSuite, Random
 from rcs_sim.mls.errors import MlsValidationError
-from rcs_sim.mls.hpke import CryptoError, HpkeKeyPair
 from rcs_sim.mls.identifiers import LeafIndex, NodeIndex
+from rcs_sim.mls.kem import CryptoError, HpkeKeyPair
 from rcs_sim.mls.leaf_node import LeafNode
 from rcs_sim.mls.parent_hash import path_parents
 from rcs_sim.mls.public_path import MergedPath, path_steps

@@ -51,11 +51,13 @@ class Party:
         self.random = seeded(name)
         self.policy = policy or MemberPolicy()
         credential = BasicCredential(name.encode())
+        listed = CipherSuite.supported()
+        suites = listed if suite.id in listed else (*listed, suite.id)
         self.client = Client(
             suite=suite,
             credential=credential,
             signature_key=suite.scheme.generate(self.random),
-            capabilities=capabilities_of(credential, extensions=(_EXTENSION,), proposals=(CUSTOM,)),
+            capabilities=capabilities_of(credential, suites, extensions=(_EXTENSION,), proposals=(CUSTOM,)),
         )
         self.packages: list[KeyPackageKeys] = []
         self._group: Group | None = None

@@ -11,8 +11,8 @@ from ims_core.wire.secret import Secret
 from rcs_sim.mls.commit import UpdatePath
 from rcs_sim.mls.credential import BasicCredential
 from rcs_sim.mls.crypto import CipherSuite
-from rcs_sim.mls.hpke import HpkeKeyPair
 from rcs_sim.mls.identifiers import CredentialType, LeafIndex, LeafNodeSource, ProtocolVersion
+from rcs_sim.mls.kem import HpkeKeyPair
 from rcs_sim.mls.leaf_node import Capabilities, LeafNode, Lifetime
 from rcs_sim.mls.public_path import merge_path
 from rcs_sim.mls.ratchet_tree import RatchetTree

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ims_core.wire.secret import Secret
-from rcs_sim.mls.hpke import Aead, Hpke, HpkeContext, HpkeMode, Kem
+from rcs_sim.mls.hpke import Aead, Hpke, HpkeContext, HpkeMode, kem_of
 from tests.support.vectors import load_vectors
 
 _FILE = "mls/hpke/rfc9180-test-vectors.p256-x25519-hkdfsha256.selection.json"
@@ -19,7 +19,7 @@ def _octets(case: dict[str, Any], name: str) -> bytes:
 
 
 def _contexts(case: dict[str, Any]) -> tuple[bytes, HpkeContext, HpkeContext]:
-    hpke = Hpke(Kem.of(case["kem_id"]), case["kdf_id"], Aead.of(case["aead_id"]))
+    hpke = Hpke(kem_of(case["kem_id"]), case["kdf_id"], Aead.of(case["aead_id"]))
     receiver = hpke.kem.derive_key_pair(Secret(_octets(case, "ikmR")))
     assert receiver.private.octets == _octets(case, "skRm")
     assert receiver.public == _octets(case, "pkRm")

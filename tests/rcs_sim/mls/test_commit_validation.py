@@ -10,6 +10,7 @@ import pytest
 from rcs_sim.mls.commit import Commit, HPKECiphertext, UpdatePath
 from rcs_sim.mls.commit_builder import CommitRequest
 from rcs_sim.mls.credential import BasicCredential
+from rcs_sim.mls.crypto import CipherSuite
 from rcs_sim.mls.external import join_externally
 from rcs_sim.mls.identifiers import LeafIndex, WireFormat
 from rcs_sim.mls.leaf_node import LeafNode
@@ -17,7 +18,7 @@ from rcs_sim.mls.member_policy import MemberPolicy
 from rcs_sim.mls.messages import NEW_MEMBER_COMMIT, MLSMessage, PublicMessage
 from rcs_sim.mls.proposals import ExternalInit, Proposal, ProposalRef, Remove
 from tests.support.forge import commit_of, edited_commit, public_message, refusal, signed
-from tests.support.mls_groups import NOW_S, Party, established, share, the_same_epoch
+from tests.support.mls_groups import NOW_S, Party, commit, established, share, the_same_epoch
 
 _PUBLIC = MemberPolicy(handshake_wire_format=WireFormat.PUBLIC_MESSAGE)
 
@@ -155,6 +156,25 @@ def test_val722_the_leaf_of_a_path_vouches_for_it(parties: list[Party]) -> None:
         return replace(path, nodes=(replace(path.nodes[0], encryption_key=other), *path.nodes[1:]))
 
     assert refusal(bob, edited_commit(alice, genuine(alice), with_path(exchange))) == "VAL-722"
+
+
+@pytest.mark.parametrize(("suite_id", "octets"), [(1, 32), (4, 56)])
+def test_val724_a_key_of_small_order_fails_the_commit_that_brings_it(suite_id: int, octets: int) -> None:
+    """And not the one of somebody else who has to encrypt to it later."""
+    alice, bob, carol, dave = established(
+        "alice", "bob", "carol", "dave", policy=_PUBLIC, suite=CipherSuite.of(suite_id)
+    )
+
+    def spoil(path: UpdatePath) -> UpdatePath:
+        return replace(path, nodes=(replace(path.nodes[0], encryption_key=bytes(octets)), *path.nodes[1:]))
+
+    octets_sent = genuine(alice)
+    assert refusal(carol, edited_commit(alice, octets_sent, with_path(spoil))) == "VAL-724"
+    for party in (bob, carol, dave):
+        party.follow(octets_sent)
+    alice.group = alice.group.merge_pending()
+    commit(carol, (alice, bob, dave))
+    assert the_same_epoch(alice, bob, carol, dave)
 
 
 def test_val802_a_proposal_that_did_not_come_is_not_committed(parties: list[Party]) -> None:

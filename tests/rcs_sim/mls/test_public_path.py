@@ -102,6 +102,14 @@ def test_val724_the_nodes_have_keys_of_the_suite() -> None:
     assert refused(replace(path, nodes=(path.nodes[0], node, path.nodes[2]))) == "VAL-724"
 
 
+@pytest.mark.parametrize("point", [bytes(32), b"\x01" + bytes(31), b"\xec" + b"\xff" * 30 + b"\x7f", b"\xff" * 32])
+def test_val724_nothing_can_be_encrypted_to_a_point_of_small_order(point: bytes) -> None:
+    path = sent()
+    node = replace(path.nodes[0], encryption_key=point)
+    expected = "VAL-722" if point == b"\xff" * 32 else "VAL-724"  # the last is 18, of no small order
+    assert refused(replace(path, nodes=(node, *path.nodes[1:]))) == expected
+
+
 def test_val722_the_leaf_carries_the_parent_hash_of_the_path() -> None:
     assert refused(sent(lambda leaf: replace(leaf, parent_hash=bytes(32)))) == "VAL-722"
     path = sent()

@@ -84,7 +84,7 @@ def test_val704_a_leaf_that_is_unmerged_above_is_unmerged_in_between() -> None:
 
 def test_val705_a_key_that_no_member_vouches_for_is_refused() -> None:
     for place in range(7):
-        tree = with_parent(place, lambda parent: replace(parent, encryption_key=bytes(32)))
+        tree = with_parent(place, lambda parent: replace(parent, encryption_key=b"\x02" * 32))
         assert refused(lambda tree=tree: rules.verify_tree(tree, GROUP_ID, tree.tree_hash())) == "VAL-705"
 
 
@@ -113,6 +113,8 @@ def test_val718_the_keys_are_of_the_suite() -> None:
     tree = with_parent(5, lambda parent: replace(parent, encryption_key=b"short"))
     assert refused(lambda: rules.verify_tree(tree, GROUP_ID, tree.tree_hash())) == "VAL-718"
     tree = with_leaf(5, lambda leaf: replace(leaf, encryption_key=b""))
+    assert refused(lambda: rules.verify_encryption_keys(tree)) == "VAL-718"
+    tree = with_parent(5, lambda parent: replace(parent, encryption_key=b"\x01" + bytes(31)))  # of small order
     assert refused(lambda: rules.verify_encryption_keys(tree)) == "VAL-718"
     other = RatchetTree(CipherSuite.of(2), TREE.leaf_array(), TREE.parent_array())
     assert refused(lambda: rules.verify_encryption_keys(other)) == "VAL-718"
