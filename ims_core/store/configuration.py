@@ -26,7 +26,10 @@ class ConfigurationRecord:
     """State of one subscriber. *msisdn* is an E.164 number with "+".
 
     *version* is that of the settings whose *fingerprint* is kept, 0 before the first document. *imposed_version* (0 or
-    negative) takes its place while the operator says so, *imposed_validity_s* that of the usual validity."""
+    negative) takes its place while the operator says so, *imposed_validity_s* that of the usual validity.
+
+    *participant_key* is the public key (DER) of the subscriber's encryption identity, and *identity_proof* what was
+    signed for it; b"" for a subscriber none of whose devices has named one."""
 
     msisdn: str
     version: int = 0
@@ -34,6 +37,8 @@ class ConfigurationRecord:
     tokens: tuple[StoredToken, ...] = ()
     imposed_version: int | None = None
     imposed_validity_s: int | None = None
+    participant_key: bytes = b""
+    identity_proof: bytes = b""
 
 
 CONFIGURATIONS: RecordType[ConfigurationRecord] = RecordType(

@@ -70,7 +70,8 @@ _STOPPED = {
 
 
 class Provisioning:
-    """One phone's configuration. *access* may be set at any time and counts for the next request.
+    """One phone's configuration. *access* may be set at any time and counts for the next request; so may
+    *participant_key*, the public key (DER) of a phone that encrypts (RCC.16 §4.1), b"" for others.
 
     Read-only: *state*, *procedure*, *configuration* (what is stored; in force in ACTIVE only), *snapshot*."""
 
@@ -95,6 +96,7 @@ class Provisioning:
         "_tokens",
         "access",
         "configuration",
+        "participant_key",
         "procedure",
         "snapshot",
     )
@@ -112,6 +114,7 @@ class Provisioning:
         self._subscription = subscription
         self._tokens = tokens
         self.access = access
+        self.participant_key = b""
         self.snapshot = snapshot or ProvisioningSnapshot(imsi=subscription.imsi)
         self.configuration = _stored_configuration(self.snapshot)
         self.procedure = Procedure.IDLE
@@ -371,6 +374,7 @@ class Provisioning:
             msisdn=self._msisdn,
             token=token,
             otp_port=otp_port,
+            participant_key=self.participant_key,
         )
 
     def _follow(self, now: float) -> Outputs:

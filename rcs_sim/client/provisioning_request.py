@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from ims_core.transport.http_message import HeaderFields, HttpResponse
 from rcs_sim.client.provisioning_values import ProvisioningSettings, Subscription
 from rcs_sim.wire.autoconfig import AutoconfigParseError, ProvisioningDocument
+from rcs_sim.wire.encryption_parameters import PARTICIPANT_KEY_PARAMETER, participant_key_value
 
 __all__ = [
     "Answer",
@@ -41,8 +42,10 @@ def configuration_url(
     msisdn: str,
     token: str | None = None,
     otp_port: int | None = None,
+    participant_key: bytes = b"",
 ) -> str:
-    """URL of the real request (digest §1.2). *token* and *otp_port* (SMS_port) are left out where they are None."""
+    """URL of the real request (digest §1.2). *token* and *otp_port* (SMS_port) are left out where they are None, and
+    *participant_key* (DER) where it is empty."""
     software, policy = settings.software, settings.policy
     parameters = [
         ("vers", str(vers)),
@@ -63,6 +66,7 @@ def configuration_url(
         *((("provisioning_version", policy.provisioning_version),) if policy.provisioning_version else ()),
         *(("app", app) for app in settings.apps),
         *settings.extra_parameters,
+        *(((PARTICIPANT_KEY_PARAMETER, participant_key_value(participant_key)),) if participant_key else ()),
     ]
     return _with_query(settings.configuration_url, parameters)
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from ims_core.wire.secret import Secret
 from rcs_sim.wire.autoconfig import Characteristic, Parm, ProvisioningDocument
+from rcs_sim.wire.encryption_parameters import ENCRYPTION_PARAMETERS, EncryptionParameters
 
 __all__ = ["AuthType", "PcscfAddress", "RcsConfiguration", "StandaloneMessaging"]
 
@@ -24,7 +25,7 @@ T = TypeVar("T")
 IMS_APPLICATION = "ap2001"
 RCS_APPLICATION = "ap2002"
 MAX_LISTED = 64  # public identities, P-CSCF addresses or extensions taken from one document
-_PASSED_THROUGH = ("E2EE", "SERVICEPROVIDEREXT")  # opaque here; the encryption layer reads them
+_PASSED_THROUGH = ("E2EE", "SERVICEPROVIDEREXT")  # kept as they are; `encryption` reads them
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s\[\]:/@]+))(?::([0-9]{1,5}))?")
 
 
@@ -125,7 +126,7 @@ class RcsConfiguration:
     realm: str = ""
     user_name: str = ""
     password: Secret | None = None
-    extensions: tuple[Characteristic, ...] = ()  # E2EE and the like, passed through untouched
+    extensions: tuple[Characteristic, ...] = ()  # E2EE and the like, passed through
 
     home_domain: str = _parm(_Place.IMS, "Home_network_domain_name", "")
     private_identity: str = _parm(_Place.IMS, "Private_User_Identity", "")
@@ -206,6 +207,11 @@ class RcsConfiguration:
         """*standalone_auth* by its meaning; a value that is not known counts as off."""
         return StandaloneMessaging(self.standalone_auth) if self.standalone_auth in (1, 2) else StandaloneMessaging.OFF
 
+    @property
+    def encryption(self) -> EncryptionParameters | None:
+        """What *extensions* say of the encryption layer (RCC.16 digest §1.4); None if they do not."""
+        return EncryptionParameters.read(Characteristic("", self.extensions).find) if self.extensions else None
+
     @classmethod
     def from_document(cls, document: ProvisioningDocument) -> RcsConfiguration:
         """Names match without case, anywhere (digest §1.5). A value that cannot be read counts as absent."""
@@ -225,7 +231,7 @@ class RcsConfiguration:
             realm=realm,
             user_name=user_name,
             password=password,
-            extensions=tuple(index.extensions)[:MAX_LISTED],
+            extensions=(*index.extensions[:MAX_LISTED], *index.stray_encryption()),
             **members,
         )
 
@@ -367,6 +373,12 @@ class _Index:
         name, parent = source.name.lower(), source.place.value.lower()
         found = next(self.all(name, parent), None)
         return found if found is not None or source.is_ambiguous else next(self.all(name), None)
+
+    def stray_encryption(self) -> Iterator[Characteristic]:
+        """The encryption parameters that stand outside of an extension, in one of their own."""
+        if not self._parms.keys().isdisjoint(ENCRYPTION_PARAMETERS):
+            found = {name: next(self.all(name)) for name in ENCRYPTION_PARAMETERS if name in self._parms}
+            yield Characteristic.of("SERVICEPROVIDEREXT", found)
 
     def pcscf_addresses(self) -> Iterator[PcscfAddress]:
         for path, value in self._parms.get("address", ()):

@@ -177,3 +177,8 @@ def test_no_answer_raises(text: str, body: bytes) -> None:
         CookieJar().store("https://a.example/", response)
     one_time_password(body, 1, 1)
     is_trigger(text)
+
+
+def test_the_participant_key_of_a_phone_that_encrypts_comes_last() -> None:
+    url = configuration_url(_SETTINGS, ALICE_SIM, vers=0, rcs_state=0, msisdn="", participant_key=b"\xfb\xff")
+    assert url.endswith("&rcs-sim-participant-key=-_8")
