@@ -27,12 +27,14 @@ __all__ = [
     "SMS_CONTENT_TYPE",
     "Content",
     "Discarded",
+    "Encrypted",
     "Incoming",
     "Receipts",
     "Refused",
     "Revocation",
     "ShortMessage",
     "Typing",
+    "content_of",
     "read_message",
     "read_session_content",
 ]
@@ -50,6 +52,7 @@ _ACCEPTED = ", ".join(
     )
 )
 _ENCODINGS = "deflate, gzip, identity"
+_ENCRYPTED = ("message/mls", "application/vnd.google.rcs.encrypted")  # the former in several kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,20 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Receipts:
-    """One or several (aggregated) notifications. *is_bare*: not in CPIM."""
+    """One or several (aggregated) notifications. *is_bare*: not in CPIM; else *cpim* has the headers that sign them."""
 
     imdns: tuple[Imdn, ...]
     is_bare: bool
+    cpim: CpimMessage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """A body of the encryption plane: a sealed message, or control (RCC.16 §4.2). *content* is what a phone without
+    encryption makes of it."""
+
+    cpim: CpimMessage
+    content: Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +122,7 @@ class Refused:
     headers: tuple[HeaderInput, ...] = ()
 
 
-Incoming = Content | Receipts | Typing | Revocation | ShortMessage | Discarded | Refused
+Incoming = Content | Encrypted | Receipts | Typing | Revocation | ShortMessage | Discarded | Refused
 
 _PARSE_ERRORS = (CpimParseError, ImdnParseError, IsComposingParseError, RevocationParseError, MimeParseError)
 
@@ -171,7 +184,7 @@ def _read_cpim(cpim: CpimMessage) -> Incoming:
     try:
         match essence:
             case "message/imdn+xml":
-                return Receipts(parse_imdn(cpim.content_type, cpim.body), is_bare=False)
+                return Receipts(parse_imdn(cpim.content_type, cpim.body), is_bare=False, cpim=cpim)
             case "application/im-iscomposing+xml":
                 return Typing(IsComposing.parse(cpim.body))
             case "application/vnd.gsma.rcsrevoke+xml":
@@ -182,11 +195,17 @@ def _read_cpim(cpim: CpimMessage) -> Incoming:
         receipts = _aggregated(str(cpim.content_type), cpim.body, is_bare=False)
         if receipts is not None:
             return receipts
-    text = cpim.text if essence == "text/plain" else None
+    content = content_of(cpim, essence, str(cpim.content_type), cpim.body)
+    return Encrypted(cpim, content) if essence.startswith(_ENCRYPTED) else content
+
+
+def content_of(cpim: CpimMessage, essence: str, content_type: str, body: bytes) -> Content:
+    """The content *body*, which stood in *cpim* or was sealed in it."""
+    text = MediaType.parse(content_type).decode_text(body) if essence == "text/plain" else None
     return Content(
         text,
-        str(cpim.content_type),
-        cpim.body,
+        content_type,
+        body,
         cpim.message_id or "",
         cpim.date_time or "",
         cpim.disposition_notification,

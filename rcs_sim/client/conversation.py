@@ -14,11 +14,13 @@ MAX_MESSAGES = 2000  # shown messages kept per conversation; older ones scroll a
 
 
 class Conversation:
-    """*id* is the Conversation-ID, stable for the thread: the peer's if the peer began it."""
+    """*id* is the Conversation-ID, stable for the thread: the peer's if the peer began it. *is_encrypted* is the mark
+    "shown as encrypted" (RCC.16 §7.2): while it is set, what the user writes is sealed or fails."""
 
     __slots__ = (
         "alarm",
         "id",
+        "is_encrypted",
         "is_open",
         "latch",
         "messages",
@@ -41,12 +43,8 @@ class Conversation:
         self.read_at: float | None = None
         self.alarm: Alarm | None = None
         self.is_open = False  # the user has opened it
+        self.is_encrypted = False
         self.shown_label = ""
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether it may only be carried sealed. Never in this build: end-to-end encryption comes with RCC.16."""
-        return False
 
     def add(self, message: SentMessage | ReceivedMessage) -> None:
         self.messages.append(message)

@@ -48,6 +48,7 @@ class Waiting(Enum):
 
     NOTHING = auto()
     CAPABILITY = auto()
+    ENCRYPTION = auto()  # set up, repaired, or converging (RCC.16 §5.5, §5.9)
     RECONNECT = auto()  # before the first transmission
     RECONNECT_TO_RETRY = auto()
     ANSWER = auto()  # of the transaction, which has a time limit of its own
@@ -62,7 +63,8 @@ class Waiting(Enum):
 class DeliveryRules:
     """Times in seconds and switches that all messages of a phone share.
 
-    *revoke_timer_s* is ChatRevokeTimer, 0 switches the client mechanism off; *waits_for_revoke_answer* is cfsTrigger 1.
+    *revoke_timer_s* is ChatRevokeTimer, 0 switches the client mechanism off; *waits_for_revoke_answer* is cfsTrigger 1;
+    *encryption_wait_s* is above the 90 s that a convergence may take (digest RCC.16 §5.9).
     """
 
     revoke_timer_s: float
@@ -72,6 +74,7 @@ class DeliveryRules:
     relies_on_store: bool
     consent: Consent
     revoke_answer_s: float = 30.0
+    encryption_wait_s: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class StateChange:
 _HOLDS = {
     FallbackReason.ASKING_CAPABILITY: Waiting.CAPABILITY,
     FallbackReason.RECONNECTING: Waiting.RECONNECT,
+    FallbackReason.ENCRYPTION_BUSY: Waiting.ENCRYPTION,
 }
 _NO_MODES: frozenset[ChatMode] = frozenset()
 _UNDECIDED = Decision(Step.NOTHING, FallbackReason.NONE)
@@ -107,6 +111,7 @@ class Delivery:
         "_was_accepted",
         "deadline",
         "decision",
+        "has_waited_enough",
         "history",
         "may_fall_back",
         "mode",
@@ -136,6 +141,7 @@ class Delivery:
         self.decision = _UNDECIDED
         self.mode = ChatMode.PAGER
         self.waiting = Waiting.NOTHING
+        self.has_waited_enough = False  # for encryption
         self.deadline: float | None = None
         self.history: list[StateChange] = [StateChange(now, self.state, self.transport, self.reason)]
 
@@ -155,10 +161,7 @@ class Delivery:
             case Route.SMS:
                 return self._submit_sms(now)
             case Route.HOLD:
-                is_capability = route.reason is FallbackReason.ASKING_CAPABILITY
-                limit = self._rules.capability_wait_s if is_capability else self._rules.reconnect_guard_s
-                self._wait(_HOLDS[route.reason], now + limit)
-                return []
+                return self._hold(_HOLDS[route.reason], now)
             case Route.ASK:
                 return self._ask(now)
             case Route.REFUSE:
@@ -266,6 +269,26 @@ class Delivery:
     def capability_known(self) -> list[Do]:
         return [Do.ROUTE_AGAIN] if self.waiting is Waiting.CAPABILITY else []
 
+    def encryption_moved(self) -> list[Do]:
+        """The encryption of the conversation stands, or does not for now."""
+        return [Do.ROUTE_AGAIN] if self.waiting is Waiting.ENCRYPTION else []
+
+    def seal_again(self, reason: FallbackReason, now: float) -> list[Do]:
+        """What was sealed reached nobody who can read it: it is sealed anew, as a message of its own (RCC.16 §10.3)."""
+        if self.state in (MessageState.DELIVERED, MessageState.DISPLAYED, MessageState.FAILED):
+            return []
+        self.reason = reason
+        self.has_waited_enough = False
+        self._wait(Waiting.ENCRYPTION, now + self._rules.encryption_wait_s)
+        return [Do.ROUTE_AGAIN]
+
+    def not_sealed(self, reason: FallbackReason, now: float) -> list[Do]:
+        """It cannot be sealed: it fails, and goes nowhere in clear."""
+        if self.state in (MessageState.DELIVERED, MessageState.DISPLAYED):
+            return []
+        self.reason = reason
+        return self._fail(now)
+
     def next_deadline(self) -> float | None:
         return self.deadline
 
@@ -275,6 +298,9 @@ class Delivery:
         self.deadline = None
         match self.waiting:
             case Waiting.CAPABILITY | Waiting.RECONNECT:
+                return [Do.ROUTE_AGAIN]
+            case Waiting.ENCRYPTION:
+                self.has_waited_enough = True
                 return [Do.ROUTE_AGAIN]
             case Waiting.PAUSE:
                 return self._submit_rcs(Do.RESEND_RCS, now)
@@ -355,6 +381,16 @@ class Delivery:
         """No registration came back in time: what comes after the retry."""
         self._used |= {Step.REGISTER, Step.RENEW_SECURITY}
         return self._apply(self._decide(RcsOutcome.TIMED_OUT, False, None), now, False)
+
+    def _hold(self, waiting: Waiting, now: float) -> list[Do]:
+        limits = {
+            Waiting.CAPABILITY: self._rules.capability_wait_s,
+            Waiting.ENCRYPTION: self._rules.encryption_wait_s,
+        }
+        limit = limits.get(waiting, self._rules.reconnect_guard_s)
+        is_running = waiting is Waiting.ENCRYPTION and self.waiting is waiting and self.deadline is not None
+        self._wait(waiting, self.deadline if is_running else now + limit)
+        return []
 
     def _submit_rcs(self, how: Do, now: float) -> list[Do]:
         self.was_rcs = True

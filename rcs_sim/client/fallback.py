@@ -233,7 +233,8 @@ class RouteDecision:
 class RouteContext:
     """What the start of a message depends on. *chosen_sms* is the user's choice for this draft; *is_asking* while the
     first capability answer of the contact is awaited. A contact without a number (*has_number*) cannot be sent an SMS:
-    nothing that speaks for SMS counts then, such as that the contact has announced no RCS."""
+    nothing that speaks for SMS counts then, such as that the contact has announced no RCS. *sealing* holds or refuses
+    what RCS could carry in clear only (RCC.16 §7.2)."""
 
     own: OwnRcs
     latch: Latch
@@ -244,6 +245,7 @@ class RouteContext:
     is_asking: bool = False
     is_encrypted: bool = False
     has_number: bool = True
+    sealing: RouteDecision | None = None
 
 
 _OWN_REASONS: Mapping[OwnRcs, FallbackReason] = {
@@ -270,11 +272,13 @@ def choose_route(context: RouteContext) -> RouteDecision:
         return RouteDecision(Route.REFUSE, _R.NEEDS_SESSION)
     if context.is_asking:
         return RouteDecision(Route.HOLD, _R.ASKING_CAPABILITY)
-    return RouteDecision(Route.RCS, _R.NONE)
+    return context.sealing or RouteDecision(Route.RCS, _R.NONE)
 
 
 def _sms_or(context: RouteContext, reason: FallbackReason, consent: Consent) -> RouteDecision:
-    if context.is_encrypted or not context.may_fall_back:
+    if context.is_encrypted:
+        return RouteDecision(Route.REFUSE, _R.ENCRYPTED_ONLY)
+    if not context.may_fall_back:
         return RouteDecision(Route.REFUSE, _R.NOT_ELIGIBLE)
     routes = {Consent.AUTOMATIC: Route.SMS, Consent.ASK: Route.ASK, Consent.NEVER: Route.REFUSE}
     return RouteDecision(routes[consent], reason)

@@ -133,7 +133,6 @@ class ImsService:
                 wants_report=policy.requests_report,
             ),
             self._inbox,
-            receipt_lost=self._inbox.receipts.send_by_pager,
             accepts_by_itself=configuration.auto_accept if by_itself is None else by_itself,
             accepts_after_s=config.accepts_after_s,
         )

@@ -13,6 +13,7 @@ from rcs_sim.client.capabilities import ContactState, Knowledge
 from rcs_sim.client.content import (
     Content,
     Discarded,
+    Encrypted,
     Receipts,
     Refused,
     Revocation,
@@ -24,6 +25,7 @@ from rcs_sim.client.content import (
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.display import Shown
 from rcs_sim.client.duplicates import CopyMerger, SeenMessages
+from rcs_sim.client.encryption import EncryptedArrival, Scheme
 from rcs_sim.client.fallback import LatchEvent
 from rcs_sim.client.identity import ContactKey, NotAnAddress, dialled_key, is_number, nameless_key, sender_of
 from rcs_sim.client.message_session import MessageSession
@@ -39,13 +41,13 @@ from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
 from rcs_sim.wire.imdn import Imdn, ImdnKind
 from rcs_sim.wire.revocation import RevokeResponse
 
-__all__ = ["Inbox"]
+__all__ = ["Arrival", "Inbox"]
 
 _NETWORK_SUFFIX = ".3gppnetwork.org"
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
+class Arrival:
     """How a message came: from whom, with which ids, on which session (None: in pager mode)."""
 
     sender: ContactKey
@@ -99,7 +101,13 @@ class Inbox:
                     request.text("Conversation-ID") or "",
                     request.text("Contribution-ID") or "",
                 )
-                self._content_received(_Arrival(sender[0], thread_id, contribution_id), incoming)
+                self.content_received(Arrival(sender[0], thread_id, contribution_id), incoming)
+            case Encrypted():
+                thread_id, contribution_id = (
+                    request.text("Conversation-ID") or "",
+                    request.text("Contribution-ID") or "",
+                )
+                self._encrypted_received(Arrival(sender[0], thread_id, contribution_id), sender[1], incoming)
             case Receipts():
                 self._receipts_received(sender, incoming)
             case Typing():
@@ -122,8 +130,11 @@ class Inbox:
         uri = session.peer_uri or _uri_of(session.peer)
         match incoming:
             case Content():
-                arrival = _Arrival(session.peer, session.conversation_id, session.contribution_id, session)
-                self._content_received(arrival, incoming)
+                arrival = Arrival(session.peer, session.conversation_id, session.contribution_id, session)
+                self.content_received(arrival, incoming)
+            case Encrypted():
+                arrival = Arrival(session.peer, session.conversation_id, session.contribution_id, session)
+                self._encrypted_received(arrival, uri, incoming)
             case Receipts():
                 self._receipts_received((session.peer, uri), incoming)
             case Typing():
@@ -138,7 +149,21 @@ class Inbox:
 
     # --- content -----------------------------------------------------------------------------------------------------
 
-    def _content_received(self, arrival: _Arrival, content: Content) -> None:
+    def _encrypted_received(self, arrival: Arrival, uri: Uri, incoming: Encrypted) -> None:
+        """What is known already is receipted again, and never opened twice."""
+        encryption, content = self._messenger.encryption, incoming.content
+        earlier = self._seen.find(arrival.sender, content.message_id) if content.message_id else None
+        if encryption is None or isinstance(earlier, ReceivedMessage):
+            self.content_received(arrival, content)
+            return
+        encryption.arrived(
+            EncryptedArrival(
+                arrival.sender, uri, incoming.cpim, arrival.thread_id, arrival.contribution_id, arrival.session
+            )
+        )
+
+    def content_received(self, arrival: Arrival, content: Content, scheme: Scheme | None = None) -> None:
+        """Content for the user, in clear or as it was unsealed."""
         messenger, now, sender = self._messenger, self._messenger.alarms.now(), arrival.sender
         earlier = self._seen.find(sender, content.message_id) if content.message_id else None
         if isinstance(earlier, ReceivedMessage):
@@ -148,6 +173,7 @@ class Inbox:
         conversation = messenger.conversation(sender, arrival.thread_id)
         messenger.latch(conversation, messenger.capabilities.message_received(sender, now))
         message = self._new_message(conversation, arrival, content, now)
+        message.scheme = scheme
         if content.message_id:
             self._seen.remember(sender, content.message_id, message)
         self._typing_ended(conversation)
@@ -157,7 +183,7 @@ class Inbox:
             self.receipts.displayed(message)
 
     def _new_message(
-        self, conversation: Conversation, arrival: _Arrival, content: Content, now: float
+        self, conversation: Conversation, arrival: Arrival, content: Content, now: float
     ) -> ReceivedMessage:
         ua = self.ua
         home = ua.account.home_domain if ua is not None else ""
@@ -246,6 +272,7 @@ class Inbox:
             direction="in",
             text=message.text,
             transport=message.transport.value,
+            scheme=message.scheme,
         )
         if self._reads_after_s is not None and conversation.read_at is None:
             conversation.read_at = message.received_at + self._reads_after_s
@@ -269,12 +296,16 @@ class Inbox:
             messenger.display.error("a receipt without CPIM is ignored by this device")
             return
         for imdn in receipts.imdns:
-            message = messenger.find(imdn.message_id)
+            message, encryption = messenger.find(imdn.message_id), messenger.encryption
             if message is None:
+                if encryption is not None:
+                    encryption.reported(imdn, receipts.cpim, sender[0])
                 continue  # about a received message, or one that is history: dropped (digest §5.3)
             if not self._may_report(sender, message):
                 messenger.display.error(f"a receipt about {imdn.message_id} from {sender[0]} is ignored")
-            else:
+            elif message.scheme is not Scheme.MLS or (
+                encryption is not None and encryption.accepts_receipt(message, imdn, receipts.cpim, sender[0])
+            ):
                 self._report(message, imdn)
 
     def _may_report(self, sender: tuple[ContactKey, Uri], message: SentMessage) -> bool:

@@ -15,13 +15,19 @@ from rcs_sim.client.message_state import MessageState, MessageTransport
 
 if TYPE_CHECKING:
     from rcs_sim.client.conversation import Conversation
+    from rcs_sim.client.encryption import Scheme, SealedContent
 
-__all__ = ["NotSeenInTime", "ReceivedMessage", "SentMessage"]
+__all__ = ["NotSeenInTime", "ReceivedMessage", "SentMessage", "label_of"]
 
 LEAVES_WITHIN_S = 300.0  # longest time in "queued": a capability answer or a registration is awaited, both shorter
 
 _DELIVERED = (MessageState.DELIVERED, MessageState.DISPLAYED)
 _ENDED = (*_DELIVERED, MessageState.FAILED)
+
+
+def label_of(transport: MessageTransport, scheme: Scheme | None) -> str:
+    """``SMS``, ``RCS`` or ``RCS · encrypted``."""
+    return transport.value if scheme is None or transport is MessageTransport.SMS else f"{transport.value} · encrypted"
 
 
 class NotSeenInTime(SimulatorError):
@@ -52,8 +58,10 @@ class SentMessage:
         "last_request",
         "last_response",
         "on_consent",
+        "sealed",
         "shown_state",
         "text",
+        "wire_id",
     )
 
     def __init__(
@@ -79,6 +87,8 @@ class SentMessage:
         self.created_at = delivery.history[0].at
         self.alarm: Alarm | None = None
         self.shown_state = delivery.state
+        self.wire_id = message_id  # imdn.Message-ID: another one when it is sealed anew
+        self.sealed: SealedContent | None = None
         self.cpim = b""
         self.last_request: Request | None = None
         self.last_response: Response | None = None
@@ -101,6 +111,16 @@ class SentMessage:
     @property
     def history(self) -> tuple[StateChange, ...]:
         return tuple(self.delivery.history)
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """How it was sealed; None for a message in clear."""
+        return None if self.sealed is None else self.sealed.scheme
+
+    @property
+    def label(self) -> str:
+        """The label of this one message."""
+        return label_of(self.transport, self.scheme)
 
     @property
     def conversation_id(self) -> str:
@@ -186,6 +206,7 @@ class ReceivedMessage:
         "merged_into",
         "received_at",
         "reply_to",
+        "scheme",
         "sent_at",
         "session",
         "shown_count",
@@ -220,6 +241,7 @@ class ReceivedMessage:
         self.date_time = date_time
         self.wishes = wishes
         self.reply_to = reply_to  # where receipts go: a URI
+        self.scheme: Scheme | None = None  # how it was sealed
         self.session: object | None = None  # the message session that it came on
         self.thread_id = conversation.id  # Conversation-ID that it came with
         self.displayed_at: float | None = None
@@ -229,6 +251,11 @@ class ReceivedMessage:
     @property
     def state(self) -> MessageState:
         return MessageState.DELIVERED if self.displayed_at is None else MessageState.DISPLAYED
+
+    @property
+    def label(self) -> str:
+        """The label of this one message."""
+        return label_of(self.transport, self.scheme)
 
     @property
     def is_read(self) -> bool:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 from ims_core.errors import LocalProtocolError
 from ims_core.transport.sip_stack import Outcome
 from ims_core.transport.tokens import Tokens
 from ims_core.wire.sip.message import Response
 from rcs_sim.client.alarms import Alarms
-from rcs_sim.client.capabilities import CapabilityCache, CapabilityTimes, Knowledge, Occasion, PeerTags
+from rcs_sim.client.capabilities import CapabilityCache, Knowledge, Occasion, PeerTags
 from rcs_sim.client.chat_mode import (
     ChatMode,
     ContentKind,
     ModeDecision,
-    ModeRules,
     choose_mode,
     may_fall_back,
     possible_modes,
 )
 from rcs_sim.client.conversation import Conversation
-from rcs_sim.client.delivery import Delivery, DeliveryRules, Do, Waiting
+from rcs_sim.client.delivery import Delivery, Do, Waiting
 from rcs_sim.client.discovery import Discovery, is_stored_nowhere, retry_after_of, tags_of
 from rcs_sim.client.display import Display, Shown
+from rcs_sim.client.encryption import Encryption, Scheme, SealDecision, SealStep
 from rcs_sim.client.fallback import (
     Column,
     FallbackMechanism,
@@ -41,12 +40,14 @@ from rcs_sim.client.fallback import (
     next_latch,
 )
 from rcs_sim.client.identity import ContactKey, is_number, is_reachable
-from rcs_sim.client.message_state import MessageState
-from rcs_sim.client.messages import SentMessage
+from rcs_sim.client.message_rules import capability_times, delivery_rules, mode_rules
+from rcs_sim.client.message_state import MessageState, MessageTransport
+from rcs_sim.client.messages import SentMessage, label_of
 from rcs_sim.client.narration import CFS_TIMER, show_tick, trace_decision, trace_route
 from rcs_sim.client.own_rcs import OwnRcsState
 from rcs_sim.client.pager import date_time_of
 from rcs_sim.client.pager_sender import PagerSender
+from rcs_sim.client.sealing import PLAIN, held_or_refused, seal, sealing_of
 from rcs_sim.client.session_sender import SessionOutcome
 from rcs_sim.client.session_service import SessionService
 from rcs_sim.client.sms_outgoing import count_parts
@@ -55,62 +56,13 @@ from rcs_sim.client.user_agent import outcome_of, redirection_of
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
-__all__ = ["Messenger", "capability_times", "delivery_rules", "mode_rules"]
+__all__ = ["Messenger"]
 
 MAX_OUTGOING = 4096  # messages whose receipts are still understood; older ones are history
 _FITS_ANYWAY_CHARACTERS = 33  # per part, whatever the alphabet: surrogate pairs in UCS-2 with a 16-bit reference
 _UNCONFIGURED = RcsConfiguration()
 _NO_MODES: frozenset[ChatMode] = frozenset()
 _LATCH_OF = {Knowledge.UNKNOWN: Latch.UNKNOWN, Knowledge.RCS: Latch.RCS, Knowledge.NOT_RCS: Latch.SMS}
-
-
-def delivery_rules(document: RcsConfiguration, policy: DevicePolicy) -> DeliveryRules:
-    """Times and switches for the messages of a phone, of its document and its device."""
-    fallback = policy.fallback
-    timer = document.revoke_timer_s if fallback.revoke_timer_s is None else fallback.revoke_timer_s
-    is_allowed = fallback.revokes and document.revoke_timer_s > 0  # 0: the carrier wants no fallback by the client
-    return DeliveryRules(
-        revoke_timer_s=float(timer) if is_allowed else 0.0,
-        reconnect_guard_s=float(document.reconnect_guard_s),
-        capability_wait_s=policy.capability.answer_wait_s,
-        waits_for_revoke_answer=document.waits_for_revocation,
-        relies_on_store=fallback.relies_on_store,
-        consent=fallback.consent,
-    )
-
-
-def capability_times(document: RcsConfiguration, policy: DevicePolicy) -> CapabilityTimes:
-    """Lives of what is known about contacts, of the document and the device."""
-    return CapabilityTimes(
-        rcs_expiry_s=float(document.capability_expiry_s),
-        non_rcs_expiry_s=float(document.non_rcs_capability_expiry_s),
-        message_validity_s=float(document.message_capability_validity_s),
-        guard_s=policy.capability.guard_s,
-        error_hold_s=policy.capability.error_hold_s,
-    )
-
-
-def mode_rules(document: RcsConfiguration, policy: DevicePolicy) -> ModeRules:
-    """Which modes of RCS there are for messages, of the document and the device."""
-    return _shared_rules(
-        document.switchover_octets,
-        document.standalone_auth if policy.messaging.sends_pager else 0,
-        document.chat_auth,
-        policy.session.supported,
-        policy.session.replaces_pager,
-    )
-
-
-@lru_cache(64)
-def _shared_rules(octets: int, standalone: int, chat: bool, has_msrp: bool, prefers_sessions: bool) -> ModeRules:
-    """Phones of one kind share them."""
-    return ModeRules(
-        switchover_octets=octets,
-        standalone_auth=standalone,
-        chat_auth=chat,
-        has_msrp=has_msrp,
-        prefers_sessions=prefers_sessions,
-    )
 
 
 class Messenger:
@@ -131,6 +83,8 @@ class Messenger:
         "conversations",
         "discovery",
         "display",
+        "encryption",
+        "new_message_id",
         "own",
         "pager",
         "policy",
@@ -152,6 +106,7 @@ class Messenger:
         self.policy = policy
         self.alarms = alarms
         self.tokens = tokens
+        self.new_message_id = tokens.uuid  # imdn.Message-ID, in the form of the device
         self.display = display
         self._register_anew = register_anew
         self._configuration_doubted = configuration_doubted
@@ -162,6 +117,7 @@ class Messenger:
         self.pager: PagerSender | None = None
         self.sessions: SessionService | None = None
         self.discovery: Discovery | None = None
+        self.encryption: Encryption | None = None
         self.sms: SmsService
         self.conversations: dict[ContactKey, Conversation] = {}
         self._label_alarm = alarms.new(lambda now: self.refresh_labels())
@@ -209,8 +165,36 @@ class Messenger:
 
     def label(self, conversation: Conversation) -> str:
         """What the next message of the conversation would be."""
+        if conversation.is_encrypted:
+            return label_of(MessageTransport.RCS, self.scheme(conversation))
         route = choose_route(self._context(conversation, self._mode(conversation), may_fall_back=True, is_asking=False))
         return "SMS" if route.route in (Route.SMS, Route.ASK) else "RCS"
+
+    def scheme(self, conversation: Conversation) -> Scheme | None:
+        """That of a conversation that is shown as encrypted."""
+        return None if self.encryption is None else self.encryption.scheme_of(conversation)
+
+    def mark_encrypted(self, conversation: Conversation, *, is_encrypted: bool) -> None:
+        """Sets or clears the mark "shown as encrypted", which the label follows."""
+        conversation.is_encrypted = is_encrypted
+        self._show_label(conversation)
+
+    def encryption_moved(self, conversation: Conversation) -> None:
+        """The encryption of the conversation stands, or it is clear that it does not for now."""
+        for message in tuple(self._active):
+            if message.conversation is conversation:
+                self._run(message, message.delivery.encryption_moved())
+
+    def seal_again(self, message: SentMessage, reason: FallbackReason) -> None:
+        """Nobody could read it, or the network refused it: it is sealed anew and has a new id (RCC.16 §10.3)."""
+        message.sealed, message.cpim, message.wire_id = None, b"", self.new_message_id()
+        self._outgoing[message.wire_id] = message
+        self._active[message] = None
+        self._run(message, message.delivery.seal_again(reason, self.alarms.now()))
+
+    def not_sealed(self, message: SentMessage, reason: FallbackReason) -> None:
+        """It failed as an encrypted message: it is shown as failed, and goes nowhere in clear."""
+        self._run(message, message.delivery.not_sealed(reason, self.alarms.now()))
 
     def open(self, conversation: Conversation) -> None:
         """The user opens it: the label is shown and the peer's capability is asked for if that is due."""
@@ -244,6 +228,8 @@ class Messenger:
         for message in tuple(self._active):
             if message.conversation is conversation:
                 self._run(message, message.delivery.capability_known())
+        if self.encryption is not None:
+            self.encryption.capability_learned(conversation)
 
     def _expire(self, conversation: Conversation) -> None:
         event = self.capabilities.expire(conversation.peer, self.alarms.now())
@@ -262,7 +248,10 @@ class Messenger:
         label = self.label(conversation)
         if label != conversation.shown_label:
             conversation.shown_label = label
-            self.display.show(Shown.LABEL, conversation.peer, conversation_id=conversation.id, label=label)
+            scheme = self.scheme(conversation) if conversation.is_encrypted else None
+            self.display.show(
+                Shown.LABEL, conversation.peer, conversation_id=conversation.id, label=label, scheme=scheme
+            )
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
@@ -303,7 +292,7 @@ class Messenger:
         may_leave = self._may_fall_back(conversation, text)
         return SentMessage(
             conversation,
-            tokens.uuid(),
+            self.new_message_id(),
             tokens.uuid(),
             text,
             date_time_of(now),
@@ -344,6 +333,7 @@ class Messenger:
         entry = self.capabilities.entry(conversation.peer)
         waits = may_wait and self.policy.capability.answer_wait_s > 0
         mode = self._mode(conversation, message)
+        sealing = sealing_of(message, self.encryption)
         decision = choose_route(
             self._context(
                 conversation,
@@ -351,8 +341,14 @@ class Messenger:
                 may_fall_back=message.delivery.may_fall_back,
                 is_asking=waits and entry.is_asking and entry.knowledge is Knowledge.UNKNOWN,
                 as_sms=as_sms,
+                sealing=sealing,
             )
         )
+        if decision.route is Route.RCS and sealing.step is SealStep.SEAL:
+            decision = seal(message, self.encryption, self.display)
+            mode = self._mode(conversation, message)
+            if not mode.is_available:
+                decision = RouteDecision(Route.REFUSE, FallbackReason.NEEDS_SESSION)
         if decision.route is Route.RCS:
             message.delivery.mode = mode.mode
         else:
@@ -367,6 +363,7 @@ class Messenger:
         may_fall_back: bool,
         is_asking: bool,
         as_sms: bool | None = None,
+        sealing: SealDecision = PLAIN,
     ) -> RouteContext:
         return RouteContext(
             own=OwnRcs.DOWN if self.pager is None else self.own.state(self.alarms.now()),
@@ -378,6 +375,7 @@ class Messenger:
             is_asking=is_asking,
             is_encrypted=conversation.is_encrypted,
             has_number=is_number(conversation.peer),
+            sealing=held_or_refused(sealing),
         )
 
     @property
@@ -519,6 +517,8 @@ class Messenger:
     def _can_revoke(self, message: SentMessage, told: PeerTags | None) -> bool:
         """Whether the client mechanism applies (digest §8.1): by the peer's tags, of OPTIONS, of this very answer or of
         the session. A network that says it interworks is believed whichever of them says so."""
+        if message.sealed is not None:
+            return False  # no revocation, no SMS: not of an encrypted conversation (digest RCC.16 §14.11)
         known = self.capabilities.entry(message.conversation.peer).tags
         told = known if told is None else told
         mechanism = mechanism_of(

@@ -69,6 +69,15 @@ class FallbackReason(Enum):
     MEDIA_FAILED = "the message session could not be connected"
     SESSION_LOST = "the message session ended before the message was acknowledged"
     NOT_PROVEN = "the certificate of the message session is not the one that was signalled"
+    ENCRYPTED_ONLY = "an encrypted conversation is never carried in clear"
+    ENCRYPTION_BUSY = "the encryption of the conversation is being set up or repaired"
+    NO_ENCRYPTION_STATE = "this phone has lost the keys of an encrypted conversation"
+    ENCRYPTION_ENDED = "the encryption of the conversation has ended"
+    ENCRYPTION_UNAVAILABLE = "this phone cannot encrypt now"
+    NO_ENCRYPTION_IDENTITY = "this phone has no valid certificate for encryption"
+    UNEXPECTED_MEMBER = "the encrypted conversation has an unexpected member"
+    NOT_DECRYPTED = "the peer could not read it"
+    ENCRYPTION_REFUSED = "the network refused the encrypted message"
 
 
 class RcsOutcome(Enum):

@@ -3,15 +3,17 @@ effects."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ims_core.wire.sip.message import HeaderInput
 from rcs_sim.client.contact import CPM_LARGE, CPM_MESSAGE, CPM_SESSION, SYSTEM_MESSAGE, accept_contact, service_urn
+from rcs_sim.client.encryption import SealedContent
 from rcs_sim.client.messages import ReceivedMessage
 from rcs_sim.devices.policy import MessagingPolicy, SessionPolicy
 from rcs_sim.wire.cpim import ANONYMOUS_URI, compose_cpim
+from rcs_sim.wire.cpim_header import CpimHeader
 from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE, Imdn, ImdnKind, ImdnStatus
 from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE, IsComposing
 from rcs_sim.wire.revocation import REVOCATION_CONTENT_TYPE, RevokeRequest
@@ -25,6 +27,7 @@ __all__ = [
     "epoch_of",
     "is_composing_document",
     "message_headers",
+    "receipt_about",
     "session_headers",
     "wishes_of",
 ]
@@ -103,8 +106,20 @@ def compose_text(
     message_id: str,
     date_time: str,
     wishes: Sequence[str],
+    sealed: SealedContent | None = None,
 ) -> bytes:
-    """The CPIM of a text; *sender* and *recipient* are URIs."""
+    """The CPIM of a text, or of what it was sealed into; *sender* and *recipient* are URIs."""
+    if sealed is not None:
+        return compose_cpim(
+            sender=sender,
+            recipient=recipient,
+            message_id=message_id,
+            date_time=date_time,
+            body=sealed.octets,
+            content_type=sealed.content_type,
+            disposition_notification=sealed.wishes,
+            extra=sealed.headers,
+        )
     return compose_cpim(
         sender=sender,
         recipient=recipient,
@@ -115,12 +130,16 @@ def compose_text(
     )
 
 
-def compose_receipt(message: ReceivedMessage, kind: ImdnKind, receipt_id: str, date_time: str) -> bytes:
-    """The CPIM of a receipt about *message*: its own Message-ID, no Disposition-Notification (digest §5.1).
+def receipt_about(message: ReceivedMessage, kind: ImdnKind, date_time: str) -> Imdn:
+    """The notification that *message* was delivered or displayed.
 
     The datetime of a message that came without one is that of the receipt: RFC 5438 §7.2.1.2 demands one (choice)."""
     status = ImdnStatus.DELIVERED if kind is ImdnKind.DELIVERY else ImdnStatus.DISPLAYED
-    imdn = Imdn(message.id, message.date_time or date_time, kind, status)
+    return Imdn(message.id, message.date_time or date_time, kind, status)
+
+
+def compose_receipt(imdn: Imdn, receipt_id: str, date_time: str, headers: Iterable[CpimHeader] = ()) -> bytes:
+    """The CPIM of a receipt: its own Message-ID, no Disposition-Notification (digest §5.1). *headers* sign it."""
     return compose_cpim(
         sender=ANONYMOUS_URI,
         recipient=ANONYMOUS_URI,
@@ -129,6 +148,7 @@ def compose_receipt(message: ReceivedMessage, kind: ImdnKind, receipt_id: str, d
         body=imdn.encode(),
         content_type=IMDN_CONTENT_TYPE,
         content_disposition="notification",
+        extra=headers,
     )
 
 

@@ -60,9 +60,10 @@ class PagerSender:
                 message.text,
                 sender=ANONYMOUS_URI if is_anonymous else self._ua.account.shown_identity,
                 recipient=ANONYMOUS_URI if is_anonymous else self.target(message.conversation.peer),
-                message_id=message.id,
+                message_id=message.wire_id,
                 date_time=message.date_time,
                 wishes=self._wishes,
+                sealed=message.sealed,
             )
         return message.cpim
 
@@ -110,7 +111,7 @@ class PagerSender:
 
     def _send(self, message: SentMessage, request: Request, target: Uri | None = None) -> None:
         def settle(outcome: Outcome, sent: Request) -> None:
-            if self._wants_plain_text(sent, outcome):
+            if message.sealed is None and self._wants_plain_text(sent, outcome):
                 body = message.text.encode("utf-8", "replace")
                 plain = self._ua.new_request("MESSAGE", sent.request_uri_text, (), body, _PLAIN_TEXT)
                 self._send(message, plain, target)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ims_core.transport.sip_stack import Outcome
 from ims_core.wire.sip.message import Request, Response
+from rcs_sim.client.encryption import Scheme
 from rcs_sim.client.identity import ContactKey, request_uri_text
 from rcs_sim.client.messages import ReceivedMessage
-from rcs_sim.client.pager import compose_receipt, date_time_of, message_headers
+from rcs_sim.client.pager import compose_receipt, date_time_of, message_headers, receipt_about
 from rcs_sim.client.user_agent import UserAgent
 from rcs_sim.devices.policy import DevicePolicy, ReceiptTarget
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CPIM_CONTENT_TYPE
-from rcs_sim.wire.imdn import ImdnKind
+from rcs_sim.wire.cpim_header import CpimHeader
+from rcs_sim.wire.imdn import Imdn, ImdnKind
 
 __all__ = ["ReceiptSender", "receipt_target"]
 
@@ -32,17 +34,20 @@ def receipt_target(policy: DevicePolicy, sender: ContactKey, cpim_from: str, hom
 
 class ReceiptSender:
     """*ua* is None while there is no RCS. What falls due then, or did not get through, is owed: it is sent after the
-    next REGISTER, or when another receipt has got through (choice). *in_session* sends one over the message session
-    that the message came on; it says whether that can be done (digest §5.1)."""
+    next REGISTER, or when another receipt has got through (choice). *in_session* sends the CPIM of one over the message
+    session that the message came on, and calls back if the session loses it; it says whether that can be done (digest
+    §5.1). *signed* gives the headers that prove a receipt about a sealed message, None where it cannot be proven: such
+    a receipt is not sent (RCC.16 §7.6)."""
 
-    __slots__ = ("_owed", "_policy", "allows_display", "in_session", "ua")
+    __slots__ = ("_owed", "_policy", "allows_display", "in_session", "signed", "ua")
 
     def __init__(self, policy: DevicePolicy) -> None:
         self._policy = policy
         self._owed: deque[tuple[ReceivedMessage, ImdnKind]] | None = None
         self.allows_display = True  # by the operator, whose document may forbid it
         self.ua: UserAgent | None = None
-        self.in_session: Callable[[ReceivedMessage, ImdnKind], bool] | None = None
+        self.in_session: Callable[[ReceivedMessage, bytes, Callable[[], None]], bool] | None = None
+        self.signed: Callable[[ReceivedMessage, str, Imdn], Iterable[CpimHeader] | None] | None = None
 
     def delivered(self, message: ReceivedMessage) -> None:
         """The device has stored it."""
@@ -66,17 +71,36 @@ class ReceiptSender:
             self._send(message, kind)
 
     def _send(self, message: ReceivedMessage, kind: ImdnKind) -> None:
-        if message.session is not None and self.in_session is not None and self.in_session(message, kind):
-            return
-        self.send_by_pager(message, kind)
-
-    def send_by_pager(self, message: ReceivedMessage, kind: ImdnKind) -> None:
-        """In a MESSAGE of its own."""
         ua = self.ua
         if ua is None:
             self._owe(message, kind)
             return
-        cpim = compose_receipt(message, kind, ua.tokens.uuid(), date_time_of(ua.stack.clock.now()))
+        cpim = self._compose(message, kind, ua)
+        if cpim is None:
+            return
+        by_session = self.in_session if message.session is not None else None
+        if by_session is None or not by_session(message, cpim, lambda: self._lost(message, kind)):
+            self._send_by_pager(message, kind, cpim, ua)
+
+    def _compose(self, message: ReceivedMessage, kind: ImdnKind, ua: UserAgent) -> bytes | None:
+        receipt_id, now = ua.tokens.uuid(), date_time_of(ua.stack.clock.now())
+        imdn = receipt_about(message, kind, now)
+        if message.scheme is not Scheme.MLS:
+            return compose_receipt(imdn, receipt_id, now)
+        headers = None if self.signed is None else self.signed(message, receipt_id, imdn)
+        return None if headers is None else compose_receipt(imdn, receipt_id, now, headers)
+
+    def _lost(self, message: ReceivedMessage, kind: ImdnKind) -> None:
+        """The session did not carry it: in pager mode then."""
+        ua = self.ua
+        cpim = None if ua is None else self._compose(message, kind, ua)
+        if ua is None:
+            self._owe(message, kind)
+        elif cpim is not None:
+            self._send_by_pager(message, kind, cpim, ua)
+
+    def _send_by_pager(self, message: ReceivedMessage, kind: ImdnKind, cpim: bytes, ua: UserAgent) -> None:
+        """In a MESSAGE of its own."""
         headers = message_headers(message.thread_id, message.contribution_id or ua.tokens.uuid())
         request = ua.new_request("MESSAGE", message.reply_to, headers, cpim, CPIM_CONTENT_TYPE)
 

@@ -11,13 +11,20 @@ from ims_core.wire.msrp.session_events import OutgoingMessage
 from ims_core.wire.sip.message import Response
 from rcs_sim.client.capabilities import PeerTags
 from rcs_sim.client.fallback import Column, Outcome
-from rcs_sim.client.messages import ReceivedMessage, SentMessage
-from rcs_sim.client.pager import compose_receipt, compose_text, is_composing_document
+from rcs_sim.client.messages import SentMessage
+from rcs_sim.client.pager import compose_text, is_composing_document
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CPIM_CONTENT_TYPE
-from rcs_sim.wire.imdn import ImdnKind
 from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE
 
-__all__ = ["Carried", "ContentCarried", "ReceiptCarried", "SessionOutcome", "SessionSender", "typing_message"]
+__all__ = [
+    "Carried",
+    "ContentCarried",
+    "ControlCarried",
+    "ReceiptCarried",
+    "SessionOutcome",
+    "SessionSender",
+    "typing_message",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,21 @@ class ContentCarried:
         self._settled(self.message, outcome)
 
 
+class ControlCarried:
+    """A request of the encryption plane: the CPIM *body* (RCC.16 §4.1)."""
+
+    __slots__ = ("_settled", "body")
+
+    def __init__(self, body: bytes, settled: Callable[[SessionOutcome], None]) -> None:
+        self.body, self._settled = body, settled
+
+    def outgoing(self, msrp_id: str) -> OutgoingMessage:
+        return OutgoingMessage(msrp_id, CPIM_CONTENT_TYPE, self.body)
+
+    def settled(self, outcome: SessionOutcome) -> None:
+        self._settled(outcome)
+
+
 class ReceiptCarried:
     """A receipt. One that a session loses goes in pager mode."""
 
@@ -99,17 +121,12 @@ class SessionSender:
             message.text,
             sender=ANONYMOUS_URI,
             recipient=ANONYMOUS_URI,
-            message_id=message.id,
+            message_id=message.wire_id,
             date_time=message.date_time,
             wishes=self._wishes,
+            sealed=message.sealed,
         )
         return ContentCarried(message, body, self._settled, wants_report=self._wants_report)
-
-    @staticmethod
-    def receipt(
-        message: ReceivedMessage, kind: ImdnKind, receipt_id: str, date_time: str, lost: Callable[[], None]
-    ) -> ReceiptCarried:
-        return ReceiptCarried(compose_receipt(message, kind, receipt_id, date_time), lost)
 
 
 def typing_message(msrp_id: str, *, is_active: bool, refresh_s: int, date_time: str) -> OutgoingMessage:

@@ -22,8 +22,7 @@ from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.pager import date_time_of, session_headers
 from rcs_sim.client.register_request import ALLOW
 from rcs_sim.client.session_offer import OfferRules, read_offer
-from rcs_sim.client.session_sender import Carried, SessionSender, typing_message
-from rcs_sim.wire.imdn import ImdnKind
+from rcs_sim.client.session_sender import Carried, ReceiptCarried, SessionSender, typing_message
 
 __all__ = ["SessionService", "SessionUser"]
 
@@ -54,7 +53,6 @@ class SessionService:
         "_all",
         "_chats",
         "_media",
-        "_receipt_lost",
         "_sender",
         "_user",
         "alarms",
@@ -74,13 +72,11 @@ class SessionService:
         sender: SessionSender,
         user: SessionUser,
         *,
-        receipt_lost: Callable[[ReceivedMessage, ImdnKind], None],
         accepts_by_itself: bool,
         accepts_after_s: float | None,
     ) -> None:
         self.alarms, self.display, self.rules, self.times = alarms, display, rules, times
         self._media, self._sender, self._user = media, sender, user
-        self._receipt_lost = receipt_lost
         self._accepts_by_itself, self._accepts_after_s = accepts_by_itself, accepts_after_s
         self._chats: dict[ContactKey, MessageSession] = {}
         self._all: dict[MessageSession, None] = {}
@@ -125,18 +121,22 @@ class SessionService:
             self.accept(session)  # who writes takes the invitation
         session.submit(self._sender.content(message))
 
-    def send_receipt(self, message: ReceivedMessage, kind: ImdnKind) -> bool:
+    def send_receipt(self, message: ReceivedMessage, cpim: bytes, lost: Callable[[], None]) -> bool:
         """A receipt, over the session that the message came on; False if that is not open any more (digest §5.1)."""
         session = message.session
         if not isinstance(session, MessageSession) or session not in self._all or not session.carries_receipts:
             return False
-
-        def lost() -> None:
-            self._receipt_lost(message, kind)
-
-        now = date_time_of(self.alarms.now())
-        session.submit(self._sender.receipt(message, kind, self.calls.ua.tokens.uuid(), now, lost))
+        session.submit(ReceiptCarried(cpim, lost))
         return True
+
+    def carry(self, conversation: Conversation, item: Carried) -> None:
+        """Sends something that is no message of the user: in the session that there is, or in a new one."""
+        session = self.session_with(conversation.peer)
+        if session is None:
+            session = self._open(conversation, is_large=False, has_fewer_types=False, target=None)
+        elif session.awaits_user:
+            self.accept(session)
+        session.submit(item)
 
     def send_typing(self, peer: ContactKey, *, is_active: bool, refresh_s: int) -> bool:
         """Tells the peer that the user types; False without an established session."""

@@ -8,7 +8,6 @@ import pytest
 
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_state import MessageState, MessageTransport
-from rcs_sim.client.messenger import delivery_rules
 from rcs_sim.client.phone import Phone
 from tests.rcs_sim.client.stories import play
 from tests.rcs_sim.client.two_with_sms import texts_of, with_sms
@@ -118,13 +117,6 @@ def test_revocation_needs_a_timer_and_the_peers_tag_m11(changes: dict[str, Any])
             assert world.core.of("MESSAGE", "MessageRevokeRequest") == []
 
     play(story)
-
-
-def test_a_timer_of_0_in_the_document_wins_over_that_of_the_device_m11() -> None:
-    policy = device("android")
-    policy = replace(policy, fallback=replace(policy.fallback, revoke_timer_s=20.0))
-    assert delivery_rules(subscriber(ALICE, revoke_timer_s=30), policy).revoke_timer_s == 20.0
-    assert delivery_rules(subscriber(ALICE, revoke_timer_s=0), policy).revoke_timer_s == 0.0
 
 
 def test_with_cfs_trigger_0_both_copies_arrive_and_one_is_shown() -> None:

@@ -14,6 +14,7 @@ from rcs_sim.client.pager import (
     date_time_of,
     epoch_of,
     message_headers,
+    receipt_about,
     session_headers,
     wishes_of,
 )
@@ -85,7 +86,8 @@ def test_a_receipt_has_its_own_id_and_asks_for_nothing_i06() -> None:
     message = ReceivedMessage(
         conversation, "x", MessageTransport.RCS, 0, None, message_id="m1", date_time="2026-03-02T10:15:30.120Z"
     )
-    cpim = CpimMessage.parse(compose_receipt(message, ImdnKind.DISPLAY, "r1", "2026-03-02T10:15:31.004Z"))
+    now = "2026-03-02T10:15:31.004Z"
+    cpim = CpimMessage.parse(compose_receipt(receipt_about(message, ImdnKind.DISPLAY, now), "r1", now))
     imdn = Imdn.parse(cpim.body)
     assert (cpim.message_id, cpim.disposition_notification) == ("r1", ())
     assert (imdn.message_id, imdn.datetime, imdn.status) == ("m1", "2026-03-02T10:15:30.120Z", "displayed")

@@ -6,7 +6,8 @@ from rcs_sim.client.fallback import Column, RcsOutcome
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.client.messages import ReceivedMessage
-from rcs_sim.client.session_sender import SessionOutcome, SessionSender, typing_message
+from rcs_sim.client.pager import compose_receipt, receipt_about
+from rcs_sim.client.session_sender import ControlCarried, ReceiptCarried, SessionOutcome, typing_message
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage
 from rcs_sim.wire.imdn import ImdnKind
 from rcs_sim.wire.iscomposing import IsComposing
@@ -21,7 +22,8 @@ def _received() -> ReceivedMessage:
 
 def test_a_receipt_is_urgent_names_nobody_and_is_lost_when_it_fails() -> None:
     lost: list[bool] = []
-    receipt = SessionSender.receipt(_received(), ImdnKind.DELIVERY, "r1", _NOW, lambda: lost.append(True))
+    cpim_octets = compose_receipt(receipt_about(_received(), ImdnKind.DELIVERY, _NOW), "r1", _NOW)
+    receipt = ReceiptCarried(cpim_octets, lambda: lost.append(True))
     message = receipt.outgoing("x1")
     assert message.is_urgent
     assert not message.success_report
@@ -32,6 +34,14 @@ def test_a_receipt_is_urgent_names_nobody_and_is_lost_when_it_fails() -> None:
     assert lost == []
     receipt.settled(SessionOutcome(RcsOutcome.SESSION_LOST, Column.MSRP))
     assert lost == [True]
+
+
+def test_a_control_message_is_told_what_became_of_it() -> None:
+    outcomes: list[SessionOutcome] = []
+    control = ControlCarried(b"cpim", outcomes.append)
+    assert (control.outgoing("x1").body, control.outgoing("x1").content_type) == (b"cpim", "message/cpim")
+    control.settled(SessionOutcome(RcsOutcome.SESSION_LOST, Column.MSRP))
+    assert [each.outcome for each in outcomes] == [RcsOutcome.SESSION_LOST]
 
 
 def test_typing_is_bare_urgent_and_unanswered_i09() -> None:

@@ -1,0 +1,52 @@
+"""What the encryption of a conversation makes of one message: sealed, held or refused, never in clear by mistake
+(RCC.16 §7.2)."""
+
+from __future__ import annotations
+
+from rcs_sim.client.display import Display
+from rcs_sim.client.encryption import Encryption, NotSealed, SealDecision, SealingPower, SealStep, seal_step
+from rcs_sim.client.fallback import FallbackReason, Route, RouteDecision
+from rcs_sim.client.messages import SentMessage
+
+__all__ = ["PLAIN", "held_or_refused", "seal", "sealing_of"]
+
+PLAIN = SealDecision(SealStep.PLAIN)
+_SEALED = SealDecision(SealStep.SEAL)
+_ROUTES = {SealStep.WAIT: Route.HOLD, SealStep.REFUSE: Route.REFUSE}
+
+
+def held_or_refused(sealing: SealDecision) -> RouteDecision | None:
+    """What the encryption makes of a message that RCS could carry; None if it is in nobody's way."""
+    route = _ROUTES.get(sealing.step)
+    return None if route is None else RouteDecision(route, sealing.reason)
+
+
+def sealing_of(message: SentMessage, encryption: Encryption | None) -> SealDecision:
+    """What the encryption of its conversation says to *message*. What has waited long enough is decided by the mark
+    "shown as encrypted" alone."""
+    is_marked = message.conversation.is_encrypted
+    if message.sealed is not None:
+        return _SEALED
+    if encryption is None:
+        return seal_step(SealingPower.UNAVAILABLE, is_marked=is_marked)
+    may_wait = not message.delivery.has_waited_enough
+    decision = encryption.decide(message.conversation, may_wait=may_wait)
+    if decision.step is SealStep.WAIT and not may_wait:
+        return SealDecision(SealStep.REFUSE, decision.reason) if is_marked else PLAIN
+    return decision
+
+
+def seal(message: SentMessage, encryption: Encryption | None, display: Display) -> RouteDecision:
+    """Seals *message*, or says why not. From here on it is never carried in clear, nor by SMS."""
+    message.delivery.may_fall_back = False
+    if message.sealed is not None:
+        return RouteDecision(Route.RCS, FallbackReason.NONE)
+    if encryption is None:
+        return RouteDecision(Route.REFUSE, FallbackReason.ENCRYPTION_UNAVAILABLE)
+    try:
+        message.sealed = encryption.seal(message)
+    except NotSealed as error:
+        display.state("encryption", "not sealed", reason=str(error), message_id=message.id)
+        return RouteDecision(Route.REFUSE, error.reason)
+    message.cpim = b""
+    return RouteDecision(Route.RCS, FallbackReason.NONE)
