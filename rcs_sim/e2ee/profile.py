@@ -66,8 +66,8 @@ class E2eeProfile:
     """Behaviour of one kind of device. Fields are independent; the named builders below are combinations of them.
 
     *vendor_id* is that of its certificates, *kds* the value of its ``mls-kds`` tag. *end_mls_form* and the framings are
-    what it originates. *waits_for_convergence*: application messages wait, after a commit, for the focus to say that it
-    has reached everybody. *legacy_allowed*: may use the older scheme. *past_epochs_s*: how long it reads earlier epochs.
+    what it originates. *waits_for_convergence*: after a commit, application messages wait for the focus to say that all
+    have it. *legacy_allowed*: may use the older scheme. *past_epochs_s*: how long it reads earlier epochs.
     *keypackage_one_time* and *refill_at* size its pool."""
 
     revision: Revision = Revision.V3
@@ -108,7 +108,7 @@ class E2eeProfile:
 
 
 def google_like_profile() -> E2eeProfile:
-    """What is observed of Android's messaging app. Its lines often lack ``mls-version`` and have the wave tag alone; here
+    """What is observed of Android's messaging app. Its lines often lack ``mls-version`` and have the wave tag: here
     they have both, or no other vendor's device would find them capable (choice)."""
     return E2eeProfile(
         end_mls_form=EndMlsForm.PROTOBUF,
