@@ -18,7 +18,6 @@ from ims_core.nodes.registration_state import (
 )
 from ims_core.store.bindings import StoredBinding
 from ims_core.wire.sip.address_headers import Contact
-from ims_core.wire.sip.core_headers import CallId
 from ims_core.wire.sip.dialog import Dialog
 from ims_core.wire.sip.feature_tags import FeatureSet, is_feature_tag
 from ims_core.wire.sip.message import Request
@@ -91,7 +90,7 @@ class Binding:
         binding.key = _key_of(instance, reg_id if has_outbound else 0) if instance else binding_key(contact, False)
         binding.impi, binding.path = impi, path
         binding.contact = str(contact.uri)
-        binding.call_id, binding.cseq = request.require(CallId).value, request.cseq.number
+        binding.call_id, binding.cseq = request.call_id, request.cseq.number
         binding.registered_at = binding.expires_at = now
         binding.has_outbound, binding.told = has_outbound, ()
         return binding

@@ -32,6 +32,7 @@ from ims_core.transport.tokens import Tokens
 from ims_core.wire.sip.headers import ContentType, RetryAfter, Via
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from ims_core.wire.sip.parser import SipParseError, check
+from ims_core.wire.sip.top_hop import TopHop, top_hop
 from ims_core.wire.sip.transaction import (
     MAGIC_COOKIE,
     TransactionKey,
@@ -347,28 +348,45 @@ class SipStack:
             self.transport.report("response dropped: its top Via is not ours", response.encode(), flow)
 
     def _request_received(self, request: Request, flow: Flow) -> None:
-        key = transaction_key(request)
+        hop = top_hop(request)
+        key = transaction_key(request) if hop is None else hop.key
         known = self._servers.get(key)
         if known is not None:
             known.receive(request)
             return
-        check(request)
-        via = request.top_via
-        marked = via.with_received(flow.remote.host, flow.remote.port)
-        if marked is not via:
-            request = request.with_top_via(marked)
+        check(request, has_sound_hop=hop is not None)
+        if hop is None:
+            request = self._marked(request, flow)
+        elif marked := hop.marked(flow.remote.host, flow.remote.port):
+            request.mark_top_via(marked)
         if request.method == "ACK":
             self.tell_ack(request, flow)
         elif len(self._servers) >= self.config.max_transactions:
             self.transport.report("overload: refused", b"", flow)
             self._answer_stateless(request, flow, 503, RetryAfter(self.config.overload_retry_after_s))
         else:
-            self._begin(key, request, marked, flow)
+            self._begin(ServerExchange(self, key, request, self._way_back(request, hop, flow), flow), request)
 
-    def _begin(self, key: TransactionKey, request: Request, via: Via, flow: Flow) -> None:
-        exchange = self._servers[key] = ServerExchange(self, key, request, via, flow)
+    def _marked(self, request: Request, flow: Flow) -> Request:
+        """With the source that it came from in a top Via that is written in an unusual way."""
+        via = request.top_via
+        marked = via.with_received(flow.remote.host, flow.remote.port)
+        return request if marked is via else request.with_top_via(marked)
+
+    def _way_back(self, request: Request, hop: TopHop | None, flow: Flow) -> Flow | str:
+        """The flow for the response, or the top Via that tells it when there is something to send: the stream that the
+        request came on may have ended by then."""
+        remote = flow.remote
+        if remote.transport is not Transport.UDP:
+            return f"Via: {request.top_via}" if hop is None else request.first_line("via")
+        if hop is not None and (hop.has_rport or hop.port == remote.port):
+            return flow
+        return self.transport.way_back(request.top_via, flow)
+
+    def _begin(self, exchange: ServerExchange, request: Request) -> None:
+        self._servers[exchange.key] = exchange
         exchange.start()
-        server = ServerTransaction(exchange, request)
+        server, flow = ServerTransaction(exchange, request), exchange.flow
         if not self._guard(flow, self._user.request_received, request, server, flow) and not server.is_answered:
             self.reply(server, 500)
         exchange.await_answer()

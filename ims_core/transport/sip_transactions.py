@@ -256,12 +256,13 @@ class ServerExchange:
 
     __slots__ = ("_machine", "_owner", "_way_back", "armed", "due", "flow", "key")
 
-    def __init__(self, owner: TransactionOwner, key: TransactionKey, request: Request, via: Via, flow: Flow) -> None:
-        """*via* is the topmost one of *request*."""
-        self._owner, self.key, self.flow = owner, key, flow
+    def __init__(
+        self, owner: TransactionOwner, key: TransactionKey, request: Request, way_back: Flow | str, flow: Flow
+    ) -> None:
+        """*way_back* of a request that came on a stream is the topmost Via field: it tells the way when there is
+        something to send."""
+        self._owner, self.key, self.flow, self._way_back = owner, key, flow, way_back
         is_reliable = flow.local.transport.is_reliable
-        # That of a stream is looked for when there is something to send: the flow may have ended by then.
-        self._way_back: Via | Flow = via if is_reliable else owner.transport.way_back(via, flow)
         kind = InviteServer if request.method == "INVITE" else NonInviteServer
         self._machine = kind(request, owner.timers, is_reliable=is_reliable)
         self.due = self.armed = math.inf
@@ -294,8 +295,7 @@ class ServerExchange:
         is_over = False
         for output in outputs:
             if isinstance(output, Send):
-                transport, way = self._owner.transport, self._way_back
-                transport.send(output.octets, transport.way_back(way, self.flow) if isinstance(way, Via) else way)
+                self._owner.transport.send(output.octets, self._found_way_back())
             elif isinstance(output, Deliver):
                 if isinstance(output.message, Request):
                     self._owner.tell_ack(output.message, self.flow)
@@ -306,6 +306,12 @@ class ServerExchange:
             self._owner.server_ended(self)
         else:
             self._owner.deadlines.set(self, self._machine.next_deadline())
+
+    def _found_way_back(self) -> Flow:
+        way, flow = self._way_back, self.flow
+        if not isinstance(way, str):
+            return way
+        return flow if flow.is_open else self._owner.transport.way_back(Via.parse(way.partition(": ")[2]), flow)
 
 
 class ServerTransaction:

@@ -45,8 +45,10 @@ __all__ = [
 _NAME_ADDR = re.compile(
     rf"(?:({QUOTED})[ \t]*|([-.!%*_+`'~0-9A-Za-z \t\x80-\U0010ffff]*))<([^<>\" \t]+)>({HEADER_PARAMS})"
 )
+_NAMELESS = re.compile(rf"<([^<>\" \t]+)>({HEADER_PARAMS})")
 _ADDR_SPEC = re.compile(rf"([^<>\"\s;,?]+)({HEADER_PARAMS})")
 _PARAMS = re.compile(HEADER_PARAMS)
+_USUAL_TAGGED = re.compile(rf"<([^<>\" \t]+)>(?:;tag=({TOKEN}))?")  # From and To as nearly all write them
 _Q_VALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _DIGITS = re.compile("[0-9]+")
 _MALFORMED_CONTACT_EXPIRES_S = 3600  # RFC 3261 §20.10
@@ -79,6 +81,10 @@ class NameAddr(Header):
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        found = _NAMELESS.fullmatch(text)
+        if found is not None:
+            uri, params = found.groups()
+            return cls(None, parse_uri(uri), Params.of_sound_text(params))
         head, bracket, params = text.rpartition(">;")
         if bracket and _PARAMS.fullmatch(params := f";{params}"):
             # What stands before the parameters, which differ with each dialog, has mostly been seen before.
@@ -139,6 +145,14 @@ _bare: Memo[tuple[str | None, Uri] | None] = Memo(_read_bare_name_addr)  # by te
 class _Tagged(NameAddr):
     __slots__ = ()
     REMEMBERED = 128
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        found = _USUAL_TAGGED.fullmatch(text)
+        if found is None:
+            return super().parse(text)
+        uri, tag = found.groups()
+        return cls(None, parse_uri(uri), NO_PARAMS if tag is None else Params((("tag", tag),)))
 
     @property
     def tag(self) -> str | None:

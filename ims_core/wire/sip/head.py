@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ims_core.wire.sip.grammar import SipParseError, is_token
-from ims_core.wire.sip.header_names import key_of_line, known_keys
+from ims_core.wire.sip.header_names import key_of_line
 from ims_core.wire.sip.message import Request, Response
+from ims_core.wire.sip.shape import order_of, shape_of
 
 __all__ = [
     "BAD_LINE",
@@ -59,11 +60,11 @@ def split_head(head: str, limits: Limits) -> tuple[str, list[str], list[str]]:
     if len(lines) > limits.max_headers:
         _refuse_too_many(lines, limits)
     start = lines.pop(0)
-    keys = known_keys(lines)
-    if keys is None:
-        lines = join_folds(lines)
-        keys = [key_of_line(line) for line in lines]
-    return start, lines, keys
+    keys = order_of(lines)
+    if keys is not None:
+        return start, lines, keys
+    lines = join_folds(lines)
+    return start, lines, [key_of_line(line) for line in lines]
 
 
 def _refuse_too_many(lines: list[str], limits: Limits) -> None:
@@ -87,13 +88,14 @@ def join_folds(lines: list[str]) -> list[str]:
 
 def content_length(lines: list[str], keys: list[str]) -> int | None:
     """The number of body octets; None if it is not said, or said twice with different numbers. Raises SipParseError."""
-    if "content-length" not in keys:
+    shape = shape_of(keys)
+    place = shape.first.get("content-length")
+    if place is None:
         return None
-    place = keys.index("content-length")
-    text = _value_of(lines[place])
+    text = lines[place].partition(":")[2].strip(" \t\r\n")
     if not (text.isascii() and text.isdigit()) or len(text) > _MAX_LENGTH_DIGITS:
         raise SipParseError("not a Content-Length", raw=text, spec="RFC 3261 §20.14")
-    if place + 1 < len(keys) and "content-length" in keys[place + 1 :]:
+    if "content-length" in shape.repeated:
         said = {_value_of(line) for line, key in zip(lines, keys, strict=True) if key == "content-length"}
         return int(text) if len(said) == 1 else None
     return int(text)

@@ -9,7 +9,7 @@ from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.grammar import SipParseError, is_token
 from ims_core.wire.sip.header import COMPACT_FORMS
 
-__all__ = ["KEYS", "key_of", "key_of_line", "known_keys", "read_key"]
+__all__ = ["KEYS", "key_of", "key_of_line", "known_key", "read_key"]
 
 _COMMON = """
     Via From To Call-ID CSeq Max-Forwards Contact Route Record-Route Path Service-Route Content-Type Content-Length
@@ -54,14 +54,9 @@ def read_key(name: str) -> str:
     return key
 
 
-def known_keys(lines: list[str]) -> list[str] | None:
-    """The canonical key of each header line, if each begins with a name that was met before; else None."""
-    known = KEYS
-    try:
-        keys = [known[line.partition(":")[0]] for line in lines if ":" in line]
-    except KeyError:
-        return None
-    return keys if len(keys) == len(lines) else None
+def known_key(name: str) -> str | None:
+    """The canonical key of *name*, which ends with its colon, if it was met before; else None."""
+    return KEYS.get(name[:-1]) if name[-1:] == ":" else None
 
 
 def key_of_line(line: str) -> str:

@@ -10,7 +10,7 @@ from typing import Self, TypeAlias, TypeVar
 
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.address_headers import Via
-from ims_core.wire.sip.core_headers import CallId, ContentType, CSeq
+from ims_core.wire.sip.core_headers import CallId, ContentType, CSeq, sound_call_id
 from ims_core.wire.sip.editor import Editor, header_line
 from ims_core.wire.sip.grammar import SipParseError, end_of_value, is_token, refuse_injection, unfold
 from ims_core.wire.sip.header import Header
@@ -83,6 +83,13 @@ class SipMessage:
         if header.IS_JOINED:
             joined = self.get(header)
             return () if joined is None else (joined,)
+        places = self.shape.places.get(header.KEY)
+        if places is None:
+            return ()
+        if len(places) == 1:
+            text = _value_of(self._lines[places[0]])
+            if text and "," not in text:
+                return (header.VALUES[text],)
         return header.values_of(self.texts(header.KEY))
 
     def require(self, header: type[H]) -> H:
@@ -104,6 +111,11 @@ class SipMessage:
             return ()
         lines = self._lines
         return tuple([_value_of(lines[place]) for place in places])
+
+    def first_line(self, key: str) -> str:
+        """The first header field with that canonical *key* as it came, with its name; "" if there is none."""
+        place = self.shape.first.get(key)
+        return "" if place is None else self._lines[place]
 
     def has(self, name: str) -> bool:
         """Whether there is a header field of that name."""
@@ -148,7 +160,8 @@ class SipMessage:
     @property
     def call_id(self) -> str:
         """Call-ID. Raises SipParseError if absent or malformed."""
-        return self.require(CallId).value
+        text = self.text("call-id")
+        return self.require(CallId).value if text is None else sound_call_id(text)
 
     @property
     def cseq(self) -> CSeq:
@@ -260,6 +273,13 @@ class Request(SipMessage):
             uri = self._request_uri = parse_uri(self.request_uri_text)
         return uri
 
+    def mark_top_via(self, line: str) -> None:
+        """Puts the field *line* in the place of its topmost Via, which has to be the only one of its field. For the
+        stack that receives it, before anybody else has seen it: the one change in place that there is."""
+        self._lines[self.shape.first["via"]] = line
+        self._octets = self._all = None
+        self._first.pop(Via, None)
+
     def outline(self, names: frozenset[str]) -> Self:
         """The same without its body, and with no other fields than those of these canonical *names*: to be kept."""
         kept = [(line, key) for line, key in zip(self._lines, self._keys, strict=True) if key in names]
@@ -342,10 +362,10 @@ def _header_fields(
     headers: Iterable[HeaderInput], body: bytes, content_type: ContentType | str | None
 ) -> tuple[list[str], list[str]]:
     """Lines and keys of these fields, Content-Type and Content-Length."""
-    lines, keys = [], []
+    lines, keys, known = [], [], KEYS
     for header in headers:
         name, text = header if type(header) is tuple else _name_and_text(header)
-        key = key_of(name)
+        key = known.get(name) or key_of(name)
         if key != "content-length":
             keys.append(key)
             lines.append(f"{name}: {text}")
@@ -366,25 +386,19 @@ def _name_and_text(header: HeaderInput) -> tuple[str, str]:
 
 
 def _copied_fields(request: Request, status: int, to_tag: str | None) -> tuple[list[str], list[str]]:
-    lines, keys = (None if status == 100 else _usual_copies(request)) or _all_copies(request, status)
+    shape = request.shape
+    places = () if status == 100 else shape.copied
+    if places:
+        all_lines = request._lines
+        lines, keys = [all_lines[place] for place in places], [*shape.copied_keys]
+        if to_tag is not None:
+            lines[-3] = _with_tag(lines[-3], to_tag)  # Via and From, To, Call-ID and CSeq
+        return lines, keys
+    lines, keys = _all_copies(request, status)
     if to_tag is not None and status != 100 and "to" in keys:
         place = keys.index("to")
         lines[place] = _with_tag(lines[place], to_tag)
     return lines, keys
-
-
-def _usual_copies(request: Request) -> tuple[list[str], list[str]] | None:
-    """The fields that a response copies from a request in the order in which nearly all write them; None for others."""
-    lines, keys = request._lines, request._keys
-    find, vias = keys.index, keys.count("via")
-    try:
-        sender, to, call_id, cseq = find("from"), find("to"), find("call-id"), find("cseq")
-    except ValueError:
-        return None
-    if not vias <= sender < to < call_id < cseq or keys[:vias].count("via") != vias:
-        return None
-    copied = [*lines[:vias], lines[sender], lines[to], lines[call_id], lines[cseq]]
-    return copied, [*keys[:vias], "from", "to", "call-id", "cseq"]
 
 
 def _all_copies(request: Request, status: int) -> tuple[list[str], list[str]]:
@@ -401,6 +415,8 @@ def _with_tag(line: str, tag: str) -> str:
     """A To line with a tag unless it has one; also for a line that cannot be parsed."""
     if not is_token(tag):
         raise LocalProtocolError(f"not a tag: {tag!r}", spec="RFC 3261 §19.3")
+    if line[-1:] == ">":  # nothing behind the URI
+        return f"{line};tag={tag}"
     after_uri = _value_of(line).rpartition(">")[2]
     has_tag = ";" in after_uri and any(
         parameter.partition("=")[0].strip(" \t").lower() == "tag" for parameter in after_uri.split(";")[1:]

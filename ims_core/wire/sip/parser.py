@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ims_core.wire.sip.address_headers import Contact, From, To, Via
 from ims_core.wire.sip.core_headers import CallId, CSeq, MaxForwards
 from ims_core.wire.sip.grammar import SipParseError
@@ -30,13 +32,8 @@ __all__ = [
     "parse_datagram",
 ]
 
-_SINGLE = frozenset(
-    (
-        *("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type", "expires", "event"),
-        *("min-expires", "subscription-state", "session-expires", "min-se", "refer-to", "referred-by", "date"),
-    )
-)
 _MANDATORY: tuple[type[Header], ...] = (From, To, CSeq, CallId, Via)
+_BESIDE_TOP_HOP: tuple[type[Header], ...] = (From, To)  # and Call-ID, whose value is its text
 _CONTACT_MEANS_NOTHING = (
     "MESSAGE",
     "BYE",
@@ -86,34 +83,40 @@ def _misframed(octets: bytes, end: int, limits: Limits) -> SipParseError:
     return refusal(head.decode("utf-8", "surrogateescape"), fault)
 
 
-def check(message: Request | Response, sent: Request | None = None) -> None:
+def check(message: Request | Response, sent: Request | None = None, *, has_sound_hop: bool = False) -> None:
     """What every message needs, at once: the mandatory headers, single ones single, their syntax, CSeq's method.
 
-    *sent* is the request that a response answers: what comes back as it was sent is known to be sound. Raises
-    SipParseError, with the request if it can be answered. RFC 3261 §8.1.1, §8.2.2, §16.3 step 1."""
+    *sent* is the request that a response answers: what comes back as it was sent is known to be sound. *has_sound_hop*
+    tells that Via and CSeq of a request have been read. Raises SipParseError, with the request if it can be answered.
+    RFC 3261 §8.1.1, §8.2.2, §16.3 step 1."""
     try:
-        _check_fields(message, sent)
+        if sent is not None:
+            _check_fields(message, message.not_echoed(sent, _MANDATORY))
+        else:
+            _check_fields(message, _BESIDE_TOP_HOP if has_sound_hop else _MANDATORY)
+        if isinstance(message, Request):
+            _check_request(message, has_sound_hop)
     except SipParseError as fault:
         if isinstance(message, Request) and message.method != "ACK" and message.has("via"):
             fault.request = message
         raise
 
 
-def _check_fields(message: Request | Response, sent: Request | None) -> None:
-    twice = message.repeated(_SINGLE)
+def _check_fields(message: Request | Response, needed: Iterable[type[Header]]) -> None:
+    twice = message.shape.twice
     if twice is not None:
         raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
-    for header in _MANDATORY if sent is None else message.not_echoed(sent, _MANDATORY):
+    for header in needed:
         if message.get(header) is None:
             raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")
-    if isinstance(message, Request):
-        _check_request(message)
 
 
-def _check_request(request: Request) -> None:
-    method = request.cseq.method
-    if method != request.method:
-        raise SipParseError(f"CSeq of {method} in a {request.method}", spec="RFC 3261 §8.1.1.5")
+def _check_request(request: Request, has_sound_hop: bool) -> None:
+    if has_sound_hop:
+        _ = request.call_id
+    elif request.cseq.method != request.method:
+        fault = f"CSeq of {request.cseq.method} in a {request.method}"
+        raise SipParseError(fault, spec="RFC 3261 §8.1.1.5")
     uri = request.request_uri
     if isinstance(uri, SipUri) and uri.headers is not None:
         raise SipParseError("a Request-URI with headers", raw=request.request_uri_text, spec="RFC 3261 §19.1.1")

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["Shape", "shape_of"]
+from ims_core.wire.sip.header_names import known_key
+
+__all__ = ["SINGLE", "Order", "Shape", "order_of", "shape_of"]
 
 _MOST_SHAPES: Final = 512  # then all are forgotten
 _LONGEST: Final = 64  # header fields of a message whose shape is remembered
+
+SINGLE: Final = frozenset(
+    (
+        *("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type", "expires", "event"),
+        *("min-expires", "subscription-state", "session-expires", "min-se", "refer-to", "referred-by", "date"),
+    )
+)
+"""The keys of header fields that a message has once at most (RFC 3261 §7.3.1, §20)."""
 
 
 class Shape:
     """Where the fields of each canonical key stand among the header lines."""
 
-    __slots__ = ("first", "places", "repeated")
+    __slots__ = ("copied", "copied_keys", "first", "places", "repeated", "twice")
 
     first: Mapping[str, int]
     """The place of the first field."""
@@ -22,6 +32,13 @@ class Shape:
     """The places of all its fields, in order."""
     repeated: tuple[str, ...]
     """The keys that several fields have, in the order of their first."""
+    twice: str | None
+    """The first of `repeated` that is to be there once at most."""
+    copied: tuple[int, ...]
+    """The places of what a response copies (RFC 3261 §8.2.6.2): Via, From, To, Call-ID, CSeq. Empty unless they stand
+    in that order with every Via at the top, as nearly all write them."""
+    copied_keys: tuple[str, ...]
+    """Their keys."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         places: dict[str, list[int]] = {}
@@ -30,13 +47,34 @@ class Shape:
         self.first = {key: found[0] for key, found in places.items()}
         self.places = {key: tuple(found) for key, found in places.items()}
         self.repeated = tuple([key for key, found in places.items() if len(found) > 1])
+        self.twice = next((key for key in self.repeated if key in SINGLE), None)
+        self.copied = self._places_of_copies()
+        self.copied_keys = tuple([keys[place] for place in self.copied])
+
+    def _places_of_copies(self) -> tuple[int, ...]:
+        vias = self.places.get("via", ())
+        behind = [self.first.get(key, -1) for key in ("from", "to", "call-id", "cseq")]
+        copied = (*vias, *behind)
+        is_usual = vias == tuple(range(len(vias))) and -1 not in behind and list(copied) == sorted(copied)
+        return copied if is_usual else ()
+
+
+class Order(list[str]):
+    """The canonical keys of the header lines of a message as they came. Shared, and so never changed."""
+
+    __slots__ = ("shape",)
+
+    shape: Shape
 
 
 _shapes: dict[tuple[str, ...], Shape] = {}
+_orders: dict[tuple[str, ...], Order] = {}  # by the names as spelled, each with its colon
 
 
 def shape_of(keys: Sequence[str]) -> Shape:
     """The shape of a message whose header fields have these canonical keys; remembered, up to a bound."""
+    if type(keys) is Order:
+        return keys.shape
     order = tuple(keys)
     shape = _shapes.get(order)
     if shape is None:
@@ -46,3 +84,23 @@ def shape_of(keys: Sequence[str]) -> Shape:
                 _shapes.clear()
             _shapes[order] = shape
     return shape
+
+
+def order_of(lines: list[str]) -> Order | None:
+    """The canonical keys of these header lines if each begins with a name that was met before; else None."""
+    names = tuple([line[: line.find(":") + 1] for line in lines])
+    order = _orders.get(names)
+    return _new_order(names) if order is None else order
+
+
+def _new_order(names: tuple[str, ...]) -> Order | None:
+    keys = [known_key(name) for name in names]
+    order = Order(key for key in keys if key is not None)
+    if len(order) != len(keys):
+        return None
+    order.shape = shape_of(tuple(order))
+    if len(names) <= _LONGEST:
+        if len(_orders) >= _MOST_SHAPES:
+            _orders.clear()
+        _orders[names] = order
+    return order

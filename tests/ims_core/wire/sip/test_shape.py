@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ims_core.wire.sip import shape
-from ims_core.wire.sip.shape import shape_of
+from ims_core.wire.sip.shape import order_of, shape_of
 
 
 def test_each_key_has_its_places() -> None:
@@ -11,6 +11,30 @@ def test_each_key_has_its_places() -> None:
     assert found.first == {"via": 0, "to": 1, "route": 3}
     assert found.places == {"via": (0, 2), "to": (1,), "route": (3, 4)}
     assert found.repeated == ("via", "route")
+
+
+def test_what_a_response_copies_is_found_where_nearly_all_write_it() -> None:
+    usual = shape_of(["via", "via", "route", "from", "to", "x", "call-id", "cseq"])
+    assert usual.copied == (0, 1, 3, 4, 6, 7)
+    assert usual.copied_keys == ("via", "via", "from", "to", "call-id", "cseq")
+    for keys in (["from", "via", "to", "call-id", "cseq"], ["via", "to", "from", "call-id", "cseq"],
+                 ["via", "from", "to", "call-id"], ["via", "from", "via", "to", "call-id", "cseq"]):  # fmt: skip
+        assert shape_of(keys).copied == ()
+
+
+def test_a_field_that_is_to_be_there_once_is_told_of() -> None:
+    assert shape_of(["via", "via", "route", "route"]).twice is None
+    assert shape_of(["via", "to", "via", "cseq", "cseq", "to"]).twice == "to"
+
+
+def test_lines_with_names_that_were_met_have_an_order_and_its_shape() -> None:
+    order = order_of(["Via: a:b", "f:", "CSEQ: x"])
+    assert order == ["via", "from", "cseq"]
+    assert order_of(["Via: c", "f: d", "CSEQ: y"]) is order
+    assert order is not None
+    assert shape_of(order) is shape_of(["via", "from", "cseq"])
+    for line in ("Via", "", " folded: x", "X-Never-Met: 1", "Via : x"):
+        assert order_of(["Via: x", line]) is None
 
 
 def test_messages_of_one_order_share_a_shape() -> None:
@@ -22,6 +46,9 @@ def test_what_is_remembered_stays_bounded() -> None:
     for number in range(2 * shape._MOST_SHAPES):
         assert shape_of([f"x-{number}"]).first == {f"x-{number}": 0}
     assert len(shape._shapes) <= shape._MOST_SHAPES
+    for number in range(2 * shape._MOST_SHAPES):
+        assert order_of(["To:" if number & 1 << bit else "From:" for bit in range(11)]) is not None
+    assert len(shape._orders) <= shape._MOST_SHAPES
     long = ["x"] * 200
     assert shape_of(long) is not shape_of(long)
     assert shape_of(long).places == {"x": tuple(range(200))}
