@@ -76,15 +76,23 @@ class ImsCore:
 
     # --- life --------------------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Listens, and takes in what the store has. Raises TransportError, StoreError; nothing runs then."""
+    async def start(self, *, opens_access: bool = True) -> None:
+        """Listens, and takes in what the store has. Raises TransportError, StoreError; nothing runs then.
+
+        Without *opens_access* there is no P-CSCF yet: `open_access` makes it once what phones will reach is there."""
         try:
             await self._hss.start()
-            for role in self.ROLES:
+            for role in self.ROLES[:-1]:
                 await self.start_node(role)
+            if opens_access:
+                await self.open_access()
         except BaseException:
             await self.close()
             raise
+
+    async def open_access(self) -> None:
+        """Phones can register from here on. Raises TransportError, StoreError."""
+        await self.start_node(self.ROLES[-1])
 
     async def close(self) -> None:
         """Ends all nodes. The store is its owner's to close."""

@@ -61,11 +61,16 @@ class Lab:
         self.carriers = {name: Carrier(plan, plans, world) for name, plan in plans.items()}
 
     async def start(self) -> None:
-        """Raises SimulatorError with one sentence that says what to do; nothing runs then."""
+        """Raises SimulatorError with one sentence that says what to do; nothing runs then.
+
+        No phone gets in before all that its messages will meet is there, at every carrier: else those would fail that
+        waited for this network to come back."""
         try:
             for carrier in self.carriers.values():
                 self._running.append(carrier)
                 await carrier.start()
+            for carrier in self.carriers.values():
+                await carrier.open_access()
         except BaseException:
             await self.close()
             raise
@@ -176,12 +181,18 @@ class Carrier:
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Raises SimulatorError; the caller closes."""
+        """All but the way in. Raises SimulatorError; the caller closes."""
         await self._store.open()
         self._has_store = True
-        for element in (self.core, self.smsc, self.ipsmgw, self.msrp_relay, self.messaging_server):
+        self._running.append(self.core)
+        await self.core.start(opens_access=False)
+        for element in (self.smsc, self.ipsmgw, self.msrp_relay, self.messaging_server):
             self._running.append(element)
             await element.start()
+
+    async def open_access(self) -> None:
+        """Phones can come in. Raises SimulatorError; the caller closes."""
+        await self.core.open_access()
         await self._start_acs()
 
     async def end_sessions(self) -> None:

@@ -15,7 +15,10 @@ from ims_core.store.memory import MemoryStore, MemoryTable
 from ims_core.store.record_table import RecordTable, RecordType, Store
 from ims_core.store.short_messages import SHORT_MESSAGES
 from ims_core.trace import ListSink, Trace
-from ims_core.transport.link import Address, Transport
+from ims_core.transport.clock import Clock
+from ims_core.transport.link import Address, FlowHandler, Transport
+from ims_core.transport.memory import MemoryListener, MemoryNetwork
+from ims_core.transport.tokens import Tokens
 from rcs_sim.scenario.documents import schema_text
 from rcs_sim.scenario.lab import Lab
 from rcs_sim.scenario.loader import load_network
@@ -63,6 +66,38 @@ def test_elements_stand_at_the_addresses_of_the_network_file() -> None:
         assert lab.carriers["blue"].hosts()["pcscf"] == "127.0.2.10"
 
     rcs_sim.run(main, clock="virtual")
+
+
+class _WatchedNetwork(MemoryNetwork):
+    """Notes who listens, in order."""
+
+    def __init__(self, clock: Clock, tokens: Tokens) -> None:
+        super().__init__(clock, tokens)
+        self.hosts: list[str] = []
+
+    async def listen(self, address: Address, handler: FlowHandler) -> MemoryListener:
+        self.hosts.append(address.host)
+        return await super().listen(address, handler)
+
+
+def test_the_way_in_opens_when_all_carriers_are_there() -> None:
+    """A network that comes back under phones that wait for it fails none of their messages by being half there."""
+
+    async def main() -> None:
+        world = MemoryWorld(1, Trace())
+        watched = world.network = _WatchedNetwork(world.clock, world.tokens.child("network"))
+        lab = _lab(world)
+        try:
+            await lab.start()
+            ways_in = ("127.0.1.10", "127.0.2.10")
+            first = min(watched.hosts.index(host) for host in ways_in)
+            behind = {host for host in watched.hosts if not host.endswith((".10", ".40", ".41"))}
+            assert behind
+            assert behind <= set(watched.hosts[:first])
+        finally:
+            await lab.close()
+
+    rcs_sim.run(main)
 
 
 def test_the_document_of_a_running_lab_is_as_its_schema_says() -> None:
