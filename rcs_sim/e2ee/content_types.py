@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from rcs_sim.wire.cpim_header import GSMA as GSMA_NAMESPACE
 from rcs_sim.wire.cpim_header import MLS as MLS_NAMESPACE
+from rcs_sim.wire.cpim_header import SIM as SIM_NAMESPACE
 
 __all__ = [
     "ACCEPT_WRAPPED_TYPES",
@@ -20,7 +21,6 @@ __all__ = [
 ]
 
 REACTIONS_NAMESPACE = "urn:rcs:message:reactions:"  # with the colon at its end, as observed
-SIM_NAMESPACE = "urn:rcs-sim:mls"  # (choice): headers of this simulator's focus
 
 
 class MlsContentType(StrEnum):

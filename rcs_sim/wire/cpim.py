@@ -370,21 +370,25 @@ def compose_cpim(
     disposition_notification: Sequence[str] = (),
     content_disposition: str | None = None,
     extra: Iterable[CpimHeader] = (),
+    declared_first: Iterable[str] = (),
 ) -> bytes:
     """The usual RCS message in the order peers use (digest §4.3): From, To, NS, imdn.Message-ID, DateTime,
-    imdn.Disposition-Notification, then *extra*, then the content.
+    imdn.Disposition-Notification, then *extra*, then the content. Namespaces in *declared_first* are declared before
+    the first header with a prefix, others before their own first header.
 
     *sender* and *recipient* are bare URIs. Raises LocalProtocolError for values that no header can carry."""
     if not (is_uri(sender) and is_uri(recipient)):
         raise LocalProtocolError(f"no URI for a CPIM address: {sender!r} or {recipient!r}", spec="RFC 3862 §3.1")
+    prefixes = {CORE: "", IMDN: "imdn."}
     head = (
         f"From: <{sender}>\r\nTo: <{recipient}>\r\nNS: imdn <{IMDN}>\r\n"
+        f"{''.join([_declaration(namespace, prefixes) for namespace in declared_first])}"
         f"imdn.Message-ID: {escape_value(message_id)}\r\nDateTime: {escape_value(date_time)}\r\n"
     )
     if disposition_notification:
         head += f"imdn.Disposition-Notification: {escape_value(', '.join(disposition_notification))}\r\n"
     if extra:
-        head += _write_headers(extra, {CORE: "", IMDN: "imdn."})
+        head += _write_headers(extra, prefixes)
     return head.encode() + _write_part(body, content_type, content_disposition)
 
 
@@ -392,14 +396,20 @@ def _write_headers(headers: Iterable[CpimHeader], prefixes: dict[str, str]) -> s
     """Header lines, each namespace declared before its first use. *prefixes* maps those declared already."""
     lines = ""
     for header in headers:
-        if header.namespace not in prefixes:
-            if not is_uri(header.namespace):
-                raise LocalProtocolError(f"no namespace URI: {header.namespace!r}", spec="RFC 3862 §3.4")
-            prefix = USUAL_PREFIXES.get(header.namespace, f"n{len(prefixes)}")
-            prefixes[header.namespace] = f"{prefix}."
-            lines += f"NS: {prefix} <{header.namespace}>\r\n"
+        lines += _declaration(header.namespace, prefixes)
         lines += f"{prefixes[header.namespace]}{write_header(header)}\r\n"
     return lines
+
+
+def _declaration(namespace: str, prefixes: dict[str, str]) -> str:
+    """The NS line of a namespace that *prefixes* does not have yet, and then has; "" for one that it has."""
+    if namespace in prefixes:
+        return ""
+    if not is_uri(namespace):
+        raise LocalProtocolError(f"no namespace URI: {namespace!r}", spec="RFC 3862 §3.4")
+    prefix = USUAL_PREFIXES.get(namespace, f"n{len(prefixes)}")
+    prefixes[namespace] = f"{prefix}."
+    return f"NS: {prefix} <{namespace}>\r\n"
 
 
 def _write_part(body: bytes, content_type: str, content_disposition: str | None) -> bytes:

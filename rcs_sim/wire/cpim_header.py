@@ -15,6 +15,7 @@ __all__ = [
     "IMDN",
     "MAAP",
     "MLS",
+    "SIM",
     "USUAL_PREFIXES",
     "CpimAddress",
     "CpimHeader",
@@ -37,7 +38,8 @@ CPM = "http://www.openmobilealliance.org/cpm/"
 GSMA = "http://www.gsma.com"
 MAAP = "http://www.gsma.com/rcs/maap/"
 MLS = "http://www.gsma.com/rcs/mls"
-USUAL_PREFIXES = {IMDN: "imdn", CPM: "cpm", GSMA: "rcs", MAAP: "maap", MLS: "mls"}  # digest §4.3
+SIM = "urn:rcs-sim:mls"  # (choice): headers that this simulator's MLS focus adds
+USUAL_PREFIXES = {IMDN: "imdn", CPM: "cpm", GSMA: "rcs", MAAP: "maap", MLS: "mls", SIM: "sim"}  # digest §4.3
 
 _CORE_URI = "urn:ietf:params:cpim-headers:"
 # RFC 3862 §3.6: Name = 1*NAMECHAR; NAMECHAR has no "." and no ":"

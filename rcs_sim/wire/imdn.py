@@ -1,7 +1,9 @@
-"""Instant message disposition notifications (RFC 5438 §7, §11.1.3) and the OMA interworking extension (digest §5.1)."""
+"""Instant message disposition notifications (RFC 5438 §7, §11.1.3), the OMA interworking extension (digest §5.1), and
+the failure reasons of RCC.16 §7.7.2."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,6 +29,10 @@ _NAMESPACE = "urn:ietf:params:xml:ns:imdn"
 _INTERWORKING_NAMESPACE = "urn:oma:xml:cpm:imdn-extensions:1.0"
 _SPEC = "RFC 5438 §7"
 _SUFFIX = "-notification"
+_CLIENT_ARM = "mls-client-failure-reason"
+_SERVER_ARM = "mls-server-failure-reason"
+_TOKEN = re.compile(r"[a-z][a-z0-9-]*")
+_Reasons = tuple[str | None, str | None]
 
 
 class ImdnKind(StrEnum):
@@ -70,7 +76,9 @@ class ImdnParseError(RemoteProtocolError):
 class Imdn:
     """One notification. *message_id* and *datetime* are those of the message reported on (RFC 5438 §7.1.2.1).
 
-    *kind* is an ImdnKind and *status* an ImdnStatus where they are known, else the name as received."""
+    *kind* is an ImdnKind and *status* an ImdnStatus where they are known, else the name as received. A failed delivery
+    may say why: *client_failure_reason* or *server_failure_reason* is the name of the element in that arm, known or
+    not."""
 
     message_id: str
     datetime: str
@@ -79,6 +87,13 @@ class Imdn:
     recipient_uri: str | None = None
     original_recipient_uri: str | None = None
     subject: str | None = None
+    client_failure_reason: str | None = None
+    server_failure_reason: str | None = None
+
+    @property
+    def has_both_reasons(self) -> bool:
+        """Whether both arms are there: then the whole notification is ignored (RCC.16 §7.7.2)."""
+        return self.client_failure_reason is not None and self.server_failure_reason is not None
 
     @property
     def is_failure(self) -> bool:
@@ -94,7 +109,7 @@ class Imdn:
         message_id = child_text(root, "message-id")
         if local_name(root) != "imdn" or not message_id:
             raise ImdnParseError("no imdn element with a message-id", spec=_SPEC, raw=octets)
-        kind, status = _read_notification(root, octets)
+        kind, status, reasons = _read_notification(root, octets)
         return cls(
             message_id,
             child_text(root, "datetime") or "",
@@ -103,12 +118,15 @@ class Imdn:
             child_text(root, "recipient-uri"),
             child_text(root, "original-recipient-uri"),
             child_text(root, "subject"),
+            *reasons,
         )
 
     def encode(self) -> bytes:
         """The document with its elements in the order of RFC 5438 §11.1.3, form of digest §5.1.
 
-        Raises LocalProtocolError for a status that its kind does not have."""
+        Raises LocalProtocolError for a status that its kind does not have, or a reason where none may be."""
+        if self.client_failure_reason is not None or self.server_failure_reason is not None:
+            return self.encode_compact()
         if self.status not in _ALLOWED.get(self.kind, ()):
             raise LocalProtocolError(f"{self.kind} notification with status {self.status}", spec=_SPEC)
         optional = "".join(
@@ -126,6 +144,32 @@ class Imdn:
             f" <datetime>{escape_text(self.datetime)}</datetime>\n{optional}{notification}"
         ).encode()
 
+    def encode_compact(self) -> bytes:
+        """The document without white space and optional elements: what encrypted conversations use, reasons included.
+
+        Raises LocalProtocolError for what `encode` refuses, and for an interworking notification."""
+        if self.kind == ImdnKind.INTERWORKING or self.status not in _ALLOWED.get(self.kind, ()):
+            raise LocalProtocolError(f"{self.kind} notification with status {self.status}", spec=_SPEC)
+        reason = self._reason()
+        status = f"<{self.status}>{reason}</{self.status}>" if reason else f"<{self.status}/>"
+        return (
+            f'<?xml version="1.0" encoding="UTF-8"?><imdn xmlns="{_NAMESPACE}">'
+            f"<message-id>{escape_text(self.message_id)}</message-id><datetime>{escape_text(self.datetime)}</datetime>"
+            f"<{self.kind}{_SUFFIX}><status>{status}</status></{self.kind}{_SUFFIX}></imdn>"
+        ).encode()
+
+    def _reason(self) -> str:
+        """The arm with the reason, "" without one."""
+        arms = ((_CLIENT_ARM, self.client_failure_reason), (_SERVER_ARM, self.server_failure_reason))
+        given = [(arm, token) for arm, token in arms if token is not None]
+        if not given:
+            return ""
+        arm, token = given[0]
+        is_failed_delivery = (self.kind, self.status) == (ImdnKind.DELIVERY, ImdnStatus.FAILED)
+        if len(given) > 1 or not is_failed_delivery or not _TOKEN.fullmatch(token):
+            raise LocalProtocolError(f"no place for the failure reason {token!r}", spec="RCC.16 §7.7.2")
+        return f"<{arm}><{token}/></{arm}>"
+
 
 def _shape(kind: str, status: str) -> tuple[str, str]:
     prefix = "cpmimdn:" if kind == ImdnKind.INTERWORKING else ""
@@ -138,8 +182,8 @@ def _shape(kind: str, status: str) -> tuple[str, str]:
 _SHAPES = {(kind, status): _shape(kind, status) for kind, allowed in _ALLOWED.items() for status in allowed}
 
 
-def _read_notification(root: etree._Element, octets: bytes) -> tuple[str, str]:
-    """Kind and status of the first notification element; some peers leave the status element out."""
+def _read_notification(root: etree._Element, octets: bytes) -> tuple[str, str, _Reasons]:
+    """Kind, status and reasons of the first notification element; some peers leave the status element out."""
     for name, element in child_elements(root):
         if not name.endswith(_SUFFIX):
             continue
@@ -149,8 +193,18 @@ def _read_notification(root: etree._Element, octets: bytes) -> tuple[str, str]:
                 children = list(child_elements(child))
                 break
         if children:
-            return _known(ImdnKind, name.removesuffix(_SUFFIX)), _known(ImdnStatus, children[0][0])
+            kind, status = _known(ImdnKind, name.removesuffix(_SUFFIX)), _known(ImdnStatus, children[0][0])
+            is_failed_delivery = (kind, status) == (ImdnKind.DELIVERY, ImdnStatus.FAILED)
+            return kind, status, _read_reasons(children[0][1]) if is_failed_delivery else (None, None)
     raise ImdnParseError("no notification with a status", spec=_SPEC, raw=octets)
+
+
+def _read_reasons(status: etree._Element) -> _Reasons:
+    """Names of the elements in the two arms: "" for an arm with nothing in it, None for one that is not there."""
+    found: dict[str, str] = {}
+    for arm, element in child_elements(status):
+        found.setdefault(arm, next((token for token, _ in child_elements(element)), ""))
+    return found.get(_CLIENT_ARM), found.get(_SERVER_ARM)
 
 
 def _known(registry: type[StrEnum], name: str) -> str:
