@@ -36,6 +36,7 @@ __all__ = [
     "program",
     "rcs_sim_up",
     "require",
+    "require_folder",
     "require_package",
 ]
 
@@ -50,6 +51,7 @@ _PACKAGES = {
     "kamailio": "kamailio",
     "linphonec": "linphone-cli",
     "baresip": "baresip-core",
+    "node": "nodejs, at least 20",
 }
 
 
@@ -61,10 +63,16 @@ def require(name: str) -> str:
     _missing(f"{name} is not installed (Debian package {_PACKAGES[name]})")
 
 
-def require_package(name: str) -> None:
-    """Skips the test, or fails it in CI, where a Python package of the test extra is missing."""
+def require_package(name: str, extra: str = "test") -> None:
+    """Skips the test, or fails it in CI, where a Python package of an extra is missing."""
     if importlib.util.find_spec(name) is None:
-        _missing(f"{name} is not installed (Python package of the extra 'test')")
+        _missing(f"{name} is not installed (Python package of the extra {extra!r})")
+
+
+def require_folder(path: Path, how: str) -> None:
+    """Skips the test, or fails it in CI, where what a peer needs is missing."""
+    if not path.is_dir():
+        _missing(f"{path.name} is not installed ({how})")
 
 
 def _missing(reason: str) -> NoReturn:
