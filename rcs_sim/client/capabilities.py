@@ -13,6 +13,7 @@ from functools import lru_cache
 from ims_core.wire.sip.feature_tags import FeatureSet
 from rcs_sim.client.fallback import CacheEffect, LatchEvent, RcsOutcome
 from rcs_sim.client.identity import ContactKey
+from rcs_sim.e2ee.feature_tags import MlsTags
 
 __all__ = [
     "OPTIONS_RULES",
@@ -55,9 +56,11 @@ class Occasion(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PeerTags:
-    """Feature tags of a Contact: *services* are the names of the tags and their decoded values, in lower case."""
+    """Feature tags of a Contact: *services* are the names of the tags and their decoded values, in lower case; *mls* are
+    those of end-to-end encryption."""
 
     services: frozenset[str] = frozenset()
+    mls: MlsTags = MlsTags()
 
     @classmethod
     def of(cls, features: FeatureSet) -> PeerTags:
@@ -87,7 +90,8 @@ class PeerTags:
 
 @lru_cache(1024)
 def _shared_tags(features: FeatureSet) -> PeerTags:
-    return PeerTags(frozenset(features.tags).union(*(features.values(tag) for tag in features.tags)))
+    services = frozenset(features.tags).union(*(features.values(tag) for tag in features.tags))
+    return PeerTags(services, MlsTags.of(features))
 
 
 NO_TAGS = PeerTags()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar
 
+from rcs_sim.e2ee.profile import E2eeProfile
+
 __all__ = [
     "CapabilityPolicy",
     "Consent",
@@ -350,7 +352,8 @@ class FallbackPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePolicy:
-    """One kind of handset. *name* is the profile's; every other field is a group documented at its class."""
+    """One kind of handset. *name* is the profile's; every other field is a group documented at its class. *e2ee* None:
+    the device has no end-to-end encryption."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
     name: str
@@ -363,6 +366,7 @@ class DevicePolicy:
     capability: CapabilityPolicy = field(default_factory=CapabilityPolicy)
     sms: SmsPolicy = field(default_factory=SmsPolicy)
     fallback: FallbackPolicy = field(default_factory=FallbackPolicy)
+    e2ee: E2eeProfile | None = None
 
     @property
     def user_agent(self) -> str:

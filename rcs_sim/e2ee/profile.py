@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, ClassVar
 
 from rcs_sim.e2ee.extension_bodies import EndMlsForm, Framing
 
@@ -65,10 +66,39 @@ class ClaimedLifetime(StrEnum):
 class E2eeProfile:
     """Behaviour of one kind of device. Fields are independent; the named builders below are combinations of them.
 
-    *vendor_id* is that of its certificates, *kds* the value of its ``mls-kds`` tag. *end_mls_form* and the framings are
-    what it originates. *waits_for_convergence*: after a commit, application messages wait for the focus to say that all
-    have it. *legacy_allowed*: may use the older scheme. *past_epochs_s*: how long it reads earlier epochs.
-    *keypackage_one_time* and *refill_at* size its pool."""
+    revision                        what it encodes (it decodes both)
+    vendor_id                       of its certificates: 1 Apple, 2 Google
+    kds                             value of its ``mls-kds`` tag
+    message_id_form                 ids that it mints
+    advertises_mls_version          its tags have ``mls-version``
+    launch_iteration                value of the wave tag; None leaves it out
+    supports_groups_tag             value of the group tag; None leaves it out
+    commitment_framing              of the commitments that it originates
+    metadata_request_framing        of extension 0xF007
+    end_mls_form                    payload of the end_mls extension
+    proposal_band                   reserved proposal types that its leaves list
+    advertises_rcs_signature        its leaves list proposal 0xF002
+    appends_leaves_to_welcome       LeafNodes follow the Welcome, in place of the ratchet tree beside it
+    sends_external_commits          it repairs by an external commit
+    waits_for_convergence           after a commit, messages wait for the focus to say that all have it
+    refuses_expired_acs_proof       an expired ``.5`` is an error
+    emits_resent_failure            it sends client reason 6
+    strict_certificates             RCC.16 Annex A to the letter
+    claimed_lifetime                what it does with a claimed KeyPackage inside the 30-day floor
+    continuity_label_prefixed       the continuity commitment's label has the prefix ``MLS 1.0``
+    publishes_continuity_commitment its GroupInfos have 0xF011
+    sends_continuity_token          its Welcomes have 0xF010
+    commits_metadata_keys           it commits the keys of subject and icon too
+    typing_when_encrypted           it tells that its user types, in clear
+    directory_lifetime              lifetime rule of its directory
+    keypackage_one_time             one-time KeyPackages that it publishes
+    refill_at                       how few of them are left when it publishes again
+    rotate_after_sends              sealed messages after which it renews its leaf
+    past_epochs_s                   how long it can read earlier epochs
+    legacy_allowed                  it has the older one-to-one scheme
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}  # read when a device profile is loaded
 
     revision: Revision = Revision.V3
     vendor_id: int = 2

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 
 from rcs_sim.devices.policy import Consent, DevicePolicy
+from rcs_sim.e2ee.profile import E2eeProfile
 
 _PROFILES = Path(__file__).resolve().parents[3] / "profiles" / "devices"
 _ADAPTER = TypeAdapter(DevicePolicy)
@@ -56,7 +57,7 @@ def test_the_user_agent_has_the_form_of_the_specification() -> None:
 
 def test_every_field_is_documented_at_its_class() -> None:
     for group in fields(DevicePolicy):
-        value = getattr(DevicePolicy(name="x"), group.name)
+        value = getattr(DevicePolicy(name="x", e2ee=E2eeProfile()), group.name)
         documented = type(value).__doc__ or ""
         if group.name != "name":
             missing = [f.name for f in fields(value) if f.name not in documented]
