@@ -54,13 +54,16 @@ class Occasion(Enum):
     FAILURE = auto()  # after a failed session
 
 
+NO_ENCRYPTION = MlsTags()
+
+
 @dataclass(frozen=True, slots=True)
 class PeerTags:
-    """Feature tags of a Contact: *services* are the names of the tags and their decoded values, in lower case; *mls* are
+    """Feature tags of a Contact: *services* are the names of the tags and their decoded values, in lower case, *mls*
     those of end-to-end encryption."""
 
     services: frozenset[str] = frozenset()
-    mls: MlsTags = MlsTags()
+    mls: MlsTags = NO_ENCRYPTION
 
     @classmethod
     def of(cls, features: FeatureSet) -> PeerTags:
