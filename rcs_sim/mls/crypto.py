@@ -55,6 +55,11 @@ def kdf_label(label: str, context: bytes, length: int) -> bytes:
     return encode_u16(length) + labelled(label) + encode_opaque(context)
 
 
+@lru_cache(maxsize=_KEPT_LABELS)
+def _without_context(label: str, length: int) -> bytes:
+    return kdf_label(label, b"", length)
+
+
 class CipherSuite:
     """One of the suites of RFC 9420 §17.1, or of private use. `of` gives it; there is one object per suite."""
 
@@ -134,7 +139,12 @@ class CipherSuite:
 
     def derive_secret(self, secret: Secret, label: str) -> Secret:
         """``DeriveSecret`` (RFC 9420 §8)."""
-        return self.expand_with_label(secret, label, b"", self.hash_octets)
+        return self.derive_from(self.hkdf_key(secret), label)
+
+    def derive_from(self, key: HkdfKey, label: str) -> Secret:
+        """``DeriveSecret`` of a secret from which several come."""
+        length = self.hash_octets
+        return Secret(key.expand(_without_context(label, length), length))
 
     def derive_tree_secret(self, secret: Secret, label: str, generation: Generation, length: int) -> Secret:
         """``DeriveTreeSecret`` (RFC 9420 §9.1)."""

@@ -514,8 +514,10 @@ class Group:
         return protect(self._state, self.policy, authenticated, random)
 
     def _sign(self, content: Content, authenticated_data: bytes, wire_format: WireFormat) -> AuthenticatedContent:
-        framed = FramedContent(self.group_id, self.epoch, Sender.member(self.own_leaf), authenticated_data, content)
-        return sign_content(self.suite, self.signature_key, wire_format, framed, self.context)
+        state = self._state
+        context, sender = state.public.context, Sender.member(state.own_leaf)
+        framed = FramedContent(context.group_id, context.epoch, sender, authenticated_data, content)
+        return sign_content(state.public.suite, self.signature_key, wire_format, framed, context)
 
     def _check_active(self) -> None:
         if self._reinit is not None:

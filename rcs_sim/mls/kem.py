@@ -71,6 +71,9 @@ class _Group(Protocol):
 
     def exchange(self, private: bytes, public: bytes) -> bytes: ...
 
+    def offer(self, private: bytes, public: bytes) -> tuple[bytes, bytes]:
+        """The public half of *private*, and what it exchanges with *public*."""
+
     def load(self, public: bytes) -> object: ...
 
 
@@ -99,6 +102,11 @@ class _NistGroup:
 
     def exchange(self, private: bytes, public: bytes) -> bytes:
         return self._curve.load_scalar(private).exchange(ec.ECDH(), self._load_point(public))
+
+    def offer(self, private: bytes, public: bytes) -> tuple[bytes, bytes]:
+        key = self._curve.load_scalar(private)
+        shared = key.exchange(ec.ECDH(), self._load_point(public))
+        return key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint), shared
 
     def load(self, public: bytes) -> ec.EllipticCurvePublicKey:
         return self._load_point(public)
@@ -141,6 +149,10 @@ class _X25519:
     def exchange(self, private: bytes, public: bytes) -> bytes:
         return x25519.X25519PrivateKey.from_private_bytes(private).exchange(self.load(public))
 
+    def offer(self, private: bytes, public: bytes) -> tuple[bytes, bytes]:
+        key = x25519.X25519PrivateKey.from_private_bytes(private)
+        return key.public_key().public_bytes_raw(), key.exchange(self.load(public))
+
     def load(self, public: bytes) -> x25519.X25519PublicKey:
         return load_x25519(public)
 
@@ -158,6 +170,10 @@ class _X448:
 
     def exchange(self, private: bytes, public: bytes) -> bytes:
         return x448.X448PrivateKey.from_private_bytes(private).exchange(self.load(public))
+
+    def offer(self, private: bytes, public: bytes) -> tuple[bytes, bytes]:
+        key = x448.X448PrivateKey.from_private_bytes(private)
+        return key.public_key().public_bytes_raw(), key.exchange(self.load(public))
 
     def load(self, public: bytes) -> x448.X448PublicKey:
         if len(public) == 56 and int.from_bytes(public, "little") % _P448 in _SMALL_448:
@@ -197,20 +213,19 @@ class Dhkem:
 
     def encapsulate(self, public: bytes, ephemeral_ikm: Secret) -> tuple[bytes, bytes]:
         """Encap with the ephemeral key pair of *ephemeral_ikm*."""
-        ephemeral = self.derive_key_pair(ephemeral_ikm)
-        shared = self._exchange(ephemeral.private.octets, public)
-        return self._extract_and_expand(shared, ephemeral.public + public), ephemeral.public
+        try:
+            sent, shared = self._group.offer(self._group.derive(self._kdf, ephemeral_ikm.octets), public)
+        except ValueError:
+            raise CryptoError("a public key is none of this KEM", raw=public) from None
+        return self._extract_and_expand(shared, sent + public), sent
 
     def decapsulate(self, key_pair: HpkeKeyPair, kem_output: bytes) -> bytes:
         """Decap."""
-        shared = self._exchange(key_pair.private.octets, kem_output)
-        return self._extract_and_expand(shared, kem_output + key_pair.public)
-
-    def _exchange(self, private: bytes, public: bytes) -> bytes:
         try:
-            return self._group.exchange(private, public)
+            shared = self._group.exchange(key_pair.private.octets, kem_output)
         except ValueError:  # of a wrong length, not on the curve, or of a small order (RFC 9180 §7.1.4)
-            raise CryptoError("a public key is none of this KEM", raw=public) from None
+            raise CryptoError("a public key is none of this KEM", raw=kem_output) from None
+        return self._extract_and_expand(shared, kem_output + key_pair.public)
 
     def _extract_and_expand(self, shared: bytes, kem_context: bytes) -> bytes:
         key = self._kdf.key(self._kdf.extract(b"", b"eae_prk", shared))

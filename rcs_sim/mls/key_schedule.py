@@ -86,18 +86,18 @@ def derive_epoch(
 
 def derive_epoch_of_secret(suite: CipherSuite, epoch_secret: Secret) -> tuple[EpochSecrets, Secret]:
     """As `derive_epoch`, of an epoch_secret: the creator of a group draws that of epoch 0 (RFC 9420 §11)."""
-    derive = suite.derive_secret
+    key = suite.hkdf_key(epoch_secret)
     secrets = EpochSecrets(
-        sender_data_secret=derive(epoch_secret, "sender data"),
-        exporter_secret=derive(epoch_secret, "exporter"),
-        external_secret=derive(epoch_secret, "external"),
-        confirmation_key=derive(epoch_secret, "confirm"),
-        membership_key=derive(epoch_secret, "membership"),
-        resumption_psk=derive(epoch_secret, "resumption"),
-        epoch_authenticator=derive(epoch_secret, "authentication"),
-        init_secret=derive(epoch_secret, "init"),
+        sender_data_secret=suite.derive_from(key, "sender data"),
+        exporter_secret=suite.derive_from(key, "exporter"),
+        external_secret=suite.derive_from(key, "external"),
+        confirmation_key=suite.derive_from(key, "confirm"),
+        membership_key=suite.derive_from(key, "membership"),
+        resumption_psk=suite.derive_from(key, "resumption"),
+        epoch_authenticator=suite.derive_from(key, "authentication"),
+        init_secret=suite.derive_from(key, "init"),
     )
-    return secrets, derive(epoch_secret, "encryption")
+    return secrets, suite.derive_from(key, "encryption")
 
 
 def seal_external_init(suite: CipherSuite, external_pub: bytes, random: Random) -> tuple[bytes, Secret]:

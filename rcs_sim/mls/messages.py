@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self, TypeAlias
 
 from ims_core.errors import LocalProtocolError
@@ -38,11 +39,14 @@ __all__ = [
     "Sender",
     "content_type_of",
     "encode_content",
+    "encode_group_and_epoch",
     "read_content",
     "read_content_type",
 ]
 
 _SPEC = "RFC 9420 §6"
+_KEPT_HEADS = 1024  # groups whose messages are about
+_KEPT_SENDERS = 4096  # leaves of a few groups of 1000
 _CONTENT_TYPES: Mapping[int, ContentType] = {int(each): each for each in ContentType}
 
 Content: TypeAlias = bytes | Proposal | Commit
@@ -58,8 +62,8 @@ class Sender(TlsStruct):
     index: int | None = None
 
     @classmethod
-    def member(cls, leaf_index: LeafIndex) -> Self:
-        return cls(SenderType.MEMBER, leaf_index)
+    def member(cls, leaf_index: LeafIndex) -> Sender:
+        return _member(leaf_index)
 
     @classmethod
     def external(cls, sender_index: int) -> Self:
@@ -89,6 +93,11 @@ class Sender(TlsStruct):
         return encode_u8(self.sender_type) + (b"" if self.index is None else encode_u32(self.index))
 
 
+@lru_cache(maxsize=_KEPT_SENDERS)
+def _member(leaf_index: LeafIndex) -> Sender:
+    return Sender(SenderType.MEMBER, leaf_index)
+
+
 NEW_MEMBER_PROPOSAL = Sender(SenderType.NEW_MEMBER_PROPOSAL)
 NEW_MEMBER_COMMIT = Sender(SenderType.NEW_MEMBER_COMMIT)
 
@@ -110,6 +119,12 @@ def read_content(reader: Reader, content_type: ContentType) -> Content:
 def encode_content(content: Content) -> bytes:
     """The select on the content type."""
     return encode_opaque(content) if isinstance(content, bytes) else content.encode()
+
+
+@lru_cache(maxsize=_KEPT_HEADS)
+def encode_group_and_epoch(group_id: bytes, epoch: Epoch) -> bytes:
+    """group_id and epoch, with which all that is framed begins."""
+    return encode_opaque(group_id) + encode_u64(epoch)
 
 
 def read_content_type(reader: Reader) -> ContentType:
@@ -151,8 +166,7 @@ class FramedContent(ReceivedStruct):
 
     def _encode_with(self, content_type: ContentType, content: bytes) -> bytes:
         parts = (
-            encode_opaque(self.group_id),
-            encode_u64(self.epoch),
+            encode_group_and_epoch(self.group_id, self.epoch),
             self.sender.encode(),
             encode_opaque(self.authenticated_data),
             encode_u8(content_type),
@@ -244,8 +258,7 @@ class PrivateMessage(TlsStruct):
 
     def encode(self) -> bytes:
         parts = (
-            encode_opaque(self.group_id),
-            encode_u64(self.epoch),
+            encode_group_and_epoch(self.group_id, self.epoch),
             encode_u8(self.content_type),
             encode_opaque(self.authenticated_data),
             encode_opaque(self.encrypted_sender_data),

@@ -16,7 +16,6 @@ from rcs_sim.mls.codec import (
     TlsDecodeError,
     encode_opaque,
     encode_u8,
-    encode_u64,
 )
 from rcs_sim.mls.crypto import CipherSuite, Random
 from rcs_sim.mls.errors import MlsValidationError
@@ -27,6 +26,7 @@ from rcs_sim.mls.messages import (
     FramedContentAuthData,
     PrivateMessage,
     encode_content,
+    encode_group_and_epoch,
     read_content,
 )
 from rcs_sim.mls.secret_tree import MessageKey, SecretTree, SenderDataKeys, ratchet_of
@@ -80,7 +80,7 @@ def seal_private(
     assert sender.index is not None
     plaintext = encode_content(content.content) + authenticated.auth.encode()
     plaintext += bytes(padding(len(plaintext)))
-    head = encode_opaque(content.group_id) + encode_u64(content.epoch) + encode_u8(content_type)
+    head = encode_group_and_epoch(content.group_id, content.epoch) + encode_u8(content_type)
     key = tree.take(LeafIndex(sender.index), ratchet_of(content_type))
     guard = random(_REUSE_GUARD_OCTETS)
     aad = head + encode_opaque(content.authenticated_data)
@@ -108,7 +108,7 @@ def open_private(
     """What *message* holds. Nothing changes, and the signature is yet to be verified. Raises MlsValidationError:
     ValSem006 if it does not open, ValSem011 on padding that is not zero, what `SecretTree.peek` says of its key; and
     TlsDecodeError on a plaintext that is no content."""
-    head = encode_opaque(message.group_id) + encode_u64(message.epoch) + encode_u8(message.content_type)
+    head = encode_group_and_epoch(message.group_id, message.epoch) + encode_u8(message.content_type)
     leaf, generation, guard = _open_sender_data(suite, message, sender_data, head)
     key = tree.peek(leaf, ratchet_of(message.content_type), generation)
     aad = head + encode_opaque(message.authenticated_data)

@@ -57,10 +57,13 @@ def path_steps(tree: RatchetTree, sender: LeafIndex, new_leaves: Collection[Leaf
     """The filtered direct path of *sender*. *new_leaves*, those of the Adds in the same Commit, get no path secret
     that way but in a Welcome (RFC 9420 §7.5)."""
     excluded = {node_of(leaf) for leaf in new_leaves}
-    return tuple(
-        PathStep(node, beside, tuple(target for target in tree.resolution(beside) if target not in excluded))
-        for node, beside in tree.filtered_direct_path(sender)
-    )
+    steps = []
+    for node, beside in tree.filtered_direct_path(sender):
+        targets = tree.resolution(beside)
+        if excluded:
+            targets = [target for target in targets if target not in excluded]
+        steps.append(PathStep(node, beside, tuple(targets)))
+    return tuple(steps)
 
 
 def merge_path(

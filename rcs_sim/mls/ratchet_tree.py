@@ -21,6 +21,7 @@ from rcs_sim.mls.tree_math import (
     direct_path,
     is_leaf,
     leaf_of,
+    leaves_under,
     left,
     node_count,
     node_of,
@@ -169,18 +170,33 @@ class RatchetTree:
 
     def resolution(self, node: NodeIndex) -> list[NodeIndex]:
         """The non-blank nodes that together cover all non-blank leaves below *node* (RFC 9420 §4.1.1)."""
-        if is_leaf(node):
-            return [] if self._leaves[node >> 1] is None else [node]
-        parent = self._parents[node >> 1]
-        if parent is not None:
-            return [node, *map(node_of, parent.unmerged_leaves)]
-        return self.resolution(left(node)) + self.resolution(right(node))
+        leaves, parents, under = self._leaves, self._parents, leaves_under(node)
+        if parents[under.start : under.stop - 1].count(None) == len(under) - 1 and node & 1:  # the usual case when new
+            return [node_of(LeafIndex(leaf)) for leaf in under if leaves[leaf] is not None]
+        found: list[NodeIndex] = []
+        pending = [node]
+        while pending:
+            at = pending.pop()
+            if not at & 1:
+                if leaves[at >> 1] is not None:
+                    found.append(at)
+                continue
+            parent = parents[at >> 1]
+            if parent is not None:
+                found.append(at)
+                found += map(node_of, parent.unmerged_leaves)
+                continue
+            half = (at + 1 & -(at + 1)) >> 1  # from a parent to its children
+            pending.append(NodeIndex(at + half))
+            pending.append(NodeIndex(at - half))
+        return found
 
     def has_resolution(self, node: NodeIndex) -> bool:
         """Whether the resolution of *node* has any node."""
-        if not self.is_blank(node):
+        under = leaves_under(node)
+        if self._occupied.find(1, under.start, under.stop) >= 0:
             return True
-        return not is_leaf(node) and (self.has_resolution(left(node)) or self.has_resolution(right(node)))
+        return bool(self.resolution(node))  # a tree that is not validated may have a key above blank leaves only
 
     def filtered_direct_path(self, index: LeafIndex) -> list[tuple[NodeIndex, NodeIndex]]:
         """The direct path without the nodes whose child on the copath has an empty resolution, each node with that

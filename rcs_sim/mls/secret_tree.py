@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Self
+from typing import Self, TypeAlias
 
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.secret import Secret
@@ -20,6 +20,8 @@ from rcs_sim.mls.identifiers import ContentType, Generation, LeafIndex
 from rcs_sim.mls.kdf import HkdfKey
 
 __all__ = ["MessageKey", "RatchetKind", "RatchetWindow", "SecretTree", "SenderDataKeys", "ratchet_of"]
+
+_Descent: TypeAlias = tuple[Secret, dict[int, Secret], int]
 
 _SPEC = "RFC 9420 §9.1"
 _MAX_GENERATION = 2**32 - 1
@@ -154,7 +156,7 @@ class _Ratchet:
 class SecretTree:
     """The secret tree of one epoch. *leaf_count* is that of the ratchet tree, a power of two."""
 
-    __slots__ = ("_nodes", "_ratchets", "_step", "leaf_count", "suite", "window")
+    __slots__ = ("_nodes", "_prepared", "_ratchets", "_step", "leaf_count", "suite", "window")
 
     def __init__(
         self, suite: CipherSuite, encryption_secret: Secret, leaf_count: int, window: RatchetWindow | None = None
@@ -167,6 +169,8 @@ class SecretTree:
         self._step = _step_of(suite)
         self._nodes: dict[int, Secret] = {leaf_count - 1: encryption_secret}
         self._ratchets: dict[tuple[int, RatchetKind], _Ratchet] = {}
+        # What `peek` last derived for a leaf that has not begun: no more than the nodes give, and gone when they go.
+        self._prepared: tuple[LeafIndex, _Descent] | None = None
 
     def __repr__(self) -> str:
         return f"SecretTree({self.leaf_count} leaves, {len(self._ratchets)} ratchets begun)"
@@ -209,17 +213,23 @@ class SecretTree:
 
     def _begin(self, leaf: LeafIndex) -> None:
         """Begins both ratchets of *leaf*. Of the secrets on the way to it, none stays (RFC 9420 §9.2)."""
-        secret, siblings, passed = self._descend(leaf)
+        secret, siblings, passed = self._prepare(leaf)
+        self._prepared = None
         for kind in RatchetKind:
             self._ratchets[leaf, kind] = _Ratchet(0, self.suite.derive_secret(secret, _LABELS[kind]))
         del self._nodes[passed]
         self._nodes.update(siblings)
 
     def _root_of(self, leaf: LeafIndex, kind: RatchetKind) -> Secret:
-        secret, _, _ = self._descend(leaf)
+        secret, _, _ = self._prepare(leaf)
         return self.suite.derive_secret(secret, _LABELS[kind])
 
-    def _descend(self, leaf: LeafIndex) -> tuple[Secret, dict[int, Secret], int]:
+    def _prepare(self, leaf: LeafIndex) -> _Descent:
+        if self._prepared is None or self._prepared[0] != leaf:
+            self._prepared = leaf, self._descend(leaf)
+        return self._prepared[1]
+
+    def _descend(self, leaf: LeafIndex) -> _Descent:
         """The secret of *leaf*, the secrets beside the way to it, and the node where the way began."""
         if not 0 <= leaf < self.leaf_count:
             raise MlsValidationError("ValSem004", f"there is no leaf {leaf}", spec="RFC 9420 §6.3.2")
