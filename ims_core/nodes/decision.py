@@ -75,12 +75,19 @@ class Reject:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Answer:
     """Answer with *response*; then carry out *actions*, which only the node understands."""
 
     response: Response
     actions: tuple[object, ...] = ()
+
+    def __init__(self, response: Response, actions: tuple[object, ...] = ()) -> None:
+        _set_response(self, response)
+        _set_actions(self, actions)
+
+
+_set_response, _set_actions = slot_setters(Answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ims_core.errors import TransportError
-from ims_core.nodes.decision import Answer, Decision, Defer, Discard, Forward, Put, Reject, Router
+from ims_core.nodes.decision import Answer, Decision, Defer, Forward, Put, Reject, Router
 from ims_core.nodes.exchange import Exchange
 from ims_core.nodes.request_check import check_request
 from ims_core.store.record_table import Store, StoreError
@@ -127,19 +127,16 @@ class Proxy:
     def _follow(self, decision: Decision, request: Request, server: ServerTransaction | None) -> None:
         if server is None:
             return self._follow_for_ack(decision)
-        match decision:
-            case Forward():
-                self._forward(decision, request, server)
-            case Reject():
-                server.respond(self.response_to(request, decision))
-            case Answer(response, actions):
-                server.respond(response)
-                self.perform(actions)
-            case Defer():
-                if not self.background.spawn(self._defer(decision, request, server), "store"):
-                    server.respond(self.response_to(request, Reject(503)))
-            case Discard():
-                pass
+        if isinstance(decision, Answer):
+            server.respond(decision.response)
+            if decision.actions:
+                self.perform(decision.actions)
+        elif isinstance(decision, Forward):
+            self._forward(decision, request, server)
+        elif isinstance(decision, Reject):
+            server.respond(self.response_to(request, decision))
+        elif isinstance(decision, Defer) and not self.background.spawn(self._defer(decision, request, server), "store"):
+            server.respond(self.response_to(request, Reject(503)))
         return None
 
     def _forward(self, forward: Forward, request: Request, server: ServerTransaction) -> None:

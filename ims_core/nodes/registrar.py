@@ -63,18 +63,19 @@ class NotifyWatchers:
     ended: DeregistrationReason | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class _Plan:
     """What one REGISTER does to the bindings."""
 
-    added: tuple[Binding, ...]
-    refreshed: tuple[tuple[Binding, Binding], ...]
-    removed: tuple[Binding, ...]
+    __slots__ = ("added", "refreshed", "removed")
 
-    @property
-    def known(self) -> tuple[Binding, ...]:
+    def __init__(self) -> None:
+        self.added: list[Binding] = []
+        self.refreshed: list[tuple[Binding, Binding]] = []
+        self.removed: list[Binding] = []
+
+    def known(self) -> list[Binding]:
         """The bindings that were there before and that it changes."""
-        return (*self.removed, *[binding for binding, _ in self.refreshed]) if self.refreshed else self.removed
+        return [*self.removed, *[binding for binding, _ in self.refreshed]] if self.refreshed else self.removed
 
 
 class Registrar:
@@ -107,12 +108,12 @@ class Registrar:
 
     def register(self, request: Request, now: float) -> Decision:
         """Answers a REGISTER. Raises SipParseError for a malformed header."""
-        required = request.get(Require) if request.has("Require") else None
-        unknown = [] if required is None else [tag for tag in required.tokens if tag.lower() not in _SUPPORTED]
-        if unknown:
-            return Reject(420, headers=(("Unsupported", ", ".join(unknown)),))
+        if (required := request.get(Require)) is not None:
+            unknown = [tag for tag in required.tokens if tag.lower() not in _SUPPORTED]
+            if unknown:
+                return Reject(420, headers=(("Unsupported", ", ".join(unknown)),))
         key = identity_key(request.require(To).uri, self._home)
-        user = self.user_of(key)
+        user = self.users.get(key) or self.user_of(key)
         if user is None:
             return Reject(404 if self._cx.location_info(key).result is not CxResult.UNABLE_TO_COMPLY else 480)
         if user.is_barred:
@@ -181,22 +182,27 @@ class Registrar:
         plan = self._plan(request, user, supported, now)
         if isinstance(plan, Reject):
             return plan
-        was_registered = user.is_registered
-        told = _told_of(plan.known)
-        changes, writes = self._apply(request, user, plan)
+        was_registered = bool(user.bindings)
+        known = plan.known()
+        told = _told_of(known) if known else frozenset()
+        concerned = self._criteria_for(request, user)
+        changes, writes = self._apply(user, plan, concerned)
+        is_registered = bool(user.bindings)
         user.failures = 0
         user.challenged_until = 0.0
-        user.step(RegistrationInput.AUTHENTIC if user.bindings else RegistrationInput.AUTHENTIC_AND_GONE)
-        self._assign(user, was_registered)
+        user.step(RegistrationInput.AUTHENTIC if is_registered else RegistrationInput.AUTHENTIC_AND_GONE)
+        if was_registered is not is_registered:
+            self._assign(user, was_registered)
         with_gruu = supported is not None and "gruu" in supported
         response = self._success(request, user, with_gruu, credentials, found.ha1, now)
-        answer = Answer(response, self._announce(request, response, user, changes, told, now))
+        actions: tuple[object, ...] = ()
+        if concerned or told or user.subscriptions:
+            actions = self._announce(request, response, user, changes, told, now)
+        answer = Answer(response, actions)
         return Defer(writes, answer) if writes else answer
 
     def _assign(self, user: ServedUser, was_registered: bool) -> None:
         """SAR: tells the HSS of a change, and takes in the profile that it sends back."""
-        if was_registered == user.is_registered:
-            return
         kind = AssignmentType.USER_DEREGISTRATION if was_registered else AssignmentType.REGISTRATION
         answer = self._cx.server_assignment(user.keys[0], kind, self._config.uri)
         if answer.profile is not None:
@@ -208,16 +214,18 @@ class Registrar:
         """What the REGISTER asks for, checked; nothing has changed yet (RFC 3261 §10.3 steps 6 and 7)."""
         contacts = request.get_all(Contact)
         expires = request.get(Expires)
-        if any([contact.is_wildcard for contact in contacts]):
+        plan: _Plan | Reject
+        if len(contacts) > _MAX_CONTACTS:
+            return Reject(400, f"More than {_MAX_CONTACTS} Contacts")
+        if [contact for contact in contacts if contact.uri.scheme == "*"]:
             if len(contacts) > 1 or expires is None or expires.seconds:
                 return Reject(400, "Contact * needs Expires 0 and no other Contact")
-            plan: _Plan | Reject = _Plan((), (), tuple(user.bindings))
-        elif len(contacts) > _MAX_CONTACTS:
-            return Reject(400, f"More than {_MAX_CONTACTS} Contacts")
+            plan = _Plan()
+            plan.removed += user.bindings
         else:
             default_s = self._config.granted_s if expires is None else expires.seconds
             plan = self._plan_contacts(request, user, contacts, supported, default_s, now)
-        if not isinstance(plan, Reject) and (known := plan.known):
+        if not isinstance(plan, Reject) and (known := plan.known()):
             call_id, number = request.call_id, request.cseq.number
             if any([binding.call_id == call_id and binding.cseq >= number for binding in known]):
                 return Reject(500, "CSeq is not higher than before")
@@ -232,11 +240,8 @@ class Registrar:
         default_s: int,
         now: float,
     ) -> _Plan | Reject:
-        config = self._config
-        added: list[Binding] = []
-        refreshed: list[tuple[Binding, Binding]] = []
-        removed: list[Binding] = []
-        path = tuple([str(each) for each in request.get_all(Path)]) if request.has("Path") else ()
+        config, plan = self._config, _Plan()
+        path = tuple([str(each) for each in request.get_all(Path)])
         takes_outbound = bool(path) and _takes_outbound(supported, path)
         for contact in contacts:
             own_s = contact.expires
@@ -244,7 +249,7 @@ class Registrar:
             has_outbound = takes_outbound and contact.reg_id is not None and bool(contact.instance)
             if requested_s == 0:
                 known = user.binding(binding_key(contact, has_outbound)) or user.binding_at(contact)
-                removed += [known] if known is not None else []
+                plan.removed += [known] if known is not None else []
                 continue
             if requested_s < config.min_s:
                 return Reject(423, headers=(("Min-Expires", str(config.min_s)),))
@@ -252,20 +257,20 @@ class Registrar:
             known = (user.binding(asked.key) or user.binding_at(contact)) if user.bindings else None
             asked.expires_at = now + (requested_s if requested_s < config.granted_s else config.granted_s)
             if known is not None:
-                refreshed.append((known, asked))
-            elif len(user.bindings) + len(added) < config.max_bindings:
-                added.append(asked)
+                plan.refreshed.append((known, asked))
+            elif len(user.bindings) + len(plan.added) < config.max_bindings:
+                plan.added.append(asked)
             else:
                 return Reject(403, "Too many contacts")
-        return _Plan(tuple(added), tuple(refreshed), tuple(removed))
+        return plan
 
     def _apply(
-        self, request: Request, user: ServedUser, plan: _Plan
-    ) -> tuple[tuple[ContactChange, ...], tuple[Persist, ...]]:
-        """Carries out *plan*; what changed, and what has to be stored."""
+        self, user: ServedUser, plan: _Plan, concerned: list[FilterCriteria]
+    ) -> tuple[list[ContactChange], tuple[Persist, ...]]:
+        """Carries out *plan*; what changed, and what has to be stored. *concerned* are to be told."""
         changes: list[ContactChange] = []
         writes: list[Persist] = []
-        told = tuple([criterion.name for criterion in self._criteria_for(request, user)])
+        told = tuple([criterion.name for criterion in concerned]) if concerned else ()
         for binding in plan.removed:
             self._remove(user, binding)
             changes.append(ContactChange(binding, "unregistered"))
@@ -283,7 +288,7 @@ class Registrar:
             user.bindings.append(binding)
             changes.append(ContactChange(binding, "registered"))
             writes += self._keep(user, binding)
-        return tuple(changes), tuple(writes)
+        return changes, tuple(writes)
 
     def _keep(self, user: ServedUser, binding: Binding) -> tuple[Persist, ...]:
         self.deadlines.set((user.number, binding.number), binding.expires_at)
@@ -306,11 +311,16 @@ class Registrar:
     ) -> Response:
         bindings = user.bindings
         gruu_of = user.sip_impu() if with_gruu else None
-        headers = [("Contact", _contact(binding, gruu_of, now)) for binding in bindings]
+        headers: list[tuple[str, str]] = []
+        is_outbound = False
+        for binding in bindings:
+            headers.append(("Contact", _contact(binding, gruu_of, now)))
+            is_outbound |= binding.has_outbound and binding.call_id == request.call_id
         if bindings:
-            if any([each.has_outbound and each.call_id == request.call_id for each in bindings]):
+            if is_outbound:
                 headers.append(("Require", "outbound"))
-            headers += [("Path", path) for path in request.texts("Path")]
+            for path in request.texts("Path"):
+                headers.append(("Path", path))
             headers.append(("Service-Route", self._service_route))
             headers.append(("P-Associated-URI", f"<{'>, <'.join(user.impus)}>"))
         headers.append(("Authentication-Info", self._authenticator.server_proof(credentials, ha1)))
@@ -322,7 +332,7 @@ class Registrar:
         request: Request,
         response: Response,
         user: ServedUser,
-        changes: tuple[ContactChange, ...],
+        changes: list[ContactChange],
         told_before: frozenset[str],
         now: float,
     ) -> tuple[object, ...]:
@@ -334,7 +344,7 @@ class Registrar:
             actions.append(TellServers(user, criteria, self.remaining_s(user, now), request, response))
         if changes and user.subscriptions:
             ended = None if user.bindings else DeregistrationReason.UNREGISTERED
-            actions.append(NotifyWatchers(user, changes, ended))
+            actions.append(NotifyWatchers(user, tuple(changes), ended))
         return tuple(actions)
 
     def _criteria_for(self, request: Request, user: ServedUser) -> list[FilterCriteria]:

@@ -22,6 +22,7 @@ from ims_core.wire.digest import (
 from ims_core.wire.nonce_book import NonceBook
 from ims_core.wire.secret import Secret
 from ims_core.wire.sip.aka import AKAV1_MD5, AkaChallenge, AkaParseError, parse_auts
+from ims_core.wire.sip.memo import slot_setters
 
 __all__ = ["Examination", "RegistrationAuthenticator"]
 
@@ -30,7 +31,7 @@ _MAX_AKA_CHALLENGES: Final = 100_000  # as many as the nonce book remembers
 _ALGORITHMS: Final = {scheme: Algorithm.parse(scheme.value) for scheme in AuthenticationScheme}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Examination:
     """What the credentials of a REGISTER come to. *answer* is the MAA that a challenge can be made of, if one was asked
     for; *ha1* proves the server to the client (Authentication-Info)."""
@@ -39,7 +40,13 @@ class Examination:
     answer: MultimediaAuthAnswer | None = None
     ha1: str = ""
 
+    def __init__(self, event: RegistrationInput, answer: MultimediaAuthAnswer | None = None, ha1: str = "") -> None:
+        _set_event(self, event)
+        _set_answer(self, answer)
+        _set_ha1(self, ha1)
 
+
+_set_event, _set_answer, _set_ha1 = slot_setters(Examination)
 _UNPROVEN: Final = Examination(RegistrationInput.UNPROVEN)
 
 

@@ -28,11 +28,15 @@ def check_request(
     forwards = request.get(MaxForwards)
     if forwards is not None and forwards.value == 0:
         return Reject(483)
-    for branch in own_branches(request, own_sent_by):
+    for branch in own_branches(request, own_sent_by) if sent else ():
         before = sent.get(branch)
         if before is not None and is_same_place(request, before):
             return Reject(482)
-    required = request.get(ProxyRequire) if request.has("Proxy-Require") else None
+    return _check_required(request, supported) if "proxy-require" in request.shape.first else None
+
+
+def _check_required(request: Request, supported: frozenset[str]) -> Reject | None:
+    required = request.get(ProxyRequire)
     unknown = [] if required is None else [tag for tag in required.tokens if tag.lower() not in supported]
     if unknown and request.method not in ("ACK", "CANCEL"):
         return Reject(420, headers=(("Unsupported", ", ".join(unknown)),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 __all__ = ["Deadline", "DeadlineHeap"]
@@ -26,9 +27,13 @@ class Deadline(Protocol):
 class DeadlineHeap:
     """Calls its items when they are due. Moving or cancelling a deadline leaves its old entry to be skipped later."""
 
-    __slots__ = ("_dead", "_heap", "_loop", "_number", "_timer", "_timer_due")
+    __slots__ = ("_dead", "_heap", "_loop", "_number", "_timer", "_timer_due", "time")
+
+    time: Callable[[], float]
+    """Loop time in seconds."""
 
     def __init__(self) -> None:
+        self.time = self._first_time
         self._heap: list[tuple[float, int, Deadline]] = []
         self._number = 0
         self._dead = 0
@@ -36,11 +41,10 @@ class DeadlineHeap:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = math.inf
 
-    def time(self) -> float:
-        """Loop time in seconds."""
-        loop = self._loop
-        if loop is None:
-            loop = self._loop = asyncio.get_running_loop()
+    def _first_time(self) -> float:
+        """Each message asks for the time: from now on the loop itself."""
+        loop = self._loop = asyncio.get_running_loop()
+        self.time = loop.time
         return loop.time()
 
     def set(self, item: Deadline, due: float | None) -> None:
@@ -55,8 +59,13 @@ class DeadlineHeap:
         if item.due == math.inf and item.armed != math.inf:
             self._dead -= 1  # its old entry serves again
         item.due = due
-        if due < item.armed:
-            self._push(item, due)
+        if due >= item.armed:
+            return
+        item.armed = due
+        self._number += 1
+        heapq.heappush(self._heap, (due, self._number, item))
+        if due < self._timer_due:
+            self._arm(due)
 
     def __len__(self) -> int:
         """Entries, the ones to be skipped included."""
@@ -68,13 +77,6 @@ class DeadlineHeap:
             self._timer.cancel()
         self._timer, self._timer_due = None, math.inf
         self._heap.clear()
-
-    def _push(self, item: Deadline, due: float) -> None:
-        item.armed = due
-        self._number += 1
-        heapq.heappush(self._heap, (due, self._number, item))
-        if due < self._timer_due:
-            self._arm(due)
 
     def _arm(self, due: float) -> None:
         loop = self._loop or asyncio.get_running_loop()
@@ -102,7 +104,7 @@ class DeadlineHeap:
         elif item.due == math.inf:
             self._dead -= 1
         else:
-            self._push(item, item.due)
+            self.set(item, item.due)
 
     def _sweep(self) -> None:
         alive: list[tuple[float, int, Deadline]] = []

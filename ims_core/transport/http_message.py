@@ -36,7 +36,8 @@ class HttpMessageError(RemoteProtocolError):
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """HTTP request (RFC 9110 §3). *target* is in origin form, percent-encoded; *scheme* is ``http`` or ``https``;
-    *peer* is ``host:port`` of the client."""
+    *peer* is ``host:port`` of the client, *client_names* the DNS names of the certificate that it showed, if the server
+    asked for one and trusts it."""
 
     method: str
     target: str
@@ -44,6 +45,7 @@ class HttpRequest:
     body: bytes = field(default=b"", repr=False)  # may hold credentials
     scheme: str = "http"
     peer: str = ""
+    client_names: tuple[str, ...] = ()
 
     def header(self, name: str) -> str | None:
         """First field value of *name*, compared without regard to case."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import aiohttp
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDict
 
 from ims_core.errors import ConnectionLost, ConnectTimeout
@@ -21,6 +23,7 @@ from ims_core.transport.http_memory import MAX_HTTP_BODY_OCTETS
 from ims_core.transport.http_message import HeaderFields, HttpHandler, HttpRequest, HttpResponse
 from ims_core.transport.link import Address, AddressBook, Transport
 from ims_core.transport.listen_error import listen_error
+from ims_core.transport.name_table import NameTable
 
 __all__ = ["SocketHttpClient", "SocketHttpServer"]
 
@@ -254,6 +257,7 @@ class SocketHttpServer:
             body=body,
             scheme="http" if self._tls is None else "https",
             peer=_place(request.transport.get_extra_info("peername")) if request.transport else "",
+            client_names=_dns_names(request.transport.get_extra_info("peercert")) if request.transport else (),
         )
         response = await self._answer(value, request.transport)
         headers: CIMultiDict[str] = CIMultiDict(response.headers)
@@ -285,7 +289,8 @@ def _refusal(status: int) -> web.Response:
 
 
 class SocketHttpClient:
-    """One host's aiohttp client. *access_headers* are what the emulated access link adds to plain HTTP.
+    """One host's aiohttp client. *access_headers* are what the emulated access link adds to plain HTTP; host names
+    stand in *names* before any other name service is asked.
 
     A foreign server is traced by message; our own trace themselves."""
 
@@ -299,9 +304,11 @@ class SocketHttpClient:
         local_host: str | None = None,
         access_headers: HeaderFields = (),
         tls: ssl.SSLContext | None = None,
+        names: NameTable | None = None,
     ) -> None:
         self.name = name
         self.access_headers = access_headers
+        self._names = names
         self._clock = clock
         self._trace = trace
         self._book = book
@@ -377,11 +384,39 @@ class SocketHttpClient:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             local = (self._local_host, 0) if self._local_host else None
-            connector = aiohttp.TCPConnector(local_addr=local, force_close=True, limit=8)
+            resolver = None if self._names is None else _LabResolver(self._names)
+            connector = aiohttp.TCPConnector(local_addr=local, force_close=True, limit=8, resolver=resolver)
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
             )
         return self._session
+
+
+class _LabResolver(AbstractResolver):
+    """Names of the lab first; others go to the system's name service."""
+
+    def __init__(self, names: NameTable) -> None:
+        self._names = names
+        self._others = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        known = self._names.addresses(host)
+        if not known:
+            return await self._others.resolve(host, port, family)
+        address = known[0].host
+        kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return [ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        await self._others.close()
+
+
+def _dns_names(certificate: Any) -> tuple[str, ...]:
+    """dNSName entries of a peer's certificate, as the ssl module gives it; none without a trusted certificate."""
+    found = (certificate or {}).get("subjectAltName", ())
+    return tuple(value for kind, value in found if kind == "DNS")
 
 
 def _head(start: str, fields: Iterable[tuple[str, str]]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from ims_core.errors import ConnectTimeout, TransportError
 from ims_core.transport.deadlines import DeadlineHeap
-from ims_core.transport.link import Address, Flow
+from ims_core.transport.link import Address, Flow, Transport
 from ims_core.transport.sip_transport import SipTransport
 from ims_core.transport.tokens import Tokens
 from ims_core.wire.sip.headers import Via
@@ -262,7 +262,7 @@ class ServerExchange:
         """*way_back* of a request that came on a stream is the topmost Via field: it tells the way when there is
         something to send."""
         self._owner, self.key, self.flow, self._way_back = owner, key, flow, way_back
-        is_reliable = flow.local.transport.is_reliable
+        is_reliable = flow.local.transport is not Transport.UDP
         kind = InviteServer if request.method == "INVITE" else NonInviteServer
         self._machine = kind(request, owner.timers, is_reliable=is_reliable)
         self.due = self.armed = math.inf
@@ -273,7 +273,7 @@ class ServerExchange:
 
     def start(self) -> None:
         """Begins; the request is the caller's to deliver, and then `await_answer` to call."""
-        self._machine.start(self._owner.deadlines.time())
+        self._machine.begin(self._owner.deadlines.time())
 
     def await_answer(self) -> None:
         """Sets the clock for the answer, unless it was given at once."""
@@ -292,26 +292,23 @@ class ServerExchange:
         self._carry_out(self._machine.handle_deadline(now))
 
     def _carry_out(self, outputs: Outputs) -> None:
-        is_over = False
+        owner = self._owner
         for output in outputs:
             if isinstance(output, Send):
-                self._owner.transport.send(output.octets, self._found_way_back())
+                way = self._way_back
+                owner.transport.send(output.octets, self._find_way_back(way) if isinstance(way, str) else way)
             elif isinstance(output, Deliver):
                 if isinstance(output.message, Request):
-                    self._owner.tell_ack(output.message, self.flow)
-            elif isinstance(output, Terminated):
-                is_over = True
-        if is_over:
-            self._owner.deadlines.set(self, None)
-            self._owner.server_ended(self)
-        else:
-            self._owner.deadlines.set(self, self._machine.next_deadline())
+                    owner.tell_ack(output.message, self.flow)
+            elif isinstance(output, Terminated):  # always the last
+                owner.deadlines.set(self, None)
+                owner.server_ended(self)
+                return
+        owner.deadlines.set(self, self._machine.next_deadline())
 
-    def _found_way_back(self) -> Flow:
-        way, flow = self._way_back, self.flow
-        if not isinstance(way, str):
-            return way
-        return flow if flow.is_open else self._owner.transport.way_back(Via.parse(way.partition(": ")[2]), flow)
+    def _find_way_back(self, via: str) -> Flow:
+        flow = self.flow
+        return flow if flow.is_open else self._owner.transport.way_back(Via.parse(via.partition(": ")[2]), flow)
 
 
 class ServerTransaction:

@@ -238,7 +238,7 @@ class SipTransport:
 
     def send(self, octets: bytes, flow: Flow) -> None:
         """Sends one message. What no datagram holds is reported and dropped, and its flow lives on."""
-        if not self.can_carry(len(octets), flow):
+        if len(octets) > _MAX_DATAGRAM_OCTETS and not self.can_carry(len(octets), flow):
             self.report(f"not sent: no datagram holds {len(octets)} octets", b"", flow)
             return
         if self._trace.enabled and flow.is_open:
@@ -282,12 +282,11 @@ class SipTransport:
         self._adopt(flow, self.config.message_within_s)
 
     def received(self, octets: bytes, flow: Flow) -> None:
-        if flow.local.transport is Transport.UDP:
-            self._datagram_received(octets, flow)
-            return
         stream = self._streams.get(flow)
         if stream is None:
-            return  # closed by us: what was on its way is void
+            if flow.local.transport is Transport.UDP:  # else closed by us: what was on its way is void
+                self._datagram_received(octets, flow)
+            return
         now = self._deadlines.time()
         stream.last_at = now
         for event in stream.decoder.feed(octets):
@@ -348,12 +347,19 @@ class SipTransport:
         except SipParseError as fault:
             self.refuse(fault, flow)
         else:
-            self._hand_on(message, flow)
+            if self._trace.enabled:
+                self._trace_received(message, flow)
+            self._receiver.message_received(message, flow)
 
     def _hand_on(self, message: Request | Response, flow: Flow) -> None:
-        if self._trace.enabled and self._network.book.name_of(flow.remote) is None:
-            self._trace_message(message.encode(), flow, is_sent=False)
+        if self._trace.enabled:
+            self._trace_received(message, flow)
         self._receiver.message_received(message, flow)
+
+    def _trace_received(self, message: Request | Response, flow: Flow) -> None:
+        """What an element of this network sent was traced when it went out."""
+        if self._network.book.name_of(flow.remote) is None:
+            self._trace_message(message.encode(), flow, is_sent=False)
 
     def _take(self, event: StreamEvent, flow: Flow) -> None:
         if isinstance(event, _MESSAGES):

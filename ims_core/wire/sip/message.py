@@ -16,7 +16,7 @@ from ims_core.wire.sip.grammar import SipParseError, end_of_value, is_token, ref
 from ims_core.wire.sip.header import Header
 from ims_core.wire.sip.header_names import KEYS, key_of
 from ims_core.wire.sip.reasons import REASONS
-from ims_core.wire.sip.shape import Shape, shape_of
+from ims_core.wire.sip.shape import Order, Shape, shape_of
 from ims_core.wire.sip.uri import Uri, parse_uri
 
 __all__ = ["REASONS", "Editor", "HeaderInput", "Request", "Response", "SipMessage", "status_line"]
@@ -24,6 +24,7 @@ __all__ = ["REASONS", "Editor", "HeaderInput", "Request", "Response", "SipMessag
 H = TypeVar("H", bound=Header)
 HeaderInput: TypeAlias = Header | tuple[str, str]
 
+_STATUS_LINES = {status: f"SIP/2.0 {status} {phrase}" for status, phrase in REASONS.items()}
 _COPIED_INTO_RESPONSE = frozenset(("via", "from", "to", "call-id", "cseq"))  # RFC 3261 §8.2.6.2
 _COPIED_INTO_TRYING = _COPIED_INTO_RESPONSE | {"timestamp"}  # §8.2.6.1
 
@@ -53,10 +54,7 @@ class SipMessage:
         cached = self._first.get(header)
         if cached is not None:
             return cached  # type: ignore[return-value]  # the cache maps each class to its own instances
-        shape = self._shape
-        if shape is None:
-            shape = self._shape = shape_of(self._keys)
-        place = shape.first.get(header.KEY)
+        place = (self._shape or self.shape).first.get(header.KEY)
         if place is None:
             return None
         if header.IS_JOINED:
@@ -83,7 +81,7 @@ class SipMessage:
         if header.IS_JOINED:
             joined = self.get(header)
             return () if joined is None else (joined,)
-        places = self.shape.places.get(header.KEY)
+        places = (self._shape or self.shape).places.get(header.KEY)
         if places is None:
             return ()
         if len(places) == 1:
@@ -101,12 +99,15 @@ class SipMessage:
 
     def text(self, name: str) -> str | None:
         """The first value of that name (any case, long or compact) as text, unfolded; None if absent."""
-        place = self.shape.first.get(KEYS.get(name) or key_of(name))
-        return None if place is None else _value_of(self._lines[place])
+        place = (self._shape or self.shape).first.get(KEYS.get(name) or key_of(name))
+        if place is None:
+            return None
+        value = self._lines[place].partition(":")[2]
+        return unfold(value) if "\r" in value else value.strip(" \t")
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The text of each header field of that name, unfolded."""
-        places = self.shape.places.get(KEYS.get(name) or key_of(name))
+        places = (self._shape or self.shape).places.get(KEYS.get(name) or key_of(name))
         if places is None:
             return ()
         lines = self._lines
@@ -114,12 +115,12 @@ class SipMessage:
 
     def first_line(self, key: str) -> str:
         """The first header field with that canonical *key* as it came, with its name; "" if there is none."""
-        place = self.shape.first.get(key)
+        place = (self._shape or self.shape).first.get(key)
         return "" if place is None else self._lines[place]
 
     def has(self, name: str) -> bool:
         """Whether there is a header field of that name."""
-        return (KEYS.get(name) or key_of(name)) in self.shape.first
+        return (KEYS.get(name) or key_of(name)) in (self._shape or self.shape).first
 
     @property
     def shape(self) -> Shape:
@@ -246,7 +247,8 @@ class Request(SipMessage):
 
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
         self._start, self._lines, self._keys, self._octets, self.body = start, lines, keys, octets, body
-        self._first, self._all, self._shape = {}, None, None
+        self._first, self._all = {}, None
+        self._shape = keys.shape if type(keys) is Order else None
         self.method, self.request_uri_text, _ = start.split(" ")
         self._request_uri: Uri | None = None
 
@@ -296,7 +298,8 @@ class Response(SipMessage):
 
     def __init__(self, start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes | None = None) -> None:
         self._start, self._lines, self._keys, self._octets, self.body = start, lines, keys, octets, body
-        self._first, self._all, self._shape = {}, None, None
+        self._first, self._all = {}, None
+        self._shape = keys.shape if type(keys) is Order else None
         status, _, self.reason = start[8:].partition(" ")
         self.status = int(status)
 
@@ -340,6 +343,8 @@ class Response(SipMessage):
 
 def status_line(status: int, reason: str | None) -> str:
     """Status-Line (RFC 3261 §7.2), with the usual reason phrase unless one is given."""
+    if reason is None and status in _STATUS_LINES:
+        return _STATUS_LINES[status]
     if not 100 <= status <= 699:
         raise LocalProtocolError(f"not a status code: {status}", spec="RFC 3261 §7.2")
     phrase = REASONS.get(status, "Unknown") if reason is None else refuse_injection(reason, "the reason phrase")

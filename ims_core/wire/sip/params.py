@@ -66,6 +66,8 @@ class Params:
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name, without quotes; "" for a parameter without value."""
         wanted = name.lower()
+        if self._pairs is None and wanted not in self._text.lower():
+            return default
         for known, value in self.pairs if self._pairs is None else self._pairs:
             if known == wanted or known.lower() == wanted:
                 return "" if value is None else unquote(value) if value[:1] == '"' else value
@@ -87,6 +89,8 @@ class Params:
     def has(self, name: str) -> bool:
         """Whether there is a parameter of that name, with or without value."""
         wanted = name.lower()
+        if self._pairs is None and wanted not in self._text.lower():
+            return False
         for known, _ in self.pairs if self._pairs is None else self._pairs:
             if known == wanted or known.lower() == wanted:
                 return True

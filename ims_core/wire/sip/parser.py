@@ -90,10 +90,12 @@ def check(message: Request | Response, sent: Request | None = None, *, has_sound
     tells that Via and CSeq of a request have been read. Raises SipParseError, with the request if it can be answered.
     RFC 3261 §8.1.1, §8.2.2, §16.3 step 1."""
     try:
+        if message.shape.twice is not None:
+            raise SipParseError(f"more than one {message.shape.twice}", spec="RFC 3261 §7.3.1")
         if sent is not None:
-            _check_fields(message, message.not_echoed(sent, _MANDATORY))
+            _require(message, message.not_echoed(sent, _MANDATORY))
         else:
-            _check_fields(message, _BESIDE_TOP_HOP if has_sound_hop else _MANDATORY)
+            _require(message, _BESIDE_TOP_HOP if has_sound_hop else _MANDATORY)
         if isinstance(message, Request):
             _check_request(message, has_sound_hop)
     except SipParseError as fault:
@@ -102,11 +104,8 @@ def check(message: Request | Response, sent: Request | None = None, *, has_sound
         raise
 
 
-def _check_fields(message: Request | Response, needed: Iterable[type[Header]]) -> None:
-    twice = message.shape.twice
-    if twice is not None:
-        raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
-    for header in needed:
+def _require(message: Request | Response, headers: Iterable[type[Header]]) -> None:
+    for header in headers:
         if message.get(header) is None:
             raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")
 

@@ -388,12 +388,20 @@ class NonInviteClient(_Client):
 class _Server(_Transaction):
     __slots__ = ()
 
+    def begin(self, now: float) -> None:
+        """`start` for an owner who has the request and delivers it himself."""
+        self._state, _ = self._STEPS[self._state, Input.START]
+        self._await_answer(now)
+
     def respond(self, response: Response, now: float) -> Outputs:
         """A response of the TU. Raises LocalProtocolError if a final one was given before (but see the tables)."""
         return self.step(_STATUS_INPUTS[response.status // 100], now, response)
 
-    def _deliver_request(self, now: float, message: SipMessage | None) -> Outputs:
+    def _await_answer(self, now: float) -> None:
         self._repeat_at = now + _TRYING_AFTER_S
+
+    def _deliver_request(self, now: float, message: SipMessage | None) -> Outputs:
+        self._await_answer(now)
         return (Deliver(_given(self._request)),)
 
     def _send_trying(self, now: float, message: SipMessage | None) -> Outputs:
@@ -404,7 +412,7 @@ class _Server(_Transaction):
     def _send(self, now: float, message: SipMessage | None) -> Outputs:
         self._repeat_at = inf
         self._request = None
-        self._octets = octets = _given(message).encode()
+        self._octets = octets = (message or _given(message)).encode()
         return (Send(octets),)
 
     def _repeat_response(self, now: float, message: SipMessage | None) -> Outputs:
@@ -480,10 +488,9 @@ class NonInviteServer(_Server):
         status = response.status
         return self.step(Input.STATUS_408 if status == 408 else _STATUS_INPUTS[status // 100], now, response)
 
-    def _deliver_request(self, now: float, message: SipMessage | None) -> Outputs:
+    def _await_answer(self, now: float) -> None:
         self._repeat_at = now + self._timers.trying_s
         self._end_at = now + self._timers.timeout_s
-        return (Deliver(_given(self._request)),)
 
     def _send_final(self, now: float, message: SipMessage | None) -> Outputs:
         outputs = self._send(now, message)

@@ -369,7 +369,12 @@ def identity_key(uri: Uri, home_domains: Collection[str] | None = None) -> str:
     host = uri.host.lower()
     is_home = _HOME_NETWORK.fullmatch(host) is not None if home_domains is None else host in home_domains
     if is_home and uri.user is not None:
-        number = unescape(uri.user.partition(";")[0])
-        if _GLOBAL_USER.fullmatch(number):
+        number = uri.user.partition(";")[0]
+        if "%" in number:
+            number = unescape(number)
+        if number[:1] == "+" and _GLOBAL_USER.fullmatch(number):
             return f"tel:{number.translate(_SEPARATORS)}"
-    return f"sip:{host}" if uri.user is None else f"sip:{_comparable(uri.user)}@{host}"
+    user = uri.user
+    if user is None:
+        return f"sip:{host}"
+    return f"sip:{_comparable(user) if '%' in user else user}@{host}"
