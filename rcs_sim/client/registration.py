@@ -241,6 +241,7 @@ class Registration:
         "_retry_max_s",
         "_security",
         "_target",
+        "_told_features",
         "_tokens",
         "account",
         "binding",
@@ -267,7 +268,7 @@ class Registration:
         self._deregister_call_id = ""
         self._from_tag = tokens.word()
         self._cseq = 0
-        self._contact = self._features = ""
+        self._contact = self._features = self._told_features = ""
         self._expires_s = policy.registration.requested_expiry_s
         self._challenges = self._failures = self._redirections = self._corrections = self._retries = 0
         self._configuration_queries = 0
@@ -324,6 +325,16 @@ class Registration:
     def move(self, contact: str) -> None:
         """The next REGISTER is for this Contact URI."""
         self._contact = contact
+
+    def announce(self, features: str, now: float) -> list[RegistrationOutput]:
+        """The phone can do more, or less, than the binding says: told by a refresh at once, or by the next REGISTER.
+        Also to be called when a REGISTER has been answered that was under way meanwhile."""
+        self._features = features
+        return self._take(_I.REFRESH_DUE, now) if self.is_untold(features) and self.state is _S.REGISTERED else []
+
+    def is_untold(self, features: str) -> bool:
+        """Whether the last REGISTER said something else."""
+        return features != self._told_features
 
     def lost(self) -> None:
         """Power or radio is gone without any signalling."""
@@ -464,6 +475,7 @@ class Registration:
         self, authorization: tuple[HeaderInput, ...], expires_s: int, *, is_leaving: bool = False
     ) -> SendRegister:
         self._cseq += 1
+        self._told_features = self._features
         policy = self._policy.registration
         fields = RegisterFields(
             call_id=self._deregister_call_id if is_leaving and self._deregister_call_id else self._call_id,

@@ -141,6 +141,10 @@ class RegistrationService:
         elif not self.is_trying:
             self.start()
 
+    def announce(self) -> None:
+        """The tags of the user agent have changed."""
+        self._carry_out(lambda now: self.machine.announce(self._ua.features, now))
+
     def _silence(self) -> None:
         self._alarm.set(None)
         self._keep_alive = None
@@ -198,6 +202,8 @@ class RegistrationService:
                 self._events.subscribe(now)
         self._listener.registered(output.is_new)
         _settle(self._verdict)
+        if self.machine.is_untold(self._ua.features):
+            asyncio.get_running_loop().call_soon(self.announce)
 
     def _unregistered(self, output: Unregistered) -> None:
         retry = None if output.retry_at is None else round(output.retry_at - self._alarms.now(), 3)

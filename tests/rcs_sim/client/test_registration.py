@@ -182,6 +182,19 @@ def test_the_refresh_comes_600_s_before_the_end_or_at_half_of_a_short_life_r08(l
     assert not outputs[0].is_new
 
 
+def test_what_a_phone_learns_to_do_is_told_by_a_refresh_at_once() -> None:
+    machine = _registered(_machine())
+    assert machine.announce(";+g.new", 10) != []
+    machine = _registered(_machine())
+    request = _request(machine.announce(";+g.new", 10))
+    assert ";+g.new" in (request.text("Contact") or "")
+    assert machine.announce(";+g.newer", 11) == [], "the answer is awaited first"
+    assert machine.is_untold(";+g.newer")
+    machine.receive(_ok(request), 12)
+    assert ";+g.newer" in (_request(machine.announce(";+g.newer", 12)).text("Contact") or "")
+    assert not machine.is_untold(";+g.newer")
+
+
 def test_423_is_answered_with_min_expires_r09() -> None:
     machine = _machine(RegistrationPolicy(requested_expiry_s=30))
     request = _request(machine.receive(_respond(_start(machine), 423, ("Min-Expires", "60")), 0))
