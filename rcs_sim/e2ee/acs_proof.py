@@ -18,6 +18,7 @@ from rcs_sim.mls.signature import SignatureKey
 __all__ = ["PROOF_LIFE_S", "AcsProof", "AcsProofRefused", "acs_proof_tbs", "sign_acs_proof"]
 
 PROOF_LIFE_S = 76 * 86400  # as long as a leaf at most (choice)
+_MORE_OCTETS = (0, 1, 3)  # of a length header, by its first two bits
 _LABEL = b"rcs-sim acs-proof v1"
 _SPEC = "RCC.16 §7.12"
 
@@ -38,7 +39,9 @@ class AcsProof(TlsStruct):
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        return cls(reader.u64(), reader.opaque())
+        """Each width of the length is taken, the shortest or not: the reference's readers do, and what is signed does
+        not hold it."""
+        return cls(reader.u64(), reader.take(_length(reader)))
 
     def encode(self) -> bytes:
         return encode_u64(self.expiry_s) + encode_opaque(self.signature)
@@ -58,6 +61,13 @@ class AcsProof(TlsStruct):
             raise AcsProofRefused(
                 f"the proof for {digits} is not signed by the configuration server", raw=self.signature
             )
+
+
+def _length(reader: Reader) -> int:
+    first = reader.u8()
+    if first >= 0xC0:
+        reader.fail("a length header begins with the bits 11", "RFC 9420 §2.1.2")
+    return (first & 0x3F) << 8 * _MORE_OCTETS[first >> 6] | int.from_bytes(reader.take(_MORE_OCTETS[first >> 6]), "big")
 
 
 def acs_proof_tbs(expiry_s: int, digits: str, participant_spki: bytes) -> bytes:
