@@ -16,9 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from rcs_sim.mls.extensions import Extensions
+from rcs_sim.mls.ratchet_tree import RatchetTree
+from rcs_sim.mls.tree_math import direct_path, node_of
 from tests.support.mls_exchange import EXPORT_CONTEXT, EXPORT_LABEL, EXPORT_OCTETS, Member, Sent
 
-__all__ = ["TsKey", "TsMember", "TsStack", "ts_mls_folder", "ts_stack"]
+__all__ = ["TsKey", "TsMember", "TsStack", "takes_tree", "ts_mls_folder", "ts_stack"]
 
 _PEER = Path(__file__).parent / "ts_mls" / "peer.mjs"
 _STOP_S = 10.0
@@ -27,6 +29,17 @@ _STOP_S = 10.0
 def ts_mls_folder() -> Path:
     """Where ``npm ci`` of ts_mls/package.json was run: in the virtual environment, unless RCS_SIM_TS_MLS says where."""
     return Path(os.environ.get("RCS_SIM_TS_MLS", Path(sys.prefix) / "share" / "ts_mls"))
+
+
+def takes_tree(tree: RatchetTree) -> bool:
+    """Whether ts-mls 1.6.4 joins a group with *tree*: it wants all nodes above an unmerged leaf to have the same list,
+    where RFC 9420 §7.9 wants the leaf in the lists between it and the node."""
+    for _, parent in tree.parents():
+        for leaf in parent.unmerged_leaves:
+            above = (tree.parent(node) for node in direct_path(node_of(leaf), tree.leaf_count))
+            if any(other is not None and other.unmerged_leaves != parent.unmerged_leaves for other in above):
+                return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
