@@ -14,6 +14,7 @@ from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.extension_bodies import RcsExtensionType, era_extension, replace_extension, value_extension
 from rcs_sim.mls.extensions import Extension
 from rcs_sim.mls.identifiers import ExtensionType, LeafIndex
+from rcs_sim.mls.member_policy import MemberPolicy
 from rcs_sim.mls.messages import MLSMessage
 from rcs_sim.mls.proposals import GroupContextExtensions, Remove
 from rcs_sim.server.mls_checks import CHECKS_BEFORE_MLS, digits_of
@@ -35,6 +36,11 @@ def established(rules: MlsFocusRules | None = None) -> Table:
 def commit_refused(change: Change, **more: object) -> tuple[int, str, str]:
     table = established()
     return table.refused(table.alice, "id", change(table.alice.commit("id", **more)))  # type: ignore[arg-type]
+
+
+def without_rules(device: FocusDevice) -> MemberPolicy:
+    """Of a device that does what RCC.16 forbids."""
+    return replace(device.policy, seams=replace(device.policy.seams, verify_proposals=lambda _, __: None))
 
 
 def test_there_is_a_function_per_check_in_the_order_of_the_table() -> None:
@@ -84,6 +90,7 @@ def test_6_a_proposal_and_an_external_commit_do_not_revive() -> None:
     assert live is not None
     assert table.refused(table.bob, "p", table.bob.propose("p", Remove(LeafIndex(0)))) == expected
     tablet = FocusDevice(ALICE, "tablet")
+    tablet.policy = without_rules(tablet)
     assert table.refused(tablet, "ext", tablet.join_by_commit("ext", live.pulled, live.state)) == expected
 
 
@@ -170,8 +177,7 @@ def test_10_the_operation_has_to_fit_the_sender() -> None:
 def test_11_the_era_of_a_group_stays() -> None:
     table = established()
     moved = GroupContextExtensions(replace_extension(table.alice.group.context.extensions, era_extension(2)))
-    lax = replace(table.alice.policy, seams=replace(table.alice.policy.seams, verify_proposals=lambda _, __: None))
-    table.alice.group.policy = lax
+    table.alice.group.policy = without_rules(table.alice)
     request = table.alice.commit("id", moved)
     assert table.refused(table.alice, "id", request) == (11, "invalid-commit", "proposal")
 
