@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from rcs_sim.e2ee.credential_identity import msisdn_of
 from rcs_sim.e2ee.extension_bodies import RcsExtensionType, era_of, has_end_mls
 from rcs_sim.mls.codec import CustomBodies, encode_u32
 from rcs_sim.mls.errors import MlsValidationError
@@ -30,10 +31,12 @@ __all__ = [
     "verify_era_is_kept",
     "verify_era_may_follow",
     "verify_metadata_is_kept",
+    "verify_nobody_joins_what_has_ended",
+    "verify_server_remove_goes_with_remove",
 ]
 
 ParticipantOf = Callable[[LeafNode], str]
-"""Digits of the number that a leaf's certificate names. Raises MlsValidationError."""
+"""Digits of the number that a leaf's certificate names, "" if it names none."""
 
 _COMMITMENTS = (RcsExtensionType.ICON_COMMITMENT, RcsExtensionType.SUBJECT_COMMITMENT)
 
@@ -118,11 +121,28 @@ def verify_era_may_follow(before: Extensions, after: Extensions) -> None:
             raise MlsValidationError("RCC-ADVANCE", message, spec="RCC.16 §8.3")
 
 
+def verify_server_remove_goes_with_remove(proposals: ProposalList) -> None:
+    """RCC-SERVERREMOVE: a ServerRemove takes out further leaves beside the one of a Remove (RCC.16 §10.1.1)."""
+    types = {each.proposal_type for each in proposals}
+    if RcsProposalType.SERVER_REMOVE in types and ProposalType.REMOVE not in types:
+        message = "a ServerRemove without the Remove that it goes with"
+        raise MlsValidationError("RCC-SERVERREMOVE", message, spec="RCC.16 §10.1.1")
+
+
+def verify_nobody_joins_what_has_ended(scene: CommitScene) -> None:
+    """RCC-ENDED: there is no external Commit to a group whose MLS has ended: it would encrypt again (RCC.16 §9.1.1)."""
+    if scene.committer is None and has_end_mls(scene.extensions):
+        message = "an external commit to a group whose MLS has ended"
+        raise MlsValidationError("RCC-ENDED", message, spec="RCC.16 §9.1.1")
+
+
 def _verify_proposals(proposals: ProposalList, scene: CommitScene) -> None:
     changes = proposals.context_extensions
     after = changes[-1].extensions if changes else scene.extensions
     verify_era_is_kept(scene.extensions, after)
     verify_end_mls_is_committed_whole(proposals, after)
+    verify_server_remove_goes_with_remove(proposals)
+    verify_nobody_joins_what_has_ended(scene)
 
 
 # --- what the proposals do --------------------------------------------------------------------------------------------
@@ -146,14 +166,15 @@ def _self_remove(_proposal: CustomProposal, sender: Sender, scene: CommitScene) 
     raise MlsValidationError("RCC-SELFREMOVE", "a SelfRemove of who was no member", spec="RCC.16 §7.11.8")
 
 
-def _server_remove(participant_of: ParticipantOf | None) -> Callable[..., CustomEffect]:
+def _server_remove(participant_of: ParticipantOf) -> Callable[..., CustomEffect]:
     def apply(proposal: CustomProposal, _sender: Sender, scene: CommitScene) -> CustomEffect:
-        """Only beside one Remove in the external Commit of the same participant: elsewhere the server's notification
-        is what removes (RCC.16 §9.5.1, §10.1.1)."""
+        """Only in the external Commit of the same participant: elsewhere the server's notification is what removes
+        (RCC.16 §9.5.1, §10.1.1)."""
         removed = LeafIndex(int.from_bytes(proposal.body, "big"))
         old = scene.tree.leaf(removed)
         new = scene.new_leaf
-        if new is None or old is None or not _is_same_participant(participant_of, scene, old, new):
+        digits = "" if new is None or old is None else participant_of(old)
+        if not digits or new is None or participant_of(new) != digits:
             message = f"leaf {removed} is not its sender's to remove"
             raise MlsValidationError("RCC-SERVERREMOVE", message, spec="RCC.16 §7.11.9")
         return CustomEffect(removes=(removed,))
@@ -161,15 +182,7 @@ def _server_remove(participant_of: ParticipantOf | None) -> Callable[..., Custom
     return apply
 
 
-def _is_same_participant(
-    participant_of: ParticipantOf | None, scene: CommitScene, old: LeafNode, new: LeafNode
-) -> bool:
-    if participant_of is None:
-        return scene.identity.is_successor(old.credential, new.credential)
-    return participant_of(old) == participant_of(new)
-
-
-def _rules(participant_of: ParticipantOf | None) -> Mapping[int, CustomProposalRule]:
+def _rules(participant_of: ParticipantOf) -> Mapping[int, CustomProposalRule]:
     end_mls = CustomProposalRule(proposal_type=RcsProposalType.END_MLS, read_body=opaque_body, needs_path=True)
     signature = CustomProposalRule(
         proposal_type=RcsProposalType.RCS_SIGNATURE, read_body=empty_body, apply=_no_signature
@@ -193,7 +206,6 @@ def _rules(participant_of: ParticipantOf | None) -> Mapping[int, CustomProposalR
     return MappingProxyType({int(rule.proposal_type): rule for rule in rules})
 
 
-def rcs_seams(identity: IdentityProvider, participant_of: ParticipantOf | None = None) -> Seams:
-    """What RCC.16 gives to an MLS group of either view: identities, its proposal types, and its rules for Commits.
-    Without *participant_of* a ServerRemove reaches the older leaf of the same client only."""
+def rcs_seams(identity: IdentityProvider, participant_of: ParticipantOf = msisdn_of) -> Seams:
+    """What RCC.16 gives to an MLS group of either view: identities, its proposal types, and its rules for Commits."""
     return Seams(identity=identity, custom_proposals=_rules(participant_of), verify_proposals=_verify_proposals)

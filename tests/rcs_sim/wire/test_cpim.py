@@ -316,3 +316,23 @@ def test_what_no_header_can_carry_is_a_fault_of_the_caller() -> None:
         compose_cpim(
             sender="a:b", recipient="tel:+1", message_id="m", date_time="t", body=b"", content_type="a/b\r\nX: y"
         )
+
+
+def test_namespaces_are_declared_before_the_first_prefix_where_asked() -> None:
+    octets = compose_cpim(
+        sender="tel:+1",
+        recipient="tel:+2",
+        message_id="m",
+        date_time="t",
+        body=b"",
+        extra=(CpimHeader("http://www.gsma.com/rcs/mls", "Era-ID", "1"), CpimHeader("urn:rcs-sim:mls", "Detail", "d")),
+        declared_first=("http://www.gsma.com/rcs/mls",),
+    )
+    mls, sim = b"NS: mls <http://www.gsma.com/rcs/mls>\r\n", b"NS: sim <urn:rcs-sim:mls>\r\n"
+    assert octets.index(mls) < octets.index(b"imdn.Message-ID")
+    assert octets.count(mls) == 1
+    assert b"mls.Era-ID: 1\r\n" + sim + b"sim.Detail: d\r\n" in octets
+    with pytest.raises(LocalProtocolError):
+        compose_cpim(
+            sender="tel:+1", recipient="tel:+2", message_id="m", date_time="t", body=b"", declared_first=("no uri",)
+        )

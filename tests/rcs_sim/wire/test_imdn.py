@@ -105,3 +105,51 @@ def test_any_octets_give_a_notification_or_the_modules_own_error(octets: bytes) 
     for document in (octets, b"<imdn><message-id>m</message-id>" + octets + b"</imdn>"):
         with contextlib.suppress(ImdnParseError):
             Imdn.parse(document)
+
+
+@pytest.mark.parametrize("arm", ["client_failure_reason", "server_failure_reason"])
+@pytest.mark.parametrize("token", ["invalid-commit", "novel-2"])
+def test_a_failed_delivery_says_why_in_one_of_two_arms(arm: str, token: str) -> None:
+    failed = Imdn("m", "t", ImdnKind.DELIVERY, ImdnStatus.FAILED, **{arm: token})
+    assert Imdn.parse(failed.encode()) == failed
+    assert failed.encode() == failed.encode_compact()
+    assert b"<failed><mls-" + arm[:6].encode() in failed.encode()
+
+
+@pytest.mark.parametrize(("kind", "status"), [pair for pair in _PAIRS if pair[0] != "interworking"])
+def test_the_compact_form_reads_the_same(kind: str, status: str) -> None:
+    receipt = Imdn("m <1>", "2026-03-02T10:15:30.120Z", kind, status)
+    assert Imdn.parse(receipt.encode_compact()) == receipt
+    assert b"\n" not in receipt.encode_compact()
+
+
+def test_both_arms_are_read_for_the_notification_to_be_ignored() -> None:
+    reasons = "<mls-client-failure-reason/><mls-server-failure-reason><x/><y/></mls-server-failure-reason>"
+    read = Imdn.parse(
+        f"<imdn><message-id>m</message-id><delivery-notification><status><failed>{reasons}</failed></status>"
+        "</delivery-notification></imdn>".encode()
+    )
+    assert (read.client_failure_reason, read.server_failure_reason, read.has_both_reasons) == ("", "x", True)
+
+
+@pytest.mark.parametrize(("kind", "status"), [("delivery", "error"), ("display", "error"), ("delivery", "delivered")])
+def test_a_reason_counts_in_a_failed_delivery_only(kind: str, status: str) -> None:
+    reason = f"<{status}><mls-client-failure-reason><invalid-commit/></mls-client-failure-reason></{status}>"
+    read = Imdn.parse(
+        f"<imdn><message-id>m</message-id><{kind}-notification><status>{reason}</status></{kind}-notification></imdn>"
+        "".encode()
+    )
+    assert (read.status, read.client_failure_reason) == (status, None)
+    with pytest.raises(LocalProtocolError):
+        Imdn("m", "t", kind, status, client_failure_reason="invalid-commit").encode()
+
+
+@pytest.mark.parametrize("reasons", [("a", "b"), ("", None), ("not a token", None), ("a/><b", None)])
+def test_two_reasons_or_one_that_is_no_name_are_a_fault_of_the_caller(reasons: tuple[str | None, str | None]) -> None:
+    with pytest.raises(LocalProtocolError):
+        Imdn("m", "t", "delivery", "failed", None, None, None, *reasons).encode()
+
+
+def test_an_interworking_notification_has_no_compact_form() -> None:
+    with pytest.raises(LocalProtocolError):
+        Imdn("m", "t", ImdnKind.INTERWORKING, ImdnStatus.LEGACY_SMS).encode_compact()
