@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ims_core.transport.http_message import HeaderFields, HttpMessageError, HttpRequest, HttpResponse
+from rcs_sim.e2ee.participant_key import ParticipantKeyError, read_participant_key
 from rcs_sim.wire.autoconfig import AUTOCONFIG_CONTENT_TYPE, Characteristic, ProvisioningDocument
+from rcs_sim.wire.encryption_parameters import PARTICIPANT_KEY_PARAMETER
 
 __all__ = [
     "COOKIE",
@@ -41,7 +43,7 @@ class ConfigRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConfigQuery:
-    """The parameters that decide (digest §1.2); others are tolerated unread."""
+    """The parameters that decide (digest §1.2); others are tolerated unread. *participant_key* is b"" without one."""
 
     is_empty: bool
     vers: int
@@ -51,6 +53,7 @@ class ConfigQuery:
     token: str
     otp: str | None
     sms_port: int | None
+    participant_key: bytes = b""
 
     @classmethod
     def read(cls, request: HttpRequest) -> ConfigQuery:
@@ -73,6 +76,7 @@ class ConfigQuery:
             values.get("token", "").strip(),
             values.get("otp"),
             _read_port(values.get("sms_port")),
+            _read_key(values.get(PARTICIPANT_KEY_PARAMETER, "")),
         )
 
 
@@ -99,6 +103,13 @@ def _read_port(text: str | None) -> int | None:
     if not text.isascii() or not text.isdecimal() or len(text) > 5 or int(text) > 0xFFFF:
         raise ConfigRefused(400, "SMS_port is not a port")
     return int(text)
+
+
+def _read_key(text: str) -> bytes:
+    try:
+        return read_participant_key(text) if text else b""
+    except ParticipantKeyError:
+        raise ConfigRefused(400, f"{PARTICIPANT_KEY_PARAMETER} is no P-256 public key") from None
 
 
 def enriched_msisdn(request: HttpRequest) -> str | None:

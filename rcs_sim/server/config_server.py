@@ -19,6 +19,7 @@ from ims_core.transport.clock import Clock
 from ims_core.transport.http_message import HttpRequest, HttpResponse
 from ims_core.transport.tokens import Tokens
 from rcs_sim.server.config_actions import ConfigAction, Persist, Respond, SendSms, SmsSender
+from rcs_sim.server.config_encryption import EncryptionService
 from rcs_sim.server.config_exchange import (
     COOKIE,
     ConfigQuery,
@@ -34,6 +35,7 @@ from rcs_sim.server.config_exchange import (
 from rcs_sim.server.config_sessions import ConfigSession, ConfigSessions, OtpResult, RateLimit
 from rcs_sim.server.config_settings import ConfigFault, ConfigServerSettings, ProvisioningSource
 from rcs_sim.wire.autoconfig import Characteristic, ConfigurationToken, DocumentVersion, ProvisioningDocument
+from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
 __all__ = ["RECONFIGURATION_PORT", "ConfigServer", "ConfigServerListener"]
 
@@ -43,11 +45,31 @@ _log = logging.getLogger(__name__)
 
 
 class ConfigServer:
-    """The decisions of an ACS. `handle` answers any request and never raises; the other methods are the operator's."""
+    """The decisions of an ACS. `handle` answers any request and never raises; the other methods are the operator's.
 
-    __slots__ = ("_by_token", "_otp_rate", "_rate", "_records", "_sessions", "_settings", "_source", "_tokens", "fault")
+    *encryption* is None for a carrier without RCC.16."""
 
-    def __init__(self, source: ProvisioningSource, settings: ConfigServerSettings, tokens: Tokens) -> None:
+    __slots__ = (
+        "_by_token",
+        "_encryption",
+        "_otp_rate",
+        "_rate",
+        "_records",
+        "_sessions",
+        "_settings",
+        "_source",
+        "_tokens",
+        "fault",
+    )
+
+    def __init__(
+        self,
+        source: ProvisioningSource,
+        settings: ConfigServerSettings,
+        tokens: Tokens,
+        encryption: EncryptionService | None = None,
+    ) -> None:
+        self._encryption = encryption
         self._source = source
         self._settings = settings
         self._tokens = tokens
@@ -204,8 +226,8 @@ class ConfigServer:
             validity_s = _imposed_validity(record.imposed_version, record.imposed_validity_s, self._settings)
             vers = DocumentVersion(record.imposed_version, validity_s)
             return [Respond(document_response([vers.characteristic()]))]
-        settings = subscriber.configuration.characteristics()
-        record, token = self._with_token(_with_settings(record, settings), query, now, shown)
+        record, settings = self._settings_for(subscriber.configuration, record, query, now)
+        record, token = self._with_token(record, query, now, shown)
         version = query.vers if self.fault.is_stale and query.vers > 0 else record.version
         validities = (record.imposed_validity_s, subscriber.validity_s, self._settings.validity_s)
         vers = DocumentVersion(version, next(each for each in validities if each is not None))
@@ -214,6 +236,22 @@ class ConfigServer:
             document += [subscriber.message.characteristic()] if subscriber.message is not None else []
             document += settings
         return [*self._persist(record), Respond(document_response(document))]
+
+    def _settings_for(
+        self, configuration: RcsConfiguration, record: ConfigurationRecord, query: ConfigQuery, now: float
+    ) -> tuple[ConfigurationRecord, tuple[Characteristic, ...]]:
+        """The settings for this device. What is about encryption goes to devices that name a participant key (choice);
+        the version counts it for every device of a subscriber with one."""
+        if self._encryption is not None:
+            record = self._encryption.learn(record, query.participant_key, now, is_fresh=not query.token)
+        parameters = None if self._encryption is None else self._encryption.parameters(record)
+        if parameters is None:
+            settings = configuration.characteristics()
+            return _with_settings(record, settings), settings
+        extensions = (*configuration.extensions, parameters.characteristic())
+        settings = replace(configuration, extensions=extensions).characteristics()
+        record = _with_settings(record, settings)
+        return record, settings if query.participant_key else configuration.characteristics()
 
     def _with_token(
         self, record: ConfigurationRecord, query: ConfigQuery, now: float, shown: StoredToken | None

@@ -34,7 +34,6 @@ __all__ = [
     "KdsErrorCode",
     "KdsPath",
     "KeyDirectoryParseError",
-    "TrustListResponse",
     "UploadRequest",
     "UploadResponse",
     "json_octets",
@@ -431,23 +430,6 @@ class FederationAnchors:
     def encode(self) -> bytes:
         listed = [{"vendor_id": each.vendor_id, "kds": each.kds, "der": _base64(each.der)} for each in self.anchors]
         return json_octets({"generation": self.generation, "anchors": listed})
-
-
-@dataclass(frozen=True, slots=True)
-class TrustListResponse:
-    """A signed trust-anchor list as it is served (§14.8): the octets that were signed, and the signature (DER)."""
-
-    payload: bytes
-    signature: bytes
-
-    @classmethod
-    def parse(cls, octets: bytes) -> Self:
-        """Raises KeyDirectoryParseError."""
-        members = _members(octets)
-        return cls(_octets(members, "payload"), _octets(members, "signature"))
-
-    def encode(self) -> bytes:
-        return json_octets({"payload": _base64(self.payload), "signature": _base64(self.signature)})
 
 
 def json_octets(members: Mapping[str, Any]) -> bytes:

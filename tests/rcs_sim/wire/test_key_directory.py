@@ -24,7 +24,6 @@ from rcs_sim.wire.key_directory import (
     KdsError,
     KdsErrorCode,
     KeyDirectoryParseError,
-    TrustListResponse,
     UploadRequest,
     UploadResponse,
     json_octets,
@@ -62,7 +61,6 @@ _VALUES: tuple[Any, ...] = (
         request_id=_UUID, target_msisdn="12025550152", key_packages=_PACKAGES, anchors_generation=4
     ),
     FederationAnchors(3, (FederationAnchor(vendor_id=1, kds=1, der=b"root"),)),
-    TrustListResponse(b"payload", b"signature"),
 )
 _TYPES: tuple[Any, ...] = tuple({type(value) for value in _VALUES})
 
@@ -122,7 +120,7 @@ def test_what_is_no_answer_is_refused(body: bytes) -> None:
 @pytest.mark.parametrize("text", ["AA", "A A=", "AA==\n", "-_8=", "é", 5, None])
 def test_base64_is_the_standard_alphabet_without_line_breaks(text: object) -> None:
     with pytest.raises(KeyDirectoryParseError):
-        TrustListResponse.parse(json_octets({"payload": text, "signature": ""}))
+        EnrolmentResponse.parse(json_octets({"leaf": text, "chain": []}))
 
 
 def test_too_many_packages_are_refused() -> None:

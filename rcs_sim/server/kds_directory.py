@@ -1,0 +1,235 @@
+"""Clients of a carrier and their key packages (RCC.16 §5.1): stored, claimed once, withheld under the 30-day floor.
+
+Each method that changes something also says what the store has to keep or drop, in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ims_core.store.key_directory import (
+    DIRECTORY_CLIENTS,
+    KEY_PACKAGES,
+    SPENT_KEY_PACKAGES,
+    DirectoryClient,
+    SpentKeyPackage,
+    StoredKeyPackage,
+    directory_client_key,
+    key_package_key,
+    spent_key_package_key,
+)
+from rcs_sim.server.kds_actions import Change, Drop, Keep
+from rcs_sim.wire.key_directory import ClaimedKeyPackage
+
+__all__ = ["MAX_CLIENTS", "KeyDirectory", "UploadedPackage"]
+
+MAX_CLIENTS = 16  # devices of one participant; the one whose certificate ends first gives way (choice)
+_FLOOR_S = 2_592_000  # 30 days (RCC.16 A.4.2.2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadedPackage:
+    """A package that passed the checks: *octets* of the MLSMessage, KeyPackageRef, end of its certificate."""
+
+    octets: bytes
+    reference: bytes
+    not_after_s: int
+
+
+class _Pool:
+    """Packages of one client, the oldest one-time package first."""
+
+    __slots__ = ("last_resort", "one_time")
+
+    def __init__(self) -> None:
+        self.one_time: deque[StoredKeyPackage] = deque()
+        self.last_resort: StoredKeyPackage | None = None
+
+    def __len__(self) -> int:
+        return len(self.one_time) + (self.last_resort is not None)
+
+    def add(self, package: StoredKeyPackage) -> None:
+        if package.is_last_resort:
+            self.last_resort = package
+        else:
+            self.one_time.append(package)
+
+    def all(self) -> tuple[StoredKeyPackage, ...]:
+        return (*self.one_time, *(() if self.last_resort is None else (self.last_resort,)))
+
+
+class KeyDirectory:
+    """The directory of one carrier. Numbers are bare digits, times Unix seconds."""
+
+    __slots__ = ("_clients", "_owners", "_pools", "_spent")
+
+    def __init__(self) -> None:
+        self._clients: dict[str, dict[str, DirectoryClient]] = {}
+        self._owners: dict[str, str] = {}
+        self._pools: dict[tuple[str, str], _Pool] = {}
+        self._spent: dict[bytes, int] = {}
+
+    def restore(
+        self,
+        clients: Iterable[DirectoryClient],
+        packages: Iterable[StoredKeyPackage],
+        spent: Iterable[SpentKeyPackage],
+        now_s: int,
+    ) -> list[Change]:
+        """Takes over what an earlier process kept, and says what of it is void: packages of an upload that was not
+        finished or is replaced, and ended memories."""
+        for client in clients:
+            self._put(client)
+        changes: list[Change] = []
+        for each in spent:
+            if each.until_s > now_s:
+                self._spent[each.reference] = each.until_s
+            else:
+                changes.append(Drop(SPENT_KEY_PACKAGES, spent_key_package_key(each.reference)))
+        for package in packages:
+            owner = self.client(package.msisdn, package.client_id)
+            if owner is None or owner.upload != package.upload or package.reference in self._spent:
+                changes.append(Drop(KEY_PACKAGES, key_package_key(package)))
+            else:
+                self._pool(owner).add(package)
+        return changes
+
+    def client(self, msisdn: str, client_id: str) -> DirectoryClient | None:
+        return self._clients.get(msisdn, {}).get(client_id)
+
+    def clients(self, msisdn: str) -> tuple[DirectoryClient, ...]:
+        """In the order of their names."""
+        return tuple(client for _, client in sorted(self._clients.get(msisdn, {}).items()))
+
+    def owner(self, client_id: str) -> str | None:
+        """The number that a client belongs to."""
+        return self._owners.get(client_id)
+
+    def pool_sizes(self, msisdn: str) -> dict[str, int]:
+        """How many packages each client has, the last resort included."""
+        return {client.client_id: len(self._pool(client)) for client in self.clients(msisdn)}
+
+    def enrol(self, client: DirectoryClient) -> list[Change]:
+        """Adds a client, or replaces what is known of it; its packages stay."""
+        known = self.client(client.msisdn, client.client_id)
+        changes: list[Change] = [] if known is not None else self._make_room(client.msisdn)
+        client = replace(client, upload=0 if known is None else known.upload)
+        self._put(client)
+        return [*changes, Keep(DIRECTORY_CLIENTS, client)]
+
+    def replace_packages(
+        self, client: DirectoryClient, one_time: Sequence[UploadedPackage], last_resort: UploadedPackage | None
+    ) -> tuple[int, list[Change]]:
+        """Puts these in the place of all that *client* had. One that was served before is left out. Returns how many
+        there are now.
+
+        The store gets the new ones first, then word that they count: what ends in between leaves the old ones."""
+        old, client = self._pool(client).all(), replace(client, upload=client.upload + 1)
+        fresh = {each.reference: each for each in one_time if each.reference not in self._spent}
+        listed = [self._stored(client, number, each, False) for number, each in enumerate(fresh.values())]
+        if last_resort is not None:
+            listed.append(self._stored(client, len(listed), last_resort, True))
+        changes: list[Change] = [] if self.client(client.msisdn, client.client_id) else self._make_room(client.msisdn)
+        self._put(client)
+        pool = self._pools[client.msisdn, client.client_id] = _Pool()
+        for package in listed:
+            pool.add(package)
+        changes += [Keep(KEY_PACKAGES, package) for package in listed]
+        changes.append(Keep(DIRECTORY_CLIENTS, client))
+        return len(listed), [*changes, *(Drop(KEY_PACKAGES, key_package_key(package)) for package in old)]
+
+    def claim(
+        self,
+        msisdn: str,
+        now_s: int,
+        *,
+        exclude: str | None = None,
+        last_resort_only: bool = False,
+        ignores_floor: bool = False,
+        keeps_one_time: bool = False,
+    ) -> tuple[list[ClaimedKeyPackage], list[Change]]:
+        """One package of each client but *exclude*: the oldest one-time one, which is spent then, else the last
+        resort. A client whose certificate ends in less than 30 days is left out (A.4.2.2)."""
+        served: list[ClaimedKeyPackage] = []
+        changes: list[Change] = []
+        for client in self.clients(msisdn):
+            if client.client_id == exclude:
+                continue
+            package = self._next(self._pool(client), now_s, last_resort_only, ignores_floor)
+            if package is None:
+                continue
+            served.append(
+                ClaimedKeyPackage(
+                    client_id=client.client_id, key_package=package.octets, is_last_resort=package.is_last_resort
+                )
+            )
+            if not package.is_last_resort and not keeps_one_time:
+                changes += self._spend(client, package)
+        return served, changes
+
+    def withheld(self, msisdn: str, now_s: int) -> int:
+        """How many clients have packages that the floor keeps back."""
+        pools = (self._pool(client).all() for client in self.clients(msisdn))
+        return sum(bool(pool) and not any(_is_above_floor(each, now_s) for each in pool) for pool in pools)
+
+    def forget(self, msisdn: str) -> list[Change]:
+        """The operator's: the number has another owner now; what the former one left is not served any more."""
+        return [change for client in self.clients(msisdn) for change in self._remove(client)]
+
+    def _next(self, pool: _Pool, now_s: int, last_resort_only: bool, ignores_floor: bool) -> StoredKeyPackage | None:
+        candidates = () if last_resort_only else tuple(pool.one_time)
+        usable = (each for each in candidates if ignores_floor or _is_above_floor(each, now_s))
+        found = next(usable, None)
+        last = pool.last_resort
+        if found is None and last is not None and (ignores_floor or _is_above_floor(last, now_s)):
+            return last
+        return found
+
+    def _spend(self, client: DirectoryClient, package: StoredKeyPackage) -> list[Change]:
+        self._pool(client).one_time.remove(package)
+        self._spent[package.reference] = package.not_after_s
+        return [
+            Keep(SPENT_KEY_PACKAGES, SpentKeyPackage(package.reference, package.not_after_s)),
+            Drop(KEY_PACKAGES, key_package_key(package)),
+        ]
+
+    def _make_room(self, msisdn: str) -> list[Change]:
+        clients = self.clients(msisdn)
+        if len(clients) < MAX_CLIENTS:
+            return []
+        return self._remove(min(clients, key=lambda client: client.not_after_s))
+
+    def _remove(self, client: DirectoryClient) -> list[Change]:
+        packages = self._pool(client).all()
+        del self._clients[client.msisdn][client.client_id]
+        self._owners.pop(client.client_id, None)
+        self._pools.pop((client.msisdn, client.client_id), None)
+        dropped = [Drop(KEY_PACKAGES, key_package_key(package)) for package in packages]
+        return [Drop(DIRECTORY_CLIENTS, directory_client_key(client.msisdn, client.client_id)), *dropped]
+
+    def _put(self, client: DirectoryClient) -> None:
+        self._clients.setdefault(client.msisdn, {})[client.client_id] = client
+        self._owners[client.client_id] = client.msisdn
+
+    def _pool(self, client: DirectoryClient) -> _Pool:
+        return self._pools.setdefault((client.msisdn, client.client_id), _Pool())
+
+    def _stored(
+        self, client: DirectoryClient, number: int, package: UploadedPackage, is_last_resort: bool
+    ) -> StoredKeyPackage:
+        return StoredKeyPackage(
+            msisdn=client.msisdn,
+            client_id=client.client_id,
+            upload=client.upload,
+            number=number,
+            octets=package.octets,
+            reference=package.reference,
+            not_after_s=package.not_after_s,
+            is_last_resort=is_last_resort,
+        )
+
+
+def _is_above_floor(package: StoredKeyPackage, now_s: int) -> bool:
+    return package.not_after_s - now_s >= _FLOOR_S

@@ -1,0 +1,348 @@
+"""Key distribution server, KDS (RCC.16 §5.1): certifies devices, keeps their key packages, hands each out once.
+
+`KeyDistributionServer` decides; `rcs_sim.server.kds_listener` is its shell. The calls are those of RCC.16 digest §14.5,
+with the federation of §14.7 (choice): a phone talks to its home KDS, which asks the other carrier's where needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from ims_core.store.key_directory import (
+    AnsweredClaim,
+    DirectoryClient,
+    SignedAnchors,
+    SpentKeyPackage,
+    StoredKeyPackage,
+)
+from ims_core.transport.http_message import HttpRequest, HttpResponse
+from ims_core.transport.tokens import Tokens
+from rcs_sim.e2ee.certificate import read_certificate
+from rcs_sim.e2ee.key_package_profile import (
+    KeyPackageRefused,
+    VerifiedKeyPackage,
+    verify_uploaded_package,
+)
+from rcs_sim.e2ee.vendor_pki import VendorPki
+from rcs_sim.server.config_sessions import RateLimit
+from rcs_sim.server.kds_actions import (
+    AskPeer,
+    Change,
+    KdsAction,
+    KdsRefused,
+    Note,
+    Respond,
+    json_response,
+    refusal,
+)
+from rcs_sim.server.kds_anchors import AnchorBook
+from rcs_sim.server.kds_claims import ClaimDesk, PeerFailure
+from rcs_sim.server.kds_directory import KeyDirectory, UploadedPackage
+from rcs_sim.server.kds_enrolment import CheckedEnrolment, EnrolmentRules, check_enrolment
+from rcs_sim.server.kds_settings import KdsFault, KdsPeer, KdsSettings, PeerTable
+from rcs_sim.wire.key_directory import (
+    CIPHER_SUITE,
+    ClaimRequest,
+    EnrolmentRequest,
+    EnrolmentResponse,
+    FederationAnchors,
+    FederationClaimRequest,
+    KdsErrorCode,
+    KdsPath,
+    KeyDirectoryParseError,
+    UploadRequest,
+    UploadResponse,
+    json_octets,
+)
+
+__all__ = ["KeyDistributionServer"]
+
+_POSTS = frozenset({KdsPath.CERTIFICATE, KdsPath.KEY_PACKAGES, KdsPath.CLAIM})
+_GETS = frozenset({KdsPath.CIPHER_SUITES, KdsPath.CRL, KdsPath.ICA})
+
+
+class KeyDistributionServer:
+    """The decisions of one KDS. `handle` and `handle_federation` answer any request; `restore` comes first.
+
+    *is_subscriber* tells whether a number (bare digits) is homed here; *proof_spki* is the key of the carrier's
+    configuration server (DER). Times are seconds since the epoch. Read-only: *directory*, *anchors*, *peers*,
+    *settings*."""
+
+    __slots__ = (
+        "_changes_rate",
+        "_desk",
+        "_is_subscriber",
+        "_pki",
+        "_rules",
+        "anchors",
+        "directory",
+        "peers",
+        "settings",
+    )
+
+    def __init__(
+        self,
+        settings: KdsSettings,
+        *,
+        pki: VendorPki,
+        proof_spki: bytes,
+        anchors: AnchorBook,
+        peers: PeerTable,
+        is_subscriber: Callable[[str], bool],
+        tokens: Tokens,
+    ) -> None:
+        self.settings = settings
+        self._pki = pki
+        self._rules = EnrolmentRules(
+            vendor_id=settings.vendor_id, proof_spki=proof_spki, accepts_empty_proof=settings.accepts_empty_proof
+        )
+        self.peers = peers
+        self._is_subscriber = is_subscriber
+        self._changes_rate = RateLimit(settings.changes_per_minute, 60.0)
+        self.anchors = anchors
+        self.directory = KeyDirectory()
+        self._desk = ClaimDesk(settings, self.directory, anchors, peers, is_subscriber, tokens)
+
+    @property
+    def fault(self) -> KdsFault:
+        """What is wrong with the server; scenarios set it."""
+        return self._desk.fault
+
+    @fault.setter
+    def fault(self, fault: KdsFault) -> None:
+        self._desk.fault = fault
+
+    def restore(
+        self,
+        now: float,
+        *,
+        clients: Iterable[DirectoryClient] = (),
+        packages: Iterable[StoredKeyPackage] = (),
+        spent: Iterable[SpentKeyPackage] = (),
+        answers: Iterable[AnsweredClaim] = (),
+        anchors: Iterable[SignedAnchors] = (),
+    ) -> list[Change]:
+        """Takes over what an earlier process kept; returns what of it changes now."""
+        return [
+            *self.directory.restore(clients, packages, spent, int(now)),
+            *self._desk.restore(list(answers), now),
+            *self.anchors.start(anchors, int(now)),
+        ]
+
+    def forget(self, msisdn: str) -> list[Change]:
+        """The operator's: *msisdn* (bare digits) has another owner; no package of the former one is handed out."""
+        return self.directory.forget(msisdn)
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    def handle(self, request: HttpRequest, now: float) -> list[KdsAction]:
+        """The actions for a request of a phone, in order; the last is a Respond or an AskPeer."""
+        return self._guarded(request, lambda: self._route(request, now))
+
+    def handle_federation(self, request: HttpRequest, peer: KdsPeer | None, now: float) -> list[KdsAction]:
+        """The actions for a request of another KDS, which the link has authenticated as *peer*, None for nobody that is
+        known; the last is a Respond."""
+        return self._guarded(request, lambda: self._route_federation(request, peer, now))
+
+    def peer_answered(self, ask: AskPeer, answer: HttpResponse | PeerFailure, now: float) -> list[KdsAction]:
+        """What becomes of a claim that another KDS was asked for; the last action is a Respond."""
+        return self._desk.peer_answered(ask, answer, now)
+
+    def anchors_told(self, peer: KdsPeer, body: bytes, now: float) -> list[Change | Note]:
+        """What *peer* says of its roots."""
+        try:
+            told = FederationAnchors.parse(body)
+        except KeyDirectoryParseError as error:
+            details = {"outcome": "anchors_refused", "peer": peer.host, "reason": str(error)}
+            return [Note(f"roots of {peer.host} refused", details)]
+        return self.anchors.learn(peer, told, int(now))
+
+    def _guarded(self, request: HttpRequest, decide: Callable[[], list[KdsAction]]) -> list[KdsAction]:
+        try:
+            self._check_fault()
+            return decide()
+        except KeyDirectoryParseError as malformed:
+            return self._refuse(request, KdsRefused(KdsErrorCode.BAD_REQUEST, malformed.member or str(malformed)))
+        except KdsRefused as refused:
+            return self._refuse(request, refused)
+
+    def _refuse(self, request: HttpRequest, refused: KdsRefused) -> list[KdsAction]:
+        error = refused.error
+        details = {"call": request.path, "error": error.error, "detail": error.detail, "outcome": error.outcome}
+        return [
+            Note(f"{error.error}: {error.detail}", details),
+            Respond(refusal(error, retry_after_s=refused.retry_after_s)),
+        ]
+
+    def _check_fault(self) -> None:
+        if self.fault.is_down:
+            raise KdsRefused(KdsErrorCode.UNAVAILABLE, "fault: is_down")
+        if self.fault.retry_after_s is not None:
+            raise KdsRefused(KdsErrorCode.RATE_LIMITED, "fault", retry_after_s=self.fault.retry_after_s)
+
+    def _route(self, request: HttpRequest, now: float) -> list[KdsAction]:
+        path = request.path.rstrip("/")
+        match (request.method, path):
+            case ("POST", KdsPath.CERTIFICATE):
+                return self._enrol(EnrolmentRequest.parse(request.body), now)
+            case ("POST", KdsPath.KEY_PACKAGES):
+                return self._upload(UploadRequest.parse(request.body), now)
+            case ("POST", KdsPath.CLAIM):
+                return self._desk.claim(ClaimRequest.parse(request.body), request.peer, now)
+            case ("GET", KdsPath.CIPHER_SUITES):
+                return [Respond(json_response(json_octets({"cipher_suites": [CIPHER_SUITE]})))]
+            case ("GET", KdsPath.CRL):
+                return [Respond(_octets(self._pki.crl_der(int(now)), "application/pkix-crl"))]
+            case ("GET", KdsPath.ICA):
+                return [Respond(_octets(self._pki.ica_der, "application/pkix-cert"))]
+            case ("GET", _) if path.startswith(f"{KdsPath.TRUST_ANCHORS}/"):
+                return [Respond(self._trust_list(path.rpartition("/")[2]))]
+        if path in _POSTS or path in _GETS:
+            allowed = ("Allow", "POST" if path in _POSTS else "GET")
+            return [Respond(HttpResponse(405, (allowed,)))]
+        return [Respond(HttpResponse(404))]
+
+    def _route_federation(self, request: HttpRequest, peer: KdsPeer | None, now: float) -> list[KdsAction]:
+        if peer is None:
+            raise KdsRefused(KdsErrorCode.NOT_AUTHORIZED, "not a peer of this federation")
+        match (request.method, request.path.rstrip("/")):
+            case ("POST", KdsPath.FEDERATION_CLAIM):
+                return self._desk.federation_claim(FederationClaimRequest.parse(request.body), peer, now)
+            case ("GET", KdsPath.FEDERATION_ANCHORS):
+                return [Respond(json_response(self.anchors.own().encode()))]
+        return [Respond(HttpResponse(404))]
+
+    def _trust_list(self, generation: str) -> HttpResponse:
+        is_number = generation.isascii() and generation.isdecimal() and len(generation) <= 15
+        asked = int(generation) if is_number else -1
+        signed = self.anchors.signed(asked if self.fault.stale_anchors is None else self.fault.stale_anchors)
+        if signed is None:
+            raise KdsRefused(KdsErrorCode.UNKNOWN_GENERATION, generation[:20])
+        return json_response(signed)
+
+    # --- enrolment and upload ---------------------------------------------------------------------------------------
+
+    def _enrol(self, request: EnrolmentRequest, now: float) -> list[KdsAction]:
+        self._check_rate(request.msisdn, now)
+        checked = check_enrolment(request, self._rules, int(now))
+        self._check_home(request.msisdn)
+        self._check_owner(request.msisdn, checked)
+        leaf = self._pki.issue_leaf(checked.content, int(now))
+        not_after_s = read_certificate(leaf).not_after_s
+        client = DirectoryClient(
+            msisdn=request.msisdn,
+            client_id=checked.client_id,
+            leaf_key=checked.leaf_key,
+            leaf=leaf,
+            not_after_s=not_after_s,
+            has_proof=checked.has_proof,
+        )
+        changes = self.directory.enrol(client)
+        chain = (*self._pki.ica_chain, self._pki.root_der)
+        answer = EnrolmentResponse(leaf=leaf, chain=chain, kds=self.settings.kds, not_after_s=not_after_s)
+        return [*changes, _enrolled_note(client), Respond(json_response(answer.encode()))]
+
+    def _check_rate(self, msisdn: str, now: float) -> None:
+        wait_s = self._changes_rate.wait_s(msisdn, now)
+        if wait_s > 0:
+            raise KdsRefused(KdsErrorCode.RATE_LIMITED, "too many changes", retry_after_s=wait_s)
+
+    def _check_home(self, msisdn: str) -> None:
+        if self._is_subscriber(msisdn):
+            return
+        chosen = self.peers.select(msisdn, None, is_subscriber=False)
+        if chosen.peer is not None:
+            raise KdsRefused(KdsErrorCode.WRONG_DIRECTORY, f"+{msisdn} is homed at {chosen.peer.host}")
+        raise KdsRefused(KdsErrorCode.UNKNOWN_NUMBER, f"+{msisdn} is not homed here")
+
+    def _check_owner(self, msisdn: str, checked: CheckedEnrolment) -> None:
+        """A client keeps its number and key: a renewal changes serial and validity only (§1.2; that we refuse others is
+        a choice)."""
+        owner = self.directory.owner(checked.client_id)
+        known = self.directory.client(msisdn, checked.client_id)
+        if owner not in (None, msisdn):
+            raise KdsRefused(KdsErrorCode.CONFLICT, "client_id belongs to another number")
+        if known is not None and known.leaf_key not in (b"", checked.leaf_key):
+            raise KdsRefused(KdsErrorCode.CONFLICT, "client_id has another key")
+
+    def _upload(self, request: UploadRequest, now: float) -> list[KdsAction]:
+        self._check_rate(request.msisdn, now)
+        self._check_home(request.msisdn)
+        if not request.key_packages and not request.last_resort:
+            raise KdsRefused(KdsErrorCode.BAD_REQUEST, "no package")
+        one_time = [self._checked(request, each, False, int(now), n) for n, each in enumerate(request.key_packages)]
+        last = self._checked(request, request.last_resort, True, int(now), -1) if request.last_resort else None
+        client = self._uploader(request, [*one_time, *([] if last is None else [last])])
+        stored, changes = self.directory.replace_packages(
+            client, [_uploaded(each) for each in one_time], None if last is None else _uploaded(last)
+        )
+        details = {
+            "call": KdsPath.KEY_PACKAGES,
+            "msisdn": request.msisdn,
+            "client_id": client.client_id,
+            "stored": stored,
+            "refused_as_spent": len(one_time) + (last is not None) - stored,
+        }
+        note = Note(f"+{request.msisdn} has {stored} packages for {client.client_id}", details)
+        return [*changes, note, Respond(json_response(UploadResponse(stored).encode()))]
+
+    def _checked(
+        self, request: UploadRequest, octets: bytes, is_last_resort: bool, now_s: int, number: int
+    ) -> VerifiedKeyPackage:
+        try:
+            return verify_uploaded_package(
+                octets,
+                msisdn=request.msisdn,
+                trust=self.anchors.validator(self.settings.kds),
+                modes=self.settings.modes,
+                is_last_resort=is_last_resort,
+                now_s=now_s,
+                client_id=request.client_id,
+            )
+        except KeyPackageRefused as refused:
+            place = "last_resort" if is_last_resort else f"key_packages[{number}]"
+            raise KdsRefused(KdsErrorCode.BAD_KEY_PACKAGE, f"{place}: {refused}") from refused
+
+    def _uploader(self, request: UploadRequest, packages: list[VerifiedKeyPackage]) -> DirectoryClient:
+        """The client whose packages these are, all of them; one whose enrolment is not known here is taken over from
+        its certificate (choice)."""
+        leaf, client_id = packages[0].certificate, packages[0].client_id
+        if any((each.client_id, each.certificate.spki) != (client_id, leaf.spki) for each in packages):
+            raise KdsRefused(KdsErrorCode.BAD_KEY_PACKAGE, "packages of several clients or keys")
+        if len({each.key_package.init_key for each in packages}) < len(packages):
+            raise KdsRefused(KdsErrorCode.BAD_KEY_PACKAGE, "a package is there twice")
+        if self.directory.owner(client_id) not in (None, request.msisdn):
+            raise KdsRefused(KdsErrorCode.CONFLICT, "client_id belongs to another number")
+        known = self.directory.client(request.msisdn, client_id)
+        if known is None:
+            return DirectoryClient(
+                msisdn=request.msisdn, client_id=client_id, leaf_key=leaf.spki, not_after_s=leaf.not_after_s
+            )
+        if known.leaf_key not in (b"", leaf.spki):
+            raise KdsRefused(KdsErrorCode.CONFLICT, "client_id has another key")
+        return replace(known, not_after_s=max(known.not_after_s, leaf.not_after_s))
+
+
+def _uploaded(package: VerifiedKeyPackage) -> UploadedPackage:
+    return UploadedPackage(
+        octets=package.message,
+        reference=package.reference,
+        not_after_s=package.certificate.not_after_s,
+    )
+
+
+def _enrolled_note(client: DirectoryClient) -> Note:
+    details = {
+        "call": KdsPath.CERTIFICATE,
+        "msisdn": client.msisdn,
+        "client_id": client.client_id,
+        "not_after": client.not_after_s,
+        "has_acs_proof": client.has_proof,
+    }
+    mark = "" if client.has_proof else " WITHOUT a proof of the configuration server"
+    return Note(f"+{client.msisdn} enrolled {client.client_id}{mark}", details)
+
+
+def _octets(octets: bytes, content_type: str) -> HttpResponse:
+    return HttpResponse(200, (("Content-Type", content_type),), octets)
