@@ -70,6 +70,9 @@ class Crowd:
             options = options[2:]
         self._random.choice(options)()
         agree(*self.members)
+        for member in self.members:
+            if isinstance(member, OurMember) and self._random.random() < 0.3:
+                member.reload()
 
     def _add(self) -> None:
         committer = self._random.choice(self.members)

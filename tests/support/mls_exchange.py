@@ -25,6 +25,7 @@ from rcs_sim.mls.messages import MLSMessage, PrivateMessage, PublicMessage
 from rcs_sim.mls.proposals import Add, Proposal, Remove
 from rcs_sim.mls.public_state import VerifiedApplication, VerifiedCommit, VerifiedProposal
 from rcs_sim.mls.signature import SignatureKey
+from rcs_sim.mls.snapshot import restore, snapshot
 from rcs_sim.mls.welcome import Welcome
 
 __all__ = [
@@ -258,6 +259,11 @@ class OurMember:
             "exporter": group.export(EXPORT_LABEL, EXPORT_CONTEXT, EXPORT_OCTETS).octets,
             "tree hash": group.context.tree_hash,
         }
+
+    def reload(self) -> None:
+        """Goes on with what a snapshot has kept."""
+        key = self.client.signature_key
+        self.group = restore(snapshot(self.group), lambda _: key, self.policy)
 
     def leaf_of(self, identity: bytes) -> int:
         """The leaf whose credential names *identity*."""

@@ -180,8 +180,7 @@ class TsMember:
             authenticated_data=self.authenticated_data.hex(),
             welcome_extensions=_as_json(welcome_extensions),
         )
-        welcomes = () if made["welcome"] is None else (bytes.fromhex(made["welcome"]),)
-        return Sent(bytes.fromhex(made["commit"]), welcomes, None if self.sends_tree else bytes.fromhex(made["tree"]))
+        return _sent(made, tree_beside=not self.sends_tree)
 
     def propose(self, **proposal: Any) -> bytes:
         data = self.authenticated_data.hex()
@@ -212,8 +211,34 @@ class TsMember:
         shown = self._ask("marks", label=EXPORT_LABEL, context=EXPORT_CONTEXT.hex(), length=EXPORT_OCTETS)
         return [(number, bytes.fromhex(body)) for number, body in shown["extensions"]]
 
+    # --- groups that come out of a group: *origin* is its member in the old one ---------------------------------------
+
+    def end(self, group_id: bytes, suite: int, extensions: Extensions = ()) -> Sent:
+        """A Commit of a ReInit."""
+        made = self._ask("end", group_id=group_id.hex(), suite=suite, extensions=_as_json(extensions))
+        return _sent(made, tree_beside=True)
+
+    def branch(self, origin: TsMember, group_id: bytes, key_packages: Sequence[bytes]) -> Sent:
+        """Makes a subgroup."""
+        packages = [octets.hex() for octets in key_packages]
+        made = self._ask("branch", origin=origin._name, group_id=group_id.hex(), key_packages=packages)
+        return _sent(made, tree_beside=True)
+
+    def reinitialize(self, origin: TsMember, key_packages: Sequence[bytes]) -> Sent:
+        """Makes the group that a ReInit has asked for."""
+        packages = [octets.hex() for octets in key_packages]
+        return _sent(self._ask("reinitialize", origin=origin._name, key_packages=packages), tree_beside=True)
+
+    def join_successor(self, origin: TsMember, welcome: bytes) -> None:
+        self._ask("join_successor", origin=origin._name, welcome=welcome.hex())
+
     def _ask(self, do: str, **given: Any) -> dict[str, Any]:
         return self._stack.ask(do, name=self._name, **given)
+
+
+def _sent(made: Mapping[str, Any], *, tree_beside: bool) -> Sent:
+    welcomes = () if made["welcome"] is None else (bytes.fromhex(made["welcome"]),)
+    return Sent(bytes.fromhex(made["commit"]), welcomes, bytes.fromhex(made["tree"]) if tree_beside else None)
 
 
 def _octets(answer: Mapping[str, Any]) -> bytes:

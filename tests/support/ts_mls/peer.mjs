@@ -190,11 +190,7 @@ const commands = {
       groupInfoExtensions: extensionsOf(given.welcome_extensions),
     })
     member.state = made.newState
-    return {
-      commit: hex(mls.encodeMlsMessage(made.commit)),
-      welcome: made.welcome === undefined ? null : message("mls_welcome", "welcome", made.welcome),
-      tree: hex(encode(ratchetTreeEncoder)(made.newState.ratchetTree)),
-    }
+    return commitAnswer(made)
   },
 
   async propose(given, member) {
@@ -244,6 +240,63 @@ const commands = {
     }
   },
 }
+
+// --- groups that come out of a group: a new member, whose `origin` is its client in the old one -------------------------
+
+function commitAnswer(made) {
+  return {
+    commit: hex(mls.encodeMlsMessage(made.commit)),
+    welcome: made.welcome === undefined ? null : message("mls_welcome", "welcome", made.welcome),
+    tree: hex(encode(ratchetTreeEncoder)(made.newState.ratchetTree)),
+  }
+}
+
+async function ownPackage(member) {
+  if (member.packages.length === 0) await commands.key_package({}, member)
+  const { publicPackage, privatePackage } = member.packages.at(-1)
+  return [publicPackage, privatePackage]
+}
+
+Object.assign(commands, {
+  async end(given, member) {
+    const { name } = getCiphersuiteFromId(given.suite)
+    const made = await mls.reinitGroup(
+      member.state, octets(given.group_id), "mls10", name, extensionsOf(given.extensions), member.suite,
+    )
+    member.state = made.newState
+    return commitAnswer(made)
+  },
+
+  async branch(given, member) {
+    const { state } = members.get(given.origin)
+    const packages = given.key_packages.map((each) => decoded(each).keyPackage)
+    const own = await ownPackage(member)
+    const made = await mls.branchGroup(state, ...own, packages, octets(given.group_id), member.suite)
+    member.state = made.newState
+    return commitAnswer(made)
+  },
+
+  async reinitialize(given, member) {
+    const { state } = members.get(given.origin)
+    const { groupId, extensions } = state.groupActiveState.reinit
+    const packages = given.key_packages.map((each) => decoded(each).keyPackage)
+    const own = await ownPackage(member)
+    const made = await mls.reinitCreateNewGroup(state, ...own, packages, groupId, member.suite.name, extensions)
+    member.state = made.newState
+    return commitAnswer(made)
+  },
+
+  async join_successor(given, member) {
+    const { state } = members.get(given.origin)
+    const tree = given.tree === undefined ? undefined : decodeRatchetTree(octets(given.tree), 0)[0]
+    const own = await ownPackage(member)
+    const { welcome } = decoded(given.welcome)
+    member.state = state.groupActiveState.kind === "suspendedPendingReinit"
+      ? await mls.joinGroupFromReinit(state, welcome, ...own, tree)
+      : await mls.joinGroupFromBranch(state, welcome, ...own, tree, member.suite)
+    return {}
+  },
+})
 
 // --- the conversation ---------------------------------------------------------------------------------------------------
 
