@@ -25,6 +25,9 @@ from rcs_sim.wire.protobuf import (
 __all__ = ["AdvanceKind", "ClientMlsRcsMessage", "ClientOperation", "MlsGroupInfo", "WelcomeAction"]
 
 
+_GROUP_INFO_MESSAGE = b"\x00\x01\x00\x04"  # version mls10, wire format mls_group_info (RFC 9420 §6)
+
+
 class ClientOperation(IntEnum):
     """What is asked for (choice)."""
 
@@ -62,6 +65,12 @@ class MlsGroupInfo:
     ratchet_tree: bytes = b""
     epoch_authenticator: bytes = b""
     unknown: tuple[ProtobufField, ...] = ()
+
+    @property
+    def group_info_message(self) -> bytes:
+        """The GroupInfo as an MLSMessage, in whichever form it came."""
+        is_message = self.group_info[:4] == _GROUP_INFO_MESSAGE
+        return self.group_info if is_message or not self.group_info else _GROUP_INFO_MESSAGE + self.group_info
 
     @classmethod
     def decode(cls, octets: bytes) -> Self:

@@ -49,6 +49,11 @@ class RawMlsMessage:
 
     message: bytes
 
+    @property
+    def mls_message(self) -> bytes:
+        """The MLSMessage without a length header."""
+        return _without_header(self.message)
+
 
 @dataclass(frozen=True, slots=True)
 class CommitBundle:

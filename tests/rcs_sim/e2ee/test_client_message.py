@@ -71,3 +71,10 @@ def test_a_base_that_says_nothing_is_not_the_same_as_none() -> None:
     request = ClientMlsRcsMessage(ClientOperation.PROPOSE, base=EpochIdentifier())
     assert ClientMlsRcsMessage.decode(request.encode()).base == EpochIdentifier()
     assert ClientMlsRcsMessage.decode(ClientMlsRcsMessage().encode()).base is None
+
+
+def test_a_group_info_comes_bare_or_as_a_message() -> None:
+    message = b"\x00\x01\x00\x04" + b"\x00\x01\x00\x02rest"
+    assert MlsGroupInfo(message).group_info_message == message
+    assert MlsGroupInfo(message[4:]).group_info_message == message
+    assert MlsGroupInfo().group_info_message == b""

@@ -98,3 +98,9 @@ def test_the_walk_is_bounded_in_depth_and_width(messages: tuple[bytes, bytes]) -
         1, encode_message_field(1, commit)
     )
     assert collect_mls_messages(wide).messages == ()
+
+
+def test_a_raw_message_comes_bare_or_behind_its_length(messages: tuple[bytes, bytes]) -> None:
+    commit, _ = messages
+    assert RawMlsMessage(commit).mls_message == RawMlsMessage(encode_opaque(commit)).mls_message == commit
+    assert RawMlsMessage(b"odd").mls_message == b"odd"
