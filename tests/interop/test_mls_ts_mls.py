@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from ims_core.errors import RemoteProtocolError
 from ims_core.wire.secret import Secret
 from rcs_sim.mls.credential import X509Credential
 from rcs_sim.mls.crypto import CipherSuite
@@ -313,3 +314,34 @@ def test_a_commit_of_the_peer_that_was_changed_is_refused_and_the_genuine_one_st
         alice.receive(bytes(changed), bob)
     tell(sent, bob, (alice,))
     agree(alice, bob)
+
+
+# --- faults of ts-mls 1.6.4, which the engine does not take for right -------------------------------------------------
+
+
+def test_a_compressed_signature_key_is_refused(stack: TsStack) -> None:
+    suite = CipherSuite.of(2)
+    alice = OurMember("alice", suite)
+    alice.create(GROUP_ID)
+    key = TsKey(TsKey.for_suite(2).private, is_compressed=True)
+    package = TsMember(stack, "bob", 2, key=key).key_package()
+    with pytest.raises(MlsValidationError):
+        alice.add([package])
+
+
+def test_a_group_info_whose_external_pub_has_no_length_is_refused(suite: CipherSuite, peer: NewPeer) -> None:
+    alice, bob, carol = OurMember("alice", suite), peer("bob"), OurMember("carol", suite)
+    establish(alice, bob)
+    with pytest.raises(RemoteProtocolError):
+        carol.join_externally(bob.headless_group_info())
+    assert not carol.is_member
+
+
+def test_new_extensions_of_the_group_without_a_path_are_refused(suite: CipherSuite, peer: NewPeer) -> None:
+    """RFC 9420 §12.4 wants a path with GroupContextExtensions; ts-mls makes none."""
+    alice, bob = OurMember("alice", suite), peer("bob")
+    establish(alice, bob)
+    commit = bob.commit({"type": "extensions", "extensions": [(3, RequiredCapabilities().encode().hex())]}).commit
+    with pytest.raises(MlsValidationError, match="path"):
+        alice.receive(commit, bob)
+    assert alice.group.context.extensions == ()

@@ -44,9 +44,10 @@ def takes_tree(tree: RatchetTree) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class TsKey:
-    """A signature key made here, for ts-mls writes P-256 points compressed."""
+    """A signature key made here, for ts-mls writes P-256 points compressed, as *is_compressed* has it."""
 
     private: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+    is_compressed: bool = False
 
     @classmethod
     def for_suite(cls, suite: int) -> TsKey:
@@ -62,7 +63,8 @@ class TsKey:
     def public_octets(self) -> bytes:
         if isinstance(self.private, ed25519.Ed25519PrivateKey):
             return self.private.public_key().public_bytes_raw()
-        return self.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        form = PublicFormat.CompressedPoint if self.is_compressed else PublicFormat.UncompressedPoint
+        return self.private.public_key().public_bytes(Encoding.X962, form)
 
 
 class TsStack:
@@ -196,6 +198,10 @@ class TsMember:
 
     def group_info(self, *, with_tree: bool = True, extensions: Extensions = ()) -> bytes:
         return _octets(self._ask("group_info", tree=with_tree, extensions=_as_json(extensions)))
+
+    def headless_group_info(self) -> bytes:
+        """As ts-mls makes it itself: external_pub lacks its length header."""
+        return _octets(self._ask("headless_group_info"))
 
     def marks(self) -> Mapping[str, object]:
         shown = self._ask("marks", label=EXPORT_LABEL, context=EXPORT_CONTEXT.hex(), length=EXPORT_OCTETS)

@@ -227,6 +227,11 @@ const commands = {
     return { octets: message("mls_group_info", "groupInfo", info) }
   },
 
+  async headless_group_info(given, member) {
+    const info = await mls.createGroupInfoWithExternalPubAndRatchetTree(member.state, [], member.suite)
+    return { octets: message("mls_group_info", "groupInfo", info) }
+  },
+
   async marks(given, member) {
     const { state, suite } = member
     const { exporterSecret, epochAuthenticator } = state.keySchedule
