@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -348,8 +349,9 @@ class SipStack:
             self.transport.report("response dropped: its top Via is not ours", response.encode(), flow)
 
     def _request_received(self, request: Request, flow: Flow) -> None:
-        hop = top_hop(request)
-        key = transaction_key(request) if hop is None else hop.key
+        remote = flow.remote
+        hop = top_hop(request, remote.host, remote.port)
+        key = transaction_key(request) if hop is None else hop[0]
         known = self._servers.get(key)
         if known is not None:
             known.receive(request)
@@ -357,8 +359,8 @@ class SipStack:
         check(request, has_sound_hop=hop is not None)
         if hop is None:
             request = self._marked(request, flow)
-        elif marked := hop.marked(flow.remote.host, flow.remote.port):
-            request.mark_top_via(marked)
+        elif hop[1]:
+            request.mark_top_via(hop[1])
         if request.method == "ACK":
             self.tell_ack(request, flow)
         elif len(self._servers) >= self.config.max_transactions:
@@ -378,18 +380,16 @@ class SipStack:
         request came on may have ended by then."""
         remote = flow.remote
         if remote.transport is not Transport.UDP:
-            return f"Via: {request.top_via}" if hop is None else request.first_line("via")
-        if hop is not None and (hop.has_rport or hop.port == remote.port):
-            return flow
-        return self.transport.way_back(request.top_via, flow)
+            return f"Via: {request.top_via}" if hop is None else request.first_lines("via", "cseq")[0]
+        return flow if hop is not None and hop[2] else self.transport.way_back(request.top_via, flow)
 
     def _begin(self, exchange: ServerExchange, request: Request) -> None:
         self._servers[exchange.key] = exchange
-        exchange.start()
         server, flow = ServerTransaction(exchange, request), exchange.flow
         if not self._guard(flow, self._user.request_received, request, server, flow) and not server.is_answered:
             self.reply(server, 500)
-        exchange.await_answer()
+        if exchange.due == math.inf:
+            exchange.await_answer()
 
     def _answer_stateless(self, request: Request, flow: Flow, status: int, *headers: HeaderInput) -> None:
         """Answers without a transaction, so with a tag that repeats for the same request (RFC 3261 §8.2.7)."""

@@ -259,26 +259,22 @@ class ServerExchange:
     def __init__(
         self, owner: TransactionOwner, key: TransactionKey, request: Request, way_back: Flow | str, flow: Flow
     ) -> None:
-        """*way_back* of a request that came on a stream is the topmost Via field: it tells the way when there is
-        something to send."""
+        """Begins; *request* is the caller's to deliver. *way_back* of one that came on a stream is the topmost Via
+        field: it tells the way when there is something to send."""
         self._owner, self.key, self.flow, self._way_back = owner, key, flow, way_back
         is_reliable = flow.local.transport is not Transport.UDP
         kind = InviteServer if request.method == "INVITE" else NonInviteServer
         self._machine = kind(request, owner.timers, is_reliable=is_reliable)
+        self._machine.begin(owner.deadlines.time())
         self.due = self.armed = math.inf
 
     @property
     def state(self) -> State:
         return self._machine.state
 
-    def start(self) -> None:
-        """Begins; the request is the caller's to deliver, and then `await_answer` to call."""
-        self._machine.begin(self._owner.deadlines.time())
-
     def await_answer(self) -> None:
-        """Sets the clock for the answer, unless it was given at once."""
-        if self.due == math.inf:
-            self._owner.deadlines.set(self, self._machine.next_deadline())
+        """Sets the clock for an answer that was not given at once."""
+        self._owner.deadlines.set(self, self._machine.next_deadline())
 
     def receive(self, request: Request) -> None:
         """The request once more, or its ACK."""

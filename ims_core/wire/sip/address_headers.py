@@ -18,7 +18,7 @@ from ims_core.wire.sip.grammar import (
 from ims_core.wire.sip.header import Header
 from ims_core.wire.sip.memo import Memo, slot_setters
 from ims_core.wire.sip.params import HEADER_PARAMS, NO_PARAMS, Params
-from ims_core.wire.sip.uri import OtherUri, Uri, parse_uri, sound_host, sound_port
+from ims_core.wire.sip.uri import URIS, OtherUri, Uri, parse_uri, sound_host, sound_port
 
 __all__ = [
     "Contact",
@@ -84,7 +84,7 @@ class NameAddr(Header):
         found = _NAMELESS.fullmatch(text)
         if found is not None:
             uri, params = found.groups()
-            return cls(None, parse_uri(uri), Params.of_sound_text(params))
+            return cls(None, URIS[uri], Params.of_sound_text(params) if params else NO_PARAMS)
         head, bracket, params = text.rpartition(">;")
         if bracket and _PARAMS.fullmatch(params := f";{params}"):
             # What stands before the parameters, which differ with each dialog, has mostly been seen before.
@@ -152,7 +152,7 @@ class _Tagged(NameAddr):
         if found is None:
             return super().parse(text)
         uri, tag = found.groups()
-        return cls(None, parse_uri(uri), NO_PARAMS if tag is None else Params((("tag", tag),)))
+        return cls(None, URIS[uri], NO_PARAMS if tag is None else Params((("tag", tag),)))
 
     @property
     def tag(self) -> str | None:

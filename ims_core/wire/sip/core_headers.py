@@ -22,6 +22,7 @@ from ims_core.wire.sip.memo import slot_setters
 from ims_core.wire.sip.params import NO_PARAMS, Params, parse_header_params
 
 __all__ = [
+    "CALL_ID",
     "Accept",
     "AcceptEncoding",
     "Allow",
@@ -57,7 +58,8 @@ __all__ = [
 
 _CSEQ = re.compile(rf"([0-9]+)[ \t]+({TOKEN})[ \t]*")
 _WORD = r"[-.!%*_+`'~()<>:\\\"/\[\]?{}0-9A-Za-z]+"
-_CALL_ID = re.compile(rf"{_WORD}(?:@{_WORD})?")
+CALL_ID = re.compile(rf"{_WORD}(?:@{_WORD})?")
+"""What a Call-ID matches in full (RFC 3261 §25.1)."""
 _DIGITS = re.compile("[0-9]+")
 _RACK = re.compile(rf"([0-9]+)[ \t]+([0-9]+)[ \t]+({TOKEN})[ \t]*")
 _MEDIA_TYPE = re.compile(rf"({TOKEN})[ \t]*/[ \t]*({TOKEN})[ \t]*((?:;.*)?)", re.S)
@@ -149,7 +151,7 @@ class RAck(Header, name="RAck"):
 
 def sound_call_id(text: str) -> str:
     """*text* if it is a callid (RFC 3261 §25.1). Raises SipParseError."""
-    if _CALL_ID.fullmatch(text) is None:
+    if CALL_ID.fullmatch(text) is None:
         raise SipParseError("not a Call-ID", raw=text, spec="RFC 3261 §20.8")
     return text
 

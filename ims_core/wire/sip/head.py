@@ -9,7 +9,7 @@ from typing import Final
 from ims_core.wire.sip.grammar import SipParseError, is_token
 from ims_core.wire.sip.header_names import key_of_line
 from ims_core.wire.sip.message import Request, Response
-from ims_core.wire.sip.shape import order_of, shape_of
+from ims_core.wire.sip.shape import Order, order_of, shape_of
 
 __all__ = [
     "BAD_LINE",
@@ -88,7 +88,7 @@ def join_folds(lines: list[str]) -> list[str]:
 
 def content_length(lines: list[str], keys: list[str]) -> int | None:
     """The number of body octets; None if it is not said, or said twice with different numbers. Raises SipParseError."""
-    shape = shape_of(keys)
+    shape = keys.shape if type(keys) is Order else shape_of(keys)
     place = shape.first.get("content-length")
     if place is None:
         return None

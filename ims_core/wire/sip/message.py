@@ -10,14 +10,14 @@ from typing import Self, TypeAlias, TypeVar
 
 from ims_core.errors import LocalProtocolError
 from ims_core.wire.sip.address_headers import Via
-from ims_core.wire.sip.core_headers import CallId, ContentType, CSeq, sound_call_id
+from ims_core.wire.sip.core_headers import CALL_ID, CallId, ContentType, CSeq
 from ims_core.wire.sip.editor import Editor, header_line
 from ims_core.wire.sip.grammar import SipParseError, end_of_value, is_token, refuse_injection, unfold
 from ims_core.wire.sip.header import Header
 from ims_core.wire.sip.header_names import KEYS, key_of
 from ims_core.wire.sip.reasons import REASONS
 from ims_core.wire.sip.shape import Order, Shape, shape_of
-from ims_core.wire.sip.uri import Uri, parse_uri
+from ims_core.wire.sip.uri import URIS, Uri
 
 __all__ = ["REASONS", "Editor", "HeaderInput", "Request", "Response", "SipMessage", "status_line"]
 
@@ -57,7 +57,7 @@ class SipMessage:
         place = (self._shape or self.shape).first.get(header.KEY)
         if place is None:
             return None
-        if header.IS_JOINED:
+        if header.IS_JOINED and header.KEY in (self._shape or self.shape).repeated:
             text = ", ".join(self.texts(header.KEY))
         else:
             text = self._lines[place].partition(":")[2]
@@ -74,19 +74,17 @@ class SipMessage:
             self._all = {}
         cached = self._all.get(header)
         if cached is None:
-            cached = self._all[header] = self._read_all(header)
+            places = (self._shape or self.shape).places.get(header.KEY)
+            cached = self._all[header] = () if places is None else self._read_all(header, places)
         return cached  # type: ignore[return-value]  # the cache maps each class to its own instances
 
-    def _read_all(self, header: type[Header]) -> tuple[Header, ...]:
+    def _read_all(self, header: type[Header], places: tuple[int, ...]) -> tuple[Header, ...]:
         if header.IS_JOINED:
             joined = self.get(header)
             return () if joined is None else (joined,)
-        places = (self._shape or self.shape).places.get(header.KEY)
-        if places is None:
-            return ()
         if len(places) == 1:
-            text = _value_of(self._lines[places[0]])
-            if text and "," not in text:
+            text = self._lines[places[0]].partition(":")[2].strip(" \t")
+            if text and "," not in text and "\r" not in text:
                 return (header.VALUES[text],)
         return header.values_of(self.texts(header.KEY))
 
@@ -113,10 +111,10 @@ class SipMessage:
         lines = self._lines
         return tuple([_value_of(lines[place]) for place in places])
 
-    def first_line(self, key: str) -> str:
-        """The first header field with that canonical *key* as it came, with its name; "" if there is none."""
-        place = (self._shape or self.shape).first.get(key)
-        return "" if place is None else self._lines[place]
+    def first_lines(self, one: str, other: str) -> tuple[str, str]:
+        """The first header field with each of these canonical keys as it came, with its name; "" if there is none."""
+        first, lines = (self._shape or self.shape).first, self._lines
+        return (lines[first[one]] if one in first else "", lines[first[other]] if other in first else "")
 
     def has(self, name: str) -> bool:
         """Whether there is a header field of that name."""
@@ -161,8 +159,9 @@ class SipMessage:
     @property
     def call_id(self) -> str:
         """Call-ID. Raises SipParseError if absent or malformed."""
-        text = self.text("call-id")
-        return self.require(CallId).value if text is None else sound_call_id(text)
+        place = (self._shape or self.shape).first.get("call-id")
+        text = "" if place is None else self._lines[place].partition(":")[2].strip(" \t")
+        return text if CALL_ID.fullmatch(text) else self.require(CallId).value
 
     @property
     def cseq(self) -> CSeq:
@@ -272,15 +271,17 @@ class Request(SipMessage):
         """The Request-URI. Raises SipParseError if malformed."""
         uri = self._request_uri
         if uri is None:
-            uri = self._request_uri = parse_uri(self.request_uri_text)
+            uri = self._request_uri = URIS[self.request_uri_text]
         return uri
 
     def mark_top_via(self, line: str) -> None:
         """Puts the field *line* in the place of its topmost Via, which has to be the only one of its field. For the
         stack that receives it, before anybody else has seen it: the one change in place that there is."""
-        self._lines[self.shape.first["via"]] = line
-        self._octets = self._all = None
+        self._lines[(self._shape or self.shape).first["via"]] = line
+        self._octets = None
         self._first.pop(Via, None)
+        if self._all is not None:
+            self._all.pop(Via, None)
 
     def outline(self, names: frozenset[str]) -> Self:
         """The same without its body, and with no other fields than those of these canonical *names*: to be kept."""
@@ -332,7 +333,8 @@ class Response(SipMessage):
         *to_tag* is added to To if it has no tag; a 100 repeats Timestamp. A malformed request gives what it can."""
         lines, keys = _copied_fields(request, status, to_tag)
         more_lines, more_keys = _header_fields(headers, body, content_type)
-        return cls(status_line(status, reason), lines + more_lines, keys + more_keys, body)
+        start = _STATUS_LINES.get(status) if reason is None else None
+        return cls(start or status_line(status, reason), lines + more_lines, keys + more_keys, body)
 
     def summary(self) -> str:
         try:
@@ -343,8 +345,6 @@ class Response(SipMessage):
 
 def status_line(status: int, reason: str | None) -> str:
     """Status-Line (RFC 3261 §7.2), with the usual reason phrase unless one is given."""
-    if reason is None and status in _STATUS_LINES:
-        return _STATUS_LINES[status]
     if not 100 <= status <= 699:
         raise LocalProtocolError(f"not a status code: {status}", spec="RFC 3261 §7.2")
     phrase = REASONS.get(status, "Unknown") if reason is None else refuse_injection(reason, "the reason phrase")
@@ -391,11 +391,9 @@ def _name_and_text(header: HeaderInput) -> tuple[str, str]:
 
 
 def _copied_fields(request: Request, status: int, to_tag: str | None) -> tuple[list[str], list[str]]:
-    shape = request.shape
-    places = () if status == 100 else shape.copied
-    if places:
-        all_lines = request._lines
-        lines, keys = [all_lines[place] for place in places], [*shape.copied_keys]
+    shape = request._shape or request.shape
+    if shape.copied and status != 100:
+        lines, keys = [*shape.copy(request._lines)], [*shape.copied_keys]
         if to_tag is not None:
             lines[-3] = _with_tag(lines[-3], to_tag)  # Via and From, To, Call-ID and CSeq
         return lines, keys
@@ -418,7 +416,7 @@ def _all_copies(request: Request, status: int) -> tuple[list[str], list[str]]:
 
 def _with_tag(line: str, tag: str) -> str:
     """A To line with a tag unless it has one; also for a line that cannot be parsed."""
-    if not is_token(tag):
+    if not (tag.isalnum() and tag.isascii()) and not is_token(tag):
         raise LocalProtocolError(f"not a tag: {tag!r}", spec="RFC 3261 §19.3")
     if line[-1:] == ">":  # nothing behind the URI
         return f"{line};tag={tag}"

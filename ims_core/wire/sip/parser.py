@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ims_core.wire.sip.address_headers import Contact, From, To, Via
 from ims_core.wire.sip.core_headers import CallId, CSeq, MaxForwards
 from ims_core.wire.sip.grammar import SipParseError
@@ -90,24 +88,19 @@ def check(message: Request | Response, sent: Request | None = None, *, has_sound
     tells that Via and CSeq of a request have been read. Raises SipParseError, with the request if it can be answered.
     RFC 3261 §8.1.1, §8.2.2, §16.3 step 1."""
     try:
-        if message.shape.twice is not None:
-            raise SipParseError(f"more than one {message.shape.twice}", spec="RFC 3261 §7.3.1")
-        if sent is not None:
-            _require(message, message.not_echoed(sent, _MANDATORY))
-        else:
-            _require(message, _BESIDE_TOP_HOP if has_sound_hop else _MANDATORY)
+        twice = message.shape.twice
+        if twice is not None:
+            raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
+        needed = _BESIDE_TOP_HOP if has_sound_hop else _MANDATORY
+        for header in needed if sent is None else message.not_echoed(sent, _MANDATORY):
+            if message.get(header) is None:
+                raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")
         if isinstance(message, Request):
             _check_request(message, has_sound_hop)
     except SipParseError as fault:
         if isinstance(message, Request) and message.method != "ACK" and message.has("via"):
             fault.request = message
         raise
-
-
-def _require(message: Request | Response, headers: Iterable[type[Header]]) -> None:
-    for header in headers:
-        if message.get(header) is None:
-            raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")
 
 
 def _check_request(request: Request, has_sound_hop: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Final
 
 from ims_core.wire.sip.header_names import known_key
@@ -24,7 +25,7 @@ SINGLE: Final = frozenset(
 class Shape:
     """Where the fields of each canonical key stand among the header lines."""
 
-    __slots__ = ("copied", "copied_keys", "first", "places", "repeated", "twice")
+    __slots__ = ("copied", "copied_keys", "copy", "first", "places", "repeated", "twice")
 
     first: Mapping[str, int]
     """The place of the first field."""
@@ -39,6 +40,8 @@ class Shape:
     in that order with every Via at the top, as nearly all write them."""
     copied_keys: tuple[str, ...]
     """Their keys."""
+    copy: Callable[[Sequence[str]], tuple[str, ...]]
+    """Their lines out of all the lines; not to be called if there are none."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         places: dict[str, list[int]] = {}
@@ -50,6 +53,7 @@ class Shape:
         self.twice = next((key for key in self.repeated if key in SINGLE), None)
         self.copied = self._places_of_copies()
         self.copied_keys = tuple([keys[place] for place in self.copied])
+        self.copy = itemgetter(*(self.copied or (0, 0)))
 
     def _places_of_copies(self) -> tuple[int, ...]:
         vias = self.places.get("via", ())

@@ -390,18 +390,15 @@ class _Server(_Transaction):
 
     def begin(self, now: float) -> None:
         """`start` for an owner who has the request and delivers it himself."""
-        self._state, _ = self._STEPS[self._state, Input.START]
-        self._await_answer(now)
+        self._state, _ = self._STEPS[State.INITIAL, Input.START]
+        self._repeat_at = now + _TRYING_AFTER_S
 
     def respond(self, response: Response, now: float) -> Outputs:
         """A response of the TU. Raises LocalProtocolError if a final one was given before (but see the tables)."""
         return self.step(_STATUS_INPUTS[response.status // 100], now, response)
 
-    def _await_answer(self, now: float) -> None:
-        self._repeat_at = now + _TRYING_AFTER_S
-
     def _deliver_request(self, now: float, message: SipMessage | None) -> Outputs:
-        self._await_answer(now)
+        self.begin(now)
         return (Deliver(_given(self._request)),)
 
     def _send_trying(self, now: float, message: SipMessage | None) -> Outputs:
@@ -488,13 +485,16 @@ class NonInviteServer(_Server):
         status = response.status
         return self.step(Input.STATUS_408 if status == 408 else _STATUS_INPUTS[status // 100], now, response)
 
-    def _await_answer(self, now: float) -> None:
-        self._repeat_at = now + self._timers.trying_s
-        self._end_at = now + self._timers.timeout_s
+    def begin(self, now: float) -> None:
+        self._state, _ = self._STEPS[State.INITIAL, Input.START]
+        timers = self._timers
+        self._repeat_at, self._end_at = now + timers.trying_s, now + timers.timeout_s
 
     def _send_final(self, now: float, message: SipMessage | None) -> Outputs:
-        outputs = self._send(now, message)
+        self._repeat_at, self._request = inf, None
+        octets = (message or _given(message)).encode()
         if self._is_reliable:  # Timer J is 0
-            return outputs + self.step(Input.TIMER_J, now)
+            return (Send(octets), *self.step(Input.TIMER_J, now))
+        self._octets = octets
         self._end_at = now + self._timers.timeout_s
-        return outputs
+        return (Send(octets),)

@@ -6,13 +6,14 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.memo import Memo, slot_setters
 from ims_core.wire.sip.params import NO_PARAMS, Params, parse_uri_params
 
 __all__ = [
+    "URIS",
     "OtherUri",
     "Params",
     "SipUri",
@@ -100,6 +101,8 @@ class SipUri:
             "" if self.user is None else f"{self.user}@" if self.password is None else f"{self.user}:{self.password}@"
         )
         port = "" if self.port is None else f":{self.port}"
+        if self.params is NO_PARAMS and self.headers is None:
+            return f"{self.scheme}:{user}{self.host}{port}"
         headers = "" if self.headers is None else f"?{self.headers}"
         return f"{self.scheme}:{user}{self.host}{port}{self.params}{headers}"
 
@@ -193,7 +196,7 @@ Uri: TypeAlias = SipUri | TelUri | OtherUri
 
 def parse_uri(text: str) -> Uri:
     """A URI of any scheme. Values are shared: the same text gives the same object. Raises SipParseError."""
-    return _uris[text]
+    return URIS[text]
 
 
 def _read_uri(text: str) -> Uri:
@@ -220,7 +223,8 @@ def _read_uri(text: str) -> Uri:
     return OtherUri(found[1], found[2])
 
 
-_uris: Memo[Uri] = Memo(_read_uri)
+URIS: Final[Memo[Uri]] = Memo(_read_uri)
+"""URIS[text] is parse_uri(text)."""
 
 
 def sound_port(text: str) -> int:

@@ -12,6 +12,8 @@ from ims_core.wire.sip.parser import parse_datagram
 from ims_core.wire.sip.top_hop import top_hop
 from ims_core.wire.sip.transaction_key import transaction_key
 
+_SOURCE = ("192.0.2.9", 5060)
+
 
 def _request(via: str, cseq: str = "7 MESSAGE", method: str = "MESSAGE") -> Request:
     head = f"{method} sip:b@b.example SIP/2.0\r\n{via}\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\nCall-ID: c\r\n"
@@ -29,11 +31,12 @@ def test_it_says_what_the_values_say(
     host: str, port: str, end: str, source: tuple[str, int], cseq: str, method: str
 ) -> None:
     request = _request(f"Via: SIP/2.0/UDP {host}{port};branch=z9hG4bKa1{end}", cseq, method)
-    hop, via = top_hop(request), request.top_via
+    hop, via = top_hop(request, *source), request.top_via
     assert hop is not None
-    assert (hop.key, hop.port, hop.has_rport) == (transaction_key(request), via.port, via.has_rport)
+    key, text, is_answered_to_source = hop
+    assert key == transaction_key(request)
+    assert is_answered_to_source is (via.has_rport or via.port == source[1])
     marked = via.with_received(*source)
-    text = hop.marked(*source)
     assert (text or f"Via: {via}") == f"Via: {marked}"
     if text:
         request.mark_top_via(text)
@@ -57,18 +60,18 @@ def test_it_says_what_the_values_say(
     ],
 )
 def test_what_is_written_otherwise_is_left_to_the_values(via: str) -> None:
-    assert top_hop(_request(via)) is None
+    assert top_hop(_request(via), *_SOURCE) is None
 
 
 @pytest.mark.parametrize("cseq", ["7  MESSAGE", "7 OPTIONS", "1234567890 MESSAGE", "x MESSAGE", "7", "\u0667 MESSAGE"])
 def test_a_cseq_that_needs_a_closer_look_is_left_to_its_value(cseq: str) -> None:
-    assert top_hop(_request("Via: SIP/2.0/UDP a;branch=z9hG4bK1", cseq)) is None
+    assert top_hop(_request("Via: SIP/2.0/UDP a;branch=z9hG4bK1", cseq), *_SOURCE) is None
 
 
 @pytest.mark.parametrize("sent_by", ["999.0.2.1", "a..b", "-a", "a:65536", f"{'a' * 300}"])
 def test_a_sent_by_that_cannot_be_is_refused(sent_by: str) -> None:
     request = _request(f"Via: SIP/2.0/UDP {sent_by};branch=z9hG4bK1")
     with contextlib.suppress(SipParseError):
-        assert top_hop(request) is None
+        assert top_hop(request, *_SOURCE) is None
     with pytest.raises(SipParseError):
         _ = request.top_via
