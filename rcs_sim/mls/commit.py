@@ -36,7 +36,7 @@ class UpdatePathNode(TlsStruct):
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        return cls(reader.opaque(), reader.vector(HPKECiphertext.read))
+        return cls(reader.opaque(), reader.pairs(HPKECiphertext))
 
     def encode(self) -> bytes:
         secrets = encode_vector([secret.encode() for secret in self.encrypted_path_secret])

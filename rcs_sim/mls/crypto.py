@@ -19,7 +19,7 @@ from rcs_sim.mls.codec import encode_opaque, encode_u16, encode_u32
 from rcs_sim.mls.commit import HPKECiphertext
 from rcs_sim.mls.hpke import Aead, AeadCipher, Hpke, HpkeContext, kdf_hash, kem_of
 from rcs_sim.mls.identifiers import CipherSuiteId, Generation
-from rcs_sim.mls.kdf import HkdfKey, hkdf_extract
+from rcs_sim.mls.kdf import HkdfKey, hkdf_expand, hkdf_extract
 from rcs_sim.mls.kem import CryptoError, HpkeKeyPair
 from rcs_sim.mls.proposals import ProposalRef
 from rcs_sim.mls.signature import (
@@ -135,11 +135,12 @@ class CipherSuite:
 
     def expand_with_label(self, secret: Secret, label: str, context: bytes, length: int) -> Secret:
         """``ExpandWithLabel`` (RFC 9420 §8). *length* is in octets."""
-        return Secret(self.hkdf_key(secret).expand(kdf_label(label, context, length), length))
+        return Secret(hkdf_expand(self._algorithm, secret.octets, kdf_label(label, context, length), length))
 
     def derive_secret(self, secret: Secret, label: str) -> Secret:
         """``DeriveSecret`` (RFC 9420 §8)."""
-        return self.derive_from(self.hkdf_key(secret), label)
+        length = self.hash_octets
+        return Secret(hkdf_expand(self._algorithm, secret.octets, _without_context(label, length), length))
 
     def derive_from(self, key: HkdfKey, label: str) -> Secret:
         """``DeriveSecret`` of a secret from which several come."""

@@ -93,7 +93,7 @@ def start_epoch(
 def past_epoch_of(state: EpochState) -> PastEpoch:
     """What stays of *state*."""
     public, secrets = state.public, state.secrets
-    keys = tuple(None if leaf is None else leaf.signature_key for leaf in public.tree.leaf_array())
+    keys = tuple([None if leaf is None else leaf.signature_key for leaf in public.tree.leaf_array()])
     return PastEpoch(
         public.context, keys, secrets.membership_key, secrets.sender_data_secret, state.secret_tree, state.sender_data
     )

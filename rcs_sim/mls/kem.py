@@ -15,7 +15,7 @@ from ims_core.wire.secret import Secret
 from rcs_sim.mls.kdf import LabeledKdf
 from rcs_sim.mls.nist_curve import P256, P384, P521, NistCurve
 
-__all__ = ["DHKEMS", "CryptoError", "Dhkem", "HpkeKeyPair", "Kem", "load_x25519"]
+__all__ = ["DHKEMS", "CryptoError", "Dhkem", "HpkeKeyPair", "Kem", "verify_x25519"]
 
 _KEPT_KEYS = 4096  # loaded public keys: those of a few groups of 1000
 _SPEC = "RFC 9180"
@@ -74,7 +74,7 @@ class _Group(Protocol):
     def offer(self, private: bytes, public: bytes) -> tuple[bytes, bytes]:
         """The public half of *private*, and what it exchanges with *public*."""
 
-    def load(self, public: bytes) -> object: ...
+    def verify(self, public: bytes) -> None: ...
 
 
 class _NistGroup:
@@ -108,8 +108,8 @@ class _NistGroup:
         shared = key.exchange(ec.ECDH(), self._load_point(public))
         return key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint), shared
 
-    def load(self, public: bytes) -> ec.EllipticCurvePublicKey:
-        return self._load_point(public)
+    def verify(self, public: bytes) -> None:
+        self._load_point(public)
 
 
 # u of the points whose order divides the cofactor, on the curve and on its twist: every exchange with one of them gives
@@ -128,11 +128,10 @@ _P448 = 2**448 - 2**224 - 1
 _SMALL_448 = frozenset({0, 1, _P448 - 1})
 
 
-def load_x25519(public: bytes) -> x25519.X25519PublicKey:
-    """A key of X25519 (RFC 7748 §5). Raises ValueError unless it has 32 octets and is of no small order."""
-    if len(public) == 32 and (int.from_bytes(public, "little") & (1 << 255) - 1) % _P25519 in _SMALL_25519:
-        raise ValueError("a point of small order")
-    return x25519.X25519PublicKey.from_public_bytes(public)
+def verify_x25519(public: bytes) -> None:
+    """Raises ValueError unless *public* has the 32 octets of a key of X25519 (RFC 7748 §5) and is of no small order."""
+    if len(public) != 32 or (int.from_bytes(public, "little") & (1 << 255) - 1) % _P25519 in _SMALL_25519:
+        raise ValueError("no key of X25519, or one of small order")
 
 
 class _X25519:
@@ -147,14 +146,16 @@ class _X25519:
         return x25519.X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
     def exchange(self, private: bytes, public: bytes) -> bytes:
-        return x25519.X25519PrivateKey.from_private_bytes(private).exchange(self.load(public))
+        return x25519.X25519PrivateKey.from_private_bytes(private).exchange(
+            x25519.X25519PublicKey.from_public_bytes(public)
+        )
 
     def offer(self, private: bytes, public: bytes) -> tuple[bytes, bytes]:
         key = x25519.X25519PrivateKey.from_private_bytes(private)
-        return key.public_key().public_bytes_raw(), key.exchange(self.load(public))
+        return key.public_key().public_bytes_raw(), key.exchange(x25519.X25519PublicKey.from_public_bytes(public))
 
-    def load(self, public: bytes) -> x25519.X25519PublicKey:
-        return load_x25519(public)
+    def verify(self, public: bytes) -> None:
+        verify_x25519(public)
 
 
 class _X448:
@@ -169,16 +170,16 @@ class _X448:
         return x448.X448PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
     def exchange(self, private: bytes, public: bytes) -> bytes:
-        return x448.X448PrivateKey.from_private_bytes(private).exchange(self.load(public))
+        other = x448.X448PublicKey.from_public_bytes(public)
+        return x448.X448PrivateKey.from_private_bytes(private).exchange(other)
 
     def offer(self, private: bytes, public: bytes) -> tuple[bytes, bytes]:
         key = x448.X448PrivateKey.from_private_bytes(private)
-        return key.public_key().public_bytes_raw(), key.exchange(self.load(public))
+        return key.public_key().public_bytes_raw(), key.exchange(x448.X448PublicKey.from_public_bytes(public))
 
-    def load(self, public: bytes) -> x448.X448PublicKey:
-        if len(public) == 56 and int.from_bytes(public, "little") % _P448 in _SMALL_448:
-            raise ValueError("a point of small order")
-        return x448.X448PublicKey.from_public_bytes(public)
+    def verify(self, public: bytes) -> None:
+        if len(public) != 56 or int.from_bytes(public, "little") % _P448 in _SMALL_448:
+            raise ValueError("no key of X448, or one of small order")
 
 
 class Dhkem:
@@ -207,7 +208,7 @@ class Dhkem:
     def verify_public_key(self, public: bytes) -> None:
         """Raises CryptoError unless *public* is on the curve and of no small order."""
         try:
-            self._group.load(public)
+            self._group.verify(public)
         except ValueError:
             raise CryptoError("a public key is none of this KEM", raw=public) from None
 

@@ -19,13 +19,12 @@ __all__ = ["original_tree_hash", "parent_hash_children", "parent_hash_of", "path
 
 
 def path_parents(
-    tree: RatchetTree, sender: LeafIndex, public_keys: Sequence[bytes]
+    tree: RatchetTree, steps: Sequence[tuple[NodeIndex, NodeIndex]], public_keys: Sequence[bytes]
 ) -> tuple[dict[NodeIndex, ParentNode], bytes]:
-    """The parent nodes that an UpdatePath of *sender* puts on its filtered direct path, and the parent hash of its new
-    leaf (RFC 9420 §7.9). *public_keys* are in the order of that path and as many as it has nodes."""
+    """The parent nodes that an UpdatePath puts on *steps*, the filtered direct path of its sender, and the parent hash
+    of its new leaf (RFC 9420 §7.9). *public_keys* are in the order of that path and as many as it has nodes."""
     nodes: dict[NodeIndex, ParentNode] = {}
     above = b""
-    steps = tree.filtered_direct_path(sender)
     for (node, beside), key in zip(reversed(steps), reversed(public_keys), strict=True):
         nodes[node] = ParentNode(encryption_key=key, parent_hash=above, unmerged_leaves=())
         above = hash_parent_link(tree.suite, key, above, tree.tree_hash(beside))

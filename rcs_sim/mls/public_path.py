@@ -80,7 +80,8 @@ def merge_path(
     verify_path_leaf_key_is_new(tree, path)
     verify_path_keys_are_new(tree, path)
     verify_path_key_forms(tree, path)
-    parents, leaf_parent_hash = path_parents(tree, sender, [node.encryption_key for node in path.nodes])
+    places = [(step.node, step.beside) for step in steps]
+    parents, leaf_parent_hash = path_parents(tree, places, [node.encryption_key for node in path.nodes])
     verify_path_parent_hash(path, leaf_parent_hash)
     verify_leaf_signature(tree.suite, path.leaf_node, group_id, sender)
     merged = tree.with_path(sender, path.leaf_node, parents)

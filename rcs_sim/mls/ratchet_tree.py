@@ -214,13 +214,16 @@ class RatchetTree:
     ) -> tuple[Self, tuple[LeafIndex, ...]]:
         """The tree after the Updates, Removes and Adds of a Commit, in that order (RFC 9420 §12.3), and the places of
         the leaves that were added. Raises LocalProtocolError if *updates* or *removes* name a leaf that is blank."""
+        updates, gone, new = updates or {}, tuple(removes), tuple(adds)
+        if not (updates or gone or new):
+            return self, ()
         tree = self._copy()
-        for index, leaf in (updates or {}).items():
+        for index, leaf in updates.items():
             tree._replace(index, leaf)
-        for index in removes:
+        for index in gone:
             tree._replace(index, None)
         tree._truncate()
-        return tree, tuple(tree._add(leaf) for leaf in adds)
+        return tree, tuple(map(tree._add, new))
 
     def with_path(self, sender: LeafIndex, leaf: LeafNode, nodes: Mapping[NodeIndex, ParentNode]) -> Self:
         """The tree after an UpdatePath of *sender*: its new leaf, *nodes* on its direct path, the rest of that path

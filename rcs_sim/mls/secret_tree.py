@@ -75,9 +75,10 @@ class MessageKey:
 
 
 class _Step:
-    """``DeriveTreeSecret`` for the three things that a ratchet secret gives, their labels encoded once per suite."""
+    """``DeriveTreeSecret`` for the three things that a ratchet secret gives, their labels encoded once per suite; and
+    the labels by which a node gives its children (RFC 9420 §9)."""
 
-    __slots__ = ("_key", "_next", "_nonce", "_suite", "hash_octets", "key_octets", "nonce_octets")
+    __slots__ = ("_key", "_next", "_nonce", "_suite", "hash_octets", "key_octets", "left", "nonce_octets", "right")
 
     def __init__(self, suite: CipherSuite) -> None:
         self._suite = suite
@@ -85,6 +86,8 @@ class _Step:
         self._key = self.key_octets.to_bytes(2, "big") + labelled("key") + b"\x04"
         self._nonce = self.nonce_octets.to_bytes(2, "big") + labelled("nonce") + b"\x04"
         self._next = self.hash_octets.to_bytes(2, "big") + labelled("secret") + b"\x04"
+        self.left = kdf_label("tree", b"left", self.hash_octets)
+        self.right = kdf_label("tree", b"right", self.hash_octets)
 
     def hkdf_key(self, secret: Secret) -> HkdfKey:
         return self._suite.hkdf_key(secret)
@@ -251,9 +254,9 @@ class SecretTree:
 
     def _children(self, secret: Secret) -> tuple[Secret, Secret]:
         """tree_node_secret of both children (RFC 9420 §9)."""
-        key, length = self.suite.hkdf_key(secret), self.suite.hash_octets
-        left = key.expand(kdf_label("tree", b"left", length), length)
-        return Secret(left), Secret(key.expand(kdf_label("tree", b"right", length), length))
+        step = self._step
+        key, length = step.hkdf_key(secret), step.hash_octets
+        return Secret(key.expand(step.left, length)), Secret(key.expand(step.right, length))
 
     # --- as octets, for who keeps a group ---------------------------------------------------------------------------
 

@@ -125,7 +125,7 @@ def create_path(
     steps = tree.filtered_direct_path(sender)
     secrets, commit_secret = _path_secrets(suite, suite.draw_secret(random), len(steps))
     pairs = [_node_key_pair(suite, path_secret) for path_secret in secrets]
-    parents, parent_hash = path_parents(tree, sender, [pair.public for pair in pairs])
+    parents, parent_hash = path_parents(tree, steps, [pair.public for pair in pairs])
     leaf = make_leaf(leaf_pair.public, parent_hash)
     nodes = [node for node, _ in steps]
     keys = {node: pair.private for node, pair in zip(nodes, pairs, strict=True)}

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from ims_core.wire.secret import Secret
 from rcs_sim.mls.kdf import LabeledKdf
-from rcs_sim.mls.kem import CryptoError, HpkeKeyPair, load_x25519
+from rcs_sim.mls.kem import CryptoError, HpkeKeyPair, verify_x25519
 
 try:
     from cryptography.hazmat.primitives.asymmetric import mlkem
@@ -88,7 +88,7 @@ class XWing:
         ciphertext, sent = kem_output[:_ML_KEM_CIPHERTEXT_OCTETS], kem_output[_ML_KEM_CIPHERTEXT_OCTETS:]
         ml_kem, own = _expand(key_pair.private.octets)
         try:
-            exchanged = own.exchange(load_x25519(sent))
+            exchanged = own.exchange(x25519.X25519PublicKey.from_public_bytes(sent))
             shared = ml_kem.decapsulate(ciphertext)
         except ValueError:
             raise CryptoError("a ciphertext is none of this KEM", spec=_SPEC, raw=kem_output) from None
@@ -109,7 +109,8 @@ def _public_of(seed: bytes) -> bytes:
 
 def _load(public: bytes) -> tuple[mlkem.MLKEM768PublicKey, x25519.X25519PublicKey]:
     try:
-        other = load_x25519(public[_ML_KEM_KEY_OCTETS:])
+        verify_x25519(public[_ML_KEM_KEY_OCTETS:])
+        other = x25519.X25519PublicKey.from_public_bytes(public[_ML_KEM_KEY_OCTETS:])
         return mlkem.MLKEM768PublicKey.from_public_bytes(public[:_ML_KEM_KEY_OCTETS]), other
     except ValueError:
         raise CryptoError("a public key is none of this KEM", spec=_SPEC, raw=public) from None

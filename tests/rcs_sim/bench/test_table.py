@@ -29,6 +29,10 @@ def test_the_rows_have_different_names() -> None:
         "msrp-large",
         "memory",
         "idle",
+        "mls-message",
+        "mls-commit",
+        "mls-tree",
+        "mls-member",
     } <= set(names)
 
 

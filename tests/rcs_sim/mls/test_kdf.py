@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ims_core.errors import LocalProtocolError
-from rcs_sim.mls.kdf import HkdfKey, hkdf_extract
+from rcs_sim.mls.kdf import HkdfKey, hkdf_expand, hkdf_extract
 
 
 def test_case_1_of_the_rfc() -> None:
     prk = hkdf_extract(SHA256(), bytes(range(13)), b"\x0b" * 22)
     assert prk.hex() == "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5"
+    assert hkdf_expand(SHA256(), prk, b"one", 20) == HkdfKey(SHA256(), prk).expand(b"one", 20)
+    assert hkdf_expand(SHA256(), prk, b"more", 70) == HkdfKey(SHA256(), prk).expand(b"more", 70)
     okm = HkdfKey(SHA256(), prk).expand(bytes.fromhex("f0f1f2f3f4f5f6f7f8f9"), 42)
     assert okm.hex() == "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
 

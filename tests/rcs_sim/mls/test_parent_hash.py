@@ -41,7 +41,7 @@ def test_the_original_hash_of_a_sibling_is_that_without_the_leaves_that_came_lat
 
 def test_a_path_is_a_chain_of_parent_hashes_from_the_root_to_the_leaf() -> None:
     tree = figure()
-    parents, leaf_hash = path_parents(tree, LeafIndex(4), [b"E1", b"E2", b"E3"])
+    parents, leaf_hash = path_parents(tree, tree.filtered_direct_path(LeafIndex(4)), [b"E1", b"E2", b"E3"])
     root_hash = hash_parent_link(SUITE, b"E3", b"", tree.tree_hash(NodeIndex(3)))
     y_hash = hash_parent_link(SUITE, b"E2", root_hash, tree.tree_hash(NodeIndex(13)))
     assert parents == {
