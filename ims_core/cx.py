@@ -12,6 +12,7 @@ from ims_core.service_profile import ServiceProfile
 from ims_core.store.subscribers import AuthenticationScheme, SequenceNumber
 from ims_core.wire.secret import Secret
 from ims_core.wire.sip.aka import AuthenticationVector
+from ims_core.wire.sip.memo import slot_setters
 
 __all__ = [
     "AssignmentType",
@@ -88,7 +89,7 @@ class UserAuthorizationAnswer:
     impi: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class MultimediaAuthAnswer:
     """MAA: *ha1* for Digest (hexadecimal text), *vector* for AKA. *changed* has to be stored before use."""
 
@@ -99,6 +100,30 @@ class MultimediaAuthAnswer:
     ha1: Secret | None = None
     vector: AuthenticationVector | None = None
     changed: SequenceNumber | None = None
+
+    def __init__(
+        self,
+        result: CxResult,
+        impi: str = "",
+        scheme: AuthenticationScheme | None = None,
+        realm: str = "",
+        ha1: Secret | None = None,
+        vector: AuthenticationVector | None = None,
+        changed: SequenceNumber | None = None,
+    ) -> None:
+        # Written out, because the __init__ of a frozen dataclass takes twice as long: two for each registration.
+        _set_result(self, result)
+        _set_impi(self, impi)
+        _set_scheme(self, scheme)
+        _set_realm(self, realm)
+        _set_ha1(self, ha1)
+        _set_vector(self, vector)
+        _set_changed(self, changed)
+
+
+_set_result, _set_impi, _set_scheme, _set_realm, _set_ha1, _set_vector, _set_changed = slot_setters(
+    MultimediaAuthAnswer
+)
 
 
 @dataclass(frozen=True, slots=True)

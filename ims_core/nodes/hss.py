@@ -240,9 +240,11 @@ class Hss:
     ) -> MultimediaAuthAnswer:
         if not self.is_up:
             return MultimediaAuthAnswer(CxResult.UNABLE_TO_COMPLY)
-        implicit_set, result = self._pair(impi, key)
-        if implicit_set is None:
-            return MultimediaAuthAnswer(result)
+        implicit_set = self._sets.get(key)
+        if implicit_set is None or (impi and impi != implicit_set.subscriber.impi):
+            implicit_set, result = self._pair(impi, key)
+            if implicit_set is None:
+                return MultimediaAuthAnswer(result)
         subscriber = implicit_set.subscriber
         if subscriber.is_barred:
             return MultimediaAuthAnswer(CxResult.AUTHORIZATION_REJECTED)
@@ -312,7 +314,7 @@ class Hss:
         if subscriber.password is None:
             return subscriber.ha1
         algorithm = _ALGORITHMS[subscriber.scheme]
-        return Secret.of_text(compute_ha1(algorithm, username, self._config.home_domain, subscriber.password))
+        return Secret(compute_ha1(algorithm, username, self._config.home_domain, subscriber.password).encode("ascii"))
 
     def _aka(self, subscriber: Subscriber, resync: tuple[bytes, bytes] | None) -> MultimediaAuthAnswer:
         impi, centre = subscriber.impi, self._centre

@@ -108,18 +108,20 @@ class Registrar:
 
     def register(self, request: Request, now: float) -> Decision:
         """Answers a REGISTER. Raises SipParseError for a malformed header."""
-        if (required := request.get(Require)) is not None:
+        there = request.shape.first
+        if "require" in there and (required := request.get(Require)) is not None:
             unknown = [tag for tag in required.tokens if tag.lower() not in _SUPPORTED]
             if unknown:
                 return Reject(420, headers=(("Unsupported", ", ".join(unknown)),))
-        key = identity_key(request.require(To).uri, self._home)
+        to = request.get(To)
+        key = identity_key((to or request.require(To)).uri, self._home)
         user = self.users.get(key) or self.user_of(key)
         if user is None:
             return Reject(404 if self._cx.location_info(key).result is not CxResult.UNABLE_TO_COMPLY else 480)
         if user.is_barred:
             return Reject(403)
         try:
-            credentials = _credentials(request)
+            credentials = _credentials(request) if "authorization" in there else None
         except DigestParseError as error:
             return Reject(400, str(error)[:60].partition(":")[0])
         if user.challenged_until:
@@ -183,8 +185,7 @@ class Registrar:
         if isinstance(plan, Reject):
             return plan
         was_registered = bool(user.bindings)
-        known = plan.known()
-        told = _told_of(known) if known else frozenset()
+        told = _told_of(plan.known()) if was_registered else frozenset()
         concerned = self._criteria_for(request, user)
         changes, writes = self._apply(user, plan, concerned)
         is_registered = bool(user.bindings)
@@ -225,7 +226,7 @@ class Registrar:
         else:
             default_s = self._config.granted_s if expires is None else expires.seconds
             plan = self._plan_contacts(request, user, contacts, supported, default_s, now)
-        if not isinstance(plan, Reject) and (known := plan.known()):
+        if user.bindings and not isinstance(plan, Reject) and (known := plan.known()):
             call_id, number = request.call_id, request.cseq.number
             if any([binding.call_id == call_id and binding.cseq >= number for binding in known]):
                 return Reject(500, "CSeq is not higher than before")
@@ -241,7 +242,7 @@ class Registrar:
         now: float,
     ) -> _Plan | Reject:
         config, plan = self._config, _Plan()
-        path = tuple([str(each) for each in request.get_all(Path)])
+        path = tuple([str(each) for each in request.get_all(Path)]) if "path" in request.shape.first else ()
         takes_outbound = bool(path) and _takes_outbound(supported, path)
         for contact in contacts:
             own_s = contact.expires
@@ -286,7 +287,8 @@ class Registrar:
             asked.told = told
             binding = self.users.take_binding(asked)
             user.bindings.append(binding)
-            changes.append(ContactChange(binding, "registered"))
+            if user.subscriptions:
+                changes.append(ContactChange(binding, "registered"))
             writes += self._keep(user, binding)
         return changes, tuple(writes)
 
@@ -319,8 +321,8 @@ class Registrar:
         if bindings:
             if is_outbound:
                 headers.append(("Require", "outbound"))
-            for path in request.texts("Path"):
-                headers.append(("Path", path))
+            if "path" in request.shape.first:
+                headers += [("Path", path) for path in request.texts("Path")]
             headers.append(("Service-Route", self._service_route))
             headers.append(("P-Associated-URI", f"<{'>, <'.join(user.impus)}>"))
         headers.append(("Authentication-Info", self._authenticator.server_proof(credentials, ha1)))

@@ -11,6 +11,7 @@ from ims_core.cx import Cx, CxResult, MultimediaAuthAnswer
 from ims_core.nodes.registration_state import RegistrationInput
 from ims_core.store.subscribers import AuthenticationScheme
 from ims_core.wire.digest import (
+    MD5,
     Algorithm,
     DigestChallenge,
     DigestCredentials,
@@ -19,7 +20,7 @@ from ims_core.wire.digest import (
     plain_challenge,
     server_proof,
 )
-from ims_core.wire.nonce_book import NonceBook
+from ims_core.wire.nonce_book import NonceBook, NonceVerdict
 from ims_core.wire.secret import Secret
 from ims_core.wire.sip.aka import AKAV1_MD5, AkaChallenge, AkaParseError, parse_auts
 from ims_core.wire.sip.memo import slot_setters
@@ -134,12 +135,12 @@ class RegistrationAuthenticator:
         text = ha1.octets.decode("ascii", "replace")
         is_right = (
             credentials.realm == answer.realm
-            and credentials.hash_algorithm is _ALGORITHMS[scheme]
+            and (credentials.algorithm or MD5) is _ALGORITHMS[scheme]
             and is_authentic(credentials, text, "REGISTER")
         )
         if not is_right:
             return Examination(RegistrationInput.WRONG, answer)
-        if self._book.use(credentials.nonce, credentials.nonce_count, now).is_stale:
+        if self._book.use(credentials.nonce, credentials.nonce_count, now) is not NonceVerdict.ACCEPTED:
             return Examination(RegistrationInput.STALE, answer)
         return Examination(RegistrationInput.AUTHENTIC, answer, text)
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from typing import Final
 
 from ims_core.errors import LocalProtocolError
 
-__all__ = ["IGNORED", "REGISTRATION", "RegistrationAction", "RegistrationInput", "RegistrationState", "next_state"]
+__all__ = [
+    "IGNORED",
+    "LINES",
+    "REGISTRATION",
+    "RegistrationAction",
+    "RegistrationInput",
+    "RegistrationState",
+    "next_state",
+]
 
 
 class RegistrationState(Enum):
@@ -105,7 +114,8 @@ IGNORED: frozenset[tuple[RegistrationState, RegistrationInput]] = frozenset(
 )
 
 
-_LINES = {**dict.fromkeys(IGNORED), **REGISTRATION}
+LINES: Final = {**dict.fromkeys(IGNORED), **REGISTRATION}
+"""What `next_state` looks up."""
 
 
 def next_state(
@@ -113,7 +123,7 @@ def next_state(
 ) -> tuple[RegistrationState, RegistrationAction] | None:
     """One line of the table; None for an input that is ignored. Raises LocalProtocolError for an illegal one."""
     try:
-        return _LINES[state, event]
+        return LINES[state, event]
     except KeyError:
         fault = f"registration in {state.name} cannot take {event.name}"
         raise LocalProtocolError(fault, spec="TS 24.229 §5.4.1") from None

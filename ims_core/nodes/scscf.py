@@ -139,7 +139,8 @@ class Scscf:
         if request.method != "REGISTER":
             return self._sessions.route(request, flow, now)
         decision = self._registrar.register(request, now)
-        self._rearm()
+        if self._registrar.deadlines.has_changed:
+            self._rearm()
         return decision
 
     def perform(self, actions: tuple[object, ...], now: float) -> None:

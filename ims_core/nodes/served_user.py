@@ -11,6 +11,7 @@ from functools import lru_cache
 from ims_core.cx import UserProfile
 from ims_core.nodes.filter_criteria import CriteriaIndex
 from ims_core.nodes.registration_state import (
+    LINES,
     RegistrationAction,
     RegistrationInput,
     RegistrationState,
@@ -20,6 +21,7 @@ from ims_core.store.bindings import StoredBinding
 from ims_core.wire.sip.address_headers import Contact
 from ims_core.wire.sip.dialog import Dialog
 from ims_core.wire.sip.feature_tags import FeatureSet, is_feature_tag
+from ims_core.wire.sip.grammar import unquote
 from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.params import parse_header_params
 from ims_core.wire.sip.subscription import Notifier
@@ -77,7 +79,8 @@ class Binding:
         for name, value in contact.params.pairs:  # one pass: this is done for every registration
             word = name.lower()
             if word == _INSTANCE:
-                instance = contact.instance or ""
+                # as Contact.instance reads it
+                instance = instance or unquote(value or "").removeprefix("<").removesuffix(">")
             elif word[0] == "+" or is_feature_tag(word):
                 tags += f";{name}" if value is None else f";{name}={value}"
             elif word == "reg-id":
@@ -87,7 +90,7 @@ class Binding:
         binding.instance, binding.reg_id, binding.q = instance, reg_id, q
         binding.tags = sys.intern(tags)  # few phone models, few tag sets
         binding.number = binding.order = 0
-        binding.key = _key_of(instance, reg_id if has_outbound else 0) if instance else binding_key(contact, False)
+        binding.key = f"{instance} {reg_id if has_outbound else 0}" if instance else binding_key(contact, False)
         binding.impi, binding.path = impi, path
         binding.contact = str(contact.uri)
         binding.call_id, binding.cseq = request.call_id, request.cseq.number
@@ -149,8 +152,8 @@ class RegSubscription:
 class ServedUser:
     """One implicit registration set that this S-CSCF has a profile of, registered or not."""
 
-    __slots__ = ("_profile", "bindings", "challenged_until", "criteria", "failures", "impi", "impus", "is_barred",
-                 "keys", "number", "services", "state", "subscriptions")  # fmt: skip
+    __slots__ = ("bindings", "challenged_until", "criteria", "failures", "impi", "impus", "is_barred",
+                 "keys", "number", "profile", "services", "state", "subscriptions")  # fmt: skip
 
     def __init__(self, profile: UserProfile, criteria: CriteriaIndex, number: int) -> None:
         self.number = number
@@ -163,17 +166,13 @@ class ServedUser:
 
     def take_profile(self, profile: UserProfile, criteria: CriteriaIndex) -> None:
         """From the HSS: at registration, or when it changed."""
-        self._profile = profile
+        self.profile = profile
         self.impi = profile.impi
         self.impus = profile.impus
         self.keys = profile.keys
         self.is_barred = profile.is_barred
         self.services = profile.services
         self.criteria = criteria
-
-    def has_profile(self, profile: UserProfile) -> bool:
-        """Whether *profile* is the one that was taken last: nothing changed."""
-        return self._profile is profile
 
     @property
     def default_impu(self) -> str:
@@ -185,7 +184,7 @@ class ServedUser:
 
     def step(self, event: RegistrationInput) -> RegistrationAction | None:
         """One line of the registration table; None for an input that is ignored."""
-        line = next_state(self.state, event)
+        line = LINES.get((self.state, event)) or next_state(self.state, event)
         if line is None:
             return None
         self.state, action = line
@@ -240,7 +239,7 @@ class UserTable:
     def take(self, profile: UserProfile) -> ServedUser:
         """The user with *profile*, made if this is the first time; a change of the profile is taken over."""
         user = self._by_key.get(profile.keys[0])
-        if user is not None and user.has_profile(profile):
+        if user is not None and user.profile is profile:  # nothing changed
             return user
         criteria = self._criteria.get(id(profile.service_profile))
         if criteria is None or criteria.profile is not profile.service_profile:
@@ -278,16 +277,12 @@ def binding_key(contact: Contact, has_outbound: bool) -> str:
     (choice: a device that comes back under another address is the same one), else the contact address."""
     instance = contact.instance
     if instance:
-        return _key_of(instance, contact.reg_id or 0 if has_outbound else 0)
+        return f"{instance} {contact.reg_id or 0 if has_outbound else 0}"
     uri = contact.uri
     if isinstance(uri, SipUri):
         transport = uri.params.get("transport") or ""
         return f"{uri.user or ''}@{uri.host.lower()}:{uri.port or 5060};{transport.lower()}"
     return str(uri)
-
-
-def _key_of(instance: str, reg_id: int) -> str:
-    return f"{instance} {reg_id}"
 
 
 @lru_cache(1024)

@@ -9,6 +9,7 @@ import uuid
 __all__ = ["Tokens"]
 
 _BLOCK_OCTETS = 64  # what one hash yields
+_MOST_DRAWN = 1024  # octets at a time from the operating system, by an element that has asked for many
 _FRACTION_BITS = 53  # of a float
 
 
@@ -19,13 +20,14 @@ class Tokens:
     `child` derives an independent stream by name, so that one element more does not shift the others' values.
     """
 
-    __slots__ = ("_counter", "_key", "_pool", "_seed")
+    __slots__ = ("_counter", "_drawn", "_key", "_pool", "_seed")
 
     def __init__(self, seed: str | None = None) -> None:
         self._seed = seed
         # A keyed hash in counter mode: a Mersenne Twister would keep 2.5 kB for every phone.
         self._key = b"" if seed is None else hashlib.sha256(seed.encode()).digest()
         self._counter = 0
+        self._drawn = _BLOCK_OCTETS // 2
         self._pool = b""
 
     def child(self, name: str) -> Tokens:
@@ -40,7 +42,12 @@ class Tokens:
 
     def word(self, bits: int = 80) -> str:
         """Lower-case letters and digits that carry at least *bits* of randomness; a SIP token (RFC 3261 §25.1)."""
-        return self.octets(-(-bits // 8)).hex()
+        count = -(-bits // 8)
+        pool = self._pool
+        if len(pool) < count:
+            pool = self._filled(count)
+        self._pool = pool[count:]
+        return pool[:count].hex()
 
     def uuid(self) -> str:
         """UUID of version 4 (RFC 9562 §5.4)."""
@@ -66,7 +73,8 @@ class Tokens:
     def _filled(self, count: int) -> bytes:
         """The pool with at least *count* octets in it."""
         if self._seed is None:
-            return self._pool + os.urandom(max(count, _BLOCK_OCTETS))
+            self._drawn = min(2 * self._drawn, _MOST_DRAWN)
+            return self._pool + os.urandom(max(count, self._drawn))
         blocks = [self._pool]
         for _ in range(-(-(count - len(self._pool)) // _BLOCK_OCTETS)):
             self._counter += 1

@@ -79,8 +79,9 @@ def _meant_qop(credentials: DigestCredentials) -> str | None:
     """None for a client of RFC 2069 that copies ``qop`` from the challenge without knowing it: it sends neither ``nc``
     nor ``cnonce``, and a response without all three (choice). Such a response proves as much as one without ``qop``."""
     qop = credentials.qop
-    is_copied = credentials.nc is None and credentials.cnonce is None and qop is not None and qop.lower() == "auth"
-    return None if is_copied else qop
+    if credentials.nc is not None or credentials.cnonce is not None or qop is None:
+        return qop
+    return None if qop.lower() == "auth" else qop
 
 
 def _is_equal(expected: str, received: str) -> bool:
@@ -104,7 +105,8 @@ def is_authentic(credentials: DigestCredentials, ha1: str, method: str, body: by
     The hash covers the ``uri`` parameter, not the Request-URI, which proxies change. The caller checks the realm, the
     nonce (`NonceBook`) and that the algorithm is one that it offered.
     """
-    if not credentials.hash_algorithm.is_supported or not credentials.response:
+    algorithm = credentials.algorithm or MD5
+    if (algorithm is not MD5 and not algorithm.is_supported) or not credentials.response:
         return False
     qop = _meant_qop(credentials)
     if qop is not None and not _is_known_qop(qop, credentials):

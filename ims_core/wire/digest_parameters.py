@@ -110,15 +110,16 @@ def _malformed(message: str, text: str) -> DigestParseError:
 def plain_challenge(realm: str, nonce: str, algorithm: Algorithm, *, is_stale: bool = False) -> str:
     """The text of the challenge with nothing but these, as `DigestChallenge` writes it."""
     stale = ", stale=true" if is_stale else ""
-    text = f'Digest realm={_quote(realm)}, nonce={_quote(nonce)}{stale}, algorithm={algorithm.name}, qop="auth"'
-    return _finished(text, ())
+    if "\\" in realm or '"' in realm:
+        realm = _quote(realm)[1:-1]
+    return _safe(f'Digest realm="{realm}", nonce={_quote(nonce)}{stale}, algorithm={algorithm.name}, qop="auth"')
 
 
 def plain_authentication_info(qop: str | None, rspauth: str, cnonce: str | None, nc: str | None) -> str:
     """The text of an Authentication-Info, as `DigestAuthenticationInfo` writes it."""
     if qop is None or cnonce is None or nc is None:
         return str(DigestAuthenticationInfo(qop, rspauth, cnonce, nc))
-    return _finished(f"qop={qop}, rspauth={_quote(rspauth)}, cnonce={_quote(cnonce)}, nc={nc}", ())
+    return _safe(f'qop={qop}, rspauth="{rspauth}", cnonce={_quote(cnonce)}, nc={nc}')
 
 
 def _quote(text: str) -> str:
@@ -131,7 +132,11 @@ def _finished(text: str, others: Iterable[tuple[str, str]]) -> str:
     """*text* with the parameters that have no field. Raises LocalProtocolError for a line end inside."""
     for name, value in others:
         text += f", {name}={_quote(value)}"
-    if _UNSAFE.search(text):
+    return _safe(text)
+
+
+def _safe(text: str) -> str:
+    if "\n" in text or "\r" in text or "\0" in text:
         raise LocalProtocolError("a line end or NUL inside an authentication parameter", spec="RFC 7616 §3")
     return text
 
@@ -314,14 +319,14 @@ class DigestCredentials:
             take("uri", ""),
             take("nonce", ""),
             take("response", ""),
-            _take_algorithm(parameters),
+            _take_algorithm(parameters) if "algorithm" in parameters else None,
             take("qop", None) or None,
             take("nc", None),
             take("cnonce", None),
             take("opaque", None),
             take("auts", None),
             take("integrity-protected", None),
-            _is_true(take("userhash", None)),
+            "userhash" in parameters and _is_true(take("userhash")),
             tuple(parameters.items()) if parameters else (),
         )
 
@@ -332,8 +337,8 @@ class DigestCredentials:
     @property
     def nonce_count(self) -> int | None:
         """Value of ``nc``, None if absent or malformed, or if without qop the response does not cover it."""
-        is_covered = self.qop is not None and self.nc is not None and _NONCE_COUNT.fullmatch(self.nc)
-        return int(self.nc, 16) if is_covered and self.nc else None
+        nc = self.nc
+        return int(nc, 16) if nc is not None and self.qop is not None and _NONCE_COUNT.fullmatch(nc) else None
 
     @property
     def is_answer(self) -> bool:
