@@ -70,6 +70,7 @@ from rcs_sim.mls.public_state import (
     VerifiedCommit,
     VerifiedContent,
     VerifiedProposal,
+    find_past_signature_key,
     find_signer,
     verify_epoch,
     verify_group_id,
@@ -331,7 +332,7 @@ class Group:
     def _verify_late_private(self, message: PrivateMessage) -> VerifiedContent:
         past = self._past_epoch(message.epoch)
         opened = open_private(self.suite, message, past.secret_tree, past.sender_data, self.custom_bodies())
-        key = _past_signature_key(past, opened.key.leaf)
+        key = find_past_signature_key(past.signature_keys, opened.key.leaf)
         verify_signature(self.suite, opened.authenticated, key, past.context)
         verified = _as_late(opened.authenticated, opened)
         past.secret_tree.consume(opened.key)
@@ -359,7 +360,7 @@ class Group:
         leaf = message.content.sender.leaf_index
         if leaf is None:
             verify_epoch(message.content.epoch, self.epoch)
-        key = _past_signature_key(past, leaf or LeafIndex(0))
+        key = find_past_signature_key(past.signature_keys, leaf or LeafIndex(0))
         authenticated = unprotect_public(self.suite, message, past.membership_key, past.context)
         verify_signature(self.suite, authenticated, key, past.context)
         return _as_late(authenticated, None)
@@ -522,14 +523,6 @@ class Group:
     def _check_active(self) -> None:
         if self._reinit is not None:
             raise LocalProtocolError("the group was ended by a ReInit", spec="RFC 9420 §11.2")
-
-
-def _past_signature_key(past: PastEpoch, leaf: LeafIndex) -> bytes:
-    """ValSem004, of a past epoch."""
-    key = past.signature_keys[leaf] if leaf < len(past.signature_keys) else None
-    if key is None:
-        raise MlsValidationError("ValSem004", f"leaf {leaf} was blank in its epoch", spec=_SPEC)
-    return key
 
 
 def _as_late(authenticated: AuthenticatedContent, opened: OpenedContent | None) -> VerifiedContent:

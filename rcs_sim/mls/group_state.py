@@ -14,7 +14,7 @@ from rcs_sim.mls.key_schedule import EpochSecrets, derive_epoch, derive_joiner_s
 from rcs_sim.mls.member_policy import MemberPolicy
 from rcs_sim.mls.psk import derive_psk_secret
 from rcs_sim.mls.psk_id import ExternalPskID, PreSharedKeyID
-from rcs_sim.mls.public_state import PublicState, VerifiedCommit
+from rcs_sim.mls.public_state import PublicState, VerifiedCommit, signature_keys_of
 from rcs_sim.mls.secret_tree import MessageKey, RatchetWindow, SecretTree, SenderDataKeys
 from rcs_sim.mls.signature import SignatureKey
 from rcs_sim.mls.treekem import TreeKeys
@@ -93,7 +93,7 @@ def start_epoch(
 def past_epoch_of(state: EpochState) -> PastEpoch:
     """What stays of *state*."""
     public, secrets = state.public, state.secrets
-    keys = tuple([None if leaf is None else leaf.signature_key for leaf in public.tree.leaf_array()])
+    keys = signature_keys_of(public.tree)
     return PastEpoch(
         public.context, keys, secrets.membership_key, secrets.sender_data_secret, state.secret_tree, state.sender_data
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rcs_sim.mls.commit import Commit
@@ -17,13 +18,16 @@ from rcs_sim.mls.proposals import Add, Proposal
 from rcs_sim.mls.ratchet_tree import RatchetTree
 
 __all__ = [
+    "PastPublicEpoch",
     "PublicState",
     "Signer",
     "VerifiedApplication",
     "VerifiedCommit",
     "VerifiedContent",
     "VerifiedProposal",
+    "find_past_signature_key",
     "find_signer",
+    "signature_keys_of",
     "verify_epoch",
     "verify_group_id",
     "verify_sender_is_member",
@@ -49,6 +53,25 @@ class PublicState:
     @property
     def epoch(self) -> Epoch:
         return self.context.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class PastPublicEpoch:
+    """What is kept of an epoch that is over by who has no secret: enough to verify who signed its messages.
+    *signature_keys* are in the order of the leaves."""
+
+    context: GroupContext
+    signature_keys: tuple[bytes | None, ...]
+
+    @classmethod
+    def of(cls, state: PublicState) -> PastPublicEpoch:
+        """What stays of *state*."""
+        return cls(state.context, signature_keys_of(state.tree))
+
+
+def signature_keys_of(tree: RatchetTree) -> tuple[bytes | None, ...]:
+    """Signature keys in the order of the leaves, None for a blank one."""
+    return tuple([None if leaf is None else leaf.signature_key for leaf in tree.leaf_array()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +148,14 @@ def verify_sender_is_member(tree: RatchetTree, leaf: LeafIndex) -> Signer:
     if found is None:
         raise MlsValidationError("ValSem004", f"leaf {leaf}, which a message names, is blank", spec=_SPEC)
     return Signer(found.signature_key, found.credential)
+
+
+def find_past_signature_key(signature_keys: Sequence[bytes | None], leaf: LeafIndex) -> bytes:
+    """ValSem004, of a past epoch with the leaves' *signature_keys*."""
+    key = signature_keys[leaf] if leaf < len(signature_keys) else None
+    if key is None:
+        raise MlsValidationError("ValSem004", f"leaf {leaf} was blank in its epoch", spec=_SPEC)
+    return key
 
 
 def find_signer(state: PublicState, content: FramedContent) -> Signer:

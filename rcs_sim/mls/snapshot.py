@@ -36,7 +36,7 @@ from rcs_sim.mls.proposal_application import apply_proposals
 from rcs_sim.mls.proposal_list import ProposalCache, ProposalList, resolve_proposals
 from rcs_sim.mls.psk_id import ResumptionPskID
 from rcs_sim.mls.public_commit import FollowedCommit
-from rcs_sim.mls.public_snapshot import encode_queued, read_queued, read_reinit
+from rcs_sim.mls.public_snapshot import encode_past_keys, encode_queued, read_past_keys, read_queued, read_reinit
 from rcs_sim.mls.public_start import verify_known_suite
 from rcs_sim.mls.public_state import PublicState, VerifiedCommit
 from rcs_sim.mls.ratchet_tree import RatchetTree
@@ -158,37 +158,18 @@ def _read_resumption_psk(reader: Reader) -> tuple[Epoch, Secret]:
 
 
 def _encode_past(past: PastEpoch, tree: RatchetTree) -> bytes:
-    keys = [_encode_past_key(key, tree, LeafIndex(place)) for place, key in enumerate(past.signature_keys)]
+    keys = encode_past_keys(past.signature_keys, tree)
     secrets = _encode_secret(past.membership_key) + _encode_secret(past.sender_data_secret)
-    return past.context.encode() + encode_vector(keys) + secrets + encode_opaque(past.secret_tree.encode())
-
-
-def _encode_past_key(key: bytes | None, tree: RatchetTree, place: LeafIndex) -> bytes:
-    """0: blank; 1: that of the same leaf now; 2: another."""
-    leaf = tree.leaf(place)
-    if key is None:
-        return b"\x00"
-    return b"\x01" if leaf is not None and leaf.signature_key == key else b"\x02" + encode_opaque(key)
+    return past.context.encode() + keys + secrets + encode_opaque(past.secret_tree.encode())
 
 
 def _read_past(reader: Reader, public: PublicState, window: RatchetWindow) -> PastEpoch:
     context = GroupContext.read(reader)
-    place = iter(range(2**32))
-    keys = reader.vector(lambda inner: _read_past_key(inner, public.tree, LeafIndex(next(place))))
+    keys = read_past_keys(reader, public.tree)
     membership_key, sender_data_secret = _read_secret(reader), _read_secret(reader)
     secret_tree = SecretTree.decode(public.suite, reader.opaque(), window)
     sender_data = SenderDataKeys(public.suite, sender_data_secret)
     return PastEpoch(context, keys, membership_key, sender_data_secret, secret_tree, sender_data)
-
-
-def _read_past_key(reader: Reader, tree: RatchetTree, place: LeafIndex) -> bytes | None:
-    kind = reader.u8()
-    if kind == 0:
-        return None
-    if kind == 2:
-        return reader.opaque()
-    leaf = tree.leaf(place)
-    return reader.fail("a past epoch points at a blank leaf", _SPEC) if leaf is None else leaf.signature_key
 
 
 def _encode_update(key: bytes, update: OwnUpdate) -> bytes:

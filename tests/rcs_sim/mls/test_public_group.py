@@ -13,7 +13,7 @@ from rcs_sim.mls.commit_builder import CommitRequest
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.external import join_externally
 from rcs_sim.mls.group_info import GroupInfo
-from rcs_sim.mls.identifiers import LeafIndex, WireFormat
+from rcs_sim.mls.identifiers import Epoch, LeafIndex, WireFormat
 from rcs_sim.mls.member_policy import MemberPolicy
 from rcs_sim.mls.messages import MLSMessage, PublicMessage, Sender
 from rcs_sim.mls.proposals import Remove
@@ -82,6 +82,45 @@ def test_it_refuses_impersonation_late_commits_and_broken_rules() -> None:
     assert refused(server, alice.seal(b"x")) == "VAL-831"
     server = followed(server, octets := commit(alice, (bob, carol)))
     assert refused(server, octets) == "ValSem003"
+
+
+def test_a_late_proposal_still_says_who_has_signed_it() -> None:
+    """As the carrier of a signature: it can no longer be committed."""
+    alice, bob, carol = established("alice", "bob", "carol", policy=_PUBLIC)
+    server = started(alice)
+    late = public_message(carol, signed(carol, Remove(LeafIndex(0))))
+    as_bob = public_message(carol, signed(carol, Remove(LeafIndex(0)), sender=Sender.member(LeafIndex(1))))
+    a_commit = public_message(carol, signed(carol, Commit((), None)))
+    untagged = signed(carol, Remove(LeafIndex(0)))
+    nobody = public_message(carol, signed(carol, Remove(LeafIndex(0)), sender=Sender.member(LeafIndex(3))))
+    server = followed(server, commit(bob, (alice, carol), Remove(LeafIndex(2))))
+    server = followed(server, commit(alice, (bob,)))
+    found = server.verify(MLSMessage.decode(late), NOW_S)
+    assert isinstance(found, VerifiedProposal)
+    assert (found.epoch, found.sender, found.credential) == (1, Sender.member(LeafIndex(2)), None)
+    with pytest.raises(MlsValidationError) as error:
+        server.add_proposal(found)
+    assert error.value.rule == "ValSem003"
+    assert refused(server, as_bob) == "ValSem010"
+    assert refused(server, a_commit) == "ValSem003"
+    assert refused(server, nobody) == "ValSem004"
+    assert refused(server, MLSMessage(PublicMessage(untagged.content, untagged.auth, b"")).encode()) == "ValSem007"
+
+
+def test_valsem003_only_so_many_epochs_are_kept() -> None:
+    alice, bob = established("alice", "bob", policy=_PUBLIC)
+    info, tree = alice.group.group_info(), alice.group.ratchet_tree()
+    servers = [PublicGroup.start(info, ratchet_tree=tree, kept_epochs=kept) for kept in (0, 1, 2)]
+    late = public_message(bob, signed(bob, Remove(LeafIndex(0))))
+    external = public_message(bob, signed(bob, Remove(LeafIndex(0)), sender=Sender.external(0)))
+    for octets in (commit(alice, (bob,)), commit(bob, (alice,))):
+        servers = [followed(server, octets) for server in servers]
+    assert [len(server.past_epochs) for server in servers] == [0, 1, 2]
+    assert [refused(server, late) for server in servers[:2]] == ["ValSem003", "ValSem003"]
+    assert isinstance(servers[2].verify(MLSMessage.decode(late)), VerifiedProposal)
+    assert refused(servers[2], external) == "ValSem003"
+    ahead = signed(alice, Remove(LeafIndex(1)), epoch=Epoch(9))
+    assert refused(servers[2], public_message(alice, ahead)) == "ValSem003"
 
 
 def test_valsem007_a_member_has_a_membership_tag() -> None:

@@ -13,7 +13,7 @@ from rcs_sim.mls.proposals import ReInit, Remove
 from rcs_sim.mls.public_group import PublicGroup
 from rcs_sim.mls.public_snapshot import restore_public, snapshot_public
 from rcs_sim.mls.public_state import VerifiedCommit, VerifiedProposal
-from tests.support.mls_groups import NOW_S, commit, deliver, established
+from tests.support.mls_groups import NOW_S, Party, commit, deliver, established
 
 _PUBLIC = MemberPolicy(handshake_wire_format=WireFormat.PUBLIC_MESSAGE)
 
@@ -47,6 +47,29 @@ def test_a_server_goes_on_from_its_octets() -> None:
     server = reloaded(followed(server, commit(bob, (alice,), plan, with_path=False)))
     assert server.context == alice.group.context
     assert server.reinit == plan
+
+
+def test_past_epochs_go_with_it_whoever_has_left_since() -> None:
+    alice, bob, carol = established("alice", "bob", "carol", policy=_PUBLIC)
+    server = PublicGroup.start(alice.group.group_info(with_tree=True))
+    late = carol.group.propose(Remove(LeafIndex(1)), carol.random, now_s=NOW_S)
+    for octets in (commit(bob, (alice, carol), Remove(LeafIndex(2))), commit(alice, (bob,), joiners=[Party("dave")])):
+        server = followed(server, octets)
+    server = reloaded(server)
+    assert isinstance(server.verify(late, NOW_S), VerifiedProposal)
+    assert [past.context.epoch for past in server.past_epochs] == [1, 2]
+    assert [len(past.signature_keys) for past in server.past_epochs] == [4, 2]
+
+
+def test_a_snapshot_of_version_1_has_no_past() -> None:
+    (alice,) = established("alice", policy=_PUBLIC)
+    server = PublicGroup.start(alice.group.group_info(with_tree=True))
+    octets = snapshot_public(server)
+    assert octets[:2] == b"\x00\x02"
+    assert octets[-1:] == b"\x00"
+    found = restore_public(b"\x00\x01" + octets[2:-1])
+    assert found.context == server.context
+    assert found.past_epochs == ()
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 100, -1])
