@@ -62,7 +62,8 @@ class NameAttribute:
 @dataclass(frozen=True, slots=True, eq=False)
 class Certificate:
     """``Certificate`` (RFC 5280 §4.1). *subject*, *issuer* and *spki* are their DER octets; *serial* is the content of
-    its INTEGER, *version* the number on the wire (2 is v3); *to_be_signed* is what *signature* covers."""
+    its INTEGER, *version* the number on the wire (2 is v3); *to_be_signed* is what *signature* covers. *msisdn* is the
+    bare digits of the one number that the subjectAltName is, nothing if it is anything else."""
 
     der: bytes
     to_be_signed: bytes
@@ -79,6 +80,7 @@ class Certificate:
     extensions: tuple[CertificateExtension, ...]
     outer_algorithm: bytes
     signature: bytes
+    msisdn: str
 
     @property
     def not_before_s(self) -> int:
@@ -107,15 +109,6 @@ class Certificate:
     def san(self) -> bytes:
         """``GeneralNames`` of the subjectAltName as they stand there, nothing if there are none."""
         return self.extension_value(_SAN) or b""
-
-    @property
-    def msisdn(self) -> str:
-        """Bare digits of the one number that the certificate names, nothing if it does not."""
-        try:
-            names = read_uri_names(self.san)
-        except DerError:
-            return ""
-        return (tel_digits(names[0]) or "") if len(names) == 1 else ""
 
     @property
     def common_name(self) -> str:
@@ -211,6 +204,7 @@ def _read(der: bytes) -> Certificate:
         extensions=extensions,
         outer_algorithm=outer,
         signature=signature,
+        msisdn=_number(extensions),
     )
 
 
@@ -224,6 +218,15 @@ def _is_signed(der: bytes, signed: bytes, algorithm: bytes, signature: bytes, is
         return is_ecdsa_signed(issuer, read_algorithm(algorithm), signed, signature)
     except DerError:
         return False
+
+
+def _number(extensions: tuple[CertificateExtension, ...]) -> str:
+    san = next((each.value for each in extensions if each.oid == _SAN), b"")
+    try:
+        names = read_uri_names(san)
+    except DerError:
+        return ""
+    return (tel_digits(names[0]) or "") if len(names) == 1 else ""
 
 
 def _version(fields: DerReader) -> int:

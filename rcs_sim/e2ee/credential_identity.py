@@ -38,9 +38,10 @@ class X509Identity:
         return chain
 
     def identity_of(self, credential: Credential) -> bytes:
-        """The subject of the client's own certificate; what is unreadable is only itself."""
+        """Subject and subjectAltName of the client's own certificate: the reference goes by the subject alone, which a
+        client of another number may have chosen (choice). What is unreadable is only itself."""
         leaf = certificate_of(credential)
-        return credential.encode() if leaf is None else leaf.subject
+        return credential.encode() if leaf is None else leaf.subject + leaf.san
 
     def is_successor(self, before: Credential, after: Credential) -> bool:
         """Whether both name the same client and the same number: a renewal changes serial and validity only."""

@@ -224,7 +224,8 @@ def sequence(*elements: bytes) -> bytes:
 
 def encode_integer(number: int) -> bytes:
     """``INTEGER``."""
-    return element(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
+    magnitude = number if number >= 0 else ~number
+    return element(INTEGER, number.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True))
 
 
 def encode_bit_string(octets: bytes) -> bytes:
