@@ -19,7 +19,9 @@ from ims_core.transport.link import Address, Transport
 from ims_core.transport.tokens import Tokens
 from ims_core.wire.digest import Algorithm
 from ims_core.wire.digest_algorithm import compute_ha1
+from rcs_sim.e2ee.trust_anchors import TrustAnchor
 from rcs_sim.scenario.documents import CarrierDocument, PcscfDocument, UpDocument
+from rcs_sim.scenario.key_service import KeyService, KeyServicePlan, directory_numbers
 from rcs_sim.scenario.loader import load_carrier_profile
 from rcs_sim.scenario.model import CarrierEntry, CarrierProfile, NetworkFile
 from rcs_sim.scenario.provisioning_source import LabProvisioning
@@ -42,6 +44,7 @@ _HOST = {  # last octet of the address (design §14.3)
     "ipsmgw": 30,
     "smsc": 31,
     "acs": 40,
+    "kds": 41,
 }
 _OTP_ORIGINATOR = "RCS"
 _GOODBYE_S = 0.3  # for the BYE of sessions to reach the phones when everything ends
@@ -58,7 +61,16 @@ class Lab:
             name: _Plan(name, entry, world, subscribers_of(entry, secrets.child(f"subscribers/{name}"), file))
             for name, entry in network.carriers.items()
         }
-        self.carriers = {name: Carrier(plan, plans, world) for name, plan in plans.items()}
+        if network.e2ee:
+            for plan, kds in zip(plans.values(), directory_numbers(network.carriers.values()), strict=True):
+                plan.add_key_service(kds, world, secrets)
+        self.carriers = {name: Carrier(plan, plans, world, network.name) for name, plan in plans.items()}
+
+    @property
+    def anchors(self) -> tuple[TrustAnchor, ...]:
+        """The root of every carrier's vendor; none in a network without encryption."""
+        services = (carrier.key_service for carrier in self.carriers.values())
+        return tuple(service.plan.pki.anchor for service in services if service is not None)
 
     async def start(self) -> None:
         """Raises SimulatorError with one sentence that says what to do; nothing runs then.
@@ -124,6 +136,22 @@ class _Plan:
             Address(Transport.TLS, relay, world.port(relay, _MSRPS_PORT)),
         )
 
+        self.key_service: KeyServicePlan | None = None
+
+    def add_key_service(self, kds: int, world: World, secrets: Tokens) -> None:
+        """The directory with number *kds*; its keys are drawn from *secrets*."""
+        served = (one for one in self.subscribers if one.service == "rcs" and one.msisdn is not None)
+        self.key_service = KeyServicePlan.of(
+            self.name,
+            kds,
+            entry=self.entry,
+            profile=self.profile,
+            host=self.host("kds"),
+            digits=(one.msisdn.removeprefix("+") for one in served if one.msisdn is not None),
+            world=world,
+            secrets=secrets,
+        )
+
     def host(self, role: str) -> str:
         return f"{self.prefix}.{_HOST[role]}"
 
@@ -148,9 +176,9 @@ class _Element(Protocol):
 
 
 class Carrier:
-    """One carrier: IMS core, messaging server, MSRP relay, IP-SM-GW, SMSC and ACS."""
+    """One carrier: IMS core, messaging server, MSRP relay, IP-SM-GW, SMSC, ACS and, where phones encrypt, KDS."""
 
-    def __init__(self, plan: _Plan, plans: Mapping[str, _Plan], world: World) -> None:
+    def __init__(self, plan: _Plan, plans: Mapping[str, _Plan], world: World, network: str) -> None:
         self.name = plan.name
         self.entry: CarrierEntry = plan.entry
         self.profile: CarrierProfile = plan.profile
@@ -177,6 +205,7 @@ class Carrier:
         self.msrp_relay = self._make_msrp_relay()
         self.messaging_server = self._make_messaging_server()
         self.config_server: ConfigServer | None = None
+        self.key_service = self._make_key_service(plans, network)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -189,6 +218,9 @@ class Carrier:
         for element in (self.smsc, self.ipsmgw, self.msrp_relay, self.messaging_server):
             self._running.append(element)
             await element.start()
+        if self.key_service is not None:
+            self._running.append(self.key_service)
+            await self.key_service.start()
 
     async def open_access(self) -> None:
         """Phones can come in. Raises SimulatorError; the caller closes."""
@@ -232,7 +264,8 @@ class Carrier:
         pcscf = self.core.address("pcscf")
         addresses = (PcscfAddress(pcscf.host, pcscf.port),)
         source = LabProvisioning(self.profile, self.entry.domain, addresses, self.subscribers)
-        self.config_server = ConfigServer(source, settings, self._tokens.child("acs"))
+        encryption = None if self.key_service is None else self.key_service.encryption()
+        self.config_server = ConfigServer(source, settings, self._tokens.child("acs"), encryption)
         table = self._store.table(CONFIGURATIONS)
         self.config_server.restore(await table.load_all())
         wanted = [Address(Transport.TCP, host, plain)]
@@ -396,6 +429,21 @@ class Carrier:
             smsc=plan.smsc if profile.interworking else None,
         )
 
+    def _make_key_service(self, plans: Mapping[str, _Plan], network: str) -> KeyService | None:
+        plan = self._plan.key_service
+        if plan is None:
+            return None
+        others = (each.key_service for each in plans.values() if each is not self._plan)
+        return KeyService(
+            plan,
+            [other for other in others if other is not None],
+            profile=self.profile,
+            network=network,
+            world=self._world,
+            store=self._store,
+            tokens=self._tokens.child("kds"),
+        )
+
     # --- services between the elements --------------------------------------------------------------------------
 
     def _send_sms(self, msisdn: str, content: str | bytes, port: int) -> None:
@@ -417,7 +465,8 @@ class Carrier:
         """IP address of each element by its role."""
         core = self._plan.hosts
         cscfs = {"pcscf": core.pcscf, "icscf": core.icscf, "scscf": core.scscf, "ibcf": core.ibcf}
-        return cscfs | {role: self._plan.host(role) for role in _HOST}
+        roles = (role for role in _HOST if role != "kds" or self.key_service is not None)
+        return cscfs | {role: self._plan.host(role) for role in roles}
 
     def subscriber(self, msisdn: str) -> LabSubscriber | None:
         return next((one for one in self.subscribers if one.msisdn == msisdn), None)
@@ -440,6 +489,7 @@ class Carrier:
             pcscf=PcscfDocument(udp=place(Transport.UDP), tcp=place(Transport.TCP), tls=place(Transport.TLS)),
             acs=self.acs_url,
             acs_tls=None if secure is None else f"https://{secure.host}:{secure.port}/",
+            kds=None if self.key_service is None else self.key_service.uri,
             smsc=self.entry.smsc,
             cs=f"{self.smsc_address.host}:{self.smsc_address.port}",
             msrp=_place(self.msrp_relay.address(Transport.TCP)),

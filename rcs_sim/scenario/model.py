@@ -65,6 +65,15 @@ class CarrierProfile(_Strict):
     signalling: Literal["SIPoUDP", "SIPoTCP", "SIPoTLS"] = "SIPoTCP"
     configuration_validity_s: int = Field(604800, ge=1)
     token_validity_s: int = Field(2592000, ge=1)
+    # Key distribution server (RCC.16); only in networks with e2ee
+    kds_certificate_days: float | None = Field(
+        None, gt=0, le=76, description="life of the certificates of phones; the vendor's if left out: 75.5 or 60"
+    )
+    kds_lifetime: Literal["any", "rcc16", "google"] = Field(
+        "any", description="lifetime rule for key packages: within the certificate, 365 days, or either"
+    )
+    kds_accept_empty_proof: bool = Field(False, description="certificates without a proof of the ACS: development only")
+    kds_claims_per_minute: int = Field(600, ge=1, description="claims of one requester; beyond that 429")
     # Autoconfiguration server
     header_enrichment: bool = Field(True, description="the access network adds X-MSISDN; else one-time passwords")
 
@@ -100,6 +109,9 @@ class CarrierEntry(_Strict):
     addresses: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+\.0/24$")]
     smsc: E164
     prefixes: list[Annotated[str, Field(pattern=r"^\+[0-9]+$")]] = Field(min_length=1)
+    kds: int | None = Field(
+        None, ge=1, le=99, description="number of its key directory and of its vendor; drawn from the order if left out"
+    )
     subscribers: list[SubscriberEntry] = []
     bulk: list[BulkEntry] = []
 
@@ -119,6 +131,7 @@ class NetworkFile(_Strict):
 
     name: str
     description: str = ""
+    e2ee: bool = Field(False, description="key distribution servers run and phones may encrypt (RCC.16)")
     carriers: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], CarrierEntry] = Field(min_length=1)
     access: LinkEntry = LinkEntry(latency_s=0.03)
     core: LinkEntry = LinkEntry(latency_s=0.001)

@@ -29,11 +29,13 @@ from ims_core.transport.sockets import SocketNetwork
 from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import RealClock, VirtualClock
 
-__all__ = ["SM_LINK_PORT", "HttpServer", "MemoryWorld", "SocketWorld", "World", "WorldError"]
+__all__ = ["FEDERATION_PORT", "SM_LINK_PORT", "HttpServer", "MemoryWorld", "SocketWorld", "World", "WorldError"]
 
 SM_LINK_PORT = 29168  # of the circuit-switched stand-in (choice): SGsAP's number on SCTP, free on TCP
+FEDERATION_PORT = 8444  # of key distribution servers among themselves (choice)
 _HTTP_PORTS = {"standard": (80, 443), "unprivileged": (8080, 8443)}
 _SECRET_OCTETS = 32
+_PKI_LIFE_S = 365 * 86_400  # authorities are made anew after a year: the shortest-lived of them has two
 
 
 class WorldError(SimulatorError):
@@ -60,6 +62,8 @@ class World(Protocol):
     trace: Trace
     names: NameTable
     lab_ca: LabCa | None
+    pki_epoch_s: int
+    """Second from which the vendors' authorities are valid: the same one at every start with the same state."""
 
     def port(self, host: str, usual: int) -> int:
         """The port that an element on *host* shall take in the place of the *usual* one."""
@@ -81,6 +85,18 @@ class World(Protocol):
         """Own address of a phone."""
         ...
 
+    def federation_address(self, host: str) -> Address:
+        """Where a server on *host* listens to its fellows of other carriers; TLS where this world has it."""
+        ...
+
+    def federation_server(self, name: str, host_name: str, address: Address, handler: HttpHandler) -> HttpServer:
+        """A server that over TLS shows the certificate of *host_name* and asks for that of a fellow."""
+        ...
+
+    def federation_client(self, name: str, host_name: str, host: str) -> HttpClient:
+        """A client that over TLS shows the certificate of *host_name*. Names of the lab are known to it."""
+        ...
+
 
 class MemoryWorld:
     """In-memory links. The same seed gives the same octets. TLS is off."""
@@ -94,6 +110,7 @@ class MemoryWorld:
         self.memory_network = MemoryNetwork(self.clock, self.tokens.child("links"))
         self.network: Network = self.memory_network
         self._stores: dict[str, MemoryStore] = {}
+        self.pki_epoch_s = int(self.clock.now())
 
     def port(self, host: str, usual: int) -> int:
         return usual
@@ -117,6 +134,15 @@ class MemoryWorld:
             trace=self.trace,
             access_headers=access_headers,
         )
+
+    def federation_address(self, host: str) -> Address:
+        return Address(Transport.TCP, host, FEDERATION_PORT)
+
+    def federation_server(self, name: str, host_name: str, address: Address, handler: HttpHandler) -> HttpServer:
+        return self.http_server(name, address, handler)
+
+    def federation_client(self, name: str, host_name: str, host: str) -> HttpClient:
+        return self.http_client(name, host)
 
     def phone_host(self, carrier_number: int, phone_number: int) -> str:
         return f"10.{carrier_number}.{phone_number // 250}.{phone_number % 250 + 1}"
@@ -143,6 +169,9 @@ class SocketWorld:
         self.secrets = Tokens(_lab_secret(state))
         self.lab_ca = LabCa((state or _needed_for_tls()) / "tls") if with_tls else None
         self.network: Network = SocketNetwork(self.clock, self.lab_ca)
+        # apart from every other authority, and there with and without --tls: carriers always authenticate each other
+        self.federation_ca = None if state is None else LabCa(state / "federation")
+        self.pki_epoch_s = _pki_epoch_s(state, int(self.clock.now()))
 
     def port(self, host: str, usual: int) -> int:
         if self._ports == "standard":
@@ -187,6 +216,40 @@ class SocketWorld:
             tls=tls,
         )
 
+    def federation_address(self, host: str) -> Address:
+        transport = Transport.TCP if self.federation_ca is None else Transport.TLS
+        return Address(transport, host, self.port(host, FEDERATION_PORT))
+
+    def federation_server(self, name: str, host_name: str, address: Address, handler: HttpHandler) -> HttpServer:
+        """TLS 1.3, both sides with certificates of the federation's authority."""
+        tls: ssl.SSLContext | None = None
+        if address.transport is Transport.TLS:
+            tls = self._federation().server_context(host_name, [host_name], requires_client_certificate=True)
+            tls.minimum_version = ssl.TLSVersion.TLSv1_3
+        return SocketHttpServer(
+            name, address, handler, clock=self.clock, trace=self.trace, book=self.network.book, tls=tls
+        )
+
+    def federation_client(self, name: str, host_name: str, host: str) -> HttpClient:
+        tls: ssl.SSLContext | None = None
+        if self.federation_ca is not None:
+            tls = self.federation_ca.client_context(host_name)
+            tls.minimum_version = ssl.TLSVersion.TLSv1_3
+        return SocketHttpClient(
+            name,
+            clock=self.clock,
+            trace=self.trace,
+            book=self.network.book,
+            local_host=host,
+            tls=tls,
+            names=self.names,
+        )
+
+    def _federation(self) -> LabCa:
+        if self.federation_ca is None:
+            raise WorldError("the federation's authority needs a folder: give --state")
+        return self.federation_ca
+
     def phone_host(self, carrier_number: int, phone_number: int) -> str:
         return "127.0.0.1"
 
@@ -224,3 +287,20 @@ def _lab_secret(state: Path | None) -> str | None:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise WorldError(f"{state} cannot keep the lab's state ({error.strerror}): give another --state") from error
+
+
+def _pki_epoch_s(state: Path | None, now_s: int) -> int:
+    """Kept in the state, so that the same authorities are there after a restart."""
+    if state is None:
+        return now_s
+    path = state / "pki-epoch"
+    try:
+        kept = path.read_text(encoding="ascii") if path.exists() else ""
+        if kept.strip().isdecimal() and 0 <= now_s - int(kept) < _PKI_LIFE_S:
+            return int(kept)
+        draft = state / "pki-epoch.new"
+        draft.write_text(str(now_s), encoding="ascii")
+        draft.replace(path)
+    except (OSError, ValueError) as error:
+        raise WorldError(f"{path} cannot be kept ({error}): give another --state") from error
+    return now_s

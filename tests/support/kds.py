@@ -177,18 +177,22 @@ class Device:
         self.chain: tuple[bytes, ...] = ()
 
     def request(self, carrier: CarrierSide, now_s: int = NOW) -> EnrolmentRequest:
+        """With a proof of *carrier*."""
+        proof = sign_acs_proof(carrier.proof_key, now_s + PROOF_LIFE_S, self.msisdn, self.participant.spki)
+        return self.request_with(proof.encode(), carrier.kds, NOW)
+
+    def request_with(self, acs_proof: bytes, vendor_id: int, now_s: int) -> EnrolmentRequest:
         point, subject, san = self.leaf_key.public, leaf_subject(self.client_id), leaf_subject_alt_name(self.msisdn)
         information = sign_participant_information(
             self.participant.key,
             self.participant.spki,
-            vendor_id=carrier.kds,
-            not_before_s=NOW - DAY_S,
-            not_after_s=NOW + 3650 * DAY_S,
+            vendor_id=vendor_id,
+            not_before_s=now_s - DAY_S,
+            not_after_s=now_s + 3650 * DAY_S,
             subject_der=subject,
             leaf_spki=spki_of_point(point),
             san_der=san,
         )
-        proof = sign_acs_proof(carrier.proof_key, now_s + PROOF_LIFE_S, self.msisdn, self.participant.spki)
         return EnrolmentRequest(
             msisdn=self.msisdn,
             client_id=self.client_id,
@@ -196,7 +200,7 @@ class Device:
             subject_der=subject,
             san_der=san,
             participant_information=information.encode(),
-            acs_proof=proof.encode(),
+            acs_proof=acs_proof,
             csr_pop=self.leaf_key.sign(csr_pop_input(self.msisdn, point)),
         )
 
