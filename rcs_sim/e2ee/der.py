@@ -185,7 +185,7 @@ class DerReader:
         if not is_generalized:
             digits = (b"19" if digits[:2] >= b"50" else b"20") + digits
         try:
-            at = dt.datetime(int(digits[:4]), *(int(digits[n : n + 2]) for n in range(4, 14, 2)), tzinfo=dt.UTC)
+            at = _time_of(digits)
         except ValueError:
             self._fail("a time that does not exist")
         return DerTime((at - _EPOCH) // dt.timedelta(seconds=1), is_generalized)
@@ -273,6 +273,12 @@ def encode_time(at_s: int) -> bytes:
     if _is_after_utc_time(at_s):
         return element(GENERALIZED_TIME, at.strftime("%Y%m%d%H%M%SZ").rjust(15, "0").encode("ascii"))
     return element(UTC_TIME, at.strftime("%y%m%d%H%M%SZ").encode("ascii"))
+
+
+def _time_of(digits: bytes) -> dt.datetime:
+    """``YYYYMMDDHHMMSS``. Raises ValueError if there is no such time."""
+    month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(4, 14, 2))
+    return dt.datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=dt.UTC)
 
 
 def _is_after_utc_time(at_s: int) -> bool:
