@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 from ims_core.trace import Trace
@@ -18,6 +19,7 @@ from rcs_sim.client.calls import Calls
 from rcs_sim.client.chat_session import SessionTimes
 from rcs_sim.client.contact import feature_params
 from rcs_sim.client.discovery import Discovery
+from rcs_sim.client.e2ee.service import E2eeService
 from rcs_sim.client.errands import Errands
 from rcs_sim.client.inbox import Inbox
 from rcs_sim.client.media_port import MediaPort
@@ -32,6 +34,7 @@ from rcs_sim.client.session_sender import SessionSender
 from rcs_sim.client.session_service import SessionService
 from rcs_sim.client.user_agent import UserAgent
 from rcs_sim.devices.policy import SessionPolicy
+from rcs_sim.e2ee.content_types import ACCEPT_WRAPPED_TYPES
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
 __all__ = ["ImsService", "session_times"]
@@ -40,7 +43,7 @@ __all__ = ["ImsService", "session_times"]
 class ImsService:
     """Opened with a configuration, closed when it is not in force any more. The messages outlive it."""
 
-    __slots__ = ("_inbox", "_messenger", "configuration", "registration", "sessions", "ua")
+    __slots__ = ("_encryption", "_features", "_inbox", "_messenger", "configuration", "registration", "sessions", "ua")
 
     def __init__(
         self,
@@ -57,8 +60,9 @@ class ImsService:
         usim: Usim | None,
         errands: Errands,
         configuration_stale: Callable[[], None],
+        encryption: E2eeService | None = None,
     ) -> None:
-        """Raises UnusableConfiguration."""
+        """*encryption* is None for a phone without, or a configuration without. Raises UnusableConfiguration."""
         policy = config.policy
         account = account_of(configuration, policy.registration, config.imei)
         authenticator = Authenticator(
@@ -70,6 +74,7 @@ class ImsService:
         self.configuration = configuration
         self._messenger = messenger
         self._inbox = inbox
+        self._encryption = encryption
         self.ua = UserAgent(
             policy,
             account,
@@ -84,7 +89,8 @@ class ImsService:
             trace=trace,
             names=names,
         )
-        self.ua.features = feature_params(policy, configuration)
+        self._features = feature_params(policy, configuration)
+        self.ua.features = self._features + ("" if encryption is None else encryption.contact_params)
         self.registration = self._new_registration(configuration_stale)
         self.sessions = self._new_sessions(config, network, clock, trace, errands)
 
@@ -108,6 +114,8 @@ class ImsService:
         policy, configuration, messenger = config.policy.session, self.configuration, self._messenger
         if not policy.supported:
             return None
+        if self._encryption is not None:
+            policy = _with_encrypted_types(policy)
         rules, display = OfferRules.of(policy, configuration), messenger.display
         media = MediaPort(
             self.ua,
@@ -159,6 +167,8 @@ class ImsService:
             self._inbox.receipts.in_session = self.sessions.send_receipt
         ua.handlers["MESSAGE"] = self._inbox.message_received
         self._inbox.ua = ua
+        if self._encryption is not None:
+            self._encryption.announce = self._announce
         self._inbox.receipts.allows_display = configuration.display_notification_switch == 0
         messenger.own.is_trying = True
         self.registration.start()
@@ -194,7 +204,15 @@ class ImsService:
         self._inbox.receipts.in_session = None
         messenger.sms.ip = None
         self._inbox.ua = self._inbox.receipts.ua = None
+        if self._encryption is not None:
+            self._encryption.announce = None
         messenger.link_lost()
+
+    def _announce(self) -> None:
+        """What the phone can encrypt has changed: the network and the contacts are told."""
+        if self._encryption is not None:
+            self.ua.features = self._features + self._encryption.contact_params
+            self.registration.announce()
 
     def _registered(self, is_new: bool) -> None:
         messenger, receipts = self._messenger, self._inbox.receipts
@@ -235,6 +253,17 @@ def _session_times(policy: SessionPolicy, idle_s: float) -> SessionTimes:
         ringing_guard_s=policy.ringing_guard_s,
         connect_s=policy.connect_s,
         idle_s=idle_s,
+    )
+
+
+@lru_cache(64)
+def _with_encrypted_types(policy: SessionPolicy) -> SessionPolicy:
+    """Sessions that carry the encryption plane too (digest RCC.16 §14.1); phones of one kind share the value."""
+    types = tuple(map(str, ACCEPT_WRAPPED_TYPES))
+    return replace(
+        policy,
+        accept_wrapped_types=(*policy.accept_wrapped_types, *types),
+        basic_wrapped_types=(*policy.basic_wrapped_types, *types),
     )
 
 

@@ -37,12 +37,15 @@ from rcs_sim.client.receipts import ReceiptSender, receipt_target
 from rcs_sim.client.sms_incoming import TextReceived
 from rcs_sim.client.typing import TypingSender, TypingSignal
 from rcs_sim.client.user_agent import UserAgent
+from rcs_sim.e2ee.encrypted_entity import EntityReference, ReferenceType
 from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
 from rcs_sim.wire.imdn import Imdn, ImdnKind
+from rcs_sim.wire.iscomposing import IsComposing
 from rcs_sim.wire.revocation import RevokeResponse
 
 __all__ = ["Arrival", "Inbox"]
 
+CHANGE_WITHIN_S = 15 * 60.0
 _NETWORK_SUFFIX = ".3gppnetwork.org"
 
 
@@ -111,7 +114,7 @@ class Inbox:
             case Receipts():
                 self._receipts_received(sender, incoming)
             case Typing():
-                self._typing_received(sender[0], incoming)
+                self.typing_received(sender[0], incoming.state)
             case Revocation():
                 self._revocation_received(sender, incoming)
 
@@ -138,7 +141,7 @@ class Inbox:
             case Receipts():
                 self._receipts_received((session.peer, uri), incoming)
             case Typing():
-                self._typing_received(session.peer, incoming)
+                self.typing_received(session.peer, incoming.state)
             case Revocation():
                 self._revocation_received((session.peer, uri), incoming)
             case Discarded():
@@ -162,9 +165,15 @@ class Inbox:
             )
         )
 
-    def content_received(self, arrival: Arrival, content: Content, scheme: Scheme | None = None) -> None:
-        """Content for the user, in clear or as it was unsealed."""
+    def content_received(
+        self, arrival: Arrival, content: Content, scheme: Scheme | None = None, *, replaces: str = ""
+    ) -> None:
+        """Content for the user, in clear or as it was unsealed. *replaces* is the id of a message that its sender has
+        sealed anew: another device could not read it, this one may have shown it."""
         messenger, now, sender = self._messenger, self._messenger.alarms.now(), arrival.sender
+        shown = self._seen.find(sender, replaces) if replaces else None
+        if isinstance(shown, ReceivedMessage):
+            self._seen.remember(sender, content.message_id, shown)
         earlier = self._seen.find(sender, content.message_id) if content.message_id else None
         if isinstance(earlier, ReceivedMessage):
             earlier.session = arrival.session or earlier.session
@@ -212,6 +221,42 @@ class Inbox:
         self.receipts.delivered(message)
         if message.is_read:
             self.receipts.displayed(message)
+
+    def change_received(
+        self, arrival: Arrival, content: Content, reference: EntityReference, text: str, scheme: Scheme
+    ) -> None:
+        """A reaction to a message, a new text for it or its recall: receipted as delivered, and shown with its target.
+        Only who wrote a message changes it (digest RCC.16 §14.11)."""
+        messenger, now = self._messenger, self._messenger.alarms.now()
+        conversation = messenger.conversation(arrival.sender, arrival.thread_id)
+        message = self._new_message(conversation, arrival, content, now)
+        message.scheme, message.text = scheme, None
+        self._seen.remember(arrival.sender, content.message_id, message)
+        if not self._may_change(arrival.sender, reference, message):
+            messenger.display.state("change", "dropped", reason="not of the author, or too late", message_id=message.id)
+            return
+        messenger.display.show(
+            Shown.CHANGE,
+            conversation.peer,
+            message=message,
+            message_id=message.id,
+            conversation_id=conversation.id,
+            kind=reference.kind,
+            target=reference.target_id,
+            text=text,
+            scheme=scheme,
+        )
+        self.receipts.delivered(message)
+
+    def _may_change(self, sender: ContactKey, reference: EntityReference, change: ReceivedMessage) -> bool:
+        """Anybody may react; texts are changed by their author, within 15 minutes by his own clock."""
+        if reference.kind not in (ReferenceType.EDIT, ReferenceType.RECALL):
+            return True
+        target = self._seen.find(sender, reference.target_id)
+        if not isinstance(target, ReceivedMessage):
+            return self._messenger.find(reference.target_id) is None  # not ours: it may come later
+        written, changed = target.sent_at, change.sent_at
+        return written is None or changed is None or changed - written <= CHANGE_WITHIN_S
 
     # --- SMS ---------------------------------------------------------------------------------------------------------
 
@@ -306,7 +351,7 @@ class Inbox:
             elif message.scheme is not Scheme.MLS or (
                 encryption is not None and encryption.accepts_receipt(message, imdn, receipts.cpim, sender[0])
             ):
-                self._report(message, imdn)
+                self.report(message, imdn)
 
     def _may_report(self, sender: tuple[ContactKey, Uri], message: SentMessage) -> bool:
         """The recipient, or a server of a carrier that speaks for itself; nobody else."""
@@ -318,7 +363,8 @@ class Inbox:
         host, ua = uri.host.lower(), self.ua
         return host.endswith(_NETWORK_SUFFIX) or (ua is not None and host == ua.account.home_domain.lower())
 
-    def _report(self, message: SentMessage, imdn: Imdn) -> None:
+    def report(self, message: SentMessage, imdn: Imdn) -> None:
+        """Acts on a notification that is believed."""
         messenger = self._messenger
         match imdn.kind:
             case ImdnKind.INTERWORKING if not imdn.is_failure:
@@ -342,11 +388,12 @@ class Inbox:
 
     # --- typing ------------------------------------------------------------------------------------------------------
 
-    def _typing_received(self, sender: ContactKey, typing: Typing) -> None:
+    def typing_received(self, sender: ContactKey, state: IsComposing) -> None:
+        """The peer types, or has stopped."""
         messenger = self._messenger
         conversation = messenger.conversation(sender)
-        if typing.state.is_active:
-            now, refresh = messenger.alarms.now(), typing.state.refresh_s
+        if state.is_active:
+            now, refresh = messenger.alarms.now(), state.refresh_s
             if conversation.peer_typing.active(None if refresh is None else float(refresh), now):
                 self._show_typing(conversation)
         else:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ims_core.transport.sip_stack import Outcome
 from ims_core.wire.sip.core_headers import Accept, ProxyRequire, Require, Unsupported, is_acceptable
 from ims_core.wire.sip.grammar import SipParseError
-from ims_core.wire.sip.message import Request, Response
+from ims_core.wire.sip.message import HeaderInput, Request, Response
 from ims_core.wire.sip.uri import Uri
 from rcs_sim.client.fallback import Step
 from rcs_sim.client.identity import ContactKey, is_number, request_uri_text
 from rcs_sim.client.messages import SentMessage
 from rcs_sim.client.pager import compose_revocation, compose_text, date_time_of, message_headers, wishes_of
-from rcs_sim.client.user_agent import UserAgent, redirection_of
+from rcs_sim.client.user_agent import FinalOutcome, UserAgent, redirection_of
 from rcs_sim.devices.policy import CpimIdentity, DevicePolicy
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CPIM_CONTENT_TYPE
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
@@ -108,6 +108,17 @@ class PagerSender:
                 self._revoke_refused(message)
 
         ua.send(request, settle)
+
+    def send_octets(
+        self,
+        peer: ContactKey,
+        headers: Iterable[HeaderInput],
+        body: bytes,
+        content_type: str,
+        on_final: FinalOutcome,
+    ) -> None:
+        """A MESSAGE that is none of the user's: *on_final* is called once."""
+        self._ua.send(self._ua.new_request("MESSAGE", self.target(peer), headers, body, content_type), on_final)
 
     def _send(self, message: SentMessage, request: Request, target: Uri | None = None) -> None:
         def settle(outcome: Outcome, sent: Request) -> None:

@@ -21,6 +21,7 @@ from rcs_sim.client.alarms import Alarms
 from rcs_sim.client.chat import Chat
 from rcs_sim.client.circuit_switched import CircuitSwitchedLink
 from rcs_sim.client.display import Display, Shown, ShownEvent
+from rcs_sim.client.e2ee.service import E2eeService
 from rcs_sim.client.errands import Errands
 from rcs_sim.client.identity import dialled_key
 from rcs_sim.client.ims_service import ImsService
@@ -87,6 +88,7 @@ class Phone:
         self._inbox = Inbox(self._messenger, ReceiptSender(config.policy), config.reads_after_s)
         self._cs = self._new_circuit_switched_link()
         self._messenger.sms = self._new_sms_service()
+        self.encryption = self._new_encryption()
         self._provisioning = self._new_provisioning()
         self._driver: ProvisioningDriver | None = None
         self._ims: ImsService | None = None
@@ -189,6 +191,8 @@ class Phone:
         self.is_on = False
         self._stop_provisioning()
         await self._stop_work()
+        if self.encryption is not None:
+            self.encryption.power_lost()
         ims, self._ims = self._ims, None
         if ims is not None:
             ims.lose_power()
@@ -225,6 +229,8 @@ class Phone:
         self._stop_provisioning()
         self._wanted = None
         await self._stop_work()
+        if self.encryption is not None:
+            self.encryption.power_lost()
         await self._close_ims()
         if self._cs is not None:
             self._cs.detach()
@@ -244,7 +250,10 @@ class Phone:
             imei=config.imei,
         )
         subscription = Subscription(config.imsi, config.msisdn_hint or "")
-        return Provisioning(settings, subscription, self._tokens.child("acs"), access=config.access)
+        core = Provisioning(settings, subscription, self._tokens.child("acs"), access=config.access)
+        if self.encryption is not None:
+            core.participant_key = self.encryption.credentials.participant.spki
+        return core
 
     def _start_provisioning(self, core: Provisioning) -> None:
         http = self._http
@@ -332,6 +341,11 @@ class Phone:
 
     async def _open_ims(self, configuration: RcsConfiguration) -> None:
         self._boots += 1
+        encryption = self.encryption if configuration.encryption is not None else None
+        if encryption is not None:
+            await encryption.configured(configuration)
+        elif self.encryption is not None:
+            self.encryption.unconfigured()
         ims = ImsService(
             self.config,
             configuration,
@@ -345,6 +359,7 @@ class Phone:
             usim=self._usim,
             errands=self._errands,
             configuration_stale=self._configuration_stale,
+            encryption=encryption,
         )
         self._ims = ims
         await ims.open()
@@ -376,6 +391,13 @@ class Phone:
             register_anew=self._register_anew,
             configuration_doubted=self._configuration_stale,
         )
+
+    def _new_encryption(self) -> E2eeService | None:
+        profile, http = self.config.policy.e2ee, self._http
+        if profile is None or http is None:
+            return None
+        tokens = self._tokens.child("encryption")
+        return E2eeService(profile, self._messenger, self._inbox, http, self._errands, tokens)
 
     def _new_sms_service(self) -> SmsService:
         config, messenger = self.config, self._messenger

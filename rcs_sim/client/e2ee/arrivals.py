@@ -1,0 +1,260 @@
+"""What comes on the encryption plane: sealed messages, messages of the focus, answers (RCC.16 §7.9, §7.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ims_core.wire.sip.uri import Uri
+from rcs_sim.client.e2ee.content import Change, SealedTyping, Unreadable, read_opened
+from rcs_sim.client.e2ee.context import E2eeContext
+from rcs_sim.client.e2ee.healing import Healing
+from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.client.encryption import EncryptedArrival, Scheme
+from rcs_sim.client.inbox import Arrival, Inbox
+from rcs_sim.e2ee.client_message import MlsGroupInfo
+from rcs_sim.e2ee.content_types import MlsContentType, classify_content_type
+from rcs_sim.e2ee.enhanced_group_info import MlsEnhancedGroupInfo
+from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.failure_reason import ClientFailureReason
+from rcs_sim.e2ee.member.application_opening import Envelope, OpenRefusal, RefusalKind
+from rcs_sim.e2ee.member.control_outcome import (
+    Advanced,
+    ControlOutcome,
+    ControlRefusal,
+    Ignored,
+    Joined,
+    NeedsServerState,
+    ParkedControl,
+    ProposalKept,
+)
+from rcs_sim.e2ee.member.message_exchange import GROUP_WAIT_S, Parked
+from rcs_sim.e2ee.member.seen_messages import Opened
+from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
+from rcs_sim.e2ee.server_message import AcceptedMessage, ServerMlsRcsMessage, decode_server_message
+from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, CpimParseError
+from rcs_sim.wire.protobuf import ProtobufError
+
+__all__ = ["Arrivals"]
+
+MAX_WAITING = 1024  # wrappers of messages that are parked; the oldest go first
+_HEALING_REASONS = frozenset(
+    (
+        RefusalKind.NO_GROUP,
+        RefusalKind.SUPERSEDED,
+        RefusalKind.UNDECRYPTABLE,
+        RefusalKind.NOT_FOR_US,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrapper:
+    """How a message came that cannot be read yet."""
+
+    arrival: Arrival
+    uri: Uri
+    cpim: CpimMessage
+    headers: MlsHeaders
+
+
+class Arrivals:
+    """Of one phone. *swept* is called for proposals that wait to be committed."""
+
+    __slots__ = ("_context", "_healing", "_inbox", "_sweep", "_waiting")
+
+    def __init__(
+        self, context: E2eeContext, healing: Healing, inbox: Inbox, sweep: Callable[[EncryptedThread], None]
+    ) -> None:
+        self._context, self._healing, self._inbox, self._sweep = context, healing, inbox, sweep
+        self._waiting: dict[str, _Wrapper] = {}
+
+    def arrived(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
+        """Dispatches by type. What nobody may send to a phone is dropped."""
+        match classify_content_type(str(found.cpim.content_type)):
+            case MlsContentType.MESSAGE:
+                self._sealed(thread, found)
+            case MlsContentType.SERVER:
+                self._server_plane(thread, found)
+            case MlsContentType.GROUP_INFO_REQUEST:
+                self._pull_answered(thread, found)
+            case kind:
+                self._context.note(thread, "dropped", f"{kind or found.cpim.content_type} is nothing for a phone")
+
+    # --- sealed messages ---------------------------------------------------------------------------------------------
+
+    def _sealed(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
+        headers = MlsHeaders.of(found.cpim)
+        if headers.fault is not None or headers.era_id is None:
+            self._context.note(thread, "dropped", f"{headers.fault}", found.cpim.message_id)
+            return
+        envelope = Envelope(
+            message_id=found.cpim.message_id or "",
+            asserted_sender=found.sender.lstrip("+"),
+            era=headers.era_id,
+            epoch_authenticator=headers.epoch_authenticator,
+            named_sender=named_sender(found.cpim),
+        )
+        arrival = Arrival(found.sender, found.thread_id, found.contribution_id, found.session)
+        wrapper = _Wrapper(arrival, found.uri, found.cpim, headers)
+        result = thread.engine.open(found.cpim.body, envelope, self._context.now_s())
+        if isinstance(result, Parked):
+            self._park(thread, envelope, wrapper, result)
+        else:
+            self._result(thread, envelope, wrapper, result)
+
+    def _park(self, thread: EncryptedThread, envelope: Envelope, wrapper: _Wrapper, parked: Parked) -> None:
+        self._waiting[envelope.message_id] = wrapper
+        if len(self._waiting) > MAX_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+        self._context.note(thread, "parked", f"for {parked.moment}", envelope.message_id)
+        if parked.has_no_group:
+            alarms = self._context.messenger.alarms
+            alarm = alarms.new(lambda now: self._overdue(thread))
+            alarm.set(alarms.now() + GROUP_WAIT_S + 0.5)
+        elif parked.is_era_gap:
+            self._report(thread, envelope, ClientFailureReason.FAILED_TO_DECRYPT)
+            self._healing.heal(thread, "a message of a later era")
+
+    def _overdue(self, thread: EncryptedThread) -> None:
+        """No Welcome has come for a message that needs one."""
+        late = thread.engine.exchange.overdue(self._context.now_s())
+        for envelope in late:
+            self._report(thread, envelope, ClientFailureReason.CONTROL_MESSAGE_FAILED)
+        if late:
+            self._healing.heal(thread, "a sealed message and no group")
+            self._context.moved(thread)
+
+    def _result(
+        self, thread: EncryptedThread, envelope: Envelope, wrapper: _Wrapper, result: Opened | OpenRefusal
+    ) -> None:
+        if isinstance(result, Opened):
+            thread.reports.resolve(envelope.message_id)
+            self._opened(thread, wrapper, result)
+            return
+        self._context.note(thread, "not opened", f"{result.kind.name.lower()}: {result.detail}", envelope.message_id)
+        reason = result.reason
+        if reason is not None:
+            self._report(thread, envelope, reason)
+            if result.kind in _HEALING_REASONS:
+                self._healing.heal(thread, f"a message cannot be read: {result.kind.name.lower()}")
+            self._context.moved(thread)
+
+    def _report(self, thread: EncryptedThread, envelope: Envelope, reason: ClientFailureReason) -> None:
+        """To be told to the sender, once no repair is under way."""
+        if envelope.message_id and envelope.asserted_sender == thread.peer_number:
+            thread.reports.add(envelope.message_id, envelope.asserted_sender, reason)
+
+    def _opened(self, thread: EncryptedThread, wrapper: _Wrapper, opened: Opened) -> None:
+        found = read_opened(opened, wrapper.cpim)
+        match found:
+            case Unreadable(why):
+                self._context.note(thread, "dropped", why, opened.message_id)
+            case SealedTyping(state):
+                self._inbox.typing_received(wrapper.arrival.sender, state)
+            case Change():
+                self._inbox.change_received(wrapper.arrival, found.content, found.reference, found.text, Scheme.MLS)
+            case _:
+                root = wrapper.headers.original_message_id
+                self._inbox.content_received(wrapper.arrival, found, Scheme.MLS, replaces=root)
+
+    # --- the server plane --------------------------------------------------------------------------------------------
+
+    def _server_plane(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
+        context, control_id = self._context, found.cpim.message_id
+        try:
+            arm = decode_server_message(found.cpim.body)
+        except ProtobufError as error:
+            context.note(thread, "dropped", f"no message of a focus: {error}", control_id)
+            return
+        in_reply_to = FocusHeaders.of(found.cpim).in_reply_to
+        if isinstance(arm, AcceptedMessage | MlsGroupInfo) and context.channel.answered(in_reply_to, arm):
+            return
+        self.received(thread, arm, self._envelope_of(found))
+
+    def received(
+        self,
+        thread: EncryptedThread,
+        arm: ServerMlsRcsMessage,
+        envelope: Envelope,
+        server: EpochIdentifier | None = None,
+    ) -> None:
+        """One message of the focus."""
+        context = self._context
+        outcome = thread.engine.receive(arm, envelope, context.now_s(), server)
+        context.note(thread, "control", _told(outcome), envelope.message_id)
+        self._control_outcome(thread, arm, envelope, outcome)
+        context.moved(thread)
+
+    def _control_outcome(
+        self, thread: EncryptedThread, arm: ServerMlsRcsMessage, envelope: Envelope, outcome: ControlOutcome
+    ) -> None:
+        match outcome:
+            case Joined() | Advanced():
+                self._context.credentials.welcome_came()
+                self._healing.remote_change(thread)
+            case ProposalKept():
+                self._sweep(thread)
+            case NeedsServerState():
+                self._healing.ask_about(thread, lambda server: self.received(thread, arm, envelope, server))
+            case ParkedControl():
+                self._healing.heal(thread, "a commit of a later moment")
+            case ControlRefusal(reason=reason) if reason is not None:
+                self._report(thread, envelope, reason)
+                self._healing.heal(thread, outcome.detail)
+            case _:
+                pass
+
+    def drain(self, thread: EncryptedThread) -> None:
+        """What was parked for the moment that has come."""
+        for envelope, result in thread.engine.drain(self._context.now_s()):
+            wrapper = self._waiting.pop(envelope.message_id, None)
+            if isinstance(result, Opened | OpenRefusal):
+                if wrapper is not None:
+                    self._result(thread, envelope, wrapper, result)
+            else:
+                self._context.note(thread, "control", _told(result), envelope.message_id)
+
+    def _pull_answered(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
+        in_reply_to = FocusHeaders.of(found.cpim).in_reply_to
+        try:
+            answer = MlsEnhancedGroupInfo.decode(found.cpim.body)
+        except ProtobufError as error:
+            self._context.note(thread, "dropped", f"no answer to a pull: {error}", found.cpim.message_id)
+            return
+        if not self._context.channel.answered(in_reply_to, answer):
+            self._context.note(thread, "dropped", "an answer to nothing", found.cpim.message_id)
+
+    @staticmethod
+    def _envelope_of(found: EncryptedArrival) -> Envelope:
+        headers = MlsHeaders.of(found.cpim)
+        return Envelope(
+            message_id=found.cpim.message_id or "",
+            asserted_sender=found.sender.lstrip("+"),
+            era=headers.era_id or 0,
+            epoch_authenticator=headers.epoch_authenticator,
+            named_sender=named_sender(found.cpim),
+        )
+
+
+def named_sender(cpim: CpimMessage) -> str:
+    """Bare digits of the number in CPIM From, "" without one: the focus names there which of a user's own numbers has
+    sent what it passes on (choice)."""
+    try:
+        sender = cpim.sender
+    except CpimParseError:
+        return ""
+    if sender is None or sender.uri.lower() == ANONYMOUS_URI or not sender.uri.lower().startswith("tel:"):
+        return ""
+    return "".join(each for each in sender.uri[4:].partition(";")[0] if each.isascii() and each.isdigit())
+
+
+def _told(outcome: ControlOutcome) -> str:
+    """Words for the trace."""
+    match outcome:
+        case ControlRefusal():
+            return f"refused: {outcome.rule} {outcome.detail}".replace("  ", " ")
+        case Ignored(why):
+            return f"ignored: {why.name.lower().replace('_', ' ')}"
+        case _:
+            return type(outcome).__name__.lower()

@@ -1,0 +1,88 @@
+"""Key packages of everybody who shall be in a group: claimed at the own directory, and checked (RCC.16 §5.1, A.4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ims_core.errors import RemoteProtocolError
+from rcs_sim.client.e2ee.credentials import Credentials
+from rcs_sim.client.kds_client import ClaimResult, KdsClient
+from rcs_sim.e2ee.certificate_validator import CertificateValidator
+from rcs_sim.e2ee.key_package_profile import VerifiedKeyPackage, verify_claimed_package
+from rcs_sim.e2ee.profile import ClaimedLifetime
+from rcs_sim.wire.key_directory import ClaimOutcome, ClaimRequest
+
+__all__ = ["ClaimFailed", "Claims"]
+
+
+class ClaimFailed(Exception):
+    """There are no key packages for a group. *outcome* tells whether that says anything about the peer."""
+
+    def __init__(self, outcome: ClaimOutcome, detail: str) -> None:
+        super().__init__(f"{outcome.name.lower().replace('_', ' ')}: {detail}" if detail else outcome.name)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The claims of one phone."""
+
+    credentials: Credentials
+
+    async def packages(self, peer_number: str, peer_kds: int | None) -> tuple[VerifiedKeyPackage, ...]:
+        """One for each device of the peer, and for each further device of the own user. Raises ClaimFailed."""
+        kds, setting = self.credentials.kds, self.credentials.setting
+        if kds is None or setting is None:
+            raise ClaimFailed(ClaimOutcome.NOT_ATTEMPTED, "no directory")
+        own = setting.identity
+        theirs = await self._claim(
+            kds, ClaimRequest(target_msisdn=peer_number, requester_msisdn=own.msisdn, kds=peer_kds)
+        )
+        if not theirs:
+            raise ClaimFailed(ClaimOutcome.PEER_HAS_NONE, "none that passes the checks")
+        ours = await self._claim_own(kds, own.msisdn, own.client_id)
+        return (*theirs, *ours)
+
+    async def _claim_own(self, kds: KdsClient, msisdn: str, client_id: str) -> tuple[VerifiedKeyPackage, ...]:
+        """Of the user's other devices, of which there may be none."""
+        request = ClaimRequest(
+            target_msisdn=msisdn,
+            requester_msisdn=msisdn,
+            kds=self.credentials.kds_number,
+            exclude_client_id=client_id,
+        )
+        try:
+            return await self._claim(kds, request)
+        except ClaimFailed as failed:
+            if failed.outcome is ClaimOutcome.PEER_HAS_NONE:
+                return ()
+            raise
+
+    async def _claim(self, kds: KdsClient, request: ClaimRequest) -> tuple[VerifiedKeyPackage, ...]:
+        result = await kds.claim(request)
+        if result.outcome is not ClaimOutcome.SERVED:
+            raise ClaimFailed(result.outcome, result.detail)
+        return self._verified(result, request.target_msisdn)
+
+    def _verified(self, result: ClaimResult, msisdn: str) -> tuple[VerifiedKeyPackage, ...]:
+        """Those that pass; a bad one is left out, and the trace says why."""
+        credentials = self.credentials
+        validator = credentials.validator
+        if validator is None:
+            return ()
+        good = []
+        for claimed in result.key_packages:
+            try:
+                good.append(self._verify(claimed.key_package, msisdn, validator))
+            except RemoteProtocolError as error:
+                credentials.complain(f"a claimed key package is refused: {error}", claimed.key_package)
+        return tuple(good)
+
+    def _verify(self, octets: bytes, msisdn: str, validator: CertificateValidator) -> VerifiedKeyPackage:
+        return verify_claimed_package(
+            octets,
+            msisdn=msisdn,
+            trust=validator,
+            now_s=self.credentials.now_s(),
+            requires_certificate_floor=self.credentials.profile.claimed_lifetime is ClaimedLifetime.REFUSE,
+        )

@@ -1,0 +1,68 @@
+"""What was sealed in a message, for the user: a text, a reaction, a change to an earlier text (RCC.16 §7.5.1, digest
+RCC.16 §4.6, §14.11)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rcs_sim.client.content import Content, content_of
+from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, EntityError, EntityReference, ReferenceType
+from rcs_sim.e2ee.member.seen_messages import Opened
+from rcs_sim.wire.cpim import CpimMessage
+from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE, IsComposing, IsComposingParseError
+
+__all__ = ["Change", "SealedTyping", "Unreadable", "read_opened"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A reaction to an earlier message, a new text for it, or its recall. *content* has the id and what is asked for by
+    receipts."""
+
+    reference: EntityReference
+    text: str
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class SealedTyping:
+    """Typing inside MLS: taken as typing, never shown as text (choice)."""
+
+    state: IsComposing
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Nothing for the user: *why* is for the trace."""
+
+    why: str
+
+
+_CHANGES = frozenset(
+    (ReferenceType.EDIT, ReferenceType.RECALL, ReferenceType.ADD_REACTION, ReferenceType.REMOVE_REACTION)
+)
+
+
+def read_opened(opened: Opened, cpim: CpimMessage) -> Content | Change | SealedTyping | Unreadable:
+    """*cpim* is the wrapper that the sealed message came in. Any text is rendered; other unknown types are dropped."""
+    try:
+        entity = opened.entity
+    except EntityError as error:
+        return Unreadable(str(error))
+    essence = entity.media_type.essence
+    if essence == IS_COMPOSING_CONTENT_TYPE:
+        return _typing(entity)
+    if not essence.startswith("text/"):
+        return Unreadable(f"content of the type {essence} is not known")
+    found = content_of(cpim, "text/plain", entity.content_type, entity.body)
+    reference = entity.reference
+    if reference is not None and reference.kind in _CHANGES:
+        return Change(reference, entity.text, found)
+    return found
+
+
+def _typing(entity: EncryptedEntity) -> SealedTyping | Unreadable:
+    try:
+        return SealedTyping(IsComposing.parse(entity.body))
+    except IsComposingParseError as error:
+        return Unreadable(str(error))

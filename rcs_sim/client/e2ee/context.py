@@ -1,0 +1,87 @@
+"""What the parts of a phone's encryption share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ims_core.transport.tokens import Tokens
+from rcs_sim.client.conversation import Conversation
+from rcs_sim.client.e2ee.control_channel import ControlChannel
+from rcs_sim.client.e2ee.credentials import Credentials
+from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.client.errands import Errands
+from rcs_sim.client.identity import ContactKey, is_number
+from rcs_sim.client.messenger import Messenger
+from rcs_sim.e2ee.member.encrypted_conversation import EncryptedConversation
+from rcs_sim.e2ee.message_id import mx_message_id, upper_uuid
+from rcs_sim.e2ee.profile import E2eeProfile, MessageIdForm
+
+__all__ = ["E2eeContext"]
+
+
+class E2eeContext:
+    """*moved* is called when the state of a thread may have changed."""
+
+    __slots__ = ("channel", "credentials", "errands", "messenger", "moved", "profile", "threads", "tokens")
+
+    def __init__(
+        self,
+        profile: E2eeProfile,
+        messenger: Messenger,
+        credentials: Credentials,
+        errands: Errands,
+        tokens: Tokens,
+        moved: Callable[[EncryptedThread], None],
+    ) -> None:
+        self.profile = profile
+        self.messenger = messenger
+        self.credentials = credentials
+        self.errands = errands
+        self.tokens = tokens
+        self.moved = moved
+        self.channel = ControlChannel(messenger)
+        self.threads: dict[ContactKey, EncryptedThread] = {}
+
+    def now_s(self) -> int:
+        """Unix seconds."""
+        return int(self.messenger.alarms.now())
+
+    def new_id(self) -> str:
+        """imdn.Message-ID in the form of this device (digest RCC.16 §4.4)."""
+        octets = self.tokens.octets(16)
+        return mx_message_id(octets) if self.profile.message_id_form is MessageIdForm.MX else upper_uuid(octets)
+
+    @property
+    def own_number(self) -> str:
+        """Bare digits; "" before the first certificate."""
+        setting = self.credentials.setting
+        return "" if setting is None else setting.identity.msisdn
+
+    def thread(self, conversation: Conversation) -> EncryptedThread | None:
+        """The encrypted side of *conversation*; a new one has no group. None where there can be none: no certificate
+        yet, or a peer without a number."""
+        found, setting = self.threads.get(conversation.peer), self.credentials.setting
+        if found is not None or setting is None or not is_number(conversation.peer):
+            return found
+        participants = (setting.identity.msisdn, conversation.peer.lstrip("+"))
+        found = EncryptedThread(conversation, EncryptedConversation(setting, self.credentials.pool, participants))
+        self.threads[conversation.peer] = found
+        return found
+
+    def renew_engine(self, thread: EncryptedThread) -> None:
+        """What is held of the conversation is history: there is no group any more."""
+        setting = self.credentials.setting or thread.engine.setting
+        thread.engine = EncryptedConversation(setting, self.credentials.pool, thread.engine.participants)
+
+    def note(self, thread: EncryptedThread, state: str, reason: str = "", message_id: str | None = None) -> None:
+        """A STATE record about the encryption of a conversation."""
+        conversation, identifier = thread.conversation, thread.engine.identifier
+        self.messenger.display.state(
+            "encryption",
+            state,
+            reason=reason,
+            message_id=message_id,
+            conversation_id=conversation.id,
+            peer=conversation.peer,
+            **({} if identifier is None else {"era": identifier.era_id, "epoch": identifier.epoch_id}),
+        )

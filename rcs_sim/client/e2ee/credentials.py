@@ -1,0 +1,289 @@
+"""What a phone needs before it can encrypt: trust anchors, a certificate, key packages in the directory (RCC.16 §5).
+
+It is announced as capable of MLS only when it has all of them, and goes on trying by itself until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+
+from ims_core.errors import RemoteProtocolError, TransportError
+from ims_core.transport.tokens import Tokens
+from rcs_sim.client.alarms import Alarms
+from rcs_sim.client.display import Display
+from rcs_sim.client.errands import Errands
+from rcs_sim.client.kds_client import KdsClient
+from rcs_sim.e2ee.certificate import read_certificate
+from rcs_sim.e2ee.certificate_floor import FLOOR_S
+from rcs_sim.e2ee.certificate_profile import Strictness
+from rcs_sim.e2ee.certificate_validator import CertificateValidator
+from rcs_sim.e2ee.credential_identity import X509Identity
+from rcs_sim.e2ee.member.device_identity import DeviceIdentity
+from rcs_sim.e2ee.member.enrolment import Enrolment
+from rcs_sim.e2ee.member.key_package_pool import KeyPackagePool
+from rcs_sim.e2ee.member.member_setting import MemberSetting
+from rcs_sim.e2ee.participant_key import ParticipantKey
+from rcs_sim.e2ee.profile import E2eeProfile
+from rcs_sim.e2ee.trust_anchors import TrustAnchorList, read_trust_list
+from rcs_sim.mls.key_log import WriteLine
+from rcs_sim.wire.encryption_parameters import EncryptionParameters
+from rcs_sim.wire.key_directory import UploadRequest
+
+__all__ = ["CredentialState", "Credentials"]
+
+RENEW_BEFORE_S = FLOOR_S + 24 * 3600  # of a certificate: a day before nobody may commit any more (choice)
+PUBLISH_EVERY_S = 24 * 3600  # fresh key packages (digest RCC.16 §2.4)
+_FIRST_RETRIES, _SHORT_S, _LONG_S = 3, 30.0, 300.0  # retry ladder (digest RCC.16 §10.8)
+
+
+class CredentialState(Enum):
+    """How far enrolment is."""
+
+    OFF = "off"
+    ENROLLING = "enrolling"
+    READY = "ready"
+    WAITING = "waiting"  # until the next attempt
+
+
+class Credentials:
+    """Of one phone, for as long as it is not reset. *changed* is called whenever `is_ready` or the certificate has
+    changed. *participant* and *client_id* last until the reset; *kds_number* is what its tag names."""
+
+    __slots__ = (
+        "_alarm",
+        "_alarms",
+        "_anchors",
+        "_changed",
+        "_display",
+        "_errands",
+        "_failures",
+        "_kds",
+        "_key_log",
+        "_msisdn",
+        "_parameters",
+        "_random",
+        "_verdict",
+        "_work",
+        "client_id",
+        "kds_number",
+        "participant",
+        "pool",
+        "profile",
+        "setting",
+        "state",
+    )
+
+    def __init__(
+        self,
+        profile: E2eeProfile,
+        tokens: Tokens,
+        alarms: Alarms,
+        errands: Errands,
+        display: Display,
+        changed: Callable[[], None],
+        key_log: WriteLine | None = None,
+    ) -> None:
+        self.profile = profile
+        self.client_id = tokens.uuid()
+        self.participant = ParticipantKey.generate(tokens.child("participant key").octets)
+        self.pool = KeyPackagePool()
+        self.setting: MemberSetting | None = None
+        self.kds_number = profile.kds
+        self.state = CredentialState.OFF
+        self._random = tokens.child("mls").octets
+        self._key_log = key_log
+        self._alarms, self._errands, self._display, self._changed = alarms, errands, display, changed
+        self._alarm = alarms.new(self._rang)
+        self._kds: KdsClient | None = None
+        self._parameters: EncryptionParameters | None = None
+        self._msisdn = ""
+        self._anchors: TrustAnchorList | None = None
+        self._failures = 0
+        self._work: asyncio.Task[None] | None = None
+        self._verdict: asyncio.Event | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a certificate that is valid now, and key packages that others can claim."""
+        return self.state is CredentialState.READY and self.is_certificate_valid
+
+    @property
+    def kds(self) -> KdsClient | None:
+        """The own directory, while a configuration names one."""
+        return self._kds
+
+    @property
+    def validator(self) -> CertificateValidator | None:
+        """Judges certificates by the anchors in force."""
+        return None if self.setting is None else self.setting.trust.validator
+
+    def now_s(self) -> int:
+        """Unix seconds."""
+        return int(self._alarms.now())
+
+    def complain(self, what: str, octets: bytes = b"") -> None:
+        """Something of the directory goes into the trace."""
+        self._display.error(what, octets)
+
+    # --- what the phone tells ----------------------------------------------------------------------------------------
+
+    def configured(self, kds: KdsClient, parameters: EncryptionParameters, msisdn: str) -> None:
+        """A configuration with encryption is in force; *msisdn* is bare digits."""
+        if self.setting is not None and self.setting.identity.msisdn != msisdn:
+            self.setting, self.pool = None, KeyPackagePool()  # another number: another participant
+        self._kds, self._parameters, self._msisdn = kds, parameters, msisdn
+        self._failures = 0
+        self._begin()
+
+    def unconfigured(self) -> None:
+        """No configuration, or one without encryption."""
+        self._kds = self._parameters = None
+        self._stop()
+        self._move(CredentialState.OFF)
+
+    def stop(self) -> None:
+        """The phone is switched off: what is under way ends, what it has stays."""
+        self._stop()
+
+    def welcome_came(self) -> None:
+        """A key package was used, or should have been: the pool is filled again if it is time."""
+        now_s = int(self._alarms.now())
+        if self.setting is not None and self.pool.needs_refill(self.setting, now_s):
+            self._begin()
+
+    async def first_verdict(self, within_s: float) -> None:
+        """Returns when it is ready, or has failed for the first time, or after *within_s*."""
+        if self.state is not CredentialState.ENROLLING:
+            return
+        self._verdict = asyncio.Event()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._verdict.wait()
+        except TimeoutError:
+            pass  # it goes on by itself
+        self._verdict = None
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_certificate_valid(self) -> bool:
+        """Whether there is one, and it has not run out."""
+        return self.setting is not None and self._alarms.now() < self.setting.identity.certificate.not_after_s
+
+    def _begin(self) -> None:
+        if self._kds is None or (self._work is not None and not self._work.done()):
+            return
+        if self.state is not CredentialState.READY:
+            self._move(CredentialState.ENROLLING)
+        self._work = self._errands.create_task(self._enrol(self._kds), name="enrolment")
+
+    def _stop(self) -> None:
+        self._alarm.set(None)
+        work, self._work = self._work, None
+        if work is not None and not work.done():
+            work.cancel()
+        if self.state is CredentialState.ENROLLING:
+            self.state = CredentialState.WAITING
+
+    async def _enrol(self, kds: KdsClient) -> None:
+        try:
+            trust = await self._fetch_trust(kds)
+            identity = await self._certify(kds, trust)
+            is_new = self.setting is None or self.setting.identity is not identity
+            if is_new or self.setting is None or self.setting.trust is not trust:
+                self.setting = MemberSetting.of(identity, self.profile, trust, self._random, self._key_log)
+            if is_new or self.pool.needs_refill(self.setting, int(self._alarms.now())):
+                await self._publish(kds, self.setting)
+        except (TransportError, RemoteProtocolError) as error:
+            self._failed(str(error))
+        else:
+            self._succeeded()
+
+    async def _fetch_trust(self, kds: KdsClient) -> X509Identity:
+        """The anchors that the configuration names; those held are kept while they are of the same generation."""
+        parameters = self._parameters or EncryptionParameters()
+        generation = parameters.trust_anchors_generation
+        held = self._anchors
+        if held is None or generation is None or held.generation != generation:
+            octets = await kds.trust_list(parameters.trust_anchors_uri, generation or 0)
+            known = None if held is None else held.generation
+            self._anchors = held = read_trust_list(octets, parameters.trust_anchors_signer, generation or 0, known)
+        elif self.setting is not None:
+            return self.setting.trust
+        strictness = Strictness.STRICT if self.profile.strict_certificates else Strictness.TOLERANT
+        return X509Identity(CertificateValidator(held.trust(), strictness))
+
+    async def _certify(self, kds: KdsClient, trust: X509Identity) -> DeviceIdentity:
+        now_s = int(self._alarms.now())
+        held = None if self.setting is None else self.setting.identity
+        if held is not None and held.certificate.not_after_s - now_s > RENEW_BEFORE_S:
+            return held
+        vendor_id = await self._vendor_of(kds)
+        if held is not None:
+            enrolment = Enrolment.renewal(held, vendor_id, self._random, now_s)
+        else:
+            enrolment = Enrolment.start(
+                self._msisdn, self.client_id, vendor_id, self._random, now_s, participant=self.participant
+            )
+        proof = b"" if self._parameters is None else self._parameters.identity_proof
+        response = await kds.enrol(enrolment.certificate_request(proof))
+        identity = enrolment.accept(response.leaf, response.chain, trust, int(self._alarms.now()))
+        self.kds_number = self.profile.kds if response.kds is None else response.kds
+        self._display.state("encryption", "certified", reason="renewed" if held is not None else "enrolled")
+        return identity
+
+    async def _vendor_of(self, kds: KdsClient) -> int:
+        """Whose directory this is: the vendor of the anchor that its authority ends in, by the list. A phone of any
+        maker can be at any carrier, and its certificate has to name that carrier's vendor (RCC.16 A.3.8.9)."""
+        anchors = () if self._anchors is None else self._anchors.anchors
+        issuer = read_certificate(await kds.issuer_certificate()).issuer
+        found = next((each for each in anchors if each.certificate.subject == issuer), None)
+        return self.profile.vendor_id if found is None else found.vendor_id
+
+    async def _publish(self, kds: KdsClient, setting: MemberSetting) -> None:
+        upload = self.pool.mint(setting, int(self._alarms.now()))
+        await kds.upload(
+            UploadRequest(
+                msisdn=setting.identity.msisdn,
+                client_id=setting.identity.client_id,
+                key_packages=upload.one_time,
+                last_resort=upload.last_resort,
+            )
+        )
+
+    def _succeeded(self) -> None:
+        self._failures = 0
+        self._alarm.set(self._next_work_at())
+        self._move(CredentialState.READY)
+        self._decided()
+
+    def _failed(self, why: str) -> None:
+        self._failures += 1
+        ladder = _SHORT_S if self._failures <= _FIRST_RETRIES else _LONG_S * (self._failures - _FIRST_RETRIES)
+        self._alarm.set(self._alarms.now() + ladder)
+        self._display.state("encryption", "not enrolled", reason=why)
+        if self.state is CredentialState.ENROLLING:
+            self._move(CredentialState.WAITING)
+        self._decided()
+
+    def _decided(self) -> None:
+        if self._verdict is not None:
+            self._verdict.set()
+
+    def _next_work_at(self) -> float:
+        """Of fresh key packages, or of the next certificate."""
+        publish_at = (self.pool.minted_s or 0) + PUBLISH_EVERY_S
+        not_after_s = 0 if self.setting is None else self.setting.identity.certificate.not_after_s
+        return float(max(min(publish_at, not_after_s - RENEW_BEFORE_S), self._alarms.now() + _LONG_S))
+
+    def _rang(self, now: float) -> None:
+        self._begin()
+
+    def _move(self, state: CredentialState) -> None:
+        before, self.state = self.state, state
+        if before is not state:
+            self._display.state("encryption", state.value)
+        if state is CredentialState.READY or before is CredentialState.READY:
+            self._changed()

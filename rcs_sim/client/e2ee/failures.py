@@ -1,0 +1,200 @@
+"""Failures of sealed messages: told to their senders, and answered when they are told to us (RCC.16 §7.7.2, §10.2,
+§10.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rcs_sim.client.e2ee.context import E2eeContext
+from rcs_sim.client.e2ee.downgrade import Downgrade
+from rcs_sim.client.e2ee.healing import Healing
+from rcs_sim.client.e2ee.receipts import SignedReceipts
+from rcs_sim.client.e2ee.requests import Requests
+from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.client.inbox import Inbox
+from rcs_sim.client.messages import SentMessage
+from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.failure_reason import ClientRemedy, ServerRemedy, client_remedy, server_remedy
+from rcs_sim.e2ee.member.commit_verdict import FocusRefusal, NextStep
+from rcs_sim.e2ee.member.failure_reports import ReportVerdict
+from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
+from rcs_sim.e2ee.mls_headers import FocusHeaders
+from rcs_sim.wire.cpim import CpimMessage
+from rcs_sim.wire.imdn import Imdn
+
+__all__ = ["Failures", "refusal_of"]
+
+MAX_ATTEMPTS = 5  # of one message, the first included (choice)
+MAX_UNVERIFIED = 64  # receipts of an epoch that has not come, kept per conversation
+_ESCALATES = frozenset((ClientRemedy.ESCALATE, ClientRemedy.REPLACE_LEAF, ClientRemedy.SELF_HEAL))
+
+
+@dataclass(frozen=True, slots=True)
+class _Unverified:
+    message: SentMessage
+    imdn: Imdn
+    cpim: CpimMessage
+    sender: str
+
+
+def refusal_of(imdn: Imdn, cpim: CpimMessage | None) -> FocusRefusal:
+    """What the focus says with a negative notification and the headers beside it."""
+    headers = FocusHeaders() if cpim is None else FocusHeaders.of(cpim)
+    server = None
+    if headers.server_era is not None and headers.server_epoch is not None:
+        server = EpochIdentifier(headers.server_era, headers.server_epoch, headers.server_epoch_authenticator)
+    group_id = headers.group_id.encode() if headers.group_id else None
+    reason = imdn.server_failure_reason or ""
+    return FocusRefusal(reason=reason, detail=headers.detail, group_id=group_id, server=server)
+
+
+class Failures:
+    """Of one phone."""
+
+    __slots__ = ("_context", "_downgrade", "_healing", "_inbox", "_receipts", "_requests", "_unverified")
+
+    def __init__(
+        self,
+        context: E2eeContext,
+        receipts: SignedReceipts,
+        requests: Requests,
+        healing: Healing,
+        downgrade: Downgrade,
+        inbox: Inbox,
+    ) -> None:
+        self._context, self._receipts, self._requests = context, receipts, requests
+        self._healing, self._downgrade, self._inbox = healing, downgrade, inbox
+        self._unverified: dict[EncryptedThread, list[_Unverified]] = {}
+
+    # --- ours to tell ------------------------------------------------------------------------------------------------
+
+    def flush(self, thread: EncryptedThread) -> None:
+        """Tells the senders what could not be read, unless a repair is under way."""
+        if not len(thread.reports):
+            return
+        for due in thread.reports.flush(is_healing=thread.heal.is_running or thread.is_setting_up):
+            self._context.note(thread, "failure told", f"{due.reason}, attempt {due.attempt}", due.message_id)
+            self._context.channel.notify(thread.conversation, self._receipts.failure(thread, due))
+
+    # --- told to us --------------------------------------------------------------------------------------------------
+
+    def accepts(
+        self, thread: EncryptedThread, message: SentMessage, imdn: Imdn, cpim: CpimMessage | None, sender: str
+    ) -> bool:
+        """Whether a notification about a sealed message proves that it was delivered or displayed."""
+        if imdn.has_both_reasons:
+            return False
+        if imdn.server_failure_reason is not None:
+            self._refused(thread, message, imdn, cpim)
+            return False
+        verdict = None if cpim is None else self._receipts.verdict(thread, imdn, cpim, sender)
+        if verdict is ReceiptVerdict.GENUINE:
+            if not imdn.is_failure:
+                thread.failures.on_delivered()
+                return True
+            self._not_read(thread, message, imdn)
+        elif verdict is ReceiptVerdict.UNKNOWN_EPOCH and cpim is not None:
+            self._keep(thread, _Unverified(message, imdn, cpim, sender))
+        elif verdict is None and imdn.is_failure:
+            self._not_read(thread, message, imdn)  # who cannot read cannot sign either: a bare one counts (observed)
+        else:
+            shown = "unsigned" if verdict is None else verdict.name.lower().replace("_", " ")
+            self._context.note(thread, "receipt ignored", shown, message.id)
+        return False
+
+    def _keep(self, thread: EncryptedThread, receipt: _Unverified) -> None:
+        kept = self._unverified.setdefault(thread, [])
+        kept.append(receipt)
+        del kept[:-MAX_UNVERIFIED]
+
+    def retry(self, thread: EncryptedThread) -> None:
+        """The epoch of a receipt may have come."""
+        for each in self._unverified.pop(thread, ()):
+            if self.accepts(thread, each.message, each.imdn, each.cpim, each.sender):
+                self._inbox.report(each.message, each.imdn)
+
+    def reported(self, thread: EncryptedThread | None, imdn: Imdn, cpim: CpimMessage | None) -> bool:
+        """A notification about something that is no message of the user: a request, or a control message of ours."""
+        if imdn.server_failure_reason is not None and not imdn.has_both_reasons:
+            return self._context.channel.answered(imdn.message_id, refusal_of(imdn, cpim))
+        if thread is None or not imdn.is_failure or imdn.client_failure_reason is None:
+            return False
+        if client_remedy(imdn.client_failure_reason) in _ESCALATES:
+            self._context.note(thread, "peer failed", imdn.client_failure_reason, imdn.message_id)
+            self._escalate(thread)
+        return True
+
+    # --- a client could not read -------------------------------------------------------------------------------------
+
+    def _not_read(self, thread: EncryptedThread, message: SentMessage, imdn: Imdn) -> None:
+        context, token = self._context, imdn.client_failure_reason
+        verdict = thread.failures.on_report(True, message.id, token or "", context.now_s(), report_of=imdn.message_id)
+        context.note(thread, "peer could not read", f"{token or 'no reason'}: {verdict.name.lower()}", message.id)
+        match verdict:
+            case ReportVerdict.RESEND:
+                if client_remedy(token) in _ESCALATES:
+                    self._escalate(thread)
+                else:
+                    self._healing.heal(thread, "a peer could not read")
+                self._again(thread, message, FallbackReason.NOT_DECRYPTED)
+            case ReportVerdict.REPAIR:
+                self._escalate(thread)
+                self._again(thread, message, FallbackReason.NOT_DECRYPTED)
+            case ReportVerdict.EXHAUSTED | ReportVerdict.STOPPED:
+                context.messenger.not_sealed(message, FallbackReason.NOT_DECRYPTED)
+            case _:
+                pass
+
+    def _escalate(self, thread: EncryptedThread) -> None:
+        """The peer cannot be helped by a message sealed again: a new era for both."""
+        self._healing.advance_era(thread, "a peer has no usable state")
+
+    def _again(self, thread: EncryptedThread, message: SentMessage, reason: FallbackReason) -> None:
+        attempts = thread.attempts[message.id] = thread.attempts.get(message.id, 1) + 1
+        if attempts > MAX_ATTEMPTS:
+            self._context.messenger.not_sealed(message, reason)
+        else:
+            self._context.messenger.seal_again(message, reason)
+
+    # --- the focus refused -------------------------------------------------------------------------------------------
+
+    def _refused(self, thread: EncryptedThread, message: SentMessage, imdn: Imdn, cpim: CpimMessage | None) -> None:
+        context, refusal = self._context, refusal_of(imdn, cpim)
+        context.note(thread, "message refused", f"{refusal.reason} {refusal.detail}".strip(), message.id)
+        thread.engine.message_refused(imdn.message_id, refusal)
+        reason = FallbackReason.ENCRYPTION_REFUSED
+        match server_remedy(refusal.reason):
+            case ServerRemedy.SELF_HEAL | ServerRemedy.TERMINAL:
+                self._healing.heal(thread, f"the focus said {refusal.reason}")
+                self._again(thread, message, reason)
+            case ServerRemedy.UPDATE_OWN_LEAF:
+                self._update_leaf(thread, message, reason)
+            case ServerRemedy.COMMIT_PROPOSALS:
+                self._requests.submit(
+                    thread, lambda engine, control_id, now_s: engine.control.sweep(control_id, now_s), _nothing
+                )
+                self._again(thread, message, reason)
+            case ServerRemedy.RETRY_SAME_OCTETS:
+                self._again(thread, message, reason)
+            case ServerRemedy.ADVANCE_ERA:
+                self._escalate(thread)
+                self._again(thread, message, reason)
+            case ServerRemedy.END_MLS:
+                self._downgrade.end(thread)
+                context.messenger.not_sealed(message, reason)
+            case ServerRemedy.DO_NOT_RETRY | ServerRemedy.NONE:
+                context.messenger.not_sealed(message, reason)
+
+    def _update_leaf(self, thread: EncryptedThread, message: SentMessage, reason: FallbackReason) -> None:
+        """Our certificate, if it is the stale one; nobody but its owner can help the other (RCC.16 §9.5.3)."""
+        if thread.engine.needs_self_update and self._requests.submit(
+            thread, lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s), _nothing
+        ):
+            self._again(thread, message, reason)
+        else:
+            self._context.messenger.not_sealed(message, reason)
+
+
+def _nothing(_step: NextStep) -> None:
+    """The message that waits is decided upon anew."""

@@ -1,0 +1,384 @@
+"""Set-up and repair of encrypted conversations: claims, creates, pulls, replays, rejoins, new eras (RCC.16 §6.2, §8.3,
+§10.1).
+
+What to do next is decided by the engine's tables (`rcs_sim.e2ee.member.self_heal`); this carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from rcs_sim.client.e2ee.claims import ClaimFailed, Claims
+from rcs_sim.client.e2ee.context import E2eeContext
+from rcs_sim.client.e2ee.control_channel import ControlAnswer, NoAnswer
+from rcs_sim.client.e2ee.requests import Requests, own_envelope
+from rcs_sim.client.e2ee.server_state import ServerState, read_answer
+from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.e2ee.client_message import AdvanceKind
+from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.extension_bodies import DowngradeReason
+from rcs_sim.e2ee.key_package_profile import VerifiedKeyPackage
+from rcs_sim.e2ee.member.commit_verdict import FocusRefusal, NextStep
+from rcs_sim.e2ee.member.control_outcome import ControlRefusal, ParkedControl
+from rcs_sim.e2ee.member.control_plane import Settlement
+from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
+from rcs_sim.e2ee.member.self_heal import Deployment, HealInput, HealStep, fallback_input, input_of_pull
+from rcs_sim.e2ee.member.server_comparison import is_elected
+from rcs_sim.e2ee.server_message import decode_server_message
+from rcs_sim.mls.key_package import KeyPackage
+from rcs_sim.wire.protobuf import ProtobufError
+
+__all__ = ["Healing"]
+
+WELCOME_WAIT_S = 3.0  # of who has lost a race: the winner's Welcome comes in that time (digest RCC.16 §14.6)
+SET_UP_PAUSE_S = 60.0  # after a set-up that failed (choice)
+_THEN = Callable[[Sequence[KeyPackage]], None]
+
+
+class Healing:
+    """Of one phone. *flush* is called when a repair has ended, however: failures may be told then (RCC.16 §10.2)."""
+
+    __slots__ = ("_claims", "_context", "_flush", "_requests", "_servers")
+
+    def __init__(
+        self, context: E2eeContext, requests: Requests, claims: Claims, flush: Callable[[EncryptedThread], None]
+    ) -> None:
+        self._context, self._requests, self._claims, self._flush = context, requests, claims, flush
+        self._servers: dict[EncryptedThread, ServerState] = {}
+
+    # --- set-up ------------------------------------------------------------------------------------------------------
+
+    def set_up(self, thread: EncryptedThread) -> None:
+        """The first group of a conversation: claims, one commit with everybody, acceptance."""
+        if thread.is_setting_up or thread.heal.is_running:
+            return
+        thread.is_setting_up = True
+        self._context.note(thread, "set-up", "began")
+        self._claim(thread, partial(self._create, thread), partial(self._set_up_failed, thread))
+
+    def _create(self, thread: EncryptedThread, packages: Sequence[KeyPackage]) -> None:
+        if thread.engine.state is not ConversationState.NONE:
+            self._set_up_over(thread)  # a Welcome was faster
+            return
+        context = self._context
+        group_id = context.tokens.uuid().encode()
+        is_sent = self._requests.submit(
+            thread,
+            lambda engine, control_id, now_s: engine.control.create(packages, group_id, control_id, now_s),
+            partial(self._created, thread),
+        )
+        if not is_sent:
+            self._set_up_failed(thread, "no group could be made")
+
+    def _created(self, thread: EncryptedThread, step: NextStep) -> None:
+        match step:
+            case NextStep.KEEP:
+                self._set_up_over(thread)
+            case NextStep.STOP | NextStep.FORGET | NextStep.OTHER_REPAIR:
+                self._set_up_failed(thread, "the focus refused it")
+            case NextStep.ASK_SERVER:
+                self._set_up_over(thread)
+                self.heal(thread, "the outcome of the create is unknown")
+            case _:
+                self._after(WELCOME_WAIT_S, partial(self._lost_the_race, thread))
+
+    def _lost_the_race(self, thread: EncryptedThread) -> None:
+        has_group = thread.engine.identifier is not None
+        self._set_up_over(thread)
+        if not has_group:
+            self.heal(thread, "the server holds the conversation")
+
+    def _set_up_failed(self, thread: EncryptedThread, why: str) -> None:
+        thread.blocked_until = self._context.messenger.alarms.now() + SET_UP_PAUSE_S
+        thread.blocked_why = why
+        self._context.note(thread, "set-up failed", why)
+        self._set_up_over(thread)
+
+    def _set_up_over(self, thread: EncryptedThread) -> None:
+        thread.is_setting_up = False
+        self._context.moved(thread)
+
+    def _claim(self, thread: EncryptedThread, then: _THEN, failed: Callable[[str], None]) -> None:
+        context = self._context
+        kds = context.messenger.capabilities.entry(thread.conversation.peer).tags.mls.kds
+
+        async def claim() -> None:
+            try:
+                found = await self._claims.packages(thread.peer_number, kds)
+            except ClaimFailed as error:
+                context.note(thread, "claim failed", str(error))
+                failed(f"no key packages: {error}")
+                return
+            self._note_claimed(thread, found)
+            then([each.key_package for each in found])
+
+        context.errands.create_task(claim(), name="claim of key packages")
+
+    def _note_claimed(self, thread: EncryptedThread, found: Sequence[VerifiedKeyPackage]) -> None:
+        remarks = "; ".join(remark for each in found for remark in each.remarks)
+        last = sum(each.is_last_resort for each in found)
+        counted = f"{len(found)} key packages" + (f", {last} of last resort" if last else "")
+        self._context.note(thread, "claimed", f"{counted}; {remarks}" if remarks else counted)
+
+    # --- self-heal ---------------------------------------------------------------------------------------------------
+
+    def heal(self, thread: EncryptedThread, why: str) -> None:
+        """Brings the conversation to the server's state; one repair for a burst of reasons."""
+        context = self._context
+        if thread.heal.is_running or thread.is_setting_up:
+            return
+        if thread.engine.state in (ConversationState.DOWNGRADED, ConversationState.LEFT):
+            return
+        if not thread.heals.take(context.now_s()):
+            context.note(thread, "no repair", "the budget of today is used up")
+            self._over(thread)
+            return
+        context.note(thread, "repair", why)
+        self._feed(thread, HealInput.START)
+
+    def remote_change(self, thread: EncryptedThread) -> None:
+        """A Welcome or commit of somebody else has changed the state."""
+        if thread.heal.is_running:
+            self._feed(thread, HealInput.REMOTE)
+
+    def cancel(self, thread: EncryptedThread) -> None:
+        """The phone is switched off, or the conversation ends."""
+        thread.is_setting_up = False
+        if thread.heal.is_running:
+            thread.heal.feed(HealInput.CANCEL, self._context.now_s())
+
+    def _feed(self, thread: EncryptedThread, happened: HealInput) -> None:
+        step = thread.heal.feed(happened, self._context.now_s())
+        deadline_s = thread.heal.next_deadline_s()
+        if thread.alarm is None:
+            thread.alarm = self._context.messenger.alarms.new(lambda now: self._rang(thread))
+        thread.alarm.set(None if deadline_s is None else float(deadline_s) + 1.0)
+        match step:
+            case HealStep.PULL:
+                self._requests.pull(thread, partial(self._pulled, thread))
+            case HealStep.REPLAY:
+                self._replay(thread)
+            case HealStep.EXTERNAL_COMMIT:
+                self._rejoin(thread)
+            case HealStep.NEW_ERA:
+                self._advance(thread)
+            case HealStep.ADOPT_END_MLS:
+                thread.engine.control.adopt_end_mls(self._context.now_s())
+                self._over(thread)
+            case HealStep.HEALED | HealStep.GIVE_UP:
+                self._context.note(thread, "repaired" if step is HealStep.HEALED else "not repaired")
+                self._over(thread)
+            case HealStep.WAIT:
+                self._flush(thread)  # who is elected has to learn of it
+            case None:
+                pass
+
+    def _rang(self, thread: EncryptedThread) -> None:
+        deadline_s = thread.heal.next_deadline_s()
+        if deadline_s is not None and self._context.now_s() >= deadline_s:
+            self._feed(thread, HealInput.DEADLINE)
+
+    def _over(self, thread: EncryptedThread) -> None:
+        self._servers.pop(thread, None)
+        self._context.moved(thread)
+        self._flush(thread)
+
+    def _pulled(self, thread: EncryptedThread, answer: ControlAnswer) -> None:
+        """What the server holds, against what is held here."""
+        if not thread.heal.is_running:
+            return
+        server = read_answer(answer)
+        self._servers[thread] = server
+        if isinstance(answer, NoAnswer):
+            self._feed(thread, HealInput.UNREADABLE)
+            return
+        if server.is_empty:
+            self._server_has_nothing(thread)
+            return
+        now_s = self._context.now_s()
+        if thread.engine.control.settle(server.latest, now_s) is Settlement.APPLIED:
+            self._context.moved(thread)
+        self._feed(
+            thread,
+            input_of_pull(
+                server.enhanced,
+                thread.engine.identifier,
+                has_end_mls=server.has_end_mls,
+                deployment=self._deployment(thread),
+                is_elected=self._is_elected(thread),
+            ),
+        )
+
+    def _server_has_nothing(self, thread: EncryptedThread) -> None:
+        """The focus has no such group: what is held here is history, and a new one is set up (digest RCC.16 §10.7)."""
+        thread.engine.control.settle(None, self._context.now_s())
+        if thread.engine.identifier is not None:
+            self._context.renew_engine(thread)
+        self._feed(thread, HealInput.CANCEL)
+        self.set_up(thread)
+
+    def _deployment(self, thread: EncryptedThread) -> Deployment:
+        sends = self._context.profile.sends_external_commits
+        return Deployment(
+            arbitrates_era=True,
+            requires_convergence=self._context.profile.waits_for_convergence,
+            takes_member_external_commit=sends and not thread.is_resync_refused,
+            has_group_info=sends,
+        )
+
+    def _is_elected(self, thread: EncryptedThread) -> bool:
+        return is_elected(self._context.own_number, thread.engine.participants)
+
+    def _replay(self, thread: EncryptedThread) -> None:
+        """The page in order; the first message that cannot be applied ends the attempt."""
+        server = self._servers.get(thread)
+        enhanced = None if server is None else server.enhanced
+        for each in () if enhanced is None else enhanced.control_messages:
+            try:
+                arm = decode_server_message(each.server_message)
+            except ProtobufError:
+                self._feed(thread, HealInput.FAILED)
+                return
+            outcome = thread.engine.receive(arm, own_envelope(thread, each.message_id), self._context.now_s())
+            if isinstance(outcome, ControlRefusal | ParkedControl):
+                self._context.note(thread, "replay failed", repr(outcome), each.message_id)
+                self._feed(thread, HealInput.FAILED)
+                return
+        is_there = enhanced is not None and thread.engine.identifier == enhanced.latest
+        is_last = enhanced is None or enhanced.paginated is None or enhanced.paginated == enhanced.latest
+        self._feed(thread, HealInput.CAUGHT_UP if is_there else HealInput.FAILED if is_last else HealInput.MORE)
+
+    def _rejoin(self, thread: EncryptedThread) -> None:
+        server = self._servers.get(thread)
+        info = None if server is None else server.group_info
+        if info is None or not self._requests.submit(
+            thread,
+            lambda engine, control_id, now_s: engine.control.external_commit(info, control_id, now_s),
+            partial(self._rejoined, thread),
+        ):
+            self._instead_of_rejoining(thread)
+
+    def _rejoined(self, thread: EncryptedThread, step: NextStep) -> None:
+        if not thread.heal.is_running:
+            return
+        if step is NextStep.KEEP:
+            self._feed(thread, HealInput.ACCEPTED)
+        elif step is NextStep.OTHER_REPAIR:
+            thread.is_resync_refused = True
+            self._instead_of_rejoining(thread)
+        else:
+            self._feed(thread, HealInput.REFUSED)
+
+    def _instead_of_rejoining(self, thread: EncryptedThread) -> None:
+        nothing = Deployment()
+        self._feed(thread, fallback_input(nothing, is_member=True, is_elected=self._is_elected(thread)))
+
+    def _advance(self, thread: EncryptedThread) -> None:
+        self._claim(
+            thread, partial(self._new_era, thread, AdvanceKind.NORMAL), lambda why: self._advance_failed(thread)
+        )
+
+    def _advance_failed(self, thread: EncryptedThread) -> None:
+        if thread.heal.is_running:
+            self._feed(thread, HealInput.FAILED)
+
+    def _new_era(self, thread: EncryptedThread, kind: AdvanceKind, packages: Sequence[KeyPackage]) -> None:
+        if not thread.heal.is_running:
+            return
+        server = self._servers.get(thread) or ServerState()
+        is_sent = self._requests.submit(
+            thread,
+            lambda engine, control_id, now_s: engine.control.new_era(
+                packages, kind, control_id, now_s, server=server.latest, carried=server.group_info
+            ),
+            partial(self._advanced, thread),
+        )
+        if not is_sent:
+            self._feed(thread, HealInput.FAILED)
+
+    def _advanced(self, thread: EncryptedThread, step: NextStep) -> None:
+        if thread.heal.is_running:
+            self._feed(thread, HealInput.ACCEPTED if step is NextStep.KEEP else HealInput.REFUSED)
+
+    def ask_about(self, thread: EncryptedThread, then: Callable[[EpochIdentifier], None]) -> None:
+        """What the server holds, for a Welcome that may be a replay; *then* is not called if it cannot be asked."""
+
+        def answered(answer: ControlAnswer) -> None:
+            latest = read_answer(answer).latest
+            if latest is not None:
+                then(latest)
+
+        self._requests.pull(thread, answered)
+
+    # --- an era that somebody asks for -------------------------------------------------------------------------------
+
+    def advance_era(self, thread: EncryptedThread, why: str) -> None:
+        """A new era, because a member cannot be helped otherwise: for the member who is elected; the others wait."""
+        context = self._context
+        if thread.heal.is_running or thread.is_setting_up or not self._is_elected(thread):
+            return
+        now_s = context.now_s()
+        if not thread.eras.take(now_s):
+            context.note(thread, "no new era", "the budget is used up")
+            return
+        context.note(thread, "new era", why)
+        self._requests.pull(thread, partial(self._pulled_for_era, thread, AdvanceKind.NORMAL))
+
+    def _pulled_for_era(self, thread: EncryptedThread, kind: AdvanceKind, answer: ControlAnswer) -> None:
+        server = read_answer(answer)
+        if thread.heal.is_running or thread.is_setting_up:
+            return
+        if isinstance(answer, NoAnswer | FocusRefusal) or server.group_info is None:
+            context = self._context
+            context.note(thread, "no new era", "the server's state cannot be read")
+            return
+        thread.is_setting_up = True
+        self._claim(thread, partial(self._make_era, thread, kind, server), partial(self._set_up_failed, thread))
+
+    def _make_era(
+        self, thread: EncryptedThread, kind: AdvanceKind, server: ServerState, packages: Sequence[KeyPackage]
+    ) -> None:
+        if not self._requests.submit(
+            thread,
+            lambda engine, control_id, now_s: engine.control.new_era(
+                packages,
+                kind,
+                control_id,
+                now_s,
+                server=server.latest,
+                carried=server.group_info,
+                reason=DowngradeReason.UNSET,
+            ),
+            partial(self._created, thread),
+        ):
+            self._set_up_failed(thread, "no new era could be made")
+
+    def phoenix(self, thread: EncryptedThread, reason: DowngradeReason) -> None:
+        """A new era that is born downgraded, by ourselves alone: it needs nobody's key packages."""
+        self._requests.pull(thread, partial(self._pulled_for_phoenix, thread, reason))
+
+    def _pulled_for_phoenix(self, thread: EncryptedThread, reason: DowngradeReason, answer: ControlAnswer) -> None:
+        server = read_answer(answer)
+        self._requests.submit(
+            thread,
+            lambda engine, control_id, now_s: engine.control.new_era(
+                (),
+                AdvanceKind.PHOENIX_DOWNGRADE,
+                control_id,
+                now_s,
+                server=server.latest,
+                carried=server.group_info,
+                reason=reason,
+            ),
+            lambda step: self._context.moved(thread),
+        )
+
+    def revive(self, thread: EncryptedThread) -> None:
+        """Encryption comes back in a new era."""
+        self._requests.pull(thread, partial(self._pulled_for_era, thread, AdvanceKind.REVIVAL))
+
+    def _after(self, seconds: float, then: Callable[[], None]) -> None:
+        alarms = self._context.messenger.alarms
+        alarm = alarms.new(lambda now: then())
+        alarm.set(alarms.now() + seconds)

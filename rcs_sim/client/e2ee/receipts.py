@@ -1,0 +1,63 @@
+"""Receipts about sealed messages: signed from the group, and believed only with a signature (RCC.16 §7.6, §7.7.2)."""
+
+from __future__ import annotations
+
+from rcs_sim.client.e2ee.context import E2eeContext
+from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.client.pager import compose_receipt, date_time_of
+from rcs_sim.e2ee.derived_content import derived_content_of
+from rcs_sim.e2ee.member.failure_reports import DueReport
+from rcs_sim.e2ee.member.operations import E2eeRefused
+from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
+from rcs_sim.e2ee.mls_headers import MlsHeaders
+from rcs_sim.wire.cpim import CpimMessage
+from rcs_sim.wire.cpim_header import CpimHeader
+from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
+
+__all__ = ["SignedReceipts"]
+
+FIRST_ERA = 1  # of a receipt without Era-ID (digest RCC.16 §6.4)
+
+
+class SignedReceipts:
+    """Makes and checks them."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: E2eeContext) -> None:
+        self._context = context
+
+    def sign(self, thread: EncryptedThread, receipt_id: str, imdn: Imdn) -> tuple[CpimHeader, ...] | None:
+        """Signature and era, in this order and nothing else; None where there is no group to sign with."""
+        identifier = thread.engine.identifier
+        content = None if identifier is None else derived_content_of(imdn, receipt_id, identifier.era_id)
+        if identifier is None or content is None:
+            return None
+        try:
+            signature = thread.engine.sign_receipt(content.encode())
+        except E2eeRefused as refused:
+            self._context.note(thread, "receipt not sent", str(refused), imdn.message_id)
+            return None
+        return MlsHeaders(era_id=identifier.era_id, signature=signature).to_headers()
+
+    def verdict(self, thread: EncryptedThread, imdn: Imdn, cpim: CpimMessage, sender: str) -> ReceiptVerdict | None:
+        """What the signature on *imdn* is worth; None without one. *sender* is the asserted number, bare digits."""
+        headers = MlsHeaders.of(cpim)
+        if not headers.signature:
+            return None
+        era = FIRST_ERA if headers.era_id is None else headers.era_id
+        content = derived_content_of(imdn, cpim.message_id or "", era)
+        if content is None:
+            return ReceiptVerdict.OTHER_STATEMENT
+        expected = (content.encode(), content.statement.encode())  # the full form, and the old one (choice)
+        return thread.engine.verify_receipt(headers.signature, expected, sender)
+
+    def failure(self, thread: EncryptedThread, due: DueReport) -> bytes:
+        """The CPIM that tells the sender of a message why it was not read: signed where there is a group; else bare,
+        with the reason only where it asks for a Welcome (digest RCC.16 §6.4)."""
+        context = self._context
+        now = date_time_of(context.messenger.alarms.now())
+        receipt_id = context.new_id()
+        imdn = Imdn(due.message_id, now, ImdnKind.DELIVERY, ImdnStatus.FAILED, client_failure_reason=due.reason)
+        headers = self.sign(thread, receipt_id, imdn)
+        return compose_receipt(imdn, receipt_id, now, () if headers is None else headers)

@@ -1,0 +1,156 @@
+"""Requests to the focus of a conversation: made, sent, and brought to an end by its answer (RCC.16 §6.1.2, §7.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rcs_sim.client.e2ee.context import E2eeContext
+from rcs_sim.client.e2ee.control_channel import ControlAnswer, ControlRequest, NoAnswer
+from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.e2ee.client_message import MlsGroupInfo
+from rcs_sim.e2ee.content_types import MlsContentType
+from rcs_sim.e2ee.enhanced_group_info import MlsEnhancedGroupInfo
+from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.member.application_opening import Envelope
+from rcs_sim.e2ee.member.commit_verdict import FocusRefusal, NextStep
+from rcs_sim.e2ee.member.control_outcome import Adopted, ControlOutcome
+from rcs_sim.e2ee.member.encrypted_conversation import EncryptedConversation
+from rcs_sim.e2ee.member.operations import E2eeRefused, PendingOperation
+from rcs_sim.e2ee.mls_headers import MlsHeaders
+from rcs_sim.e2ee.server_message import AcceptedMessage
+
+__all__ = ["Ended", "Make", "Requests", "headers_of", "own_envelope"]
+
+Make = Callable[[EncryptedConversation, str, int], PendingOperation]
+"""Makes a request with this control id at this time (Unix seconds). May raise E2eeRefused."""
+
+Ended = Callable[[NextStep], None]
+"""What is to be done now; KEEP: the request was taken."""
+
+
+def headers_of(identifier: EpochIdentifier | None) -> MlsHeaders:
+    """Era-ID and Epoch-Authenticator of a state; neither without one."""
+    if identifier is None:
+        return MlsHeaders()
+    return MlsHeaders(era_id=identifier.era_id, epoch_authenticator=identifier.epoch_authenticator)
+
+
+class Requests:
+    """Of one phone. One request of a conversation is under way at a time."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: E2eeContext) -> None:
+        self._context = context
+
+    def submit(self, thread: EncryptedThread, make: Make, ended: Ended) -> bool:
+        """Makes a request and sends it; *ended* is called once, later. False if it cannot be made."""
+        context = self._context
+        control_id = context.new_id()
+        try:
+            operation = make(thread.engine, control_id, context.now_s())
+        except E2eeRefused as refused:
+            context.note(thread, "no request", str(refused))
+            return False
+        context.note(thread, "request", operation.kind.name.lower().replace("_", " "), control_id)
+        request = ControlRequest(
+            control_id=control_id,
+            body=operation.request.encode(),
+            headers=headers_of(operation.headers).to_headers(),
+        )
+        context.channel.send(
+            thread.conversation, request, lambda answer: self._answered(thread, operation, answer, ended)
+        )
+        return True
+
+    def pull(self, thread: EncryptedThread, answered: Callable[[ControlAnswer], None]) -> None:
+        """Asks the focus for its state: the enhanced way from our own, the ordinary one without (RCC.16 §7.10.2)."""
+        context, identifier = self._context, thread.engine.identifier
+        request = ControlRequest(
+            control_id=context.new_id(),
+            body=b"" if identifier is None else identifier.encode(),
+            content_type=MlsContentType.GROUP_INFO_REQUEST,
+            headers=headers_of(identifier).to_headers(),
+        )
+        context.note(thread, "pull", "", request.control_id)
+        context.channel.send(thread.conversation, request, answered)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _answered(
+        self, thread: EncryptedThread, operation: PendingOperation, answer: ControlAnswer, ended: Ended
+    ) -> None:
+        match answer:
+            case AcceptedMessage():
+                self._accepted(thread, answer, ended)
+            case FocusRefusal():
+                self._refused(thread, operation, answer, ended)
+            case NoAnswer():
+                self._unanswered(thread, operation, ended)
+            case MlsGroupInfo() | MlsEnhancedGroupInfo():
+                ended(NextStep.ASK_SERVER)  # an answer to something else than was asked
+
+    def _accepted(self, thread: EncryptedThread, answer: AcceptedMessage, ended: Ended) -> None:
+        context = self._context
+        envelope = own_envelope(thread, answer.message_id)
+        outcome: ControlOutcome = thread.engine.receive(answer, envelope, context.now_s())
+        if isinstance(outcome, Adopted):
+            context.note(thread, "accepted", outcome.operation.kind.name.lower().replace("_", " "), answer.message_id)
+            ended(NextStep.KEEP)
+        else:
+            context.note(thread, "acceptance not taken", repr(outcome), answer.message_id)
+            ended(NextStep.ASK_SERVER)
+        context.moved(thread)
+
+    def _refused(
+        self, thread: EncryptedThread, operation: PendingOperation, refusal: FocusRefusal, ended: Ended
+    ) -> None:
+        context = self._context
+        detail = f" ({refusal.detail})" if refusal.detail else ""
+        context.note(thread, "refused", f"{refusal.reason}{detail}", operation.control_id)
+        refused = thread.engine.control.refused(operation.control_id, refusal, context.now_s())
+        if refused is not None and refused.next_step is NextStep.RETRY:
+            self._again(thread, operation, ended)
+            return
+        ended(NextStep.STOP if refused is None else refused.next_step)
+        context.moved(thread)
+
+    def _again(self, thread: EncryptedThread, operation: PendingOperation, ended: Ended) -> None:
+        """A transient error: the same octets under the same id, in a moment."""
+        context = self._context
+        request = ControlRequest(
+            control_id=operation.control_id,
+            body=operation.request.encode(),
+            headers=headers_of(operation.headers).to_headers(),
+        )
+
+        def send(_now: float) -> None:
+            if thread.engine.operation is operation:
+                context.channel.send(
+                    thread.conversation, request, lambda answer: self._answered(thread, operation, answer, ended)
+                )
+
+        alarm = context.messenger.alarms.new(send)
+        alarm.set(context.messenger.alarms.now() + TRANSIENT_PAUSE_S)
+
+    def _unanswered(self, thread: EncryptedThread, operation: PendingOperation, ended: Ended) -> None:
+        """Its outcome is unknown: the server's state tells (digest RCC.16 §5.9)."""
+        context = self._context
+        context.note(thread, "no answer", operation.kind.name.lower().replace("_", " "), operation.control_id)
+        ended(NextStep.ASK_SERVER)
+        context.moved(thread)
+
+
+TRANSIENT_PAUSE_S = 5.0  # before the same octets are sent again (choice)
+
+
+def own_envelope(thread: EncryptedThread, message_id: str) -> Envelope:
+    """Of something that came from the focus, which speaks for either participant."""
+    identifier = thread.engine.identifier
+    return Envelope(
+        message_id=message_id,
+        asserted_sender=thread.peer_number,
+        era=0 if identifier is None else identifier.era_id,
+        epoch_authenticator=b"" if identifier is None else identifier.epoch_authenticator,
+        named_sender=thread.engine.setting.identity.msisdn,
+    )

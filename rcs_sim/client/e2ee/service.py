@@ -1,0 +1,370 @@
+"""End-to-end encryption of a phone by RCC.16: decides what is sealed, seals, opens, proves and repairs.
+
+Nothing here gives a message to anybody in clear: what cannot be sealed is refused (RCC.16 §7.2, §9.1.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from ims_core.transport.http_message import HttpClient
+from ims_core.transport.tokens import Tokens
+from rcs_sim.client.conversation import Conversation
+from rcs_sim.client.display import Shown
+from rcs_sim.client.e2ee.arrivals import Arrivals
+from rcs_sim.client.e2ee.claims import Claims
+from rcs_sim.client.e2ee.context import E2eeContext
+from rcs_sim.client.e2ee.credentials import Credentials
+from rcs_sim.client.e2ee.downgrade import Downgrade
+from rcs_sim.client.e2ee.failures import Failures
+from rcs_sim.client.e2ee.healing import Healing
+from rcs_sim.client.e2ee.receipts import SignedReceipts
+from rcs_sim.client.e2ee.requests import Requests
+from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.client.encryption import (
+    EncryptedArrival,
+    NotSealed,
+    Scheme,
+    SealDecision,
+    SealedContent,
+    SealingPower,
+    seal_step,
+)
+from rcs_sim.client.errands import Errands
+from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.client.identity import ContactKey
+from rcs_sim.client.inbox import Inbox
+from rcs_sim.client.kds_client import KdsClient
+from rcs_sim.client.messages import ReceivedMessage, SentMessage
+from rcs_sim.client.messenger import Messenger
+from rcs_sim.e2ee.content_types import MlsContentType
+from rcs_sim.e2ee.credential_identity import msisdn_of, participant_spki_of
+from rcs_sim.e2ee.encrypted_entity import text_entity
+from rcs_sim.e2ee.feature_tags import MlsTags, eligibility_of, mls_tags_of_profile
+from rcs_sim.e2ee.identity_code import VerifiedUser, format_identity_code, identity_code
+from rcs_sim.e2ee.member.commit_verdict import NextStep
+from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
+from rcs_sim.e2ee.member.operations import E2eeRefused, SealRefusal
+from rcs_sim.e2ee.mls_headers import MlsHeaders
+from rcs_sim.e2ee.profile import E2eeProfile
+from rcs_sim.mls.key_log import WriteLine
+from rcs_sim.wire.cpim import CpimMessage
+from rcs_sim.wire.cpim_header import CpimHeader
+from rcs_sim.wire.imdn import Imdn
+from rcs_sim.wire.rcs_configuration import RcsConfiguration
+
+__all__ = ["E2eeService"]
+
+ENROLS_WITHIN_S = 10.0  # a phone that boots does not wait longer before it registers without encryption (choice)
+_WISHES = ("positive-delivery", "negative-delivery", "display")
+_NO_DISPLAY = ("positive-delivery", "negative-delivery")
+_P = SealingPower
+_REFUSALS = {
+    SealRefusal.NO_GROUP: FallbackReason.NO_ENCRYPTION_STATE,
+    SealRefusal.DOWNGRADED: FallbackReason.ENCRYPTION_ENDED,
+    SealRefusal.GHOST_MEMBER: FallbackReason.UNEXPECTED_MEMBER,
+    SealRefusal.MISSING_MEMBER: FallbackReason.UNEXPECTED_MEMBER,
+}
+
+
+class E2eeService:
+    """The `Encryption` of one phone. *announce* is called when what the phone announces has changed."""
+
+    __slots__ = (
+        "_alarm",
+        "_arrivals",
+        "_context",
+        "_dirty",
+        "_downgrade",
+        "_failures",
+        "_healing",
+        "_http",
+        "_inbox",
+        "_messenger",
+        "_receipts",
+        "_requests",
+        "announce",
+        "credentials",
+        "profile",
+    )
+
+    def __init__(
+        self,
+        profile: E2eeProfile,
+        messenger: Messenger,
+        inbox: Inbox,
+        http: HttpClient,
+        errands: Errands,
+        tokens: Tokens,
+        *,
+        key_log: WriteLine | None = None,
+    ) -> None:
+        self.profile = profile
+        self.announce: Callable[[], None] | None = None
+        self._messenger, self._inbox, self._http = messenger, inbox, http
+        self.credentials = Credentials(
+            profile, tokens, messenger.alarms, errands, messenger.display, self._credentials_changed, key_log
+        )
+        self._dirty: dict[EncryptedThread, None] = {}
+        self._alarm = messenger.alarms.new(lambda now: self._look())
+        context = self._context = E2eeContext(
+            profile, messenger, self.credentials, errands, tokens.child("control"), self._moved
+        )
+        self._requests = Requests(context)
+        self._receipts = SignedReceipts(context)
+        self._healing = Healing(context, self._requests, Claims(self.credentials), self._flush)
+        self._downgrade = Downgrade(context, self._requests, self._healing)
+        self._failures = Failures(context, self._receipts, self._requests, self._healing, self._downgrade, inbox)
+        self._arrivals = Arrivals(context, self._healing, inbox, self._sweep)
+
+    # --- what the phone tells ----------------------------------------------------------------------------------------
+
+    async def configured(self, configuration: RcsConfiguration) -> None:
+        """A configuration with encryption is in force: enrols, and returns when that is done or takes too long."""
+        parameters = configuration.encryption
+        if parameters is None or not parameters.is_complete:
+            self.unconfigured()
+            return
+        self._messenger.encryption = self
+        self._messenger.new_message_id = self._context.new_id
+        self._inbox.receipts.signed = self.receipt_headers
+        msisdn = configuration.msisdn.lstrip("+")
+        self.credentials.configured(KdsClient(self._http, parameters.kds_uri), parameters, msisdn)
+        await self.credentials.first_verdict(ENROLS_WITHIN_S)
+
+    def unconfigured(self) -> None:
+        """A configuration without encryption, or none. What is marked as encrypted stays so, and is refused."""
+        self.credentials.unconfigured()
+
+    def power_lost(self) -> None:
+        """The phone goes off: what is under way has no answer any more; what it holds stays."""
+        self.credentials.stop()
+        self._context.channel.power_lost()
+        for thread in self._context.threads.values():
+            self._healing.cancel(thread)
+
+    def registered(self) -> None:
+        """The phone can be reached again: requests that were cut off are brought to an end."""
+        for thread in self._context.threads.values():
+            if thread.engine.operation is not None:
+                self._healing.heal(thread, "a request without an answer")
+
+    @property
+    def tags(self) -> MlsTags:
+        """What the phone announces."""
+        tags = mls_tags_of_profile(self.profile, is_ready=self.credentials.is_ready)
+        return replace(tags, kds=None if tags.kds is None else self.credentials.kds_number, legacy=False)
+
+    @property
+    def contact_params(self) -> str:
+        """The same as Contact parameters."""
+        return "".join(f";{param}" for param in self.tags.to_params())
+
+    # --- the user's hands --------------------------------------------------------------------------------------------
+
+    def end(self, conversation: Conversation) -> None:
+        """The user consents to go on without encryption: an explicit act (RCC.16 §9.1)."""
+        thread = self._context.thread(conversation)
+        self._messenger.display.state("consent", "given", reason="unencrypted", conversation_id=conversation.id)
+        if thread is None:
+            self._messenger.mark_encrypted(conversation, is_encrypted=False)
+        else:
+            self._downgrade.end(thread)
+
+    def revive(self, conversation: Conversation) -> None:
+        """The user wants it back."""
+        thread = self._context.thread(conversation)
+        if thread is not None:
+            self._downgrade.revive(thread)
+
+    def security_code(self, conversation: Conversation) -> str | None:
+        """What both users compare (RCC.16 Annex C.5); its digits are ours, no other client shows the same (choice)."""
+        thread = self._context.threads.get(conversation.peer)
+        setting = self.credentials.setting
+        keys = frozenset() if thread is None else thread.participant_keys
+        if thread is None or setting is None or len(keys) != 1:
+            return None
+        own = VerifiedUser(setting.identity.msisdn, self.credentials.participant.spki)
+        return format_identity_code(identity_code(own, VerifiedUser(thread.peer_number, *keys)))
+
+    # --- Encryption --------------------------------------------------------------------------------------------------
+
+    def decide(self, conversation: Conversation, *, may_wait: bool) -> SealDecision:
+        power = self._power(conversation, may_wait=may_wait)
+        return seal_step(power, is_marked=conversation.is_encrypted)
+
+    def _power(self, conversation: Conversation, *, may_wait: bool) -> SealingPower:
+        thread = self._context.thread(conversation)
+        if thread is None:
+            return _P.NO_IDENTITY
+        if thread.is_setting_up or thread.heal.is_running:
+            return _P.BUSY
+        match thread.engine.state:
+            case ConversationState.ENCRYPTED:
+                return self._power_of_group(thread)
+            case ConversationState.DOWNGRADED:
+                return _P.DOWNGRADED
+            case ConversationState.PENDING:
+                return _P.BUSY
+        return self._power_to_begin(thread, may_wait=may_wait)
+
+    def _power_of_group(self, thread: EncryptedThread) -> SealingPower:
+        if not self.credentials.is_certificate_valid:
+            return _P.NO_IDENTITY
+        gate = thread.engine.gate(self._context.now_s())
+        if gate.is_open:
+            return _P.CAN_SEAL
+        if gate.refusal in (SealRefusal.GHOST_MEMBER, SealRefusal.MISSING_MEMBER):
+            self._context.note(thread, "unexpected member", ", ".join(sorted(gate.numbers)))
+            self._healing.advance_era(thread, "the members are not those of the conversation")
+            return _P.BUSY if thread.is_setting_up else _P.UNEXPECTED_MEMBER
+        if gate.refusal in (SealRefusal.HELD, SealRefusal.PENDING_PROPOSALS):
+            self._look_at(thread, thread.engine.control.hold)
+            return _P.BUSY
+        return _P.NO_STATE
+
+    def _look_at(self, thread: EncryptedThread, hold: object) -> None:
+        until_s = getattr(hold, "until_s", None)
+        if until_s is not None:
+            alarm = self._messenger.alarms.new(lambda now: self._moved(thread))
+            alarm.set(float(until_s) + 1.0)
+
+    def _power_to_begin(self, thread: EncryptedThread, *, may_wait: bool) -> SealingPower:
+        """Without a group: a marked conversation is repaired, another one is set up if both sides are capable."""
+        conversation = thread.conversation
+        is_blocked = self._messenger.alarms.now() < thread.blocked_until
+        if not may_wait or is_blocked or not self.credentials.is_ready:
+            return _P.NO_STATE
+        if conversation.is_encrypted:
+            self._healing.heal(thread, "the keys of an encrypted conversation are gone")
+            return _P.BUSY if thread.heal.is_running else _P.NO_STATE
+        entry = self._messenger.capabilities.entry(conversation.peer)
+        eligibility = eligibility_of(entry.tags.mls, self.tags)
+        if not eligibility.is_eligible:
+            self._context.note(thread, "not eligible", eligibility.value)
+            return _P.NO_STATE
+        self._healing.set_up(thread)
+        return _P.BUSY
+
+    def scheme_of(self, conversation: Conversation) -> Scheme | None:
+        return Scheme.MLS if conversation.is_encrypted else None
+
+    def seal(self, message: SentMessage) -> SealedContent:
+        thread = self._context.thread(message.conversation)
+        if thread is None:
+            raise NotSealed("no certificate", FallbackReason.NO_ENCRYPTION_IDENTITY)
+        try:
+            sealed = thread.engine.seal(text_entity(message.text), message.wire_id, self._context.now_s())
+        except E2eeRefused as refused:
+            reason = _REFUSALS.get(refused.refusal, FallbackReason.ENCRYPTION_UNAVAILABLE)
+            raise NotSealed(str(refused), reason) from refused
+        headers = MlsHeaders(
+            era_id=sealed.state.era_id,
+            epoch_authenticator=sealed.state.epoch_authenticator,
+            original_message_id=message.id if message.wire_id != message.id else "",
+        )
+        self._refresh_leaf(thread)
+        wishes = _WISHES if self._inbox.receipts.allows_display else _NO_DISPLAY
+        return SealedContent(sealed.octets, MlsContentType.MESSAGE, headers.to_headers(), Scheme.MLS, wishes)
+
+    def arrived(self, arrival: EncryptedArrival) -> None:
+        conversation = self._messenger.conversation(arrival.sender, arrival.thread_id)
+        thread = self._context.thread(conversation)
+        if thread is None:
+            self._messenger.display.error("a sealed message, and no certificate here", arrival.cpim.body)
+            return
+        self._arrivals.arrived(thread, arrival)
+
+    def receipt_headers(self, message: ReceivedMessage, receipt_id: str, imdn: Imdn) -> Iterable[CpimHeader] | None:
+        thread = self._context.threads.get(message.conversation.peer)
+        return None if thread is None else self._receipts.sign(thread, receipt_id, imdn)
+
+    def accepts_receipt(self, message: SentMessage, imdn: Imdn, cpim: CpimMessage | None, sender: ContactKey) -> bool:
+        thread = self._context.threads.get(message.conversation.peer)
+        return thread is not None and self._failures.accepts(thread, message, imdn, cpim, sender.lstrip("+"))
+
+    def reported(self, imdn: Imdn, cpim: CpimMessage | None, sender: ContactKey) -> bool:
+        return self._failures.reported(self._context.threads.get(sender), imdn, cpim)
+
+    def capability_learned(self, conversation: Conversation) -> None:
+        thread = self._context.thread(conversation)
+        if thread is not None:
+            self._moved(thread)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _credentials_changed(self) -> None:
+        setting = self.credentials.setting
+        if setting is not None:
+            for thread in self._context.threads.values():
+                thread.engine.control.renew(setting)
+                self._refresh_leaf(thread)
+        if self.announce is not None:
+            self.announce()
+
+    def _refresh_leaf(self, thread: EncryptedThread) -> None:
+        """A new certificate, or a leaf that has sealed much: told to the group with the next opportunity."""
+        engine = thread.engine
+        if engine.needs_self_update:
+            self._requests.submit(
+                thread, lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s), _nothing
+            )
+        elif engine.needs_rotation:
+
+            def rotated(step: NextStep) -> None:
+                if step is not NextStep.KEEP:
+                    thread.engine.defer_rotation()
+
+            self._requests.submit(
+                thread, lambda engine, control_id, now_s: engine.control.rekey(control_id, now_s), rotated
+            )
+
+    def _sweep(self, thread: EncryptedThread) -> None:
+        """Proposals wait, and nothing is sealed before they are committed (RFC 9420 §12.4)."""
+        self._requests.submit(
+            thread, lambda engine, control_id, now_s: engine.control.sweep(control_id, now_s), _nothing
+        )
+
+    def _moved(self, thread: EncryptedThread) -> None:
+        """Looked at in the next turn of the clock: whoever says so may be in the middle of something."""
+        self._dirty[thread] = None
+        self._alarm.set(self._messenger.alarms.now())
+
+    def _look(self) -> None:
+        dirty, self._dirty = self._dirty, {}
+        for thread in dirty:
+            self._mark(thread)
+            self._watch_keys(thread)
+            self._arrivals.drain(thread)
+            self._failures.retry(thread)
+            self._flush(thread)
+            self._messenger.encryption_moved(thread.conversation)
+
+    def _mark(self, thread: EncryptedThread) -> None:
+        conversation, state = thread.conversation, thread.engine.state
+        if state is ConversationState.ENCRYPTED and not conversation.is_encrypted:
+            self._context.note(thread, "encrypted")
+            self._messenger.mark_encrypted(conversation, is_encrypted=True)
+        elif state is ConversationState.DOWNGRADED and conversation.is_encrypted:
+            self._downgrade.ended(thread)
+
+    def _watch_keys(self, thread: EncryptedThread) -> None:
+        group = thread.engine.group
+        if group is None:
+            return
+        leaves = (leaf for _, leaf in group.group.tree.members() if msisdn_of(leaf) == thread.peer_number)
+        keys = frozenset(participant_spki_of(leaf) for leaf in leaves)
+        before, thread.participant_keys = thread.participant_keys, keys
+        if before and not keys <= before:
+            conversation = thread.conversation
+            self._messenger.display.show(
+                Shown.TOMBSTONE, conversation.peer, conversation_id=conversation.id, text="security code changed"
+            )
+
+    def _flush(self, thread: EncryptedThread) -> None:
+        self._failures.flush(thread)
+
+
+def _nothing(_step: NextStep) -> None:
+    """The next send looks again."""

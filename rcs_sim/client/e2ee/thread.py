@@ -1,0 +1,65 @@
+"""An encrypted conversation of a phone: the user's thread, the engine behind it, and what is under way for it."""
+
+from __future__ import annotations
+
+from rcs_sim.client.alarms import Alarm
+from rcs_sim.client.conversation import Conversation
+from rcs_sim.e2ee.member.budgets import ERA_ADVANCES_PER_HOUR, SELF_HEALS, RollingBudget
+from rcs_sim.e2ee.member.encrypted_conversation import ConversationState, EncryptedConversation
+from rcs_sim.e2ee.member.failure_reports import FailureReports, PeerFailures
+from rcs_sim.e2ee.member.self_heal import SelfHeal
+
+__all__ = ["EncryptedThread"]
+
+
+class EncryptedThread:
+    """*blocked_until* is when a set-up may be tried again after one that failed, in seconds of the phone's clock, and
+    *blocked_why* what failed. *attempts* counts how often each message was sealed anew, by its first id.
+    *is_resync_refused*: the focus takes no external commit of a member. *participant_keys* are the last known ones of
+    the peer (SubjectPublicKeyInfo)."""
+
+    __slots__ = (
+        "alarm",
+        "attempts",
+        "blocked_until",
+        "blocked_why",
+        "conversation",
+        "engine",
+        "eras",
+        "failures",
+        "heal",
+        "heals",
+        "is_resync_refused",
+        "is_setting_up",
+        "participant_keys",
+        "reports",
+    )
+
+    def __init__(self, conversation: Conversation, engine: EncryptedConversation) -> None:
+        self.conversation = conversation
+        self.engine = engine
+        self.heal = SelfHeal()
+        self.reports = FailureReports()
+        self.failures = PeerFailures()
+        self.heals = RollingBudget(SELF_HEALS)
+        self.eras = RollingBudget(ERA_ADVANCES_PER_HOUR)
+        self.attempts: dict[str, int] = {}
+        self.is_setting_up = False
+        self.is_resync_refused = False
+        self.blocked_until = 0.0
+        self.blocked_why = ""
+        self.participant_keys: frozenset[bytes] = frozenset()
+        self.alarm: Alarm | None = None
+
+    @property
+    def peer_number(self) -> str:
+        """Bare digits."""
+        return self.conversation.peer.lstrip("+")
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether a group stands that was not ended."""
+        return self.engine.state is ConversationState.ENCRYPTED
+
+    def __repr__(self) -> str:
+        return f"EncryptedThread({self.conversation.peer}, {self.engine!r})"
