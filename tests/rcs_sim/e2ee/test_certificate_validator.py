@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rcs_sim.e2ee.certificate_profile import (
     CertificateRefused,
     CertificateRule,
     Strictness,
 )
-from rcs_sim.e2ee.certificate_validator import CertificateValidator
+from rcs_sim.e2ee.certificate_validator import MAX_CHAIN, CertificateValidator
 from rcs_sim.e2ee.der import (
     OCTET_STRING,
     element,
@@ -143,6 +145,30 @@ def test_the_end_of_a_leaf_is_part_of_its_validity_and_the_floor_holds_to_the_se
         tolerant.validate(built, end_s + 1)
 
 
+_CHAIN, _ANCHORS = ChainDraft().build()
+
+
+@given(st.integers(0, 1), st.integers(0, 2**16), st.integers(1, 255))
+def test_any_changed_octet_is_refused_with_a_rule(which: int, place: int, difference: int) -> None:
+    der = _CHAIN[which]
+    at = place % len(der)
+    changed = der[:at] + bytes((der[at] ^ difference,)) + der[at + 1 :]
+    built = tuple(changed if number == which else each for number, each in enumerate(_CHAIN))
+    with pytest.raises(CertificateRefused):
+        CertificateValidator(_ANCHORS, Strictness.TOLERANT).validate(built, NOW_S)
+
+
+@given(st.lists(st.binary(max_size=80) | st.sampled_from(_CHAIN), max_size=MAX_CHAIN + 1))
+def test_any_octets_are_refused_with_a_rule(built: list[bytes]) -> None:
+    try:
+        found = CertificateValidator(_ANCHORS).validate(tuple(built), NOW_S)
+    except CertificateRefused as refused:
+        assert refused.rule  # noqa: PT017 - whether it is refused is open here
+    else:
+        assert tuple(built) == _CHAIN
+        assert found.digits == DIGITS
+
+
 def test_a_verdict_is_for_its_anchors_and_rules() -> None:
     """What is kept of a chain does not leak to another verifier."""
     built, anchors = ChainDraft().build()
@@ -180,7 +206,7 @@ def test_certificates_of_the_vectors_keep_every_rule(who: str, network: str, str
     assert found.leaf.spki == entries[f"cert/{who}/leaf_spki"]
 
 
-def openssl_verify(tmp_path: Path, built: tuple[bytes, ...], anchor: bytes) -> bool:
+def openssl_verify(tmp_path: Path, built: tuple[bytes, ...], anchor: bytes, *more_options: str) -> bool:
     """What OpenSSL says of a chain; the critical ``.4``, which it does not know, left aside."""
     program = shutil.which("openssl")
     if program is None:
@@ -188,7 +214,7 @@ def openssl_verify(tmp_path: Path, built: tuple[bytes, ...], anchor: bytes) -> b
     for name, ders in (("leaf", built[:1]), ("more", built[1:]), ("root", (anchor,))):
         pems = [x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) for der in ders]
         (tmp_path / name).write_bytes(b"".join(pems))
-    options = ["-ignore_critical", "-x509_strict", "-attime", str(NOW_S), "-CAfile", str(tmp_path / "root")]
+    options = ["-ignore_critical", *more_options, "-attime", str(NOW_S), "-CAfile", str(tmp_path / "root")]
     more = ["-untrusted", str(tmp_path / "more")] if built[1:] else []
     command = [program, "verify", *options, *more, str(tmp_path / "leaf")]
     return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
@@ -196,11 +222,20 @@ def openssl_verify(tmp_path: Path, built: tuple[bytes, ...], anchor: bytes) -> b
 
 @pytest.mark.parametrize("vendor_id", [1, 2])
 def test_openssl_accepts_certificates_of_the_lab(vendor_id: int, tmp_path: Path) -> None:
+    """-x509_strict wants what leaves of the second vendor do not have: authorityKeyIdentifier."""
     pki = make_pki(vendor_id)
     built = make_device(pki).chain
-    if vendor_id == 2:  # x509_strict wants what this vendor's leaves do not have: authorityKeyIdentifier
-        built = built[1:]
     assert openssl_verify(tmp_path, built, pki.root_der)
+    assert openssl_verify(tmp_path, built if vendor_id == 1 else built[1:], pki.root_der, "-x509_strict")
+    assert not openssl_verify(tmp_path, built, make_pki(3 - vendor_id).root_der)
+
+
+@pytest.mark.parametrize(("who", "network"), [("alice", "red"), ("bob", "blue")])
+def test_openssl_accepts_certificates_of_the_vectors(who: str, network: str, tmp_path: Path) -> None:
+    entries = {each["name"]: each["expected_hex"] for each in load_vectors("rcc16/vectors.json")["vectors"]}
+    names = (f"cert/{who}/leaf_der", f"cert/{network}/ica_der", f"cert/{network}/root_der")
+    leaf, ica, root = (bytes.fromhex(entries[name]) for name in names)
+    assert openssl_verify(tmp_path, (leaf, ica), root, "-x509_strict")
 
 
 def test_openssl_accepts_the_chain_that_is_mutated_and_refuses_broken_paths(tmp_path: Path) -> None:
