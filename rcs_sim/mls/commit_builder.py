@@ -5,7 +5,7 @@ A Commit of a member and one by which somebody joins take the same steps: `Commi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from ims_core.errors import LocalProtocolError
@@ -30,6 +30,8 @@ from rcs_sim.mls.protection import protect
 from rcs_sim.mls.psk_id import PreSharedKeyID
 from rcs_sim.mls.public_commit import FollowedCommit, context_after, provisional_context, verify_path_leaf
 from rcs_sim.mls.public_state import PublicState, VerifiedCommit
+from rcs_sim.mls.ratchet_tree import RatchetTree
+from rcs_sim.mls.seams import IdentityProvider
 from rcs_sim.mls.signature import SignatureKey
 from rcs_sim.mls.staging import MemberView, StagedCommit
 from rcs_sim.mls.transcript import interim_transcript_hash
@@ -108,10 +110,12 @@ def sign_group_info(public: PublicState, signer: LeafIndex, key: SignatureKey, e
 # --- which proposals --------------------------------------------------------------------------------------------------
 
 
-def choose_proposals(cache: ProposalCache, committer: LeafIndex) -> list[QueuedProposal]:
+def choose_proposals(
+    cache: ProposalCache, committer: LeafIndex, tree: RatchetTree, identity: IdentityProvider
+) -> list[QueuedProposal]:
     """Those of *cache* that *committer* can cover together, as RFC 9420 §12.2 wants it: no Update or removal of its
-    own, a Remove before an Update of the same leaf, the newest Update of a leaf, the first GroupContextExtensions; a
-    ReInit only if there is nothing else."""
+    own, a Remove before an Update of the same leaf, the newest Update of a leaf, the first GroupContextExtensions, the
+    first Add of a client who is not in *tree* or leaves it; a ReInit only if there is nothing else."""
     removed = dict[LeafIndex, QueuedProposal]()
     updated = dict[LeafIndex, QueuedProposal]()
     others: list[QueuedProposal] = []
@@ -126,33 +130,47 @@ def choose_proposals(cache: ProposalCache, committer: LeafIndex) -> list[QueuedP
     removed.pop(committer, None)
     updated.pop(committer, None)
     kept = [each for leaf, each in updated.items() if leaf not in removed]
-    return _without_second([*kept, *removed.values(), *others])
+    taken = _marks_of_members(tree, removed, identity) if ProposalList(tuple(others)).adds else set()
+    return _without_second([*kept, *removed.values(), *others], taken, identity)
 
 
-def _without_second(chosen: list[QueuedProposal]) -> list[QueuedProposal]:
-    """Drops what stands in the way of the others: second GroupContextExtensions, PSKs and Adds, and ReInits."""
+def _marks_of_members(tree: RatchetTree, removed: Collection[LeafIndex], identity: IdentityProvider) -> set[object]:
+    """What those who stay have, and nobody who is added may have."""
+    staying = [leaf for index, leaf in tree.members() if index not in removed]
+    return {mark for leaf in staying for mark in _marks_of_leaf(leaf, identity)}
+
+
+def _without_second(
+    chosen: list[QueuedProposal], taken: set[object], identity: IdentityProvider
+) -> list[QueuedProposal]:
+    """Drops what stands in the way of the others or of what is *taken*: second GroupContextExtensions, PSKs and Adds,
+    and ReInits."""
     alone = [each for each in chosen if each.proposal_type == ProposalType.REINIT]
     if alone and len(alone) == len(chosen):
         return alone[:1]
     kept: list[QueuedProposal] = []
-    seen: set[object] = set()
+    seen = set(taken)
     for each in chosen:
-        marks = _marks_of(each)
+        marks = _marks_of(each, identity)
         if each.proposal_type != ProposalType.REINIT and not marks & seen:
             kept.append(each)
             seen |= marks
     return kept
 
 
-def _marks_of(entry: QueuedProposal) -> set[object]:
+def _marks_of(entry: QueuedProposal, identity: IdentityProvider) -> set[object]:
     """What may stand in a list once only."""
     listed = ProposalList((entry,))
     marks: set[object] = {"context" for _ in listed.context_extensions}
     marks |= {each.psk for each in listed.psks}
     for add in listed.adds:
-        leaf = add.key_package.leaf_node
-        marks |= {("sign", leaf.signature_key), ("key", leaf.encryption_key), ("init", add.key_package.init_key)}
+        marks |= _marks_of_leaf(add.key_package.leaf_node, identity) | {("init", add.key_package.init_key)}
     return marks
+
+
+def _marks_of_leaf(leaf: LeafNode, identity: IdentityProvider) -> set[object]:
+    client = identity.identity_of(leaf.credential)
+    return {("sign", leaf.signature_key), ("key", leaf.encryption_key), ("client", client)}
 
 
 # --- the Commit -------------------------------------------------------------------------------------------------------
@@ -227,7 +245,8 @@ def build_from(
 
 def _referenced(view: MemberView, request: CommitRequest) -> list[QueuedProposal]:
     if request.references is None:
-        return choose_proposals(view.cache, view.state.own_leaf)
+        public = view.state.public
+        return choose_proposals(view.cache, view.state.own_leaf, public.tree, view.policy.seams.identity)
     found = [view.cache.get(reference) for reference in request.references]
     if None in found:
         raise LocalProtocolError("a proposal to be committed is not in the cache", spec="RFC 9420 §12.4.1")

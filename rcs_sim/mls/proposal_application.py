@@ -23,6 +23,7 @@ from rcs_sim.mls.leaf_validation import verify_leaf_encryption_key, verify_leaf_
 from rcs_sim.mls.messages import NEW_MEMBER_COMMIT, Sender
 from rcs_sim.mls.proposal_list import ProposalList
 from rcs_sim.mls.proposal_validation import (
+    verify_added_clients,
     verify_added_encryption_keys,
     verify_added_init_keys,
     verify_added_signature_keys,
@@ -62,7 +63,7 @@ from rcs_sim.mls.proposals import (
 )
 from rcs_sim.mls.public_state import PublicState
 from rcs_sim.mls.ratchet_tree import RatchetTree
-from rcs_sim.mls.seams import CommitScene, Seams
+from rcs_sim.mls.seams import CommitScene, IdentityProvider, Seams
 from rcs_sim.mls.tree_validation import verify_credential_types
 
 __all__ = ["AppliedProposals", "apply_proposals", "verify_proposal"]
@@ -164,7 +165,7 @@ def apply_proposals(
     if committer is not None:
         verify_committer_is_not_removed(committer, removed)
     applied = _applied(scene, proposals, removed, extensions)
-    _verify_result(state, applied)
+    _verify_result(state, applied, seams.identity)
     return applied
 
 
@@ -228,11 +229,12 @@ def _effects(proposals: ProposalList, scene: CommitScene, seams: Seams) -> tuple
     return removed, extensions
 
 
-def _verify_result(state: PublicState, applied: AppliedProposals) -> None:
+def _verify_result(state: PublicState, applied: AppliedProposals, identity: IdentityProvider) -> None:
     """The rules of new leaves among the others, and of those others under new extensions (RFC 9420 §7.3)."""
     adds, tree, extensions = applied.proposals.adds, applied.tree, applied.extensions
     verify_added_signature_keys(adds, tree)
     verify_added_encryption_keys(adds, tree)
+    verify_added_clients(adds, tree, identity)
     updated = list(_leaves(tree, applied.updated))
     verify_update_encryption_keys(updated, state.tree, tree)
     verify_updated_signature_keys(updated, tree)

@@ -45,9 +45,11 @@ from rcs_sim.mls.proposal_list import ProposalList
 from rcs_sim.mls.proposals import Add, GroupContextExtensions, Proposal, ReInit
 from rcs_sim.mls.psk_id import PreSharedKeyID, ResumptionPskID
 from rcs_sim.mls.ratchet_tree import RatchetTree
+from rcs_sim.mls.seams import IdentityProvider
 
 __all__ = [
     "required_capabilities",
+    "verify_added_clients",
     "verify_added_encryption_keys",
     "verify_added_init_keys",
     "verify_added_signature_keys",
@@ -266,6 +268,18 @@ def verify_added_signature_keys(adds: Sequence[Add], tree: RatchetTree) -> None:
         if tree.signature_key_uses(key) > 1:
             message = "the signature key of an Add is another member's"
             raise MlsValidationError("ValSem101", message, spec=_LIST, raw=key)
+
+
+def verify_added_clients(adds: Sequence[Add], tree: RatchetTree, identity: IdentityProvider) -> None:
+    """VAL-837: no client is added twice, or while it is in the group and stays there, whatever its keys: the identity
+    provider tells clients apart (RFC 9420 §12.2). *tree* is after the proposals."""
+    if not adds:
+        return
+    members = Counter(identity.identity_of(leaf.credential) for _, leaf in tree.members())
+    for add in adds:
+        client = identity.identity_of(add.key_package.leaf_node.credential)
+        if members[client] > 1:
+            raise MlsValidationError("VAL-837", "an Add is of a client that is in the group", spec=_LIST, raw=client)
 
 
 def verify_added_init_keys(adds: Sequence[Add]) -> None:

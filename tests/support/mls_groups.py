@@ -46,9 +46,12 @@ _EXTENSION = ExtensionType(0xF001)
 class Party:
     """Somebody with a client, and a group once there is one."""
 
-    def __init__(self, name: str, policy: MemberPolicy | None = None, suite: CipherSuite = SUITE) -> None:
+    def __init__(
+        self, name: str, policy: MemberPolicy | None = None, suite: CipherSuite = SUITE, seed: str = ""
+    ) -> None:
+        """Of the same *name*, another *seed* gives other keys."""
         self.name = name
-        self.random = seeded(name)
+        self.random = seeded(name + seed)
         self.policy = policy or MemberPolicy()
         credential = BasicCredential(name.encode())
         listed = CipherSuite.supported()

@@ -11,6 +11,7 @@ from rcs_sim.mls.commit import Commit
 from rcs_sim.mls.commit_builder import CommitRequest, choose_proposals
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.extensions import Extension, find_extension
+from rcs_sim.mls.group import Group
 from rcs_sim.mls.identifiers import (
     CipherSuiteId,
     ExtensionType,
@@ -26,6 +27,7 @@ from rcs_sim.mls.messages import MLSMessage, Sender
 from rcs_sim.mls.proposal_list import ProposalCache
 from rcs_sim.mls.proposals import GroupContextExtensions, Proposal, ProposalRef, ReInit, Remove
 from rcs_sim.mls.public_state import VerifiedCommit
+from rcs_sim.mls.seams import AnyIdentity
 from rcs_sim.mls.welcome import Welcome
 from tests.rcs_sim.mls.test_proposal_validation import own_update
 from tests.support.mls_groups import NOW_S, SUITE, Party, commit, deliver, established, received, share, the_same_epoch
@@ -33,25 +35,40 @@ from tests.support.mls_groups import NOW_S, SUITE, Party, commit, deliver, estab
 _REINIT = ReInit(b"new", ProtocolVersion.MLS10, CipherSuiteId(1), ())
 
 
-def chosen(committer: int, *proposals: tuple[int, Proposal]) -> list[Proposal]:
+def chosen(group: Group, committer: int, *proposals: tuple[int, Proposal]) -> list[Proposal]:
     cache = ProposalCache()
     for place, (sender, proposal) in enumerate(proposals):
         cache.add(ProposalRef(bytes([place])), proposal, Sender(SenderType.MEMBER, sender))
-    return [each.proposal for each in choose_proposals(cache, LeafIndex(committer))]
+    return [each.proposal for each in choose_proposals(cache, LeafIndex(committer), group.tree, AnyIdentity())]
 
 
 def test_of_what_was_proposed_what_goes_together_is_chosen() -> None:
-    _, bob = established("alice", "bob")
+    alice, bob = established("alice", "bob")
     update, newer = own_update(bob), own_update(bob)
     remove = Remove(LeafIndex(1))
     change = GroupContextExtensions(())
-    assert chosen(0, (1, update), (1, newer)) == [newer]
-    assert chosen(0, (1, update), (2, remove), (3, remove)) == [remove]
-    assert chosen(1, (1, update), (0, remove)) == []
-    assert chosen(0, (1, change), (2, change), (1, _REINIT)) == [change]
-    assert chosen(0, (1, _REINIT), (2, _REINIT)) == [_REINIT]
+    assert chosen(alice.group, 0, (1, update), (1, newer)) == [newer]
+    assert chosen(alice.group, 0, (1, update), (2, remove), (3, remove)) == [remove]
+    assert chosen(alice.group, 1, (1, update), (0, remove)) == []
+    assert chosen(alice.group, 0, (1, change), (2, change), (1, _REINIT)) == [change]
+    assert chosen(alice.group, 0, (1, _REINIT), (2, _REINIT)) == [_REINIT]
     added = Party("carol").add()
-    assert chosen(0, (1, added), (2, added)) == [added]
+    assert chosen(alice.group, 0, (1, added), (2, added)) == [added]
+
+
+def test_an_add_of_who_is_there_already_is_left_out() -> None:
+    """Else one member could keep all others from committing."""
+    alice, bob, carol = established("alice", "bob", "carol")
+    again, same_key, new = Party("bob", seed="2").add(), bob.add(), Party("dave").add()
+    other_key = Party("dave", seed="2").add()
+    assert chosen(alice.group, 0, (2, again), (2, same_key), (2, new), (1, other_key)) == [new]
+    remove = Remove(LeafIndex(1))
+    assert chosen(alice.group, 0, (2, again), (2, remove), (1, new)) == [remove, again, new]
+    octets = carol.group.propose(Party("bob", seed="2").add(), carol.random, now_s=NOW_S).encode()
+    for party in (alice, bob):
+        party.keep(octets)
+    commit(alice, (bob, carol))
+    assert the_same_epoch(alice, bob, carol)
 
 
 def test_a_path_is_made_only_where_it_is_asked_for_or_needed() -> None:

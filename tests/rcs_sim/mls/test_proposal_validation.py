@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rcs_sim.mls.client import capabilities_of, sign_leaf
-from rcs_sim.mls.credential import BasicCredential
+from rcs_sim.mls.credential import BasicCredential, Credential
 from rcs_sim.mls.crypto import CipherSuite
 from rcs_sim.mls.extensions import Extension, RequiredCapabilities
 from rcs_sim.mls.identifiers import (
@@ -19,9 +19,11 @@ from rcs_sim.mls.identifiers import (
     ProposalType,
     ProtocolVersion,
     ResumptionPskUsage,
+    WireFormat,
 )
 from rcs_sim.mls.key_package import KeyPackage
 from rcs_sim.mls.leaf_node import LeafNode, Lifetime
+from rcs_sim.mls.member_policy import MemberPolicy
 from rcs_sim.mls.messages import NEW_MEMBER_PROPOSAL
 from rcs_sim.mls.proposals import (
     Add,
@@ -35,9 +37,20 @@ from rcs_sim.mls.proposals import (
     Update,
 )
 from rcs_sim.mls.psk_id import ExternalPskID, ResumptionPskID
+from rcs_sim.mls.seams import AnyIdentity, Seams
 from rcs_sim.mls.tree_validation import verify_tree
 from tests.support.forge import commit_of, public_message, refusal, resigned_key_package, signed
-from tests.support.mls_groups import CUSTOM, GROUP_ID, LIFETIME, NOW_S, Party, established, share
+from tests.support.mls_groups import (
+    CUSTOM,
+    GROUP_ID,
+    LIFETIME,
+    NOW_S,
+    Party,
+    commit,
+    established,
+    share,
+    the_same_epoch,
+)
 
 _NONCE = bytes(32)
 _UNKNOWN = ExtensionType(0xF0F0)
@@ -86,6 +99,33 @@ def test_valsem101_the_signature_key_of_an_add_is_new(parties: list[Party]) -> N
     dave, first = package()
     _, second = package(party=dave)
     assert refused_commit(parties, Add(first), Add(second)) == "ValSem101"
+
+
+def test_val837_no_client_is_added_twice_or_stays_twice(parties: list[Party]) -> None:
+    """Though every key is another."""
+    assert refused_commit(parties, Party("bob", seed="2").add()) == "VAL-837"
+    assert refused_commit(parties, Party("dave").add(), Party("dave", seed="2").add()) == "VAL-837"
+
+
+def test_a_client_may_come_back_by_the_commit_that_removes_it(parties: list[Party]) -> None:
+    alice, bob, carol = parties
+    again = Party("bob", seed="2")
+    commit(alice, (bob, carol), Remove(LeafIndex(1)), joiners=[again])
+    assert not bob.is_member
+    assert the_same_epoch(alice, again, carol)
+
+
+def test_val837_the_application_says_who_is_the_same_client() -> None:
+    class ByFirstLetter(AnyIdentity):
+        def identity_of(self, credential: Credential) -> bytes:
+            assert isinstance(credential, BasicCredential)
+            return credential.identity[:1]
+
+    policy = MemberPolicy(seams=Seams(identity=ByFirstLetter()), handshake_wire_format=WireFormat.PUBLIC_MESSAGE)
+    parties = established("alice", "bob", "carol", policy=policy)
+    assert refused_commit(parties, Party("bruno").add()) == "VAL-837"
+    alice, bob, carol = parties
+    commit(alice, (bob, carol), joiners=[Party("dave", policy)])
 
 
 def test_valsem102_the_init_keys_of_adds_differ(parties: list[Party]) -> None:
