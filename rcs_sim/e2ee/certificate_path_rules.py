@@ -58,7 +58,7 @@ def check_algorithm(certificate: Certificate) -> Iterator[Finding]:
 
 
 def link_problem(certificate: Certificate, issuer: Certificate) -> Finding | None:
-    """Why *certificate* does not come from *issuer*, None if it does."""
+    """Why *certificate* does not come from *issuer*, None if it does. Names are compared octet for octet (choice)."""
     if certificate.issuer != issuer.subject:
         return Finding(CertificateRule.ISSUER_NAME, "a certificate names another issuer", certificate.issuer)
     if not certificate.is_signed_by(issuer.public_key):

@@ -1,6 +1,8 @@
 """The certificate profile of RCC.16 Annex A: identifiers, limits, the names of its rules, and how a breach is reported.
 
-The arc is 2.23.146.2.1, gsma rcs rcsE2EE. Rule names begin with the clause where that is known, RFC 5280's otherwise.
+The arc is 2.23.146.2.1, gsma rcs rcsE2EE. Rule names begin with a clause: of RFC 5280 and RFC 9420 where the rule is
+theirs, of RCC.16 otherwise. A.1.5, A.2.5, A.2.8.x, A.3.8.x, A.4.1.1 and A.4.1 for lifetimes are cited by public sources;
+elsewhere it is the nearest clause (inferred).
 """
 
 from __future__ import annotations
@@ -112,7 +114,7 @@ class CertificateRule(StrEnum):
     LEAF_BASIC_CONSTRAINTS = "A.3.8 basicConstraints"
     LEAF_EXTENSION = "A.3.8 unlisted extension"
     LEAF_CRITICALITY = "A.3.8 criticality"
-    LEAF_KEY = "A.3.7 leaf key"
+    LEAF_KEY = "A.3.8 leaf key"
     LEAF_LIFE = "A.4.1 total lifetime"
     LEAF_FLOOR = "A.4.1 remaining lifetime"
     PARTICIPANT_INFORMATION = "A.3.8.9 ParticipantInformation"

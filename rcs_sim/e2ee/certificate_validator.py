@@ -81,7 +81,9 @@ class _Step(IntEnum):
     VENDOR = 7
 
 
-# Each rule of a leaf, and whether a deployment-tolerant verifier enforces it.
+# Each rule of a leaf, and whether a deployment-tolerant verifier enforces it. Public sources tell that for lifetimes,
+# unlisted extensions and client identifiers; that a missing policy or ``.5``, a subjectKeyIdentifier of another key and
+# an extension that is critical and need not be are let pass, and nothing else, is ours (choice).
 _LEAF_RULES: tuple[tuple[Rule, bool], ...] = (
     (check_leaf_extended_key_usage, True),
     (check_leaf_key_usage, True),
