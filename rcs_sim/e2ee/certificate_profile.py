@@ -1,8 +1,8 @@
 """The certificate profile of RCC.16 Annex A: identifiers, limits, the names of its rules, and how a breach is reported.
 
 The arc is 2.23.146.2.1, gsma rcs rcsE2EE. Rule names begin with a clause: of RFC 5280 and RFC 9420 where the rule is
-theirs, of RCC.16 otherwise. Public sources cite A.1.5, A.2.5, A.2.8.x, A.3.8.x, A.4.1.1, and A.4.1 for lifetimes; elsewhere
-it is the nearest clause (inferred).
+theirs, of RCC.16 otherwise. Public sources cite A.1.5, A.2.5, A.2.8.x, A.3.8.x, A.4.1.1 and, for lifetimes, A.4.1;
+elsewhere it is the nearest clause (inferred).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcs_sim.e2ee.certificate import certificate_number, read_certificate, read_name, read_uri_names, tel_digits
@@ -57,12 +57,14 @@ def test_who_a_leaf_is() -> None:
     assert (root.msisdn, root.san) == ("", b"")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_octets_are_a_certificate_or_a_der_error(octets: bytes) -> None:
     with pytest.raises(DerError):
         read_certificate(octets)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(LEAF) - 1), st.integers(0, 255))
 def test_any_changed_octet_is_a_certificate_or_a_der_error(place: int, octet: int) -> None:
     changed = LEAF[:place] + bytes((octet,)) + LEAF[place + 1 :]
@@ -72,6 +74,7 @@ def test_any_changed_octet_is_a_certificate_or_a_der_error(place: int, octet: in
         return
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(LEAF) - 1))
 def test_a_part_of_a_certificate_is_none(length: int) -> None:
     with pytest.raises(DerError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcs_sim.e2ee.certificate_profile import (
@@ -148,6 +148,7 @@ def test_the_end_of_a_leaf_is_part_of_its_validity_and_the_floor_holds_to_the_se
 _CHAIN, _ANCHORS = ChainDraft().build()
 
 
+@settings(deadline=None)  # a loaded machine takes its time for signatures
 @given(st.integers(0, 1), st.integers(0, 2**16), st.integers(1, 255))
 def test_any_changed_octet_is_refused_with_a_rule(which: int, place: int, difference: int) -> None:
     der = _CHAIN[which]
@@ -158,6 +159,7 @@ def test_any_changed_octet_is_refused_with_a_rule(which: int, place: int, differ
         CertificateValidator(_ANCHORS, Strictness.TOLERANT).validate(built, NOW_S)
 
 
+@settings(deadline=None)  # a loaded machine takes its time for signatures
 @given(st.lists(st.binary(max_size=80) | st.sampled_from(_CHAIN), max_size=MAX_CHAIN + 1))
 def test_any_octets_are_refused_with_a_rule(built: list[bytes]) -> None:
     try:

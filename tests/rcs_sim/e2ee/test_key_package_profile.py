@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcs_sim.e2ee.certificate import read_certificate
@@ -200,6 +200,7 @@ def test_a_leaf_of_an_update_is_no_leaf_of_a_key_package() -> None:
         assert rule_of(lambda check=check: check(octets)) is Rule.SOURCE
 
 
+@settings(deadline=None)  # a loaded machine takes its time for signatures
 @given(st.binary(max_size=100))
 def test_any_octets_are_a_key_package_or_refused(octets: bytes) -> None:
     assert rule_of(lambda: claimed(octets)) is Rule.SYNTAX
@@ -209,6 +210,7 @@ def test_any_octets_are_a_key_package_or_refused(octets: bytes) -> None:
 _GOOD = package()
 
 
+@settings(deadline=None)  # a loaded machine takes its time for signatures
 @given(st.integers(0, len(_GOOD) - 1), st.integers(1, 255))
 def test_any_changed_octet_refuses_the_package(place: int, difference: int) -> None:
     changed = _GOOD[:place] + bytes((_GOOD[place] ^ difference,)) + _GOOD[place + 1 :]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcs_sim.e2ee.public_key_info import spki_of_point
@@ -99,6 +99,7 @@ def test_only_the_signer_that_was_named_counts() -> None:
             verify_trust_list(payload, signature, spki)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_octets_are_a_list_or_refused(octets: bytes) -> None:
     for decode in (TrustAnchorList.decode, SignedTrustList.decode):
@@ -106,6 +107,7 @@ def test_any_octets_are_a_list_or_refused(octets: bytes) -> None:
             decode(octets)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
