@@ -59,7 +59,7 @@ class CarrierDocument(_Document):
     pcscf: PcscfDocument
     acs: str = Field(description="URL of the autoconfiguration server")
     acs_tls: str | None
-    kds: str | None = None
+    kds: str | None = Field(None, description="URL of the key distribution server; null where phones do not encrypt")
     content: str | None = None
     msrp: str | None = None
     msrp_tls: str | None = None

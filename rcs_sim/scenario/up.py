@@ -97,6 +97,7 @@ def _show(document: UpDocument) -> None:
             ("P-CSCF TLS", carrier.pcscf.tls),
             ("configuration server", carrier.acs),
             ("the same with TLS", carrier.acs_tls),
+            ("key distribution server", carrier.kds),
             ("SMS centre", f"{carrier.smsc} at {carrier.cs}"),
         ):
             if where:

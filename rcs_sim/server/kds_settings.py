@@ -32,7 +32,7 @@ class KdsSettings:
     strictness: Strictness = Strictness.TOLERANT  # of what packages are held against
     accepts_empty_proof: bool = False
 
-    claims_per_minute: int = 600  # of one requester (choice)
+    claims_per_minute: int = 6_000  # of one requester (choice)
     changes_per_minute: int = 60  # enrolments and uploads for one number (choice)
     federation_claims_per_minute: int = 60_000  # of one other KDS (choice)
 

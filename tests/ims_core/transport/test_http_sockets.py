@@ -6,14 +6,18 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
+from ims_core.errors import ConnectTimeout
 from ims_core.trace import Trace
 from ims_core.transport import http_sockets
 from ims_core.transport.http_message import HttpRequest, HttpResponse
-from ims_core.transport.http_sockets import SocketHttpServer
+from ims_core.transport.http_sockets import SocketHttpClient, SocketHttpServer
+from ims_core.transport.lab_ca import LabCa
 from ims_core.transport.link import Address, AddressBook, Transport
+from ims_core.transport.name_table import NameTable
 from ims_core.transport.virtual_loop import RealClock
 
 _POLITE = b"GET /polite HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -133,3 +137,64 @@ async def test_a_server_closes_at_once_whatever_its_clients_wait_for() -> None:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
+
+
+async def test_a_server_that_asks_for_certificates_tells_whose_it_was_and_clients_know_the_labs_names(
+    tmp_path: Path,
+) -> None:
+    ca, seen, names = LabCa(tmp_path), list[HttpRequest](), NameTable()
+
+    async def handle(request: HttpRequest) -> HttpResponse:
+        seen.append(request)
+        return HttpResponse(204)
+
+    server = SocketHttpServer(
+        "blue.kds",
+        Address(Transport.TLS, "127.0.0.1", 0),
+        handle,
+        clock=RealClock(),
+        trace=Trace(),
+        book=AddressBook(),
+        tls=ca.server_context("kds.blue", ["kds.blue"], requires_client_certificate=True),
+    )
+    await server.start()
+    names.add("kds.blue", server.address)
+    client = SocketHttpClient(
+        "red.kds",
+        clock=RealClock(),
+        trace=Trace(),
+        book=AddressBook(),
+        tls=ca.client_context("kds.red"),
+        names=names,
+    )
+    try:
+        answer = await client.request(f"https://kds.blue:{server.address.port}/x", timeout_s=_WITHIN_S)
+        assert answer.status == 204
+        assert (seen[0].scheme, seen[0].client_names) == ("https", ("kds.red",))
+        names.add("kds.green", server.address)
+        with pytest.raises(ConnectTimeout, match="certificate"):
+            await client.request(f"https://kds.green:{server.address.port}/x", timeout_s=_WITHIN_S)
+    finally:
+        await client.close()
+        await server.close()
+
+
+async def test_a_server_without_tls_knows_no_names() -> None:
+    seen: list[HttpRequest] = []
+
+    async def handle(request: HttpRequest) -> HttpResponse:
+        seen.append(request)
+        return HttpResponse(204)
+
+    server = SocketHttpServer(
+        "red.kds",
+        Address(Transport.TCP, "127.0.0.1", 0),
+        handle,
+        clock=RealClock(),
+        trace=Trace(),
+        book=AddressBook(),
+    )
+    await server.start()
+    await _answer_to(server.address, _POLITE)
+    await server.close()
+    assert seen[0].client_names == ()

@@ -89,6 +89,29 @@ def test_tls_needs_a_folder_and_an_authority(tmp_path: Path) -> None:
         world.http_server("red.acs", Address(Transport.TLS, "127.0.0.1", 0), _nobody)
 
 
+def test_authorities_begin_at_the_same_second_with_the_same_state_and_anew_after_a_year(tmp_path: Path) -> None:
+    def epoch() -> int:
+        return SocketWorld(Trace(), state=tmp_path, with_tls=False, ports="free").pki_epoch_s
+
+    first = epoch()
+    for kept, is_used in ((str(first - 86_400), True), (str(first - 366 * 86_400), False), ("x", False)):
+        (tmp_path / "pki-epoch").write_text(kept)
+        assert (epoch() == int(kept) if is_used else epoch() >= first) is True
+    (tmp_path / "pki-epoch").unlink()
+    (tmp_path / "pki-epoch").mkdir()
+    with pytest.raises(WorldError, match="give another --state"):
+        epoch()
+
+
+def test_the_federation_has_tls_where_there_is_a_folder(tmp_path: Path) -> None:
+    kept = SocketWorld(Trace(), state=tmp_path, with_tls=False, ports="free")
+    assert kept.federation_address("127.0.0.1").transport is Transport.TLS
+    unkept = SocketWorld(Trace(), state=None, with_tls=False, ports="free")
+    assert unkept.federation_address("127.0.0.1").transport is Transport.TCP
+    with pytest.raises(WorldError, match="--state"):
+        unkept.federation_server("red.kds", "kds.red", Address(Transport.TLS, "127.0.0.1", 0), _nobody)
+
+
 async def _nobody(request: object) -> object:
     raise AssertionError("nobody asks")
 

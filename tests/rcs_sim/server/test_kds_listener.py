@@ -1,0 +1,251 @@
+"""The shell of a KDS: nothing is said before it is kept, peers are who their link says, roots are polled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+import rcs_sim
+from ims_core.errors import ConnectTimeout
+from ims_core.store.memory import MemoryStore, MemoryTable
+from ims_core.store.record_table import RecordTable, RecordType, StoreError
+from ims_core.trace import ListSink, Trace
+from ims_core.transport.clock import Clock
+from ims_core.transport.http_message import HeaderFields, HttpRequest, HttpResponse
+from ims_core.transport.virtual_loop import VirtualClock
+from rcs_sim.e2ee.vendor_pki import VendorPki
+from rcs_sim.server.kds_federation import FederationLink
+from rcs_sim.server.kds_listener import KdsListener
+from rcs_sim.server.kds_settings import KdsFault
+from rcs_sim.wire.key_directory import (
+    ClaimRequest,
+    EnrolmentResponse,
+    FederationAnchor,
+    FederationAnchors,
+    KdsPath,
+)
+from tests.support.kds import ALICE, BLUE, BOB, NOW, RED, Device, KdsSide
+
+
+class _FullTable(MemoryTable[Any]):
+    async def put(self, record: Any) -> None:
+        raise StoreError("the disk is full")
+
+
+class _FullStore(MemoryStore):
+    is_full = False
+
+    def table(self, record_type: RecordType[Any]) -> RecordTable[Any]:
+        return _FullTable(record_type) if self.is_full else super().table(record_type)
+
+
+class _Far:
+    """The other carrier's KDS behind an HTTP client."""
+
+    def __init__(self, side: KdsSide | None) -> None:
+        self.side = side
+        self.roots: HttpResponse | None = None
+        self.asked = 0
+
+    async def request(
+        self, url: str, *, method: str = "GET", headers: HeaderFields = (), body: bytes = b"", timeout_s: float
+    ) -> HttpResponse:
+        self.asked += 1
+        path = "/" + url.split("/", 3)[3]
+        if path == KdsPath.FEDERATION_ANCHORS and self.roots is not None:
+            return self.roots
+        if self.side is None:
+            raise ConnectTimeout("down")
+        return self.side.federation(path, body, RED)
+
+
+class _FixedClock:
+    """Starts at the time of the tests' certificates and goes on with the loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._began = clock, clock.now()
+
+    def now(self) -> float:
+        return NOW + self._clock.now() - self._began
+
+
+class _Rig:
+    def __init__(self, far: KdsSide | None = None) -> None:
+        self.side = KdsSide()
+        self.far = _Far(far)
+        self.store = _FullStore()
+        self.sink, trace = ListSink(), Trace()
+        trace.add_sink(self.sink)
+        clock = _FixedClock(VirtualClock())
+        link = FederationLink(self.far, clock, self.side.server.settings)
+        self.listener = KdsListener("red.kds", self.side.server, link, clock=clock, store=self.store, trace=trace)
+
+    async def call(self, path: str, body: bytes = b"") -> HttpResponse:
+        request = HttpRequest("POST" if body else "GET", path, body=body, peer="10.1.0.1:5")
+        return await self.listener.handle(request)
+
+    async def join(self, device: Device) -> None:
+        answer = await self.call(KdsPath.CERTIFICATE, device.request(RED).encode())
+        assert answer.status == 200
+        device.certified(EnrolmentResponse.parse(answer.body))
+        assert (await self.call(KdsPath.KEY_PACKAGES, device.upload(2).encode())).status == 200
+
+    def outcomes(self) -> list[Any]:
+        return [record.details.get("outcome") for record in self.sink.records if "outcome" in record.details]
+
+
+def _run(work: Any) -> None:
+    async def main() -> None:
+        await work()
+
+    rcs_sim.run(main, clock="virtual")
+
+
+def test_what_was_answered_survives_a_restart() -> None:
+    async def work() -> None:
+        rig = _Rig()
+        await rig.listener.start()
+        await rig.join(Device(ALICE))
+        claim = ClaimRequest(target_msisdn=ALICE, requester_msisdn=ALICE).encode()
+        first = await rig.call(KdsPath.CLAIM, claim)
+        await rig.listener.close()
+        again = _Rig()
+        again.store = rig.store
+        again.listener._store = rig.store
+        await again.listener.start()
+        second = await again.call(KdsPath.CLAIM, claim)
+        assert first.status == second.status == 200
+        assert first.body != second.body
+        await again.listener.close()
+
+    _run(work)
+
+
+def test_a_full_disk_is_said_and_the_same_package_is_not_given_to_two() -> None:
+    async def work() -> None:
+        rig = _Rig()
+        await rig.listener.start()
+        await rig.join(Device(ALICE))
+        rig.store.is_full = True
+        claim = ClaimRequest(target_msisdn=ALICE).encode()
+        answer = await rig.call(KdsPath.CLAIM, claim)
+        assert (answer.status, json.loads(answer.body)["error"]) == (503, "unavailable")
+        rig.store.is_full = False
+        served = json.loads((await rig.call(KdsPath.CLAIM, claim)).body)["key_package"]
+        assert served != json.loads((await rig.call(KdsPath.CLAIM, claim)).body)["key_package"]
+        await rig.listener.close()
+
+    _run(work)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({"scheme": "https", "client_names": (BLUE.host,)}, 200),
+        ({"scheme": "https", "client_names": ("x", BLUE.host.upper())}, 200),
+        ({"scheme": "https", "client_names": ("kds.mallory",), "peer": "127.0.2.41:5"}, 403),
+        ({"scheme": "https", "peer": "127.0.2.41:5"}, 403),
+        ({"scheme": "http", "peer": "127.0.2.41:5"}, 200),
+        ({"scheme": "http", "peer": "127.0.3.41:5"}, 403),
+        ({"scheme": "http"}, 403),
+    ],
+)
+def test_a_peer_is_who_its_certificate_or_address_says(request_: dict[str, Any], status: int) -> None:
+    async def work() -> None:
+        rig = _Rig()
+        await rig.listener.start()
+        answer = await rig.listener.handle_federation(HttpRequest("GET", KdsPath.FEDERATION_ANCHORS, **request_))
+        assert answer.status == status
+        await rig.listener.close()
+
+    _run(work)
+
+
+def test_a_claim_goes_through_and_a_peer_that_is_cut_off_is_down() -> None:
+    async def work() -> None:
+        blue = KdsSide(BLUE, RED).start()
+        blue.join(BOB)
+        rig = _Rig(blue)
+        await rig.listener.start()
+        claim = ClaimRequest(target_msisdn=BOB, requester_msisdn=ALICE, kds=1).encode()
+        assert (await rig.call(KdsPath.CLAIM, claim)).status == 200
+        rig.side.server.fault = KdsFault(peers_down=frozenset({1}))
+        assert (await rig.call(KdsPath.CLAIM, claim)).status == 502
+        assert rig.outcomes() == [0, "peer_down"]
+        await rig.listener.close()
+
+    _run(work)
+
+
+def test_roots_are_polled_every_day_and_a_peer_that_lies_is_not_believed() -> None:
+    async def work() -> None:
+        rig = _Rig()
+        await rig.listener.start()
+        new = VendorPki.derive(b"new", vendor_id=1, kds=1, operator="blue", now_s=NOW)
+        anchor = FederationAnchor(vendor_id=1, kds=1, der=new.root_der)
+        rig.far.roots = HttpResponse(200, body=FederationAnchors(2, (anchor,)).encode())
+        await asyncio.sleep(86_401)
+        assert rig.side.server.anchors.generation == 2
+        rig.far.roots = HttpResponse(200, body=b"{}")
+        await asyncio.sleep(86_400)
+        rig.far.roots = None
+        await asyncio.sleep(86_400)
+        assert rig.outcomes() == ["anchors_refused", "peer_down"]
+        assert rig.far.asked == 3
+        await rig.listener.close()
+
+    _run(work)
+
+
+def test_a_newer_generation_in_an_answer_is_fetched_at_once() -> None:
+    async def work() -> None:
+        blue = KdsSide(BLUE, RED).start()
+        blue.join(BOB)
+        rig = _Rig(blue)
+        await rig.listener.start()
+        moved = VendorPki.derive(b"x", vendor_id=2, kds=2, operator="red", now_s=NOW)
+        told = FederationAnchors(2, (FederationAnchor(vendor_id=2, kds=2, der=moved.root_der),))
+        blue.server.anchors_told(RED.peer(), told.encode(), NOW)
+        assert blue.server.anchors.generation == 2
+        claim = ClaimRequest(target_msisdn=BOB, requester_msisdn=ALICE, kds=1).encode()
+        assert (await rig.call(KdsPath.CLAIM, claim)).status == 200
+        await asyncio.sleep(1)
+        assert rig.far.asked == 2
+        assert not rig.side.server.anchors.is_behind(BLUE.peer(), 2)
+        await rig.listener.close()
+
+    _run(work)
+
+
+def test_a_slow_server_answers_late() -> None:
+    async def work() -> None:
+        rig = _Rig()
+        await rig.listener.start()
+        rig.side.server.fault = KdsFault(delay_s=7)
+        began_at = asyncio.get_running_loop().time()
+        await rig.call(KdsPath.CIPHER_SUITES)
+        assert asyncio.get_running_loop().time() - began_at >= 7
+        await rig.listener.close()
+
+    _run(work)
+
+
+def test_a_number_with_a_new_owner_is_forgotten_by_the_store_too() -> None:
+    async def work() -> None:
+        rig = _Rig()
+        await rig.listener.start()
+        await rig.join(Device(ALICE))
+        await rig.listener.forget(ALICE)
+        tables = rig.store._tables
+        assert {name: len(table._records) for name, table in tables.items() if name != "directory_anchors"} == {
+            "directory_clients": 0,
+            "key_packages": 0,
+            "spent_key_packages": 0,
+            "answered_claims": 0,
+        }
+        await rig.listener.close()
+
+    _run(work)
