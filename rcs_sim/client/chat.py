@@ -31,8 +31,33 @@ class Chat:
 
     @property
     def label(self) -> str:
-        """What the next message would be: "RCS" or "SMS"."""
+        """What the next message would be: ``SMS``, ``RCS`` or ``RCS · encrypted``."""
         return self._messenger.label(self._conversation)
+
+    @property
+    def scheme(self) -> str | None:
+        """How the conversation is encrypted: ``mls``, ``legacy``, or None."""
+        scheme = self._messenger.scheme(self._conversation) if self._conversation.is_encrypted else None
+        return None if scheme is None else scheme.value
+
+    @property
+    def security_code(self) -> str | None:
+        """What both users compare to be sure of each other (RCC.16 Annex C.5); None while there is nothing to compare.
+        Its digits are ours: no other client shows the same (choice)."""
+        encryption = self._messenger.encryption
+        return None if encryption is None else encryption.security_code(self._conversation)
+
+    def end_encryption(self) -> None:
+        """The user consents to go on without encryption, for both sides; without effect where there is none."""
+        encryption = self._messenger.encryption
+        if encryption is not None and self._conversation.is_encrypted:
+            encryption.end(self._conversation)
+
+    def revive_encryption(self) -> None:
+        """The user wants it back."""
+        encryption = self._messenger.encryption
+        if encryption is not None:
+            encryption.revive(self._conversation)
 
     @property
     def messages(self) -> tuple[SentMessage | ReceivedMessage, ...]:

@@ -163,6 +163,18 @@ class Encryption(Protocol):
         """A notification about something that is no message of the user: whether it was one of the encryption's."""
         ...
 
+    def end(self, conversation: Conversation) -> None:
+        """The user consents to go on without."""
+        ...
+
+    def revive(self, conversation: Conversation) -> None:
+        """The user wants it back."""
+        ...
+
+    def security_code(self, conversation: Conversation) -> str | None:
+        """What both users compare; None while there is nothing to compare."""
+        ...
+
     def capability_learned(self, conversation: Conversation) -> None:
         """The tags of the peer may have changed."""
         ...

@@ -84,12 +84,8 @@ class Phone:
         self._errands = Errands(config.name)
         self.display = Display(config.name, clock, trace)
         self._usim = Usim(config.k, config.opc) if config.k is not None and config.opc is not None else None
-        self._messenger = self._new_messenger()
-        self._inbox = Inbox(self._messenger, ReceiptSender(config.policy), config.reads_after_s)
-        self._cs = self._new_circuit_switched_link()
-        self._messenger.sms = self._new_sms_service()
-        self.encryption = self._new_encryption()
-        self._provisioning = self._new_provisioning()
+        self._resets = 0
+        self._make_parts()
         self._driver: ProvisioningDriver | None = None
         self._ims: ImsService | None = None
         self._wanted: RcsConfiguration | None = None
@@ -201,6 +197,25 @@ class Phone:
             self._cs.lost()
         self._alarms.freeze()
         await self._errands.close()
+
+    async def power_cycle(self) -> None:
+        """Off and on again."""
+        await self.power_off()
+        await self.power_on()
+
+    async def wipe(self) -> None:
+        """Factory reset: conversations, configuration, keys and what is known about contacts are gone; the SIM stays.
+        The phone is off afterwards."""
+        await self.power_off()
+        await self.lose_power()
+        if self._stale is not None:
+            await self._stale.close_stacks()
+            self._stale = None
+        self._resets += 1
+        self._tokens = self._tokens.child(f"reset {self._resets}")
+        self._wanted = None
+        self._make_parts()
+        self.display.state("phone", "wiped")
 
     async def airplane(self, on: bool) -> None:
         """Airplane mode: the radio goes off in an orderly way, the phone stays on. A boot ends it."""
@@ -379,6 +394,16 @@ class Phone:
     def _settle(self) -> None:
         if self._verdict is not None and not self._verdict.done():
             self._verdict.set_result(None)
+
+    def _make_parts(self) -> None:
+        """All that a factory reset makes anew."""
+        config = self.config
+        self._messenger = self._new_messenger()
+        self._inbox = Inbox(self._messenger, ReceiptSender(config.policy), config.reads_after_s)
+        self._cs = self._new_circuit_switched_link()
+        self._messenger.sms = self._new_sms_service()
+        self.encryption = self._new_encryption()
+        self._provisioning = self._new_provisioning()
 
     # --- parts -------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ims_core.transport.http_message import HttpClient
 from ims_core.transport.tokens import Tokens
+from rcs_sim.client.capabilities import Occasion
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.display import Shown
 from rcs_sim.client.e2ee.arrivals import Arrivals
@@ -56,6 +57,7 @@ from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
 __all__ = ["E2eeService"]
 
+ASK_PAUSE_S = 60.0  # between two questions for the tags of a peer who answers none (choice)
 ENROLS_WITHIN_S = 10.0  # a phone that boots does not wait longer before it registers without encryption (choice)
 _WISHES = ("positive-delivery", "negative-delivery", "display")
 _NO_DISPLAY = ("positive-delivery", "negative-delivery")
@@ -240,12 +242,24 @@ class E2eeService:
             self._healing.heal(thread, "the keys of an encrypted conversation are gone")
             return _P.BUSY if thread.heal.is_running else _P.NO_STATE
         entry = self._messenger.capabilities.entry(conversation.peer)
+        if not entry.tags.services and self._asks(thread):
+            return _P.BUSY
         eligibility = eligibility_of(entry.tags.mls, self.tags)
         if not eligibility.is_eligible:
             self._context.note(thread, "not eligible", eligibility.value)
             return _P.NO_STATE
         self._healing.set_up(thread)
         return _P.BUSY
+
+    def _asks(self, thread: EncryptedThread) -> bool:
+        """Whether the tags of a peer of whom none were ever seen are being asked for; devices that ask nobody when a
+        chat is opened ask here, or they could never begin (choice)."""
+        messenger, peer = self._messenger, thread.conversation.peer
+        now, discovery = messenger.alarms.now(), messenger.discovery
+        if now >= thread.asks_again_at and discovery is not None:
+            thread.asks_again_at = now + ASK_PAUSE_S
+            discovery.ask_if_due(peer, Occasion.FAILURE)
+        return messenger.capabilities.entry(peer).is_asking
 
     def scheme_of(self, conversation: Conversation) -> Scheme | None:
         return Scheme.MLS if conversation.is_encrypted else None

@@ -14,12 +14,13 @@ __all__ = ["EncryptedThread"]
 
 class EncryptedThread:
     """*blocked_until* is when a set-up may be tried again after one that failed, in seconds of the phone's clock, and
-    *blocked_why* what failed. *attempts* counts how often each message was sealed anew, by its first id.
-    *is_resync_refused*: the focus takes no external commit of a member. *participant_keys* are the last known ones of
-    the peer (SubjectPublicKeyInfo)."""
+    *blocked_why* what failed; *asks_again_at* when the tags of the peer may be asked for again. *attempts* counts how
+    often each message was sealed anew, by its first id. *is_resync_refused*: the focus takes no external commit of a
+    member. *participant_keys* are the last known ones of the peer (SubjectPublicKeyInfo)."""
 
     __slots__ = (
         "alarm",
+        "asks_again_at",
         "attempts",
         "blocked_until",
         "blocked_why",
@@ -46,6 +47,7 @@ class EncryptedThread:
         self.attempts: dict[str, int] = {}
         self.is_setting_up = False
         self.is_resync_refused = False
+        self.asks_again_at = 0.0
         self.blocked_until = 0.0
         self.blocked_why = ""
         self.participant_keys: frozenset[bytes] = frozenset()
