@@ -49,7 +49,7 @@ def reset_peak_resident(pid: int) -> None:
 
 def bulk_network(subscribers: int, *, blue: int = 0) -> NetworkFile:
     """The network of every example, with *subscribers* more on red, and so many on *blue*."""
-    network = load_network("two-carriers")
+    network = load_network("two-carriers-plain")
     bulk = {"red": (FIRST_NUMBER, subscribers), "blue": (_FIRST_OF_BLUE, blue)}
     carriers = {
         name: carrier.model_copy(update={"bulk": [BulkEntry(first=f"+{bulk[name][0]}", count=bulk[name][1])]})

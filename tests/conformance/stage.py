@@ -58,7 +58,7 @@ class Stage:
 
 def network_with(**profiles: str) -> NetworkFile:
     """The default network, with the carrier profiles named (``red="no-store"``)."""
-    network = load_network("two-carriers")
+    network = load_network("two-carriers-plain")
     carriers = {
         name: entry.model_copy(update={"profile": profiles[name]}) if name in profiles else entry
         for name, entry in network.carriers.items()
@@ -66,7 +66,7 @@ def network_with(**profiles: str) -> NetworkFile:
     return network.model_copy(update={"carriers": carriers})
 
 
-def play(story: Callable[[Stage], Awaitable[None]], network: str | NetworkFile = "two-carriers") -> None:
+def play(story: Callable[[Stage], Awaitable[None]], network: str | NetworkFile = "two-carriers-plain") -> None:
     """Runs *story* on a network that ends with it."""
 
     async def main() -> None:

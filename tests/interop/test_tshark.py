@@ -111,7 +111,7 @@ def test_a_long_short_message_comes_in_parts_that_join(text: str, tmp_path: Path
     sink = ListSink()
 
     async def story() -> None:
-        async with Simulation(sinks=[sink]) as simulation:
+        async with Simulation("two-carriers-plain", sinks=[sink]) as simulation:
             alice = await simulation.add_phone("alice", "android", "red")
             await simulation.add_phone("bob", "ios", "blue", msisdn="+12025550152")
             await alice.send_sms("+12025550152", text).final(60)

@@ -101,7 +101,7 @@ class Stage:
 
 
 def scenario(
-    net: str | NetworkFile | Callable[[], NetworkFile] = "two-carriers",
+    net: str | NetworkFile | Callable[[], NetworkFile] = "two-carriers-plain",
     *,
     seed: int = 7,
     is_read_by_others: bool = True,
@@ -140,7 +140,7 @@ def network(
     *, red: str | None = None, blue: str | None = None, access: LinkEntry | None = None, border: LinkEntry | None = None
 ) -> NetworkFile:
     """The two carriers with other carrier profiles or other links."""
-    file = load_network("two-carriers")
+    file = load_network("two-carriers-plain")
     changes: dict[str, Any] = {}
     profiles = {name: profile for name, profile in (("red", red), ("blue", blue)) if profile is not None}
     for profile in profiles.values():

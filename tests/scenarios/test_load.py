@@ -61,7 +61,7 @@ class Client(PlainClient):
 
 
 def _network(service: str) -> NetworkFile:
-    network = load_network("two-carriers")
+    network = load_network("two-carriers-plain")
     bulk = BulkEntry.model_validate({"first": _FIRST, "count": _USERS, "service": service})
     red = network.carriers["red"].model_copy(update={"bulk": [bulk]})
     return network.model_copy(update={"carriers": {**network.carriers, "red": red}})

@@ -29,7 +29,7 @@ def _udp_network(folder: Path, link: LinkEntry) -> str:
     for name in ("google-like", "rcc16-strict"):
         text = (profile_folder() / "carriers" / f"{name}.yaml").read_text(encoding="utf-8")
         (folder / f"{name}.yaml").write_text(text + "signalling: SIPoUDP\n", encoding="utf-8")
-    text = (profile_folder() / "networks" / "two-carriers.yaml").read_text(encoding="utf-8")
+    text = (profile_folder() / "networks" / "two-carriers-plain.yaml").read_text(encoding="utf-8")
     for name in ("google-like", "rcc16-strict"):
         text = text.replace(f"profile: {name}", f"profile: {name}.yaml")
     text += f"access: {link.model_dump_json()}\n"

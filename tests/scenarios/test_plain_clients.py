@@ -62,7 +62,7 @@ class Stage:
 def play(story: Callable[[Stage], Awaitable[None]], transport: Transport) -> None:
     async def main() -> None:
         sink = ListSink()
-        async with Simulation(sinks=[sink]) as sim:
+        async with Simulation("two-carriers-plain", sinks=[sink]) as sim:
             stage = Stage(sim, sink, transport)
             await story(stage)
             await asyncio.sleep(300)

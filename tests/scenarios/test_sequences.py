@@ -114,7 +114,7 @@ def play(story: Callable[[Wire], Awaitable[None]]) -> None:
     async def main() -> None:
         sink = ListSink()
         checked = ListSink()
-        async with Simulation(sinks=[sink, checked]) as sim:
+        async with Simulation("two-carriers-plain", sinks=[sink, checked]) as sim:
             await story(Wire(sim, sink))
         _check_every_message(Wire(sim, checked).hops())
 

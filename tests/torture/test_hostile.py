@@ -161,7 +161,7 @@ def test_two_phones_lose_nothing_while_every_port_is_attacked(tmp_path: Path, ca
         escaped: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
         sink = ListSink(limit=2000)
-        async with Simulation(is_real=True, with_tls=True, state=tmp_path, sinks=[sink]) as sim:
+        async with Simulation("two-carriers-plain", is_real=True, with_tls=True, state=tmp_path, sinks=[sink]) as sim:
             alice = await sim.add_phone("alice", msisdn=_ALICE)
             bob = await sim.add_phone("bob", "ios", "blue", msisdn=_BOB, reads_after_s=0.05)
             target = Target(sim)

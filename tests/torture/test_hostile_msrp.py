@@ -107,7 +107,7 @@ def test_a_chat_session_stands_and_loses_nothing_while_both_relays_are_attacked(
         escaped: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
         sink = ListSink(limit=20_000)
-        async with Simulation(is_real=True, state=tmp_path, sinks=[sink]) as sim:
+        async with Simulation("two-carriers-plain", is_real=True, state=tmp_path, sinks=[sink]) as sim:
             alice = await sim.add_phone("alice", msisdn=_ALICE)
             bob = await sim.add_phone("bob", "ios", "blue", msisdn=_BOB, reads_after_s=0.05)
             await alice.chat(_BOB).send(_LONG).delivered(within_s=_WITHIN_S)

@@ -152,7 +152,7 @@ def _answer_port(octets: bytes) -> int:
 def play(story: Callable[[Stage], Awaitable[None]]) -> None:
     async def main() -> None:
         sink = ListSink()
-        async with Simulation(sinks=[sink]) as sim:
+        async with Simulation("two-carriers-plain", sinks=[sink]) as sim:
             stage = Stage(sim, sink)
             await stage.enter()
             await story(stage)

@@ -37,7 +37,7 @@ _UUID = "7f3a0c5e-2b91-4d6f-8e10-5c9d2a4b6e01"
 
 
 def _network() -> NetworkFile:
-    return load_network("two-carriers").model_copy(update={"e2ee": True})
+    return load_network("two-carriers-plain").model_copy(update={"e2ee": True})
 
 
 def _lab(world: World) -> Lab:
@@ -285,7 +285,7 @@ def test_a_slow_peer_and_one_that_is_down_are_told_apart_in_virtual_time() -> No
 def test_a_network_without_encryption_has_no_key_service() -> None:
     async def main() -> None:
         world = MemoryWorld(1, Trace())
-        network = load_network("two-carriers").model_copy(update={"e2ee": False})
+        network = load_network("two-carriers-plain").model_copy(update={"e2ee": False})
         lab = Lab(network, world, secrets=world.tokens.child("secrets"), file="net.yaml")
         assert lab.anchors == ()
         assert lab.carriers["red"].key_service is None

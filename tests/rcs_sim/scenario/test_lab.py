@@ -46,7 +46,7 @@ class _StuckWorld(MemoryWorld):
 
 def _lab(world: MemoryWorld | None = None) -> Lab:
     world = world or MemoryWorld(1, Trace())
-    return Lab(load_network("two-carriers"), world, secrets=world.tokens.child("secrets"), file="net.yaml")
+    return Lab(load_network("two-carriers-plain"), world, secrets=world.tokens.child("secrets"), file="net.yaml")
 
 
 def test_elements_stand_at_the_addresses_of_the_network_file() -> None:
@@ -149,7 +149,7 @@ class _Squatter:
 
 def test_one_carrier_alone_is_a_network_too() -> None:
     async def main() -> None:
-        file = load_network("two-carriers")
+        file = load_network("two-carriers-plain")
         alone = file.model_copy(update={"carriers": {"red": file.carriers["red"]}})
         async with Simulation(alone) as sim:
             alice = await sim.add_phone("alice")
@@ -164,7 +164,7 @@ def test_one_carrier_alone_is_a_network_too() -> None:
 
 def test_three_carriers_reach_each_other() -> None:
     async def main() -> None:
-        file = load_network("two-carriers")
+        file = load_network("two-carriers-plain")
         blue = file.carriers["blue"].model_dump()
         green = type(file.carriers["blue"]).model_validate(
             blue
@@ -215,7 +215,7 @@ def test_while_the_elements_write_their_last_nobody_is_heard_and_no_carrier_wait
 def test_when_the_network_ends_phones_in_a_session_learn_why_and_it_takes_no_time() -> None:
     async def main() -> None:
         sink = ListSink()
-        async with Simulation(sinks=[sink]) as sim:
+        async with Simulation("two-carriers-plain", sinks=[sink]) as sim:
             alice, bob = await sim.add_phone("alice"), await sim.add_phone("bob", "ios", "blue")
             await (await alice.chat(bob).send("more than pager mode takes " * 60)).delivered(within_s=10)
             assert alice.chat(bob).session == "open"

@@ -109,7 +109,7 @@ def test_a_carrier_profile_given_by_path_is_looked_for_beside_the_network_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "nets" / "mine").mkdir(parents=True)
-    text = (loader.profile_folder() / "networks" / "two-carriers.yaml").read_text(encoding="utf-8")
+    text = (loader.profile_folder() / "networks" / "two-carriers-plain.yaml").read_text(encoding="utf-8")
     network = tmp_path / "nets" / "net.yaml"
     network.write_text(text.replace("profile: google-like", "profile: mine/slow.yaml"), encoding="utf-8")
     (tmp_path / "nets" / "mine" / "slow.yaml").write_text("name: slow\nrevoke_timer_s: 77\n", encoding="utf-8")

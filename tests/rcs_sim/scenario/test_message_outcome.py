@@ -17,7 +17,7 @@ _BOB = "+12025550152"
 def _observed(*, by_sms: bool = False, is_there: bool = True, reads: bool = True, asks: bool = False) -> MessageOutcome:
     async def main() -> MessageOutcome:
         sink = ListSink()
-        async with Simulation(sinks=[sink]) as sim:
+        async with Simulation("two-carriers-plain", sinks=[sink]) as sim:
             device = "ios" if asks else "android"
             alice = await sim.add_phone("alice", device)
             bob = await sim.add_phone("bob", "ios", "blue", msisdn=_BOB, reads_after_s=1.0 if reads else None)

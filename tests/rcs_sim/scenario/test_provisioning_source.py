@@ -17,7 +17,7 @@ _ALICE, _AKA = "+12025550101", "+12025550105"
 
 
 def _source(**profile: Any) -> LabProvisioning:
-    red = load_network("two-carriers").carriers["red"]
+    red = load_network("two-carriers-plain").carriers["red"]
     settings = load_carrier_profile("google-like").model_copy(update=profile)
     subscribers = subscribers_of(red, Tokens("s"), "net.yaml")
     return LabProvisioning(settings, _DOMAIN, (PcscfAddress("127.0.1.10", 5060),), subscribers)

@@ -18,7 +18,7 @@ Story = Callable[[Simulation], Awaitable[None]]
 
 def _play(story: Story, sink: ListSink | None = None) -> None:
     async def main() -> None:
-        async with Simulation(sinks=[sink] if sink else []) as sim:
+        async with Simulation("two-carriers-plain", sinks=[sink] if sink else []) as sim:
             await story(sim)
 
     rcs_sim.run(main, clock="virtual")
@@ -54,7 +54,7 @@ def test_a_second_device_of_a_number_has_another_name_address_and_imei() -> None
         (lambda sim: sim.add_phone("alice"), "there is a phone 'alice' already"),
         (
             lambda sim: sim.add_phone("x", carrier="green"),
-            "there is no carrier 'green' in two-carriers; there",
+            "there is no carrier 'green' in two-carriers-plain; there",
         ),
         (lambda sim: sim.add_phone("x", msisdn="+12025550152"), r"red has no \+12025550152"),
         (lambda sim: sim.add_phone("x", device="brick"), "there is no profile 'brick' among the devices"),
@@ -91,7 +91,7 @@ def test_before_it_is_entered_there_is_no_world() -> None:
 def test_a_real_simulation_on_virtual_time_names_what_to_use() -> None:
     async def main() -> None:
         with pytest.raises(SimulatorError, match='clock="real"'):
-            await Simulation(is_real=True).__aenter__()
+            await Simulation("two-carriers-plain", is_real=True).__aenter__()
 
     rcs_sim.run(main, clock="virtual")
 
@@ -114,7 +114,7 @@ def test_a_partition_is_marked_in_the_trace_and_ends_also_when_its_body_fails() 
 
 def test_two_simulations_in_one_process_know_nothing_of_each_other() -> None:
     async def main() -> None:
-        async with Simulation(seed=1) as first, Simulation(seed=2) as second:
+        async with Simulation("two-carriers-plain", seed=1) as first, Simulation(seed=2) as second:
             alice, other = await first.add_phone("alice"), await second.add_phone("alice")
             await first.add_phone("bob", carrier="blue")
             await (await alice.chat("+12025550152").send("hi")).delivered(within_s=5)
@@ -125,7 +125,7 @@ def test_two_simulations_in_one_process_know_nothing_of_each_other() -> None:
 
 def test_the_same_on_sockets() -> None:
     async def main() -> None:
-        async with Simulation(is_real=True) as sim:
+        async with Simulation("two-carriers-plain", is_real=True) as sim:
             alice = await sim.add_phone("alice")
             bob = await sim.add_phone("bob", "ios", "blue", reads_after_s=0.01)
             await (await alice.chat(bob).send("over sockets")).displayed(within_s=20)
@@ -137,7 +137,7 @@ def test_the_same_on_sockets() -> None:
 
 def test_on_sockets_a_relay_can_be_lost_with_the_sessions_on_it_and_comes_back() -> None:
     async def main() -> None:
-        async with Simulation(is_real=True) as sim:
+        async with Simulation("two-carriers-plain", is_real=True) as sim:
             alice = await sim.add_phone("alice")
             bob = await sim.add_phone("bob", "ios", "blue")
             await (await alice.chat(bob).send("x" * 2000)).delivered(within_s=20)

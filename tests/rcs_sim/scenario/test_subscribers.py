@@ -15,7 +15,7 @@ _NUMBER = "+12025550101"
 
 
 def _carrier(*subscribers: SubscriberEntry, bulk: tuple[BulkEntry, ...] = ()) -> CarrierEntry:
-    red = load_network("two-carriers").carriers["red"]
+    red = load_network("two-carriers-plain").carriers["red"]
     return red.model_copy(update={"subscribers": list(subscribers), "bulk": list(bulk)})
 
 

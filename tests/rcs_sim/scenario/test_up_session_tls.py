@@ -72,7 +72,9 @@ def test_with_one_switch_sessions_are_sealed_like_everything_else(tmp_path: Path
     sink = ListSink()
 
     async def main() -> None:
-        async with rcs_sim.Simulation(is_real=True, with_tls=True, state=tmp_path, sinks=[sink]) as sim:
+        async with rcs_sim.Simulation(
+            "two-carriers-plain", is_real=True, with_tls=True, state=tmp_path, sinks=[sink]
+        ) as sim:
             alice = await sim.add_phone("alice", "android", "red")
             bob = await sim.add_phone("bob", "ios", "blue")
             message = await alice.chat(bob).send(_LONG)
