@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection, Iterable
 from ims_core.store.deferred_messages import DEFERRED_MESSAGES, DELIVERY_CURSORS, DeferredMessage, DeliveryCursor
 from ims_core.store.record_table import StoreError
 from ims_core.wire.sip.message import Response
+from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.server.device_copy import send_copy
 from rcs_sim.server.device_offer import DeviceOffer, OfferState
 from rcs_sim.server.device_registry import Device
 from rcs_sim.server.duplicate_filter import Sighting
 from rcs_sim.server.mailbox import DeviceQueue, HeldMessage, HeldState, Mailbox
 from rcs_sim.server.messaging_actions import Forget, Persist, Timed
+from rcs_sim.server.mls_backlog import outdated_by
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_pager
 from rcs_sim.server.part_context import IncomingMessage, PartContext
 from rcs_sim.server.server_notices import ServerNotices
@@ -71,6 +73,7 @@ class StoreAndForward:
     def keep(self, message: IncomingMessage, instances: frozenset[str], now: float, then: Kept) -> HeldMessage:
         """Stores *message* for the named devices (none named: for any). Only after `make_room`."""
         context = self._context
+        self._drop_older_eras(message, instances)
         held = context.mailboxes.add(
             message.user.key,
             message.template,
@@ -84,6 +87,18 @@ class StoreAndForward:
         self._expiry.add(held)
         context.outbox.add(Persist(DEFERRED_MESSAGES, held.to_record(), _Keeping(self, held, then)))
         return held
+
+    def _drop_older_eras(self, message: IncomingMessage, instances: frozenset[str]) -> None:
+        """What a Welcome of a newer era makes useless for these devices (none named: for any)."""
+        box = self._context.mailboxes.get(message.user.key)
+        if box is None or not message.content.media_type.startswith(MlsContentType.SERVER):
+            return
+        for older in outdated_by(message.content, message.sender_key, list(box.held.values())):
+            if not instances or (older.instances and older.awaited <= instances):
+                self._remove(older, "a Welcome of a newer era waits")
+            else:
+                for instance in instances:
+                    self._strike_off(box, older, instance)
 
     def drop_unsafe(self, held: HeldMessage, error: StoreError) -> None:
         """The store refused it: as if it had never been here."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ims_core.transport.link import Address
+from rcs_sim.server.mls_rules import MlsFocusRules
 
 __all__ = ["ClientRule", "CpimFrom", "MessagingServerConfig", "OfflineOptions"]
 
@@ -107,6 +108,7 @@ class MessagingServerConfig:
     interworking_answer_s: float = 10.0  # for the SMSC to take all parts of a text
     smsc_number: str = ""  # service centre address of the own SMSC, "+12025550199"
     interworking_memory_s: float = 7 * 86400.0  # how long a status report is waited for
+    mls_rules: MlsFocusRules | None = None  # how it arbitrates encrypted conversations; None: they pass like any
     client_rules: tuple[ClientRule, ...] = (ClientRule(has_instance=False, cpim_from=CpimFrom.ASSERTED),)
 
     @property

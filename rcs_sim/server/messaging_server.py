@@ -12,6 +12,7 @@ from ims_core.cx import Sh
 from ims_core.errors import LocalProtocolError, TransportError
 from ims_core.reference_points import MediaAnchor
 from ims_core.store.deferred_messages import DEFERRED_MESSAGES, DELIVERY_CURSORS
+from ims_core.store.mls_conversations import MLS_CONTROL_MESSAGES, MLS_CONVERSATIONS
 from ims_core.store.record_table import Store, StoreError
 from ims_core.store.registered_devices import REGISTERED_DEVICES
 from ims_core.trace import RecordKind, Trace
@@ -31,6 +32,12 @@ from ims_core.transport.tokens import Tokens
 from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.headers import Route
 from ims_core.wire.sip.message import Request, Response
+from rcs_sim.e2ee.certificate_profile import Strictness
+from rcs_sim.e2ee.certificate_validator import CertificateValidator
+from rcs_sim.e2ee.credential_identity import X509Identity, msisdn_of
+from rcs_sim.e2ee.custom_proposals import rcs_seams
+from rcs_sim.e2ee.trust_anchors import TrustAnchors
+from rcs_sim.mls.seams import Seams
 from rcs_sim.server.interworking_link import InterworkingLink
 from rcs_sim.server.messaging_actions import (
     Action,
@@ -64,7 +71,8 @@ class MessagingServer:
     """The asyncio shell, to be started and closed once.
 
     *store* is open and stays the caller's; *anchor* carries sessions, without which there are none; *smsc* is where the
-    SM link goes if the network interworks; *blocked* maps identity keys of subscribers to those they block."""
+    SM link goes if the network interworks; *blocked* maps identity keys of subscribers to those they block; *trust* are
+    the roots of all vendors, without which encrypted conversations have no focus here."""
 
     def __init__(
         self,
@@ -81,12 +89,14 @@ class MessagingServer:
         smsc: Address | None = None,
         blocked: Mapping[str, frozenset[str]] | None = None,
         stack_config: StackConfig | None = None,
+        trust: TrustAnchors | None = None,
     ) -> None:
         self.config = config
         media = None
         if anchor is not None:
             media = SessionMedia(anchor, now=clock.now, after=self._after_media, contact_address=self._contact_address)
-        self.core = ParticipatingFunction(config, subscribers, tokens, blocked=blocked, media=media)
+        seams = _seams(config, trust)
+        self.core = ParticipatingFunction(config, subscribers, tokens, blocked=blocked, media=media, seams=seams)
         self.stack = SipStack(
             stack_config or StackConfig(name=config.name, listen=config.listen),
             self,
@@ -126,9 +136,14 @@ class MessagingServer:
         messages = await self._store.table(DEFERRED_MESSAGES).load_all()
         cursors = await self._store.table(DELIVERY_CURSORS).load_all()
         devices = await self._store.table(REGISTERED_DEVICES).load_all()
+        conversations, log = [], []
+        if self.core.focus is not None:
+            conversations = await self._store.table(MLS_CONVERSATIONS).load_all()
+            log = await self._store.table(MLS_CONTROL_MESSAGES).load_all()
         await self._background.start()
         await self.stack.start()
         self._execute(self.core.load(messages, cursors, devices, self._clock.now()))
+        self._execute(self.core.load_focus(conversations, log, self._clock.now()))
 
     async def end_sessions(self, within_s: float) -> None:
         """To be called before `close`: calls end with a reason and connections after what is under way, as far as that
@@ -364,3 +379,11 @@ class MessagingServer:
     def _fire(self) -> None:
         self._timer = None
         self._execute(self.core.handle_deadline(self._clock.now()))
+
+
+def _seams(config: MessagingServerConfig, trust: TrustAnchors | None) -> Seams | None:
+    """What the focus of encrypted conversations judges members by."""
+    if trust is None or config.mls_rules is None:
+        return None
+    strictness = Strictness.STRICT if config.mls_rules.uses_strict_certificates else Strictness.TOLERANT
+    return rcs_seams(X509Identity(CertificateValidator(trust, strictness)), msisdn_of)

@@ -16,9 +16,11 @@ from rcs_sim.server.interworking import Interworking
 from rcs_sim.server.messaging_actions import Exchange, Respond, SendRequest
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_pager
 from rcs_sim.server.part_context import PartContext
+from rcs_sim.server.passing_message import PassingMessage
 from rcs_sim.server.rate_limit import RateLimit
 from rcs_sim.server.relayed_request import (
     copied_headers,
+    ids_of,
     name_service,
     relay,
     route_of_dialog,
@@ -58,9 +60,30 @@ class OriginatingMessages:
         except ContentRefused as refusal:
             self._context.refuse(exchange, refusal.status, refusal.text, refusal.headers)
         else:
+            if self._is_taken(exchange, request, user, content, now):
+                return
             if content.kind is ContentKind.RECEIPT:
                 self.match_receipts(request, user, content, key_of_uri(target), now)
             self._relay(exchange, request, user, content, now)
+
+    def _is_taken(
+        self, exchange: Exchange, request: Request, user: ServedUser, content: PagerContent, now: float
+    ) -> bool:
+        """Whether the focus of the conversation, which is here, has taken it, or no phone may say that."""
+        focus = self._context.ways.focus
+        if focus is None or not content.media_type.startswith("message/"):
+            return False
+        peer = key_of_uri(request.request_uri)
+        instance = self._instance_of(request, user, now)
+        passing = PassingMessage(user, peer, content, True, ids_of(request, (user.key, peer)), None, instance)
+        if focus.takes(passing, now):
+            self._context.outbox.respond(exchange, 200)
+            return True
+        return False
+
+    def _instance_of(self, request: Request, user: ServedUser, now: float) -> str:
+        devices = self._context.devices.reachable(user.key, now)
+        return next((device.instance for device in devices if _sent_by(request, device)), "")
 
     # -- checks (403 service, 400 content, 413 size, 403 blocked, 503 rate) --------------------------------------------
 

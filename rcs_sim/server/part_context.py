@@ -53,6 +53,11 @@ class PartContext:
         """Route of what this server sends on behalf of a user (digest §16)."""
         return f"<{with_user(self.config.scscf, 'orig')}>"
 
+    @property
+    def service_identity(self) -> str:
+        """Public service identity of this server: what it originates for itself meets no criteria of a user."""
+        return f"sip:{self.config.name}@{self.config.domain}"
+
 
 def with_user(uri: str, user: str) -> str:
     """*uri*, a SIP URI without or with a user part, with that user part."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ims_core.cx import Sh
 from ims_core.store.deferred_messages import DeferredMessage, DeliveryCursor
+from ims_core.store.mls_conversations import StoredControlMessage, StoredConversation
 from ims_core.store.record_table import StoreError
 from ims_core.store.registered_devices import REGISTERED_DEVICES, StoredDevices
 from ims_core.transport.tokens import Tokens
@@ -17,6 +18,7 @@ from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.headers import PAssertedIdentity, PServedUser, Require, To
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from ims_core.wire.sip.uri import OtherUri
+from rcs_sim.mls.seams import Seams
 from rcs_sim.server.capability_query import CapabilityQueries
 from rcs_sim.server.deferred import StoreAndForward
 from rcs_sim.server.delivery_ways import DeliveryWays
@@ -35,6 +37,8 @@ from rcs_sim.server.messaging_actions import (
     StoreErrand,
 )
 from rcs_sim.server.messaging_config import MessagingServerConfig
+from rcs_sim.server.mls_delivery import MlsDelivery
+from rcs_sim.server.mls_focus import MlsFocus
 from rcs_sim.server.originating import OriginatingMessages
 from rcs_sim.server.part_context import PartContext
 from rcs_sim.server.relayed_request import max_forwards_of
@@ -70,8 +74,10 @@ class ParticipatingFunction:
         *,
         blocked: Mapping[str, frozenset[str]] | None = None,
         media: SessionMedia | None = None,
+        seams: Seams | None = None,
     ) -> None:
-        """Without *media*, the anchor of sessions, there are no sessions."""
+        """Without *media*, the anchor of sessions, there are no sessions; without *seams*, which know whom to trust,
+        encrypted conversations have no focus here."""
         memory_s = config.store_days * _SECONDS_PER_DAY
         self.context = context = PartContext(
             config=config,
@@ -100,6 +106,10 @@ class ParticipatingFunction:
             parts = (self._originating, self._terminating, self._forward, self._interworking)
             self.sessions = Sessions(context, media, *parts)
         self._notices.deliver_own = self._terminating.receive_own
+        self.focus: MlsFocus | None = None
+        if config.mls_rules is not None and seams is not None:
+            delivery = MlsDelivery(context, self._terminating)
+            self.focus = context.ways.focus = MlsFocus(context, config.mls_rules, seams, delivery)
 
     # -- inputs ------------------------------------------------------------------------------------------------------
 
@@ -115,6 +125,14 @@ class ParticipatingFunction:
         self._forward.load(messages, cursors, now)
         if len(self.context.mailboxes):
             self.context.deadlines.arm(now + self.context.config.restart_wait_s, self._forward.resumption())
+        return self.context.outbox.take(now)
+
+    def load_focus(
+        self, conversations: Iterable[StoredConversation], log: Iterable[StoredControlMessage], now: float
+    ) -> list[Action]:
+        """The same for encrypted conversations, which come with their logs of control messages."""
+        if self.focus is not None:
+            self.focus.load(conversations, log, now)
         return self.context.outbox.take(now)
 
     def handle_request(self, exchange: Exchange, request: Request, now: float) -> list[Action]:

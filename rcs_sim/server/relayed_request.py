@@ -15,7 +15,7 @@ from ims_core.wire.sip.editor import Editor
 from ims_core.wire.sip.grammar import SipParseError, quote
 from ims_core.wire.sip.headers import MaxForwards, Route
 from ims_core.wire.sip.message import HeaderInput, Request, Response
-from ims_core.wire.sip.uri import TelUri, Uri
+from ims_core.wire.sip.uri import TelUri, Uri, parse_uri, tel_of_sip
 from rcs_sim.server.device_capabilities import CPM_MSG
 from rcs_sim.server.device_registry import Device
 from rcs_sim.server.messaging_config import CpimFrom
@@ -25,9 +25,11 @@ from rcs_sim.wire.cpim_header import USUAL_PREFIXES, write_header
 
 __all__ = [
     "accept_contact_of",
+    "as_service",
     "conversation_id",
     "copied_headers",
     "cpim_for_client",
+    "ids_of",
     "make_request",
     "max_forwards_of",
     "name_service",
@@ -94,6 +96,11 @@ def supply_ids(request: Request, editor: Editor[Request], parties: tuple[str, st
         editor.set("Conversation-ID", conversation_id(parties))
     if not request.has("Contribution-ID"):
         editor.set("Contribution-ID", tokens.uuid())
+
+
+def ids_of(request: Request, parties: tuple[str, str]) -> tuple[HeaderInput, ...]:
+    """Conversation-ID of a request, the one that `supply_ids` gives if it has none."""
+    return (("Conversation-ID", request.text("Conversation-ID") or conversation_id(parties)),)
 
 
 def conversation_id(parties: tuple[str, str]) -> str:
@@ -207,6 +214,16 @@ def make_request(
         body,
         "message/cpim",
     )
+
+
+def as_service(request: Request, service: str, identity: str) -> Request:
+    """*request* of this server itself, in the name of a user: by its own *service* identity, so that no criteria of the
+    user bring it back here (digest §16). It asserts the number beside the user's *identity*, as the S-CSCF would."""
+    editor = request.edit().set("P-Served-User", f"<{service}>;sescase=orig;regstate=reg")
+    tel = tel_of_sip(parse_uri(identity))
+    if tel is not None and tel.is_global and not identity.startswith("tel:"):
+        editor.append("P-Asserted-Identity", f"<tel:{tel.digits}>")
+    return editor.done()
 
 
 def copied_headers(response: Response) -> tuple[HeaderInput, ...]:

@@ -6,6 +6,7 @@ which knows other devices and the store. Away from the user the sender learns wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from ims_core.reference_points import LegEnd
 from ims_core.store.record_table import StoreError
@@ -16,6 +17,7 @@ from rcs_sim.server.device_offer import DeviceOffer
 from rcs_sim.server.duplicate_filter import MessageKey, Sighting
 from rcs_sim.server.messaging_actions import SendRequest
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_content
+from rcs_sim.server.passing_message import PassingMessage, Said
 from rcs_sim.server.server_notices import compose_notice
 from rcs_sim.server.session_leg import SessionLeg
 from rcs_sim.server.session_lifetime import (
@@ -33,6 +35,7 @@ from rcs_sim.server.session_lifetime import (
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_passage import Passage, PassageState, outgoing_of, status_for_sender, unanswered
 from rcs_sim.server.session_reports import ReportBook
+from rcs_sim.server.session_saying import SayingBook
 from rcs_sim.server.session_services import SessionServices
 from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
 from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE, Imdn, ImdnKind, ImdnStatus
@@ -49,12 +52,15 @@ class ChatSession:
     """Owner of its legs. *user_leg* is None in a session that the server took for an absent user, *net_leg* in one that
     it opened itself to hand something out."""
 
+    carries_encryption: ClassVar[bool] = True
+
     __slots__ = (
         "_idle",
         "_offers",
         "_parting",
         "_passages",
         "_reports",
+        "_saying",
         "_sent",
         "_services",
         "_state",
@@ -85,6 +91,7 @@ class ChatSession:
         self._passages: set[Passage] = set()
         self._sent: dict[tuple[bool, str], Passage] = {}  # by direction and Message-ID
         self._reports = ReportBook()
+        self._saying = SayingBook()
         self._idle: IdleWatch | None = None
         self._offers: dict[str, tuple[DeviceOffer, Request]] = {}  # what is handed out here, by Message-ID
         self.on_close: Callable[[], None] | None = None
@@ -127,6 +134,9 @@ class ChatSession:
             self._note("message refused", "too many messages in a short time", content.message_id)
             leg.settle(message.delivery, 403)
             return
+        if self._is_taken(leg, content, now):
+            leg.settle(message.delivery)
+            return
         if content.kind is ContentKind.RECEIPT and self.net_leg is not None:  # a MESSAGE is looked at on its way
             self._match_receipts(leg, message, content, now)
         self._go_to_peer(self._begin(leg, message, content), now)
@@ -151,9 +161,31 @@ class ChatSession:
         if content.kind is ContentKind.TYPING and not is_up:
             leg.settle(message.delivery)  # of no use to anybody later (digest §5.2)
             return
+        if self._is_taken(leg, content, now):
+            leg.settle(message.delivery)
+            return
         if self._is_repeated(leg, message, content, now):
             return
         self._go_to_user(self._begin(leg, message, content), now)
+
+    def _is_taken(self, leg: SessionLeg, content: PagerContent, now: float) -> bool:
+        """Whether the focus of the conversation, which is here, has taken it, or no phone may say that."""
+        focus, parties = self._services.context.ways.focus, self.parties
+        if focus is None or not self.carries_encryption or not content.media_type.startswith("message/"):
+            return False
+        passing = PassingMessage(
+            parties.user, parties.peer_key, content, leg.is_to_user, parties.ids, self, leg.instance
+        )
+        return focus.takes(passing, now)
+
+    def say(self, content_type: str, body: bytes, said: Said, now: float, *, to_user: bool) -> bool:
+        """Something that the server itself says. False if that leg is not up."""
+        leg = self.user_leg if to_user else self.net_leg
+        if self._state is not ChatState.OPEN or leg is None or not leg.is_up:
+            return False
+        self.last_traffic = now
+        self._saying.say(leg, self._services.context.tokens.word(), content_type, body, said)
+        return True
 
     def _go_to_user(self, passage: Passage, now: float) -> None:
         content, user_leg = passage.content, self.user_leg
@@ -175,6 +207,8 @@ class ChatSession:
         message = unanswered(self._services.context.tokens.word(), CPIM_CONTENT_TYPE, body)
         content = read_content(CPIM_CONTENT_TYPE, body)
         key = self._key(content)
+        if self._is_taken(opener, content, now):
+            return
         if not opener.is_to_user and key is not None and self._is_known(key, now):
             return
         passage = self._begin(opener, message, content)
@@ -286,7 +320,9 @@ class ChatSession:
         self._settle(passage, status_for_sender(status), now)
 
     def message_sent(self, leg: SessionLeg, message_id: str, now: float) -> None:
-        if leg.is_to_user and self._handed_out(message_id, 200, now):
+        if self._saying.settle(leg, message_id, 200, now) or (
+            leg.is_to_user and self._handed_out(message_id, 200, now)
+        ):
             return
         passage = self._sent.pop((leg.is_to_user, message_id), None)
         if passage is None or passage.state is not PassageState.ON_LEG:
@@ -318,6 +354,8 @@ class ChatSession:
         self._reports.succeeded((leg.is_to_user, report.message_id), report)
 
     def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
+        if self._saying.settle(leg, failure.message_id, _offer_status(failure), now):
+            return
         if leg.is_to_user and self._handed_out(failure.message_id, _offer_status(failure), now):
             return
         key = (leg.is_to_user, failure.message_id)
@@ -422,6 +460,7 @@ class ChatSession:
 
     def _take_back(self, now: float) -> None:
         """What the device has not answered goes elsewhere."""
+        self._saying.give_up(now, is_to_user=True)
         for message_id in list(self._offers):
             self._handed_out(message_id, 408, now)
         for key in [key for key in self._sent if key[0]]:
@@ -472,6 +511,7 @@ class ChatSession:
         self._close(now)
 
     def _close(self, now: float) -> None:
+        self._saying.give_up(now)
         if self.on_close is not None:
             self.on_close()
         self._services.book.leave(self.parties.user.key)

@@ -29,7 +29,9 @@ def avoids_interworking(invite: Request) -> bool:
 
 
 class InterworkedSession(ChatSession):
-    """It has no leg away from the user."""
+    """It has no leg away from the user. Nothing encrypted goes by short message."""
+
+    carries_encryption = False
 
     __slots__ = ("_interworking",)
 

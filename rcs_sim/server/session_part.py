@@ -26,6 +26,7 @@ from rcs_sim.server.session_originating import OriginatingSession
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_services import SessionServices
 from rcs_sim.server.session_terminating import TerminatingSession
+from rcs_sim.server.session_to_peer import PeerSessions
 from rcs_sim.server.terminating import TerminatingMessages
 
 __all__ = ["Sessions"]
@@ -61,6 +62,7 @@ class Sessions:
         self._invites = RateLimit(config.session_rate_per_s, config.session_rate_burst)
         self._leaving: list[LegOwner] | None = None  # sessions that are still to be told that the server ends
         context.ways.by_session = SessionHandOut(self._services)
+        context.ways.to_peer = PeerSessions(self._services)
 
     @property
     def services(self) -> SessionServices:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 from ims_core.wire.msrp.session_events import OutgoingMessage
+from rcs_sim.server.passing_message import Said
 from rcs_sim.server.session_leg import SessionLeg
 
-__all__ = ["Said", "SayingBook"]
-
-Said: TypeAlias = Callable[[int, float], None]
-"""Told the final status of a message (408: nobody can tell) and the time."""
+__all__ = ["SayingBook"]
 
 
 class SayingBook:

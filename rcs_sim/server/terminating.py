@@ -15,7 +15,8 @@ from rcs_sim.server.interworking import Interworking
 from rcs_sim.server.messaging_actions import Exchange
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_pager
 from rcs_sim.server.part_context import IncomingMessage, PartContext
-from rcs_sim.server.relayed_request import name_service, relay, route_of_dialog, supply_ids, wrap_bare_body
+from rcs_sim.server.passing_message import PassingMessage
+from rcs_sim.server.relayed_request import ids_of, name_service, relay, route_of_dialog, supply_ids, wrap_bare_body
 from rcs_sim.server.revocation_server import RevocationServer
 from rcs_sim.server.served_users import ServedUser, asserted_identity, key_of_uri
 from rcs_sim.server.server_notices import ServerNotices
@@ -42,7 +43,10 @@ class TerminatingMessages:
         self._pending: dict[MessageKey, DeviceFork] = {}
         self._revocations = RevocationServer(context, forward, notices, self._pending)
 
-    def receive(self, exchange: Exchange, request: Request, user: ServedUser, now: float) -> None:
+    def receive(
+        self, exchange: Exchange, request: Request, user: ServedUser, now: float, *, is_own: bool = False
+    ) -> None:
+        """A MESSAGE for *user*. *is_own*: what a focus here says, which nobody takes out of the conversation."""
         sender = asserted_identity(request)
         if sender is None:
             self._context.refuse(exchange, 400, "no readable P-Asserted-Identity or From")
@@ -56,12 +60,27 @@ class TerminatingMessages:
         if sender_key in user.blocked:
             self._context.refuse(exchange, 403, "the recipient takes no messages from this sender")
             return
+        if not is_own and self._is_taken(exchange, request, user, sender_key, content, now):
+            return
         key = (sender_key, content.message_id, user.key)
         if self._is_repeated(exchange, key, now) or self._is_revocation(exchange, request, content, key, now):
             return
         template = self._template(request, content, key, now)
         message = IncomingMessage(user, sender, key, content, template, request.text("Conversation-ID"))
         self._deliver(exchange, request, message, now)
+
+    def _is_taken(
+        self, exchange: Exchange, request: Request, user: ServedUser, sender: str, content: PagerContent, now: float
+    ) -> bool:
+        """Whether the focus of the conversation, which is here, has taken it."""
+        focus = self._context.ways.focus
+        if focus is None:
+            return False
+        passing = PassingMessage(user, sender, content, False, ids_of(request, (sender, user.key)))
+        if focus.takes(passing, now):
+            self._context.outbox.respond(exchange, 200)
+            return True
+        return False
 
     def _is_repeated(self, exchange: Exchange, key: MessageKey, now: float) -> bool:
         """P06: acknowledged without another delivery; while the first is pending it gets the answer of that."""

@@ -44,11 +44,11 @@ from rcs_sim.mls.welcome import Welcome
 from rcs_sim.server.mls_request import read_group_info
 from tests.support.mls_tree_views import seeded
 
-__all__ = ["ALICE", "BOB", "GROUP_ID", "NOW_S", "FocusDevice", "end_mls", "seams", "tree_of"]
+__all__ = ["ALICE", "BOB", "GROUP_ID", "NOW_S", "FocusDevice", "end_mls", "seams", "tree_of", "trust"]
 
 ALICE, BOB = "12025550101", "12025550152"
 GROUP_ID = b"7f3a0c5e-2b91-4d6f-8e10-5c9d2a4b6e01"
-NOW_S = 1_800_000_000
+NOW_S = 1_772_446_500  # when the virtual clock begins
 _SUITE = CipherSuite.of(GROUP_SUITE)
 _DAY_S = 86_400
 _LIFETIME = Lifetime(NOW_S - 3600, NOW_S + 400 * _DAY_S)
@@ -62,10 +62,15 @@ def pki(vendor_id: int) -> VendorPki:
 
 
 @cache
+def trust() -> TrustAnchors:
+    """The roots of both vendors."""
+    return TrustAnchors((pki(1).anchor, pki(2).anchor))
+
+
+@cache
 def seams(strictness: Strictness = Strictness.TOLERANT) -> Seams:
     """RCC.16's, with the roots of both vendors."""
-    anchors = TrustAnchors((pki(1).anchor, pki(2).anchor))
-    return rcs_seams(X509Identity(CertificateValidator(anchors, strictness)), msisdn_of)
+    return rcs_seams(X509Identity(CertificateValidator(trust(), strictness)), msisdn_of)
 
 
 def end_mls() -> Extension:

@@ -32,6 +32,7 @@ from ims_core.wire.sip import call_outputs
 from ims_core.wire.sip.call import Call
 from ims_core.wire.sip.call_outputs import Answered, CallOutput, Ended, Refused, Ringing
 from ims_core.wire.sip.message import HeaderInput, Request, Response
+from rcs_sim.e2ee.trust_anchors import TrustAnchors
 from rcs_sim.server.messaging_config import MessagingServerConfig
 from rcs_sim.server.messaging_server import MessagingServer
 from tests.rcs_sim.server.messaging_lab import (
@@ -93,6 +94,7 @@ class Party:
         self.direction = Direction.SENDRECV
         self.answers_offers = True
         self.takes_tls = True
+        self.contact_tags = ""
         self.max_octets = 1024 * 1024
         self.media_headers: tuple[HeaderInput, ...] = ()
         self.notes = LegNotes()
@@ -156,7 +158,7 @@ class Party:
             service=service,
             method="INVITE",
             call_id=f"{self.tokens.word()}@{self.name}",
-            headers=(*headers, ("Contact", self.lab.contact(self.name))),
+            headers=(*headers, ("Contact", f"{self.lab.contact(self.name)}{self.contact_tags}")),
         )
         request = request.edit().remove("Via").set("Session-Expires", str(expires)).done()
         self.call = Call.outgoing(request, uniform=self.tokens.uniform)
@@ -412,6 +414,7 @@ class SessionLab:
         smsc: Address | None = None,
         *,
         is_real: bool = False,
+        trust: TrustAnchors | None = None,
     ) -> None:
         self.is_real = is_real
         self.server_at, self.core_at = (_anywhere(AS), _anywhere(CSCF)) if is_real else (AS, CSCF)
@@ -443,6 +446,7 @@ class SessionLab:
             anchor=self.relay,
             blocked=blocked,
             smsc=smsc,
+            trust=trust,
         )
 
     def media_addresses(self, host: str) -> tuple[Address, ...]:
@@ -492,8 +496,9 @@ async def session_lab(
     smsc: Address | None = None,
     *,
     is_real: bool = False,
+    trust: TrustAnchors | None = None,
 ) -> AsyncIterator[SessionLab]:
-    lab = SessionLab(store or MemoryStore(), config, blocked or {}, smsc, is_real=is_real)
+    lab = SessionLab(store or MemoryStore(), config, blocked or {}, smsc, is_real=is_real, trust=trust)
     await lab.core.stack.start()
     await lab.relay.start()
     await lab.server.start()

@@ -1,0 +1,391 @@
+"""The messaging server as arbiter of encrypted one-to-one conversations (RCC.16 §6.1.2; digest §14.1, §14.4, §14.6).
+
+The server of the participant with the lower number is the focus: it takes control messages out of the conversation,
+decides, stores, answers, fans out, and compares the headers of application messages. The others forward.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from ims_core.store.mls_conversations import (
+    MLS_CONTROL_MESSAGES,
+    MLS_CONVERSATIONS,
+    StoredControlMessage,
+    StoredConversation,
+    StoredFanOut,
+    control_message_key,
+)
+from ims_core.store.record_table import StoreError
+from rcs_sim.e2ee.content_types import MlsContentType, classify_content_type
+from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.failure_reason import ServerFailureReason
+from rcs_sim.e2ee.mls_headers import MlsHeaders
+from rcs_sim.mls.seams import Seams
+from rcs_sim.server.messaging_actions import Forget, Persist
+from rcs_sim.server.mls_answers import compose_acceptance, compose_pulled, compose_refusal
+from rcs_sim.server.mls_arbiter import MlsArbiter, MlsDecision, refusal_answer
+from rcs_sim.server.mls_checks import digits_of
+from rcs_sim.server.mls_conversation import ConversationUnreadable, MlsConversation, Pair, pair_of
+from rcs_sim.server.mls_delivery import MlsDelivery
+from rcs_sim.server.mls_gate import verify_application_message
+from rcs_sim.server.mls_pull import ReadThrottle, answer_pull
+from rcs_sim.server.mls_refusal import MlsRefused
+from rcs_sim.server.mls_rules import MlsFocusRules
+from rcs_sim.server.part_context import PartContext
+from rcs_sim.server.passing_message import PassingMessage
+from rcs_sim.server.relayed_request import rfc3339
+from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE
+
+__all__ = ["MlsFocus"]
+
+_PULLS_KEPT = 4  # answers to pulls that may be repeated; in memory (choice)
+_SERVER_REASON = b"mls-server-failure-reason"
+_OF_SERVERS = frozenset({MlsContentType.SERVER, MlsContentType.SERVER_KICK})
+_TAKEN = frozenset({MlsContentType.CLIENT, MlsContentType.GROUP_INFO_REQUEST})
+
+
+class MlsFocus:
+    """A `ConversationFocus`. *seams* know the roots of all vendors."""
+
+    __slots__ = ("_arbiter", "_context", "_delivery", "_lines", "_rules", "_seams", "_throttle")
+
+    def __init__(self, context: PartContext, rules: MlsFocusRules, seams: Seams, delivery: MlsDelivery) -> None:
+        self._context = context
+        self._rules = rules
+        self._seams = seams
+        self._arbiter = MlsArbiter(rules, seams)
+        self._delivery = delivery
+        self._throttle = ReadThrottle(rules)
+        self._lines: dict[Pair, _Line] = {}
+
+    def conversation(self, one: str, other: str) -> MlsConversation | None:
+        """What is known of the conversation of two numbers, in digits."""
+        line = self._lines.get(pair_of(one, other))
+        return None if line is None else line.conversation
+
+    # -- what passes -------------------------------------------------------------------------------------------------
+
+    def takes(self, message: PassingMessage, now: float) -> bool:
+        content = message.content
+        if not content.media_type.startswith("message/") or content.cpim is None or self._rules.is_peer_to_peer:
+            return False
+        media_type = classify_content_type(content.media_type)
+        if message.is_from_user and _is_for_servers_to_say(media_type, content.media_type, content.body):
+            self._note("control message discarded", "only a focus says that", message)
+            return True
+        if media_type is None:
+            return False
+        own, peer = _digits(message.user.key), _digits(message.peer_key)
+        if not own or not peer or own >= peer:
+            return False
+        if media_type in _TAKEN and content.message_id:
+            self._enqueue(_Asked(message, media_type, own if message.is_from_user else peer), (own, peer), now)
+            return True
+        return media_type is MlsContentType.MESSAGE and self._refuses(message, (own, peer), now)
+
+    def _refuses(self, message: PassingMessage, pair: Pair, now: float) -> bool:
+        """Whether an application message is not forwarded; its sender is told."""
+        line, content = self._line(pair), message.content
+        assert content.cpim is not None
+        headers = MlsHeaders.of(content.cpim)
+        authenticator = headers.epoch_authenticator or None
+        try:
+            verify_application_message(self._rules, line.conversation, headers.era_id, authenticator, int(now))
+        except MlsRefused as refusal:
+            asked = _Asked(message, MlsContentType.MESSAGE, pair[0] if message.is_from_user else pair[1])
+            self._refuse(line, asked, refusal, now)
+            return True
+        return False
+
+    def _line(self, pair: Pair) -> _Line:
+        line = self._lines.get(pair)
+        if line is None:
+            line = self._lines[pair] = _Line(MlsConversation(pair))
+        return line
+
+    # -- one at a time -----------------------------------------------------------------------------------------------
+
+    def _enqueue(self, asked: _Asked, pair: Pair, now: float) -> None:
+        line = self._line(pair)
+        if not line.is_busy:
+            self._decide(line, asked, now)
+        elif len(line.waiting) < self._rules.max_waiting:
+            line.waiting.append(asked)
+        else:
+            self._refuse(line, asked, MlsRefused(0, ServerFailureReason.TRANSIENT_ERROR, "busy"), now)
+
+    def _decide(self, line: _Line, asked: _Asked, now: float) -> None:
+        if asked.media_type is MlsContentType.GROUP_INFO_REQUEST:
+            self._pull(line, asked, now)
+            return
+        message = asked.message
+        decision = self._arbiter.decide(
+            line.conversation,
+            asked.sender,
+            message.content.message_id,
+            message.content.body,
+            int(now),
+            message.conversation_id,
+        )
+        self._trace(decision, message)
+        if not decision.is_new or decision.conversation.live is None:
+            self._say(line, asked, decision, now)
+            return
+        self._store(line, asked, decision)
+
+    def _store(self, line: _Line, asked: _Asked, decision: MlsDecision) -> None:
+        """What was decided is safe before anybody is told of it: the log first, so that no state is without it."""
+        line.is_busy = True
+        outbox, before, after = self._context.outbox, line.conversation, decision.conversation
+        if decision.logged is not None:
+            outbox.add(Persist(MLS_CONTROL_MESSAGES, decision.logged))
+        outbox.add(Persist(MLS_CONVERSATIONS, after.to_record(), _Storing(self, line, asked, decision)))
+        kept = {each.number for each in after.log}
+        for entry in before.log:
+            if entry.number not in kept:
+                outbox.add(Forget(MLS_CONTROL_MESSAGES, control_message_key(entry.key, entry.number)))
+
+    def stored(self, storing: _Storing, error: StoreError | None, now: float) -> None:
+        """The store has it, or has not: then nothing has happened."""
+        line, asked, decision = storing.line, storing.asked, storing.decision
+        line.is_busy = False
+        if error is None:
+            line.adopt(decision.conversation)
+            self._say(line, asked, decision, now)
+        else:
+            self._refuse(line, asked, MlsRefused(0, ServerFailureReason.TRANSIENT_ERROR, "store"), now)
+        while line.waiting and not line.is_busy:
+            self._decide(line, line.waiting.popleft(), now)
+
+    # -- pulls -------------------------------------------------------------------------------------------------------
+
+    def _pull(self, line: _Line, asked: _Asked, now: float) -> None:
+        content = asked.message.content
+        key = (asked.sender, content.message_id, hashlib.sha256(content.body).digest())
+        body = next((told for known, told in line.pulls if known == key), None)
+        try:
+            if body is None:
+                body = self._pulled(line, asked, now)
+                line.pulls.append((key, body))
+        except MlsRefused as refusal:
+            self._refuse(line, asked, refusal, now)
+            return
+        self._note("focus state pulled", f"by {asked.sender}", asked.message)
+        self._answer(line, asked, body, now)
+
+    def _pulled(self, line: _Line, asked: _Asked, now: float) -> bytes:
+        """Raises MlsRefused."""
+        if not self._throttle.allows(line.conversation.key, now):
+            raise MlsRefused(0, ServerFailureReason.TRANSIENT_ERROR, "reads")
+        content = asked.message.content
+        pulled = answer_pull(self._rules, line.conversation, asked.sender, content.body)
+        state = line.conversation.state or EpochIdentifier()
+        message_id = self._context.tokens.uuid()
+        return compose_pulled(pulled, content.message_id, state, message_id=message_id, date_time=rfc3339(now))
+
+    # -- answers -----------------------------------------------------------------------------------------------------
+
+    def _say(self, line: _Line, asked: _Asked, decision: MlsDecision, now: float) -> None:
+        answer = decision.answer
+        message_id, date_time = self._context.tokens.uuid(), rfc3339(now)
+        if answer.reason:
+            self._answer(line, asked, compose_refusal(answer, message_id=message_id, date_time=date_time), now)
+            return
+        body = compose_acceptance(answer, converged=False, message_id=message_id, date_time=date_time)
+        self._answer(line, asked, body, now)
+
+        def converged(then: float) -> None:
+            again = {"message_id": self._context.tokens.uuid(), "date_time": rfc3339(then)}
+            self._answer(line, asked, compose_acceptance(answer, converged=True, **again), then)
+
+        if decision.fan_out is not None:
+            spreading = _Spreading(self, line, decision.fan_out, converged)
+            self._context.deadlines.arm(now + self._rules.convergence_s, spreading)
+            self._fan_out(line, decision.fan_out, asked.instance, spreading, now)
+        elif not any(each.control_id == answer.control_id for each in line.conversation.outstanding):
+            converged(now)  # of a request that was repeated
+
+    def _refuse(self, line: _Line, asked: _Asked, refusal: MlsRefused, now: float) -> None:
+        """An answer that is not remembered."""
+        content = asked.message.content
+        self._note("focus refused", str(refusal), asked.message)
+        answer = refusal_answer(line.conversation, asked.sender, content.message_id, b"", refusal)
+        body = compose_refusal(answer, message_id=self._context.tokens.uuid(), date_time=rfc3339(now))
+        self._answer(line, asked, body, now)
+
+    def _answer(self, line: _Line, asked: _Asked, body: bytes, now: float) -> None:
+        other = line.conversation.other(asked.sender)
+        self._delivery.answer(asked.message, asked.sender, other, body, now)
+
+    # -- fan-out -----------------------------------------------------------------------------------------------------
+
+    def _fan_out(
+        self, line: _Line, fan_out: StoredFanOut, instance: str | None, spreading: _Spreading, now: float
+    ) -> None:
+        self._delivery.fan_out(line.conversation.pair, fan_out, instance, spreading.settled, now)
+        if not fan_out.members:
+            spreading.end(now)
+
+    def spread(self, line: _Line, control_id: str, now: float) -> None:
+        """Everybody has it, or never will."""
+        line.finished.add(control_id)
+        if line.is_busy:
+            return  # what is being stored is put right when that has ended
+        before = line.conversation
+        line.adopt(before)
+        if line.conversation is not before and line.conversation.live is not None:
+            self._context.outbox.add(Persist(MLS_CONVERSATIONS, line.conversation.to_record()))
+
+    # -- the store ---------------------------------------------------------------------------------------------------
+
+    def load(
+        self, conversations: Iterable[StoredConversation], log: Iterable[StoredControlMessage], now: float
+    ) -> None:
+        """Takes over what the last run left; fan-outs that it did not finish go out again when the network stands."""
+        entries: dict[str, list[StoredControlMessage]] = {}
+        for entry in log:
+            entries.setdefault(entry.key, []).append(entry)
+        resuming = False
+        for record in conversations:
+            found = sorted(entries.get(record.key, ()), key=lambda entry: entry.number)
+            try:
+                conversation = MlsConversation.of_record(record, tuple(found), self._seams)
+            except ConversationUnreadable as error:
+                self._context.outbox.note("stored conversation dropped", str(error), user=record.key)
+                continue
+            self._lines[conversation.pair] = _Line(conversation)
+            resuming |= bool(conversation.outstanding)
+        if resuming:
+            self._context.deadlines.arm(now + self._context.config.restart_wait_s, _Resumption(self))
+
+    def resume(self, now: float) -> None:
+        """Fans out what waits since before a restart. Nobody waits for convergence any more."""
+        for line in self._lines.values():
+            for fan_out in line.conversation.outstanding:
+                spreading = _Spreading(self, line, fan_out, None)
+                self._context.outbox.note("fan-out resumed", f"of {fan_out.requester}", fan_out.control_id)
+                self._fan_out(line, fan_out, None, spreading, now)
+
+    # -- the trace ---------------------------------------------------------------------------------------------------
+
+    def _trace(self, decision: MlsDecision, message: PassingMessage) -> None:
+        answer = decision.answer
+        repeated = "" if decision.is_new else " (again)"
+        state = f"era {answer.era}, epoch {answer.epoch}"
+        if decision.is_accepted:
+            self._note(f"focus accepted{repeated}", state, message)
+        else:
+            detail = f" {answer.detail}" if answer.detail else ""
+            why = f"check {decision.check}: {answer.reason}{detail}; {state}"
+            self._note(f"focus refused{repeated}", why, message)
+
+    def _note(self, summary: str, reason: str, message: PassingMessage) -> None:
+        self._context.outbox.note(
+            summary, reason, message.content.message_id, message.conversation_id or None, message.user.key
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request, and who sent it, in digits."""
+
+    message: PassingMessage
+    media_type: MlsContentType
+    sender: str
+
+    @property
+    def instance(self) -> str | None:
+        """The device that asked, None if it is not one of ours."""
+        return self.message.instance if self.message.is_from_user else None
+
+
+class _Line:
+    """A conversation and the requests that wait while the store is being written. *finished* are fan-outs that ended
+    meanwhile."""
+
+    __slots__ = ("conversation", "finished", "is_busy", "pulls", "waiting")
+
+    def __init__(self, conversation: MlsConversation) -> None:
+        self.conversation = conversation
+        self.finished: set[str] = set()
+        self.is_busy = False
+        self.pulls: deque[tuple[tuple[str, str, bytes], bytes]] = deque(maxlen=_PULLS_KEPT)
+        self.waiting: deque[_Asked] = deque()
+
+    def adopt(self, conversation: MlsConversation) -> None:
+        """It is *conversation* now, without the fan-outs that have ended."""
+        finished, self.finished = self.finished, set()
+        left = tuple(each for each in conversation.outstanding if each.control_id not in finished)
+        if len(left) != len(conversation.outstanding):
+            conversation = replace(conversation, outstanding=left)
+        self.conversation = conversation
+
+
+@dataclass(frozen=True, slots=True)
+class _Storing:
+    """A decision on its way into the store; errand."""
+
+    focus: MlsFocus
+    line: _Line
+    asked: _Asked
+    decision: MlsDecision
+
+    def stored(self, error: StoreError | None, now: float) -> None:
+        self.focus.stored(self, error, now)
+
+
+class _Spreading:
+    """A fan-out until every member's server has it; deadline of convergence, which is told once."""
+
+    __slots__ = ("_control_id", "_converged", "_focus", "_left", "_line", "is_over")
+
+    def __init__(
+        self, focus: MlsFocus, line: _Line, fan_out: StoredFanOut, converged: Callable[[float], None] | None
+    ) -> None:
+        self._focus = focus
+        self._line = line
+        self._control_id = fan_out.control_id
+        self._left = set(fan_out.members)
+        self._converged = converged
+        self.is_over = False
+
+    def settled(self, member: str, is_delivered: bool, now: float) -> None:
+        self._left.discard(member)
+        if not self._left:
+            self.end(now)
+
+    def end(self, now: float) -> None:
+        self._focus.spread(self._line, self._control_id, now)
+        self.expired(now)
+
+    def expired(self, now: float) -> None:
+        self.is_over = True
+        converged, self._converged = self._converged, None
+        if converged is not None:
+            converged(now)
+
+
+@dataclass(slots=True)
+class _Resumption:
+    """The moment after a restart."""
+
+    focus: MlsFocus
+    is_over: bool = False
+
+    def expired(self, now: float) -> None:
+        self.is_over = True
+        self.focus.resume(now)
+
+
+def _is_for_servers_to_say(media_type: MlsContentType | None, name: str, body: bytes) -> bool:
+    """What no phone says: answers of a focus. From another network they are trusted."""
+    return media_type in _OF_SERVERS or (name.startswith(IMDN_CONTENT_TYPE) and _SERVER_REASON in body)
+
+
+def _digits(key: str) -> str:
+    """Digits of an identity key that is a number."""
+    return digits_of(key) if key.startswith("tel:+") else ""
