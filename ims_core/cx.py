@@ -177,8 +177,8 @@ class Cx(Protocol):
     def multimedia_auth(
         self, impi: str | None, key: str, username: str | None, *, resync: tuple[bytes, bytes] | None = None
     ) -> MultimediaAuthAnswer:
-        """MAR: what to challenge with. *username* is the Digest user name as sent, None if there is none yet: then the
-        answer has no HA1. *resync* is RAND and AUTS."""
+        """MAR: what to challenge with. *username* is the Digest user name as sent, None if there is none yet: then HA1
+        is that of the last one, or of the IMPI. *resync* is RAND and AUTS."""
         ...
 
     def server_assignment(self, key: str, assignment: AssignmentType, scscf: str) -> ServerAssignmentAnswer:

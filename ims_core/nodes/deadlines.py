@@ -26,10 +26,11 @@ class Deadlines(Generic[K]):
         self._order = 0  # keys need not compare
 
     def set(self, key: K, at: float) -> None:
-        self.has_changed = True
-        self._at[key] = at
         self._order += 1
         heapq.heappush(self._heap, (at, self._order, key))
+        if key in self._at or self._heap[0][1] == self._order:
+            self.has_changed = True
+        self._at[key] = at
         if len(self._heap) > 64 + 4 * len(self._at):
             self._rebuild()
 

@@ -252,10 +252,8 @@ class Hss:
             return self._aka(subscriber, resync)
         known = implicit_set.digest
         if known is None or (username is not None and known[0] != username):
-            answer = self._digest(subscriber, username)
-            if username is not None:
-                implicit_set.digest = (username, answer)
-            return answer
+            name = username or subscriber.impi
+            known = implicit_set.digest = name, self._digest(subscriber, name)
         return known[1]
 
     def server_assignment(self, key: str, assignment: AssignmentType, scscf: str) -> ServerAssignmentAnswer:
@@ -304,10 +302,13 @@ class Hss:
             return implicit_set, CxResult.SUCCESS
         return None, CxResult.IDENTITIES_DONT_MATCH
 
-    def _digest(self, subscriber: Subscriber, username: str | None) -> MultimediaAuthAnswer:
-        ha1 = None if username is None else self._ha1(subscriber, username or subscriber.impi)
+    def _digest(self, subscriber: Subscriber, username: str) -> MultimediaAuthAnswer:
         return MultimediaAuthAnswer(
-            CxResult.SUCCESS, subscriber.impi, subscriber.scheme, self._config.home_domain, ha1=ha1
+            CxResult.SUCCESS,
+            subscriber.impi,
+            subscriber.scheme,
+            self._config.home_domain,
+            self._ha1(subscriber, username),
         )
 
     def _ha1(self, subscriber: Subscriber, username: str) -> Secret | None:

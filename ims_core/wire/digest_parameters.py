@@ -39,11 +39,9 @@ _PARAMETER = re.compile(
 )
 _END = re.compile(r"[\s,]*+\Z")
 # What nearly all peers send: one Digest, a comma between parameters, nothing escaped. The rest is read by the above.
-_VALUE = r'"[^"\\\r\n\0]*+"|[^\s",\0]*+'
-_PLAIN_PARAMETER = rf"[ \t]*+{_TOKEN}+[ \t]*+=[ \t]*+(?:{_VALUE})[ \t]*+"
-_PLAIN = re.compile(rf"[Dd]igest[ \t]{_PLAIN_PARAMETER}(?:,{_PLAIN_PARAMETER})*+")
-_EACH_PLAIN = re.compile(rf'({_TOKEN}+)[ \t]*+=[ \t]*+(?:"([^"]*+)"|([^\s",]*+))')
-_AFTER_SCHEME = len("Digest ")
+_PLAIN = re.compile(rf'[ \t]*+({_TOKEN}+)[ \t]*+=[ \t]*+(?:"([^"\\\r\n\0]*+)"|([^\s",\0]*+))[ \t]*+')
+_PLAIN_SCHEMES: Final = ("Digest ", "digest ")
+_AFTER_SCHEME: Final = len("Digest ")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _UNSAFE = re.compile(r"[\r\n\0]")
 
@@ -88,11 +86,14 @@ def _add_parameter(parameters: _Parameters, match: re.Match[str], text: str) -> 
 
 def _scan_digest(text: str) -> _Parameters:
     """The parameters of one field value of the scheme Digest, as `_scan` gives them. Raises DigestParseError."""
-    if len(text) <= MAX_FIELD_CHARACTERS and _PLAIN.fullmatch(text) is not None:
-        found = _EACH_PLAIN.findall(text, _AFTER_SCHEME)
-        parameters = {name.lower(): quoted or bare for name, quoted, bare in found}
-        if len(parameters) == len(found) <= MAX_PARAMETERS:
-            return parameters
+    if len(text) <= MAX_FIELD_CHARACTERS and text[:_AFTER_SCHEME] in _PLAIN_SCHEMES:
+        parts = _PLAIN.split(text[_AFTER_SCHEME:])  # between two parameters a comma; name, quoted value, bare value
+        count = len(parts) // 4
+        if 0 < count <= MAX_PARAMETERS and not parts[0] and not parts[-1] and parts[4:-1:4].count(",") == count - 1:
+            each = zip(parts[1::4], parts[2::4], parts[3::4], strict=True)
+            parameters = {name.lower(): bare if quoted is None else quoted for name, quoted, bare in each}
+            if len(parameters) == count:
+                return parameters
     return _scan_one(text, "digest")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final
@@ -11,6 +12,7 @@ from ims_core.wire.sip.header_names import known_key
 __all__ = ["SINGLE", "Order", "Shape", "order_of", "shape_of"]
 
 _MOST_SHAPES: Final = 512  # then all are forgotten
+_NAMES: Final = re.compile(r"\r\n([^:\r\n]*+:)")
 _LONGEST: Final = 64  # header fields of a message whose shape is remembered
 
 SINGLE: Final = frozenset(
@@ -90,11 +92,14 @@ def shape_of(keys: Sequence[str]) -> Shape:
     return shape
 
 
-def order_of(lines: list[str]) -> Order | None:
-    """The canonical keys of these header lines if each begins with a name that was met before; else None."""
-    names = tuple([line[: line.find(":") + 1] for line in lines])
+def order_of(head: str, count: int) -> Order | None:
+    """The canonical keys of the header lines, *count* in number, that follow the first line of *head*, if each begins
+    with a name that was met before; else None."""
+    names = tuple(_NAMES.findall(head))
     order = _orders.get(names)
-    return _new_order(names) if order is None else order
+    if order is None or len(order) != count:
+        return _new_order(names) if len(names) == count else None
+    return order
 
 
 def _new_order(names: tuple[str, ...]) -> Order | None:

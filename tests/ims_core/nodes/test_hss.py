@@ -121,12 +121,13 @@ def test_mar_gives_ha1_of_the_subscribers_algorithm() -> None:
     assert answer.ha1 == Secret.of_text(compute_ha1(SHA_256, "carol", HOME, "pw"))
 
 
-def test_mar_without_a_user_name_gives_no_ha1_and_takes_none_away() -> None:
+def test_mar_without_a_user_name_gives_ha1_of_the_impi_and_takes_none_away() -> None:
     hss = make_hss()
-    assert hss.multimedia_auth(None, KEY, None).ha1 is None
-    named = hss.multimedia_auth(ALICE.impi, KEY, ALICE.impi)
-    assert hss.multimedia_auth(None, KEY, None).realm == HOME
-    assert hss.multimedia_auth(ALICE.impi, KEY, ALICE.impi).ha1 == named.ha1
+    unnamed = hss.multimedia_auth(None, KEY, None)
+    assert unnamed.realm == HOME
+    assert hss.multimedia_auth(ALICE.impi, KEY, ALICE.impi).ha1 == unnamed.ha1
+    by_name = hss.multimedia_auth("carol", "sip:carol@home.test", "carol")
+    assert hss.multimedia_auth(None, "sip:carol@home.test", None).ha1 == by_name.ha1
 
 
 def test_ha1_follows_the_user_name_and_a_new_password() -> None:

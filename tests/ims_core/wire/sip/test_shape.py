@@ -28,13 +28,13 @@ def test_a_field_that_is_to_be_there_once_is_told_of() -> None:
 
 
 def test_lines_with_names_that_were_met_have_an_order_and_its_shape() -> None:
-    order = order_of(["Via: a:b", "f:", "CSEQ: x"])
+    order = order_of("\r\nVia: a:b\r\nf:\r\nCSEQ: x", 3)
     assert order == ["via", "from", "cseq"]
-    assert order_of(["Via: c", "f: d", "CSEQ: y"]) is order
+    assert order_of("start\r\nVia: c\r\nf: d\r\nCSEQ: y", 3) is order
     assert order is not None
     assert shape_of(order) is shape_of(["via", "from", "cseq"])
     for line in ("Via", "", " folded: x", "X-Never-Met: 1", "Via : x"):
-        assert order_of(["Via: x", line]) is None
+        assert order_of(f"\r\nVia: x\r\n{line}", 2) is None
 
 
 def test_messages_of_one_order_share_a_shape() -> None:
@@ -47,7 +47,8 @@ def test_what_is_remembered_stays_bounded() -> None:
         assert shape_of([f"x-{number}"]).first == {f"x-{number}": 0}
     assert len(shape._shapes) <= shape._MOST_SHAPES
     for number in range(2 * shape._MOST_SHAPES):
-        assert order_of(["To:" if number & 1 << bit else "From:" for bit in range(11)]) is not None
+        lines = ["\r\nTo:" if number & 1 << bit else "\r\nFrom:" for bit in range(11)]
+        assert order_of("".join(lines), 11) is not None
     assert len(shape._orders) <= shape._MOST_SHAPES
     long = ["x"] * 200
     assert shape_of(long) is not shape_of(long)
