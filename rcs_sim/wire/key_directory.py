@@ -6,16 +6,28 @@ standard alphabet without line breaks, times Unix seconds. Names that are not kn
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, Self
 
-from ims_core.errors import RemoteProtocolError
+from rcs_sim.wire.directory_json import (
+    KeyDirectoryParseError,
+    as_object,
+    base64_text,
+    json_octets,
+    list_of,
+    msisdn_of,
+    number_of,
+    octet_list_of,
+    octets_of,
+    optional_number_of,
+    optional_text_of,
+    read_members,
+    tel_uri,
+    text_of,
+)
 
 __all__ = [
     "CIPHER_SUITE",
@@ -42,17 +54,7 @@ __all__ = [
 CIPHER_SUITE = 0x0002  # MLS_128_DHKEMP256_AES128GCM_SHA256_P256 (§2.1)
 MAX_UPLOADED = 256  # one-time packages of one upload; deployed clients publish 11 (§2.4)
 MAX_LISTED = 256  # packages of one answer, certificates of one chain, anchors of one list
-MAX_KEY_PACKAGE_OCTETS = 64 * 1024  # one of the examples has 1875
-_SPEC = "RCC.16 digest §14.5"
-_MSISDN = re.compile(r"(?:tel:)?\+?([1-9][0-9]{2,14})(?:;[\x21-\x7e]*)?")  # E.164, with or without tel:
-
-
-class KeyDirectoryParseError(RemoteProtocolError):
-    """The body is no JSON of this call. *member* names what is wrong with it, "" for the whole."""
-
-    def __init__(self, message: str, *, member: str = "", raw: bytes = b"") -> None:
-        super().__init__(message, spec=_SPEC, raw=raw[:200])
-        self.member = member
+_UUID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class KdsPath(StrEnum):
@@ -133,9 +135,9 @@ class KdsError:
     @classmethod
     def parse(cls, octets: bytes) -> Self:
         """Raises KeyDirectoryParseError."""
-        members = _members(octets)
+        members = read_members(octets)
         outcome = members.get("outcome")
-        return cls(_text(members, "error"), str(members.get("detail", "")), outcome if type(outcome) is int else None)
+        return cls(text_of(members, "error"), str(members.get("detail", "")), outcome if type(outcome) is int else None)
 
     def encode(self) -> bytes:
         return json_octets({"error": str(self.error), "detail": self.detail, "outcome": self.outcome})
@@ -158,29 +160,29 @@ class EnrolmentRequest:
     @classmethod
     def parse(cls, octets: bytes) -> Self:
         """Raises KeyDirectoryParseError."""
-        members = _members(octets)
+        members = read_members(octets)
         return cls(
-            msisdn=_msisdn(members, "msisdn"),
-            client_id=_optional_text(members, "client_id"),
-            identity_pub=_octets(members, "identity_pub"),
-            subject_der=_octets(members, "subject_der"),
-            san_der=_octets(members, "san_der"),
-            participant_information=_octets(members, "ext4_participant_info"),
-            acs_proof=_octets(members, "acs_proof"),
-            csr_pop=_octets(members, "csr_pop"),
+            msisdn=msisdn_of(members, "msisdn"),
+            client_id=optional_text_of(members, "client_id"),
+            identity_pub=octets_of(members, "identity_pub"),
+            subject_der=octets_of(members, "subject_der"),
+            san_der=octets_of(members, "san_der"),
+            participant_information=octets_of(members, "ext4_participant_info"),
+            acs_proof=octets_of(members, "acs_proof"),
+            csr_pop=octets_of(members, "csr_pop"),
         )
 
     def encode(self) -> bytes:
         return json_octets(
             {
-                "msisdn": _tel(self.msisdn),
+                "msisdn": tel_uri(self.msisdn),
                 **({} if self.client_id is None else {"client_id": self.client_id}),
-                "identity_pub": _base64(self.identity_pub),
-                "subject_der": _base64(self.subject_der),
-                "san_der": _base64(self.san_der),
-                "ext4_participant_info": _base64(self.participant_information),
-                "acs_proof": _base64(self.acs_proof),
-                "csr_pop": _base64(self.csr_pop),
+                "identity_pub": base64_text(self.identity_pub),
+                "subject_der": base64_text(self.subject_der),
+                "san_der": base64_text(self.san_der),
+                "ext4_participant_info": base64_text(self.participant_information),
+                "acs_proof": base64_text(self.acs_proof),
+                "csr_pop": base64_text(self.csr_pop),
             }
         )
 
@@ -198,16 +200,16 @@ class EnrolmentResponse:
     @classmethod
     def parse(cls, octets: bytes) -> Self:
         """Raises KeyDirectoryParseError."""
-        members = _members(octets)
+        members = read_members(octets)
         return cls(
-            leaf=_octets(members, "leaf"),
-            chain=_octet_list(members, "chain", MAX_LISTED),
-            kds=_optional_number(members, "kds"),
-            not_after_s=_optional_number(members, "not_after"),
+            leaf=octets_of(members, "leaf"),
+            chain=octet_list_of(members, "chain", MAX_LISTED),
+            kds=optional_number_of(members, "kds"),
+            not_after_s=optional_number_of(members, "not_after"),
         )
 
     def encode(self) -> bytes:
-        members: dict[str, Any] = {"leaf": _base64(self.leaf), "chain": [_base64(each) for each in self.chain]}
+        members: dict[str, Any] = {"leaf": base64_text(self.leaf), "chain": [base64_text(each) for each in self.chain]}
         extra = {"kds": self.kds, "not_after": self.not_after_s}
         return json_octets(members | {name: value for name, value in extra.items() if value is not None})
 
@@ -224,21 +226,21 @@ class UploadRequest:
     @classmethod
     def parse(cls, octets: bytes) -> Self:
         """Raises KeyDirectoryParseError."""
-        members = _members(octets)
+        members = read_members(octets)
         return cls(
-            msisdn=_msisdn(members, "msisdn"),
-            client_id=_optional_text(members, "client_id"),
-            key_packages=_octet_list(members, "key_packages", MAX_UPLOADED),
-            last_resort=_octets(members, "last_resort") if members.get("last_resort") is not None else b"",
+            msisdn=msisdn_of(members, "msisdn"),
+            client_id=optional_text_of(members, "client_id"),
+            key_packages=octet_list_of(members, "key_packages", MAX_UPLOADED),
+            last_resort=octets_of(members, "last_resort") if members.get("last_resort") is not None else b"",
         )
 
     def encode(self) -> bytes:
         return json_octets(
             {
-                "msisdn": _tel(self.msisdn),
+                "msisdn": tel_uri(self.msisdn),
                 **({} if self.client_id is None else {"client_id": self.client_id}),
-                "key_packages": [_base64(each) for each in self.key_packages],
-                "last_resort": _base64(self.last_resort),
+                "key_packages": [base64_text(each) for each in self.key_packages],
+                "last_resort": base64_text(self.last_resort),
             }
         )
 
@@ -252,7 +254,7 @@ class UploadResponse:
     @classmethod
     def parse(cls, octets: bytes) -> Self:
         """Raises KeyDirectoryParseError."""
-        return cls(_number(_members(octets), "stored"))
+        return cls(number_of(read_members(octets), "stored"))
 
     def encode(self) -> bytes:
         return json_octets({"stored": self.stored})
@@ -271,25 +273,25 @@ class ClaimRequest:
     @classmethod
     def parse(cls, octets: bytes) -> Self:
         """Raises KeyDirectoryParseError."""
-        members = _members(octets)
-        suite = _optional_number(members, "cipher_suite")
+        members = read_members(octets)
+        suite = optional_number_of(members, "cipher_suite")
         return cls(
-            target_msisdn=_msisdn(members, "target_msisdn"),
-            requester_msisdn=_msisdn(members, "requester_msisdn") if members.get("requester_msisdn") else None,
-            kds=_optional_number(members, "kds"),
+            target_msisdn=msisdn_of(members, "target_msisdn"),
+            requester_msisdn=msisdn_of(members, "requester_msisdn") if members.get("requester_msisdn") else None,
+            kds=optional_number_of(members, "kds"),
             cipher_suite=CIPHER_SUITE if suite is None else suite,
-            exclude_client_id=_optional_text(members, "exclude_client_id"),
+            exclude_client_id=optional_text_of(members, "exclude_client_id"),
         )
 
     def encode(self) -> bytes:
         optional = {
-            "requester_msisdn": None if self.requester_msisdn is None else _tel(self.requester_msisdn),
+            "requester_msisdn": None if self.requester_msisdn is None else tel_uri(self.requester_msisdn),
             "kds": self.kds,
             "cipher_suite": self.cipher_suite,
             "exclude_client_id": self.exclude_client_id,
         }
         given = {name: value for name, value in optional.items() if value is not None}
-        return json_octets({"target_msisdn": _tel(self.target_msisdn), **given})
+        return json_octets({"target_msisdn": tel_uri(self.target_msisdn), **given})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,7 +303,7 @@ class ClaimedKeyPackage:
     is_last_resort: bool = False
 
     def members(self) -> dict[str, Any]:
-        octets = _base64(self.key_package)
+        octets = base64_text(self.key_package)
         return {"client_id": self.client_id, "key_package": octets, "is_last_resort": self.is_last_resort}
 
 
@@ -315,7 +317,7 @@ class ClaimResponse:
     @classmethod
     def parse(cls, octets: bytes) -> Self:
         """Raises KeyDirectoryParseError."""
-        members = _members(octets)
+        members = read_members(octets)
         if members.get("key_packages") is not None:
             return cls(_claimed(members))
         return cls((_one_claimed(members),))
@@ -341,18 +343,18 @@ class FederationClaimRequest:
     @classmethod
     def parse(cls, octets: bytes) -> Self:
         """Raises KeyDirectoryParseError."""
-        members = _members(octets)
-        request_id = _text(members, "request_id")
+        members = read_members(octets)
+        request_id = text_of(members, "request_id")
         if not _UUID.fullmatch(request_id):
             raise KeyDirectoryParseError("request_id is no UUID", member="request_id")
         return cls(
-            version=_number(members, "version"),
+            version=number_of(members, "version"),
             request_id=request_id.lower(),
-            origin=_text(members, "origin"),
-            kds=_number(members, "kds"),
-            requester_msisdn=_msisdn(members, "requester_msisdn") if members.get("requester_msisdn") else "",
-            target_msisdn=_msisdn(members, "target_msisdn"),
-            cipher_suite=_number(members, "cipher_suite"),
+            origin=text_of(members, "origin"),
+            kds=number_of(members, "kds"),
+            requester_msisdn=msisdn_of(members, "requester_msisdn") if members.get("requester_msisdn") else "",
+            target_msisdn=msisdn_of(members, "target_msisdn"),
+            cipher_suite=number_of(members, "cipher_suite"),
         )
 
     def encode(self) -> bytes:
@@ -362,8 +364,8 @@ class FederationClaimRequest:
                 "request_id": self.request_id,
                 "origin": self.origin,
                 "kds": self.kds,
-                **({"requester_msisdn": _tel(self.requester_msisdn)} if self.requester_msisdn else {}),
-                "target_msisdn": _tel(self.target_msisdn),
+                **({"requester_msisdn": tel_uri(self.requester_msisdn)} if self.requester_msisdn else {}),
+                "target_msisdn": tel_uri(self.target_msisdn),
                 "cipher_suite": self.cipher_suite,
             }
         )
@@ -381,19 +383,19 @@ class FederationClaimResponse:
     @classmethod
     def parse(cls, octets: bytes) -> Self:
         """Raises KeyDirectoryParseError."""
-        members = _members(octets)
+        members = read_members(octets)
         return cls(
-            request_id=_text(members, "request_id").lower(),
-            target_msisdn=_msisdn(members, "target_msisdn"),
+            request_id=text_of(members, "request_id").lower(),
+            target_msisdn=msisdn_of(members, "target_msisdn"),
             key_packages=_claimed(members),
-            anchors_generation=_number(members, "anchors_generation"),
+            anchors_generation=number_of(members, "anchors_generation"),
         )
 
     def encode(self) -> bytes:
         return json_octets(
             {
                 "request_id": self.request_id,
-                "target_msisdn": _tel(self.target_msisdn),
+                "target_msisdn": tel_uri(self.target_msisdn),
                 "key_packages": [each.members() for each in self.key_packages],
                 "anchors_generation": self.anchors_generation,
             }
@@ -419,111 +421,29 @@ class FederationAnchors:
     @classmethod
     def parse(cls, octets: bytes) -> Self:
         """Raises KeyDirectoryParseError."""
-        members = _members(octets)
-        listed = [_object(each, "anchors") for each in _list(members, "anchors", MAX_LISTED)]
+        members = read_members(octets)
+        listed = [as_object(each, "anchors") for each in list_of(members, "anchors", MAX_LISTED)]
         anchors = (
-            FederationAnchor(vendor_id=_number(each, "vendor_id"), kds=_number(each, "kds"), der=_octets(each, "der"))
+            FederationAnchor(
+                vendor_id=number_of(each, "vendor_id"), kds=number_of(each, "kds"), der=octets_of(each, "der")
+            )
             for each in listed
         )
-        return cls(_number(members, "generation"), tuple(anchors))
+        return cls(number_of(members, "generation"), tuple(anchors))
 
     def encode(self) -> bytes:
-        listed = [{"vendor_id": each.vendor_id, "kds": each.kds, "der": _base64(each.der)} for each in self.anchors]
+        listed = [{"vendor_id": each.vendor_id, "kds": each.kds, "der": base64_text(each.der)} for each in self.anchors]
         return json_octets({"generation": self.generation, "anchors": listed})
 
 
-def json_octets(members: Mapping[str, Any]) -> bytes:
-    """Compact UTF-8 JSON."""
-    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-_UUID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-
-
-def _members(octets: bytes) -> Mapping[str, Any]:
-    try:
-        value = json.loads(octets.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise KeyDirectoryParseError(f"no JSON: {type(error).__name__}", raw=octets) from None
-    return _object(value, "")
-
-
-def _object(value: object, member: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise KeyDirectoryParseError(f"{member or 'the body'} is no JSON object", member=member)
-    return value
-
-
-def _text(members: Mapping[str, Any], name: str) -> str:
-    value = members.get(name)
-    if not isinstance(value, str) or not value or len(value) > 512:
-        raise KeyDirectoryParseError(f"{name} is no text", member=name)
-    return value
-
-
-def _optional_text(members: Mapping[str, Any], name: str) -> str | None:
-    return _text(members, name) if members.get(name) is not None else None
-
-
-def _number(members: Mapping[str, Any], name: str) -> int:
-    value = members.get(name)
-    if type(value) is not int or not 0 <= value < 2**53:
-        raise KeyDirectoryParseError(f"{name} is no number", member=name)
-    return value
-
-
-def _optional_number(members: Mapping[str, Any], name: str) -> int | None:
-    return _number(members, name) if members.get(name) is not None else None
-
-
-def _msisdn(members: Mapping[str, Any], name: str) -> str:
-    """Bare digits of an E.164 number."""
-    match = _MSISDN.fullmatch(_text(members, name))
-    if match is None:
-        raise KeyDirectoryParseError(f"{name} is no telephone number", member=name)
-    return match[1]
-
-
-def _octets(members: Mapping[str, Any], name: str) -> bytes:
-    return _octets_of(members.get(name), name)
-
-
-def _octets_of(value: object, name: str) -> bytes:
-    if not isinstance(value, str) or len(value) > MAX_KEY_PACKAGE_OCTETS * 4 // 3:
-        raise KeyDirectoryParseError(f"{name} is no base64 text", member=name)
-    try:
-        return base64.b64decode(value.encode("ascii"), validate=True)
-    except (binascii.Error, ValueError):
-        raise KeyDirectoryParseError(f"{name} is no base64", member=name) from None
-
-
-def _list(members: Mapping[str, Any], name: str, longest: int) -> list[Any]:
-    value = members.get(name)
-    if not isinstance(value, list) or len(value) > longest:
-        raise KeyDirectoryParseError(f"{name} is no list of at most {longest}", member=name)
-    return value
-
-
-def _octet_list(members: Mapping[str, Any], name: str, longest: int) -> tuple[bytes, ...]:
-    return tuple(_octets_of(each, name) for each in _list(members, name, longest))
-
-
 def _claimed(members: Mapping[str, Any]) -> tuple[ClaimedKeyPackage, ...]:
-    listed = _list(members, "key_packages", MAX_LISTED)
-    return tuple(_one_claimed(_object(each, "key_packages")) for each in listed)
+    listed = list_of(members, "key_packages", MAX_LISTED)
+    return tuple(_one_claimed(as_object(each, "key_packages")) for each in listed)
 
 
 def _one_claimed(members: Mapping[str, Any]) -> ClaimedKeyPackage:
     return ClaimedKeyPackage(
-        client_id=_optional_text(members, "client_id") or "",
-        key_package=_octets(members, "key_package"),
+        client_id=optional_text_of(members, "client_id") or "",
+        key_package=octets_of(members, "key_package"),
         is_last_resort=members.get("is_last_resort") is True,
     )
-
-
-def _base64(octets: bytes) -> str:
-    return base64.b64encode(octets).decode("ascii")
-
-
-def _tel(digits: str) -> str:
-    return f"tel:+{digits}"
