@@ -19,7 +19,7 @@ from ims_core.transport.link import Address, Transport
 from ims_core.transport.tokens import Tokens
 from ims_core.wire.digest import Algorithm
 from ims_core.wire.digest_algorithm import compute_ha1
-from rcs_sim.e2ee.trust_anchors import TrustAnchor
+from rcs_sim.e2ee.trust_anchors import TrustAnchor, TrustAnchors
 from rcs_sim.scenario.documents import CarrierDocument, PcscfDocument, UpDocument
 from rcs_sim.scenario.key_service import KeyService, KeyServicePlan, directory_numbers
 from rcs_sim.scenario.loader import load_carrier_profile
@@ -203,7 +203,7 @@ class Carrier:
         self.smsc = self._make_smsc(plans)
         self.ipsmgw = self._make_ipsmgw()
         self.msrp_relay = self._make_msrp_relay()
-        self.messaging_server = self._make_messaging_server()
+        self.messaging_server = self._make_messaging_server(plans)
         self.config_server: ConfigServer | None = None
         self.key_service = self._make_key_service(plans, network)
 
@@ -393,7 +393,7 @@ class Carrier:
             ha1_of=ha1_of,
         )
 
-    def _make_messaging_server(self) -> MessagingServer:
+    def _make_messaging_server(self, plans: Mapping[str, _Plan]) -> MessagingServer:
         plan, profile, world = self._plan, self.profile, self._world
         rules = (
             (ClientRule(has_instance=False, cpim_from=CpimFrom.ASSERTED),) if profile.cpim_from == "asserted" else ()
@@ -415,7 +415,10 @@ class Carrier:
             chat_idle_s=profile.chat_idle_s,
             session_expires_s=profile.session_expires_s,
             session_max_octets=profile.max_chat_octets + _CPIM_OCTETS,
+            mls_rules=profile.mls,
         )
+        services = [each.key_service for each in plans.values()]
+        roots = tuple(service.pki.anchor for service in services if service is not None)
         return MessagingServer(
             config,
             network=world.network,
@@ -427,6 +430,7 @@ class Carrier:
             subscribers=self.core.sh,
             anchor=self.msrp_relay,
             smsc=plan.smsc if profile.interworking else None,
+            trust=TrustAnchors(roots) if roots else None,
         )
 
     def _make_key_service(self, plans: Mapping[str, _Plan], network: str) -> KeyService | None:

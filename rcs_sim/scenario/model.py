@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rcs_sim.server.mls_rules import MlsFocusRules
+
 __all__ = [
     "BulkEntry",
     "CarrierEntry",
@@ -65,6 +67,10 @@ class CarrierProfile(_Strict):
     signalling: Literal["SIPoUDP", "SIPoTCP", "SIPoTLS"] = "SIPoTCP"
     configuration_validity_s: int = Field(604800, ge=1)
     token_validity_s: int = Field(2592000, ge=1)
+    # Encrypted conversations (RCC.16); only in networks with e2ee
+    mls: MlsFocusRules = Field(
+        MlsFocusRules(), description="the messaging server as arbiter of encrypted conversations"
+    )
     # Key distribution server (RCC.16); only in networks with e2ee
     kds_certificate_days: float | None = Field(
         None, gt=0, le=76, description="life of the certificates of phones; the vendor's if left out: 75.5 or 60"

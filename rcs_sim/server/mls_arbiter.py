@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ims_core.errors import RemoteProtocolError
 from ims_core.store.mls_conversations import StoredAnswer, StoredControlMessage, StoredFanOut
+from rcs_sim.e2ee.certificate_profile import CertificateRefused, CertificateRule
 from rcs_sim.e2ee.client_message import ClientOperation
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.failure_reason import ServerFailureReason as Reason
@@ -29,6 +30,7 @@ from rcs_sim.server.mls_scene import FocusScene, numbers_of
 
 __all__ = ["MlsArbiter", "MlsDecision", "refusal_answer"]
 
+_OUT_OF_TIME = frozenset({CertificateRule.LEAF_FLOOR, CertificateRule.VALIDITY})
 _HELD_BACK = 3600  # seconds: times older than a day and this are of no quota any more
 
 
@@ -243,7 +245,7 @@ def _with_proposal(scene: FocusScene) -> LiveGroup:
             group.proposals.add(each.reference, each.proposal, each.sender)
         group.add_proposal(verified)
     except RemoteProtocolError as error:
-        raise MlsRefused(14, Reason.INVALID_COMMIT) from error
+        raise _refusal_of(error) from error
     return replace(live, group=group)
 
 
@@ -265,7 +267,7 @@ def _created(scene: FocusScene, info: GroupInfo) -> PublicGroup:
     try:
         return PublicGroup.start(info, ratchet_tree=scene.request.tree, seams=scene.seams, now_s=scene.now_s)
     except RemoteProtocolError as error:
-        raise MlsRefused(14, Reason.INVALID_COMMIT) from error
+        raise _refusal_of(error) from error
 
 
 def _committed(scene: FocusScene, info: GroupInfo) -> PublicGroup:
@@ -281,7 +283,14 @@ def _committed(scene: FocusScene, info: GroupInfo) -> PublicGroup:
             raise MlsRefused(14, Reason.INVALID_COMMIT, "group_info")
         verify_group_info_signature(info, group.tree)
     except RemoteProtocolError as error:
-        raise MlsRefused(14, Reason.INVALID_COMMIT) from error
+        raise _refusal_of(error) from error
     if info.confirmation_tag != group.state.confirmation_tag:
         raise MlsRefused(15, Reason.MISMATCHED_CONFIRMATION_TAG)
     return group
+
+
+def _refusal_of(error: RemoteProtocolError) -> MlsRefused:
+    """What the engine refuses is check 14, but for a chain above a leaf that is out of time."""
+    if isinstance(error, CertificateRefused) and error.certificate_rule in _OUT_OF_TIME:
+        return MlsRefused(12, Reason.EXPIRED_CREDENTIAL)
+    return MlsRefused(14, Reason.INVALID_COMMIT)

@@ -35,7 +35,6 @@ class MlsFocusRules:
     epochs_per_day: int | None = None
     external_commits_per_day: int = 50  # RCC.16 §11.2.2
 
-    floor_s: int = 2_592_000  # 30 days that a certificate has to last (A.4.3.1)
     log_days: float = 30.0
     page_size: int = 32  # control messages in one answer to an enhanced pull
     convergence_s: float = 5.0
