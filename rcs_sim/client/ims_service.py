@@ -19,7 +19,7 @@ from rcs_sim.client.calls import Calls
 from rcs_sim.client.chat_session import SessionTimes
 from rcs_sim.client.contact import feature_params
 from rcs_sim.client.discovery import Discovery
-from rcs_sim.client.e2ee.service import E2eeService
+from rcs_sim.client.e2ee.phone_encryption import PhoneEncryption
 from rcs_sim.client.errands import Errands
 from rcs_sim.client.inbox import Inbox
 from rcs_sim.client.media_port import MediaPort
@@ -60,7 +60,7 @@ class ImsService:
         usim: Usim | None,
         errands: Errands,
         configuration_stale: Callable[[], None],
-        encryption: E2eeService | None = None,
+        encryption: PhoneEncryption | None = None,
     ) -> None:
         """*encryption* is None for a phone without, or a configuration without. Raises UnusableConfiguration."""
         policy = config.policy
@@ -226,6 +226,8 @@ class ImsService:
         if messenger.policy.sms.over_ip:
             messenger.sms.ip = self.ua
         messenger.registered()
+        if self._encryption is not None:
+            self._encryption.registered()
 
     def _unregistered(self, reason: str) -> None:
         messenger = self._messenger

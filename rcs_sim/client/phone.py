@@ -21,7 +21,7 @@ from rcs_sim.client.alarms import Alarms
 from rcs_sim.client.chat import Chat
 from rcs_sim.client.circuit_switched import CircuitSwitchedLink
 from rcs_sim.client.display import Display, Shown, ShownEvent
-from rcs_sim.client.e2ee.service import E2eeService
+from rcs_sim.client.e2ee.phone_encryption import PhoneEncryption
 from rcs_sim.client.errands import Errands
 from rcs_sim.client.identity import dialled_key
 from rcs_sim.client.ims_service import ImsService
@@ -267,7 +267,7 @@ class Phone:
         subscription = Subscription(config.imsi, config.msisdn_hint or "")
         core = Provisioning(settings, subscription, self._tokens.child("acs"), access=config.access)
         if self.encryption is not None:
-            core.participant_key = self.encryption.credentials.participant.spki
+            core.participant_key = self.encryption.participant.spki
         return core
 
     def _start_provisioning(self, core: Provisioning) -> None:
@@ -417,12 +417,12 @@ class Phone:
             configuration_doubted=self._configuration_stale,
         )
 
-    def _new_encryption(self) -> E2eeService | None:
+    def _new_encryption(self) -> PhoneEncryption | None:
         profile, http = self.config.policy.e2ee, self._http
         if profile is None or http is None:
             return None
         tokens = self._tokens.child("encryption")
-        return E2eeService(profile, self._messenger, self._inbox, http, self._errands, tokens)
+        return PhoneEncryption(profile, self._messenger, self._inbox, http, self._errands, tokens)
 
     def _new_sms_service(self) -> SmsService:
         config, messenger = self.config, self._messenger

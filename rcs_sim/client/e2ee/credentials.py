@@ -78,6 +78,7 @@ class Credentials:
     def __init__(
         self,
         profile: E2eeProfile,
+        participant: ParticipantKey,
         tokens: Tokens,
         alarms: Alarms,
         errands: Errands,
@@ -87,7 +88,7 @@ class Credentials:
     ) -> None:
         self.profile = profile
         self.client_id = tokens.uuid()
-        self.participant = ParticipantKey.generate(tokens.child("participant key").octets)
+        self.participant = participant
         self.pool = KeyPackagePool()
         self.setting: MemberSetting | None = None
         self.kds_number = profile.kds

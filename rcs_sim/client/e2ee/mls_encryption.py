@@ -5,10 +5,9 @@ Nothing here gives a message to anybody in clear: what cannot be sealed is refus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
-from ims_core.transport.http_message import HttpClient
 from ims_core.transport.tokens import Tokens
 from rcs_sim.client.capabilities import Occasion
 from rcs_sim.client.conversation import Conversation
@@ -36,7 +35,6 @@ from rcs_sim.client.errands import Errands
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.inbox import Inbox
-from rcs_sim.client.kds_client import KdsClient
 from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.messenger import Messenger
 from rcs_sim.e2ee.content_types import MlsContentType
@@ -48,17 +46,13 @@ from rcs_sim.e2ee.member.commit_verdict import NextStep
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
 from rcs_sim.e2ee.member.operations import E2eeRefused, SealRefusal
 from rcs_sim.e2ee.mls_headers import MlsHeaders
-from rcs_sim.e2ee.profile import E2eeProfile
-from rcs_sim.mls.key_log import WriteLine
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.cpim_header import CpimHeader
 from rcs_sim.wire.imdn import Imdn
-from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
-__all__ = ["E2eeService"]
+__all__ = ["MlsEncryption"]
 
 ASK_PAUSE_S = 60.0  # between two questions for the tags of a peer who answers none (choice)
-ENROLS_WITHIN_S = 10.0  # a phone that boots does not wait longer before it registers without encryption (choice)
 _WISHES = ("positive-delivery", "negative-delivery", "display")
 _NO_DISPLAY = ("positive-delivery", "negative-delivery")
 _P = SealingPower
@@ -70,8 +64,8 @@ _REFUSALS = {
 }
 
 
-class E2eeService:
-    """The `Encryption` of one phone. *announce* is called when what the phone announces has changed."""
+class MlsEncryption:
+    """The `Encryption` of one phone by MLS."""
 
     __slots__ = (
         "_alarm",
@@ -81,38 +75,28 @@ class E2eeService:
         "_downgrade",
         "_failures",
         "_healing",
-        "_http",
         "_inbox",
         "_messenger",
         "_receipts",
         "_requests",
-        "announce",
         "credentials",
-        "profile",
+        "new_message_id",
     )
 
     def __init__(
         self,
-        profile: E2eeProfile,
+        credentials: Credentials,
         messenger: Messenger,
         inbox: Inbox,
-        http: HttpClient,
         errands: Errands,
         tokens: Tokens,
-        *,
-        key_log: WriteLine | None = None,
     ) -> None:
-        self.profile = profile
-        self.announce: Callable[[], None] | None = None
-        self._messenger, self._inbox, self._http = messenger, inbox, http
-        self.credentials = Credentials(
-            profile, tokens, messenger.alarms, errands, messenger.display, self._credentials_changed, key_log
-        )
+        self._messenger, self._inbox = messenger, inbox
+        self.credentials = credentials
         self._dirty: dict[EncryptedThread, None] = {}
         self._alarm = messenger.alarms.new(lambda now: self._look())
-        context = self._context = E2eeContext(
-            profile, messenger, self.credentials, errands, tokens.child("control"), self._moved
-        )
+        context = self._context = E2eeContext(credentials.profile, messenger, credentials, errands, tokens, self._moved)
+        self.new_message_id = context.new_id
         self._requests = Requests(context)
         self._receipts = SignedReceipts(context)
         self._healing = Healing(context, self._requests, Claims(self.credentials), self._flush)
@@ -122,26 +106,8 @@ class E2eeService:
 
     # --- what the phone tells ----------------------------------------------------------------------------------------
 
-    async def configured(self, configuration: RcsConfiguration) -> None:
-        """A configuration with encryption is in force: enrols, and returns when that is done or takes too long."""
-        parameters = configuration.encryption
-        if parameters is None or not parameters.is_complete:
-            self.unconfigured()
-            return
-        self._messenger.encryption = self
-        self._messenger.new_message_id = self._context.new_id
-        self._inbox.receipts.signed = self.receipt_headers
-        msisdn = configuration.msisdn.lstrip("+")
-        self.credentials.configured(KdsClient(self._http, parameters.kds_uri), parameters, msisdn)
-        await self.credentials.first_verdict(ENROLS_WITHIN_S)
-
-    def unconfigured(self) -> None:
-        """A configuration without encryption, or none. What is marked as encrypted stays so, and is refused."""
-        self.credentials.unconfigured()
-
     def power_lost(self) -> None:
         """The phone goes off: what is under way has no answer any more; what it holds stays."""
-        self.credentials.stop()
         self._context.channel.power_lost()
         for thread in self._context.threads.values():
             self._healing.cancel(thread)
@@ -154,14 +120,9 @@ class E2eeService:
 
     @property
     def tags(self) -> MlsTags:
-        """What the phone announces."""
-        tags = mls_tags_of_profile(self.profile, is_ready=self.credentials.is_ready)
+        """What the phone announces of MLS."""
+        tags = mls_tags_of_profile(self.credentials.profile, is_ready=self.credentials.is_ready)
         return replace(tags, kds=None if tags.kds is None else self.credentials.kds_number, legacy=False)
-
-    @property
-    def contact_params(self) -> str:
-        """The same as Contact parameters."""
-        return "".join(f";{param}" for param in self.tags.to_params())
 
     # --- the user's hands --------------------------------------------------------------------------------------------
 
@@ -308,14 +269,13 @@ class E2eeService:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _credentials_changed(self) -> None:
+    def credentials_changed(self) -> None:
+        """There is another certificate: the groups get it."""
         setting = self.credentials.setting
         if setting is not None:
             for thread in self._context.threads.values():
                 thread.engine.control.renew(setting)
                 self._refresh_leaf(thread)
-        if self.announce is not None:
-            self.announce()
 
     def _refresh_leaf(self, thread: EncryptedThread) -> None:
         """A new certificate, or a leaf that has sealed much: told to the group with the next opportunity."""

@@ -1,0 +1,138 @@
+"""The end-to-end encryption of one phone as its parts see it: keys for the configuration, tags for the registration.
+
+A phone whose carrier has no key service makes none of what encrypts: ten thousand of them cost a key each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ims_core.transport.http_message import HttpClient
+from ims_core.transport.tokens import Tokens
+from rcs_sim.client.e2ee.credentials import Credentials, CredentialState
+from rcs_sim.client.e2ee.mls_encryption import MlsEncryption
+from rcs_sim.client.errands import Errands
+from rcs_sim.client.inbox import Inbox
+from rcs_sim.client.kds_client import KdsClient
+from rcs_sim.client.messenger import Messenger
+from rcs_sim.e2ee.participant_key import ParticipantKey
+from rcs_sim.e2ee.profile import E2eeProfile
+from rcs_sim.mls.key_log import WriteLine
+from rcs_sim.wire.rcs_configuration import RcsConfiguration
+
+__all__ = ["PhoneEncryption"]
+
+ENROLS_WITHIN_S = 10.0  # a phone that boots does not wait longer before it registers without encryption (choice)
+
+
+class PhoneEncryption:
+    """*announce* is called when what the phone announces has changed; *mls* is None until a configuration has named a
+    key service."""
+
+    __slots__ = (
+        "_errands",
+        "_http",
+        "_inbox",
+        "_key_log",
+        "_messenger",
+        "_participant",
+        "_tokens",
+        "announce",
+        "mls",
+        "profile",
+    )
+
+    def __init__(
+        self,
+        profile: E2eeProfile,
+        messenger: Messenger,
+        inbox: Inbox,
+        http: HttpClient,
+        errands: Errands,
+        tokens: Tokens,
+        *,
+        key_log: WriteLine | None = None,
+    ) -> None:
+        self.profile = profile
+        self.announce: Callable[[], None] | None = None
+        self.mls: MlsEncryption | None = None
+        self._messenger, self._inbox, self._http = messenger, inbox, http
+        self._errands, self._tokens, self._key_log = errands, tokens, key_log
+        self._participant: ParticipantKey | None = None
+
+    def __repr__(self) -> str:
+        return f"<PhoneEncryption {self.state.value}>"
+
+    @property
+    def state(self) -> CredentialState:
+        """How far enrolment is."""
+        return CredentialState.OFF if self.mls is None else self.mls.credentials.state
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a certificate, and others can claim key packages."""
+        return self.mls is not None and self.mls.credentials.is_ready
+
+    @property
+    def participant(self) -> ParticipantKey:
+        """Made when it is needed first; the autoconfiguration server is told its public half (RCC.16 §4.1)."""
+        if self._participant is None:
+            self._participant = ParticipantKey.generate(self._tokens.child("participant key").octets)
+        return self._participant
+
+    @property
+    def contact_params(self) -> str:
+        """Tags as Contact parameters."""
+        return "" if self.mls is None else "".join(f";{param}" for param in self.mls.tags.to_params())
+
+    async def configured(self, configuration: RcsConfiguration) -> None:
+        """A configuration with encryption is in force: enrols, and returns when that is done or takes too long."""
+        parameters = configuration.encryption
+        if parameters is None or not parameters.is_complete:
+            self.unconfigured()
+            return
+        credentials = self._started().credentials
+        msisdn = configuration.msisdn.lstrip("+")
+        credentials.configured(KdsClient(self._http, parameters.kds_uri), parameters, msisdn)
+        await credentials.first_verdict(ENROLS_WITHIN_S)
+
+    def unconfigured(self) -> None:
+        """A configuration without encryption, or none. What is marked as encrypted stays so, and is refused."""
+        if self.mls is not None:
+            self.mls.credentials.unconfigured()
+
+    def power_lost(self) -> None:
+        """The phone goes off: what is under way has no answer any more; what it holds stays."""
+        if self.mls is not None:
+            self.mls.credentials.stop()
+            self.mls.power_lost()
+
+    def registered(self) -> None:
+        """The phone can be reached again."""
+        if self.mls is not None:
+            self.mls.registered()
+
+    def _started(self) -> MlsEncryption:
+        if self.mls is None:
+            messenger, tokens = self._messenger, self._tokens
+            credentials = Credentials(
+                self.profile,
+                self.participant,
+                tokens,
+                messenger.alarms,
+                self._errands,
+                messenger.display,
+                self._changed,
+                self._key_log,
+            )
+            self.mls = MlsEncryption(credentials, messenger, self._inbox, self._errands, tokens.child("control"))
+            messenger.encryption = self.mls
+            messenger.new_message_id = self.mls.new_message_id
+            self._inbox.receipts.signed = self.mls.receipt_headers
+        return self.mls
+
+    def _changed(self) -> None:
+        if self.mls is not None:
+            self.mls.credentials_changed()
+        if self.announce is not None:
+            self.announce()
