@@ -174,6 +174,12 @@ class Provisioning:
         """REGISTER was answered 403: the configuration may be out of date (digest §2.5)."""
         return self._trigger(Trigger.REGISTER_REFUSED, now)
 
+    def proof_refused(self, now: float) -> Outputs:
+        """The KDS refused the proof in the configuration: it is asked for anew, without the token, because only then
+        the server vouches for another participant key than the one it knows (RCC.16 digest §14.2)."""
+        outputs = self._save(replace(self.snapshot, token="", token_expires_at=None)) if self.snapshot.token else []
+        return outputs + self._trigger(Trigger.SERVER_SMS, now)
+
     def sms_received(self, content: str | bytes, port: int, now: float) -> Outputs:
         """An SMS: octets for an application *port*, or a text with port 0. Others than ours have no effect."""
         if is_trigger(content if isinstance(content, str) else content.decode("utf-8", "replace")):

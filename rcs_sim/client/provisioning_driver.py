@@ -68,6 +68,9 @@ class ProvisioningDriver:
     def register_refused(self) -> None:
         self._carry_out(self.core.register_refused(self._clock.now()))
 
+    def proof_refused(self) -> None:
+        self._carry_out(self.core.proof_refused(self._clock.now()))
+
     def sms_received(self, content: str | bytes, port: int) -> bool:
         """Whether that was the one-time password that is waited for: a secret."""
         was_password = self.core.awaits(content, port)

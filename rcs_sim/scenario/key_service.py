@@ -123,12 +123,14 @@ class KeyService:
         *,
         profile: CarrierProfile,
         network: str,
+        revoked_serials: tuple[bytes, ...],
         world: World,
         store: Store,
         tokens: Tokens,
     ) -> None:
         others = list(others)
         self.plan = plan
+        self._revoked_serials = revoked_serials
         self._world = world
         self._proof_key = derive_key(plan.seed, "acs proof")
         settings = KdsSettings(
@@ -170,6 +172,8 @@ class KeyService:
         """Raises SimulatorError; the caller closes."""
         plan, world = self.plan, self._world
         await self.listener.start()
+        if self._revoked_serials:
+            await self.listener.revoke(self._revoked_serials)
         plain, secure = plan.http_ports
         wanted = [Address(Transport.TCP, plan.host, plain)]
         if world.lab_ca is not None:

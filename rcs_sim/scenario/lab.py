@@ -64,7 +64,7 @@ class Lab:
         if network.e2ee:
             for plan, kds in zip(plans.values(), directory_numbers(network.carriers.values()), strict=True):
                 plan.add_key_service(kds, world, secrets)
-        self.carriers = {name: Carrier(plan, plans, world, network.name) for name, plan in plans.items()}
+        self.carriers = {name: Carrier(plan, plans, world, network) for name, plan in plans.items()}
 
     @property
     def anchors(self) -> tuple[TrustAnchor, ...]:
@@ -178,7 +178,7 @@ class _Element(Protocol):
 class Carrier:
     """One carrier: IMS core, messaging server, MSRP relay, IP-SM-GW, SMSC, ACS and, where phones encrypt, KDS."""
 
-    def __init__(self, plan: _Plan, plans: Mapping[str, _Plan], world: World, network: str) -> None:
+    def __init__(self, plan: _Plan, plans: Mapping[str, _Plan], world: World, network: NetworkFile) -> None:
         self.name = plan.name
         self.entry: CarrierEntry = plan.entry
         self.profile: CarrierProfile = plan.profile
@@ -433,7 +433,7 @@ class Carrier:
             trust=TrustAnchors(roots) if roots else None,
         )
 
-    def _make_key_service(self, plans: Mapping[str, _Plan], network: str) -> KeyService | None:
+    def _make_key_service(self, plans: Mapping[str, _Plan], network: NetworkFile) -> KeyService | None:
         plan = self._plan.key_service
         if plan is None:
             return None
@@ -442,7 +442,8 @@ class Carrier:
             plan,
             [other for other in others if other is not None],
             profile=self.profile,
-            network=network,
+            network=network.name,
+            revoked_serials=tuple(map(bytes.fromhex, network.revoked_serials)),
             world=self._world,
             store=self._store,
             tokens=self._tokens.child("kds"),

@@ -138,6 +138,9 @@ class NetworkFile(_Strict):
     name: str
     description: str = ""
     e2ee: bool = Field(False, description="key distribution servers run and phones may encrypt (RCC.16)")
+    revoked_serials: list[Annotated[str, Field(pattern=r"^([0-9a-fA-F]{2}){1,20}$")]] = Field(
+        [], description="serial numbers (hexadecimal) of certificates that servers and phones refuse (RCC.16 A.4.1)"
+    )
     carriers: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], CarrierEntry] = Field(min_length=1)
     access: LinkEntry = LinkEntry(latency_s=0.03)
     core: LinkEntry = LinkEntry(latency_s=0.001)

@@ -39,6 +39,7 @@ class AnchorBook:
         "_network",
         "_own",
         "_peers",
+        "_revoked",
         "_signer",
         "_strictness",
         "_validators",
@@ -61,6 +62,7 @@ class AnchorBook:
         self._network = network
         self._signer = signer
         self._strictness = strictness
+        self._revoked: tuple[bytes, ...] = ()
         self._validators: dict[int, CertificateValidator] = {}
         self._lists: dict[int, SignedAnchors] = {}
         self._peers: dict[str, int] = {}
@@ -92,11 +94,22 @@ class AnchorBook:
         found = self._lists.get(generation)
         return None if found is None else SignedTrustList(found.payload, found.signature).encode()
 
+    @property
+    def revoked_serials(self) -> tuple[bytes, ...]:
+        """Contents of the serial numbers that no certificate may have."""
+        return self._revoked
+
+    @revoked_serials.setter
+    def revoked_serials(self, serials: tuple[bytes, ...]) -> None:
+        self._revoked = serials
+        self._validators.clear()
+
     def validator(self, kds: int) -> CertificateValidator:
         """Checks certificates of one directory."""
         found = self._validators.get(kds)
         if found is None:
-            found = self._validators[kds] = CertificateValidator(self.trust.of_kds(kds), self._strictness)
+            anchors = self.trust.of_kds(kds)
+            found = self._validators[kds] = CertificateValidator(anchors, self._strictness, self._revoked)
         return found
 
     def own(self) -> FederationAnchors:

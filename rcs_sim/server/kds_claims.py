@@ -139,7 +139,9 @@ class ClaimDesk:
 
     def _serve_at_home(self, claim: ClaimRequest, is_ours: bool, now: float) -> list[KdsAction]:
         if not is_ours:
-            raise KdsRefused(KdsErrorCode.WRONG_DIRECTORY, f"+{claim.target_msisdn} is not homed here")
+            elsewhere = self._peers.select(claim.target_msisdn, None, is_subscriber=False).peer
+            code = KdsErrorCode.UNKNOWN_NUMBER if elsewhere is None else KdsErrorCode.WRONG_DIRECTORY
+            raise KdsRefused(code, f"+{claim.target_msisdn} is not homed here")
         served, changes = self._take(claim.target_msisdn, claim.requester_msisdn or "", claim.exclude_client_id, now)
         response = json_response(ClaimResponse(tuple(served)).encode())
         return [*changes, _served_note(claim.target_msisdn, served, "home"), Respond(response)]

@@ -6,7 +6,7 @@ Each method that changes something also says what the store has to keep or drop,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ims_core.store.key_directory import (
@@ -27,6 +27,7 @@ __all__ = ["MAX_CLIENTS", "KeyDirectory", "UploadedPackage"]
 
 MAX_CLIENTS = 16  # devices of one participant; the one whose certificate ends first gives way (choice)
 _FLOOR_S = 2_592_000  # 30 days (RCC.16 A.4.2.2)
+_SPENT_BETWEEN_SWEEPS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,12 @@ class _Pool:
             self.last_resort = package
         else:
             self.one_time.append(package)
+
+    def discard(self, package: StoredKeyPackage) -> None:
+        if package is self.last_resort:
+            self.last_resort = None
+        else:
+            self.one_time.remove(package)
 
     def all(self) -> tuple[StoredKeyPackage, ...]:
         return (*self.one_time, *(() if self.last_resort is None else (self.last_resort,)))
@@ -111,16 +118,20 @@ class KeyDirectory:
         """How many packages each client has, the last resort included."""
         return {client.client_id: len(self._pool(client)) for client in self.clients(msisdn)}
 
-    def enrol(self, client: DirectoryClient) -> list[Change]:
+    def enrol(self, client: DirectoryClient, now_s: int) -> list[Change]:
         """Adds a client, or replaces what is known of it; its packages stay."""
         known = self.client(client.msisdn, client.client_id)
-        changes: list[Change] = [] if known is not None else self._make_room(client.msisdn)
+        changes: list[Change] = [] if known is not None else self._make_room(client.msisdn, now_s)
         client = replace(client, upload=0 if known is None else known.upload)
         self._put(client)
         return [*changes, Keep(DIRECTORY_CLIENTS, client)]
 
     def replace_packages(
-        self, client: DirectoryClient, one_time: Sequence[UploadedPackage], last_resort: UploadedPackage | None
+        self,
+        client: DirectoryClient,
+        one_time: Sequence[UploadedPackage],
+        last_resort: UploadedPackage | None,
+        now_s: int,
     ) -> tuple[int, list[Change]]:
         """Puts these in the place of all that *client* had. One that was served before is left out. Returns how many
         there are now.
@@ -131,7 +142,8 @@ class KeyDirectory:
         listed = [self._stored(client, number, each, False) for number, each in enumerate(fresh.values())]
         if last_resort is not None:
             listed.append(self._stored(client, len(listed), last_resort, True))
-        changes: list[Change] = [] if self.client(client.msisdn, client.client_id) else self._make_room(client.msisdn)
+        is_known = self.client(client.msisdn, client.client_id) is not None
+        changes: list[Change] = [] if is_known else self._make_room(client.msisdn, now_s)
         self._put(client)
         pool = self._pools[client.msisdn, client.client_id] = _Pool()
         for package in listed:
@@ -166,13 +178,23 @@ class KeyDirectory:
                 )
             )
             if not package.is_last_resort and not keeps_one_time:
-                changes += self._spend(client, package)
+                changes += self._spend(client, package, now_s)
         return served, changes
 
     def withheld(self, msisdn: str, now_s: int) -> int:
         """How many clients have packages that the floor keeps back."""
         pools = (self._pool(client).all() for client in self.clients(msisdn))
         return sum(bool(pool) and not any(_is_above_floor(each, now_s) for each in pool) for pool in pools)
+
+    def withdraw(self, is_bad: Callable[[StoredKeyPackage], bool]) -> list[Change]:
+        """Packages that are not to be served any more go, such as those under a revoked certificate."""
+        changes: list[Change] = []
+        for pool in self._pools.values():
+            bad = [package for package in pool.all() if is_bad(package)]
+            for package in bad:
+                pool.discard(package)
+            changes += [Drop(KEY_PACKAGES, key_package_key(package)) for package in bad]
+        return changes
 
     def forget(self, msisdn: str) -> list[Change]:
         """The operator's: the number has another owner now; what the former one left is not served any more."""
@@ -187,19 +209,30 @@ class KeyDirectory:
             return last
         return found
 
-    def _spend(self, client: DirectoryClient, package: StoredKeyPackage) -> list[Change]:
+    def _spend(self, client: DirectoryClient, package: StoredKeyPackage, now_s: int) -> list[Change]:
         self._pool(client).one_time.remove(package)
         self._spent[package.reference] = package.not_after_s
+        ended = self._ended_memories(now_s) if len(self._spent) % _SPENT_BETWEEN_SWEEPS == 0 else []
         return [
+            *ended,
             Keep(SPENT_KEY_PACKAGES, SpentKeyPackage(package.reference, package.not_after_s)),
             Drop(KEY_PACKAGES, key_package_key(package)),
         ]
 
-    def _make_room(self, msisdn: str) -> list[Change]:
+    def _ended_memories(self, now_s: int) -> list[Change]:
+        ended = [reference for reference, until_s in self._spent.items() if until_s <= now_s]
+        for reference in ended:
+            del self._spent[reference]
+        return [Drop(SPENT_KEY_PACKAGES, spent_key_package_key(reference)) for reference in ended]
+
+    def _make_room(self, msisdn: str, now_s: int) -> list[Change]:
+        """For one more client: those whose certificate has ended go, and one more if that is not enough."""
+        ended = [client for client in self.clients(msisdn) if client.not_after_s <= now_s]
+        changes = [change for client in ended for change in self._remove(client)]
         clients = self.clients(msisdn)
-        if len(clients) < MAX_CLIENTS:
-            return []
-        return self._remove(min(clients, key=lambda client: client.not_after_s))
+        if len(clients) >= MAX_CLIENTS:
+            changes += self._remove(min(clients, key=lambda client: client.not_after_s))
+        return changes
 
     def _remove(self, client: DirectoryClient) -> list[Change]:
         packages = self._pool(client).all()

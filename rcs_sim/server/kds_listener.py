@@ -99,6 +99,10 @@ class KdsListener:
         """The operator's: *msisdn* (bare digits) has another owner now. Raises StoreError."""
         await self._write(self._server.forget(msisdn))
 
+    async def revoke(self, serials: Iterable[bytes]) -> None:
+        """The operator's list of revoked certificates, in the place of the one before. Raises StoreError."""
+        await self._write(self._server.revoke(serials, self._clock.now()))
+
     async def poll(self, peer: KdsPeer) -> None:
         """Asks *peer* for its roots and takes what it says, if that is right."""
         body = None if peer.kds in self._server.fault.peers_down else await self._link.anchors(peer)

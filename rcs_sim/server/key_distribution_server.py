@@ -19,9 +19,11 @@ from ims_core.store.key_directory import (
 from ims_core.transport.http_message import HttpRequest, HttpResponse
 from ims_core.transport.tokens import Tokens
 from rcs_sim.e2ee.certificate import read_certificate
+from rcs_sim.e2ee.certificate_profile import CertificateRule
 from rcs_sim.e2ee.key_package_profile import (
     KeyPackageRefused,
     VerifiedKeyPackage,
+    verify_claimed_package,
     verify_uploaded_package,
 )
 from rcs_sim.e2ee.vendor_pki import VendorPki
@@ -134,6 +136,21 @@ class KeyDistributionServer:
         """The operator's: *msisdn* (bare digits) has another owner; no package of the former one is handed out."""
         return self.directory.forget(msisdn)
 
+    def revoke(self, serials: Iterable[bytes], now: float) -> list[Change]:
+        """The operator's list of revoked certificates, contents of their serial numbers, in the place of the one
+        before. It holds for every certificate of a chain; stored packages under one of them are withdrawn."""
+        self.anchors.revoked_serials = tuple(serials)
+        validator = self.anchors.validator(self.settings.kds)
+
+        def is_bad(package: StoredKeyPackage) -> bool:
+            try:
+                verify_claimed_package(package.octets, msisdn=package.msisdn, trust=validator, now_s=int(now))
+            except KeyPackageRefused as refused:
+                return refused.rule == CertificateRule.REVOKED
+            return False
+
+        return self.directory.withdraw(is_bad)
+
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def handle(self, request: HttpRequest, now: float) -> list[KdsAction]:
@@ -193,7 +210,9 @@ class KeyDistributionServer:
             case ("GET", KdsPath.CIPHER_SUITES):
                 return [Respond(json_response(json_octets({"cipher_suites": [CIPHER_SUITE]})))]
             case ("GET", KdsPath.CRL):
-                return [Respond(_octets(self._pki.crl_der(int(now)), "application/pkix-crl"))]
+                return [
+                    Respond(_octets(self._pki.crl_der(int(now), self.anchors.revoked_serials), "application/pkix-crl"))
+                ]
             case ("GET", KdsPath.ICA):
                 return [Respond(_octets(self._pki.ica_der, "application/pkix-cert"))]
             case ("GET", _) if path.startswith(f"{KdsPath.TRUST_ANCHORS}/"):
@@ -238,7 +257,7 @@ class KeyDistributionServer:
             not_after_s=not_after_s,
             has_proof=checked.has_proof,
         )
-        changes = self.directory.enrol(client)
+        changes = self.directory.enrol(client, int(now))
         chain = (*self._pki.ica_chain, self._pki.root_der)
         answer = EnrolmentResponse(leaf=leaf, chain=chain, kds=self.settings.kds, not_after_s=not_after_s)
         return [*changes, _enrolled_note(client), Respond(json_response(answer.encode()))]
@@ -275,7 +294,7 @@ class KeyDistributionServer:
         last = self._checked(request, request.last_resort, True, int(now), -1) if request.last_resort else None
         client = self._uploader(request, [*one_time, *([] if last is None else [last])])
         stored, changes = self.directory.replace_packages(
-            client, [_uploaded(each) for each in one_time], None if last is None else _uploaded(last)
+            client, [_uploaded(each) for each in one_time], None if last is None else _uploaded(last), int(now)
         )
         details = {
             "call": KdsPath.KEY_PACKAGES,

@@ -19,6 +19,7 @@ from rcs_sim.client.provisioning_values import (
     Subscription,
 )
 from rcs_sim.server.config_actions import ConfigAction, Persist, Respond, SendSms
+from rcs_sim.server.config_encryption import EncryptionService
 from rcs_sim.server.config_server import ConfigServer
 from rcs_sim.server.config_settings import ConfigServerSettings, ProvisioningRecord
 from rcs_sim.wire.autoconfig import ProvisioningDocument
@@ -81,10 +82,12 @@ class AcsPair:
     loses_sms: bool = False
     subscription: Subscription = ALICE_SIM
     now: float = 1_000_000.0
+    encryption: EncryptionService | None = None
+    imei: str = "490154203237518"
 
     def __post_init__(self) -> None:
         self.source = SubscriberTable(ALICE)
-        self.server = ConfigServer(self.source, self.settings, Tokens("acs"))
+        self.server = ConfigServer(self.source, self.settings, Tokens("acs"), self.encryption)
         self.requests: list[HttpRequest] = []
         self.statuses: list[int] = []
         self.outputs: list[ProvisioningOutput] = []
@@ -93,7 +96,7 @@ class AcsPair:
 
     def _new_phone(self, snapshot: ProvisioningSnapshot | None) -> Provisioning:
         settings = ProvisioningSettings(
-            configuration_url=self.url, enrichment_url=self.url.replace("https:", "http:"), imei="490154203237518"
+            configuration_url=self.url, enrichment_url=self.url.replace("https:", "http:"), imei=self.imei
         )
         return Provisioning(settings, self.subscription, Tokens("phone"), access=self.access, snapshot=snapshot)
 

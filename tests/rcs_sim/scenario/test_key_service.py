@@ -16,6 +16,7 @@ from ims_core.transport.http_sockets import SocketHttpClient
 from ims_core.transport.lab_ca import LabCa
 from ims_core.transport.link import Transport
 from rcs_sim.client.kds_client import KdsClient
+from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.e2ee.certificate_profile import Strictness
 from rcs_sim.e2ee.certificate_validator import CertificateValidator
 from rcs_sim.e2ee.key_package_profile import verify_claimed_package
@@ -23,7 +24,7 @@ from rcs_sim.e2ee.trust_anchors import read_trust_list
 from rcs_sim.scenario.key_service import KeyService, directory_numbers
 from rcs_sim.scenario.lab import Carrier, Lab
 from rcs_sim.scenario.loader import load_network
-from rcs_sim.scenario.model import CarrierEntry, NetworkFile
+from rcs_sim.scenario.model import CarrierEntry
 from rcs_sim.scenario.world import MemoryWorld, SocketWorld, World
 from rcs_sim.server.kds_settings import KdsFault
 from rcs_sim.wire.autoconfig import ProvisioningDocument
@@ -36,13 +37,10 @@ _ALICE, _BOB = "12025550101", "12025550152"
 _UUID = "7f3a0c5e-2b91-4d6f-8e10-5c9d2a4b6e01"
 
 
-def _network() -> NetworkFile:
-    return load_network("two-carriers-plain").model_copy(update={"e2ee": True})
-
-
-def _lab(world: World) -> Lab:
+def _lab(world: World, **members: Any) -> Lab:
     secrets = world.secrets if isinstance(world, SocketWorld) else world.tokens.child("secrets")
-    return Lab(_network(), world, secrets=secrets, file="net.yaml")
+    network = load_network("two-carriers-plain").model_copy(update={"e2ee": True, **members})
+    return Lab(network, world, secrets=secrets, file="net.yaml")
 
 
 def _service(carrier: Carrier) -> KeyService:
@@ -118,9 +116,9 @@ async def _claim(lab: Lab) -> None:
         await bob.close()
 
 
-def _run(world: Callable[[], World], work: Callable[[Lab], Awaitable[None]], clock: str) -> None:
+def _run(world: Callable[[], World], work: Callable[[Lab], Awaitable[None]], clock: str, **members: Any) -> None:
     async def main() -> None:
-        lab = _lab(world())
+        lab = _lab(world(), **members)
         await lab.start()
         try:
             await work(lab)
@@ -280,6 +278,26 @@ def test_a_slow_peer_and_one_that_is_down_are_told_apart_in_virtual_time() -> No
     _run(lambda: MemoryWorld(1, trace), work, "virtual")
     outcomes = [record.details.get("outcome") for record in sink.records if record.protocol == "KDS"]
     assert [each for each in outcomes if str(each).startswith("peer")] == ["peer_slow", "peer_down", "peer_down"]
+
+
+def test_revoked_certificates_of_the_network_file_count_from_the_start_and_after_a_restart(tmp_path: Path) -> None:
+    serials: list[str] = []
+
+    async def first(lab: Lab) -> None:
+        phone = _Phone(lab, "blue", _BOB)
+        await phone.enrol()
+        await phone.close()
+        serials.append(read_certificate(phone.device.chain[0]).serial.hex())
+
+    async def second(lab: Lab) -> None:
+        service = _service(lab.carriers["blue"])
+        assert set(service.server.directory.pool_sizes(_BOB).values()) == {0}
+
+    def world() -> SocketWorld:
+        return SocketWorld(Trace(), state=tmp_path, with_tls=False, ports="free")
+
+    _run(world, first, "real")
+    _run(world, second, "real", revoked_serials=serials)
 
 
 def test_a_network_without_encryption_has_no_key_service() -> None:

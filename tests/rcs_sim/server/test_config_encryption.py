@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from ims_core.store.configuration import CONFIGURATIONS, ConfigurationRecord
 from ims_core.store.record_codec import RecordCodec
 from ims_core.transport.http_message import HeaderFields, HttpRequest, HttpResponse
 from ims_core.transport.tokens import Tokens
+from rcs_sim.client.provisioning_values import Access
 from rcs_sim.e2ee.acs_proof import PROOF_LIFE_S, AcsProof
 from rcs_sim.e2ee.public_key_info import spki_of_point
 from rcs_sim.mls.signature import ECDSA_P256
@@ -18,7 +20,7 @@ from rcs_sim.server.config_server import ConfigServer
 from rcs_sim.server.config_settings import ConfigServerSettings
 from rcs_sim.wire.encryption_parameters import EncryptionParameters, participant_key_value
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
-from tests.support.acs import ALICE, SubscriberTable, document_of, response_of
+from tests.support.acs import ALICE, AcsPair, SubscriberTable, document_of, response_of
 
 _NOW = 1_000_000.0
 _PROOF_KEY = ECDSA_P256.generate(Tokens("proof key").octets)
@@ -26,20 +28,24 @@ _PROOF_SPKI = spki_of_point(_PROOF_KEY.public)
 _KEYS = [spki_of_point(ECDSA_P256.generate(Tokens(f"participant {n}").octets).public) for n in range(3)]
 
 
-class _Rig:
-    def __init__(self) -> None:
-        self.generation = 1
-        self.now = _NOW
-        settings = EncryptionSettings(
+def _service(generation: Callable[[], int] = lambda: 1) -> EncryptionService:
+    return EncryptionService(
+        EncryptionSettings(
             proof_key=_PROOF_KEY,
             kds_uri="http://127.0.1.41:80",
             trust_anchors_uri="http://127.0.1.41:80/mls/v1/trust-anchors",
             anchors_signer=b"signer",
-            anchors_generation=lambda: self.generation,
+            anchors_generation=generation,
         )
-        self.server = ConfigServer(
-            SubscriberTable(ALICE), ConfigServerSettings(), Tokens("acs"), EncryptionService(settings)
-        )
+    )
+
+
+class _Rig:
+    def __init__(self) -> None:
+        self.generation = 1
+        self.now = _NOW
+        service = _service(lambda: self.generation)
+        self.server = ConfigServer(SubscriberTable(ALICE), ConfigServerSettings(), Tokens("acs"), service)
 
     def get(self, query: str) -> HttpResponse:
         headers: HeaderFields = (("X-MSISDN", ALICE.msisdn),)
@@ -134,6 +140,42 @@ def test_key_and_proof_survive_a_restart() -> None:
     again = _Rig()
     again.server.restore([RecordCodec(CONFIGURATIONS).decode(octets)])
     assert again.parameters(_KEYS[0], token="t") == first
+
+
+@pytest.mark.parametrize("access", Access)
+def test_a_phone_and_the_server_go_through_it_together(access: Access) -> None:
+    pair = AcsPair(access=access, encryption=_service())
+    pair.phone.participant_key = _KEYS[0]
+    pair.run(pair.phone.boot(pair.now))
+    configuration = pair.phone.configuration
+    assert configuration is not None
+    assert configuration.encryption is not None
+    assert _vouches_for(configuration.encryption, _KEYS[0])
+    pair.power_cycle()
+    assert pair.phone.configuration == configuration
+
+
+def test_a_phone_whose_proof_is_refused_asks_without_its_token_and_gets_one_for_its_key() -> None:
+    pair = AcsPair(access=Access.WIFI, encryption=_service())
+    pair.phone.participant_key = _KEYS[0]
+    pair.run(pair.phone.boot(pair.now))
+    other = pair.phone  # a second device of the same number comes, with a key of its own
+    pair.imei = "490154203237526"
+    pair.phone = pair._new_phone(None)
+    pair.phone.participant_key = _KEYS[1]
+    pair.run(pair.phone.boot(pair.now))
+    pair.phone = other
+    pair.operate(pair.server.reconfigure(ALICE.msisdn))
+    configuration = pair.phone.configuration
+    assert configuration is not None
+    assert configuration.encryption is not None
+    assert not _vouches_for(configuration.encryption, _KEYS[0])
+    pair.run(pair.phone.proof_refused(pair.now))
+    configuration = pair.phone.configuration
+    assert configuration is not None
+    assert configuration.encryption is not None
+    assert _vouches_for(configuration.encryption, _KEYS[0])
+    assert pair.phone.snapshot.token
 
 
 def test_a_record_of_an_older_version_has_no_key() -> None:

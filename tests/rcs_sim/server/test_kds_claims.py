@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ims_core.transport.http_message import HttpResponse
+from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.e2ee.key_package_profile import verify_claimed_package
 from rcs_sim.server.kds_actions import AskPeer, PollAnchors
 from rcs_sim.server.kds_claims import PeerFailure
@@ -138,8 +140,9 @@ def test_a_claim_needs_neither_tag_nor_requester(red: KdsSide) -> None:
     [
         (replace(_TO_ALICE, cipher_suite=1), (400, "bad_request", 3)),
         (replace(_TO_ALICE, requester_msisdn=BOB), (403, "not_authorized", 2)),
-        (replace(_TO_ALICE, target_msisdn="12025550109"), (421, "wrong_directory", 3)),
-        (ClaimRequest(target_msisdn="12025550109"), (421, "wrong_directory", 3)),
+        (replace(_TO_ALICE, target_msisdn="12025550109"), (404, "unknown_number", 3)),
+        (ClaimRequest(target_msisdn="12025550109"), (404, "unknown_number", 3)),
+        (replace(_TO_BOB, kds=2), (421, "wrong_directory", 3)),
         (ClaimRequest(target_msisdn="4930123456"), (404, "unknown_number", 3)),
         (replace(_TO_BOB, kds=7), (404, "unknown_number", 3)),
         (_TO_ALICE, (404, "no_key_packages", 1)),
@@ -362,6 +365,20 @@ def test_equivocation_shows_another_identity_to_every_second_requester(red: KdsS
     for _ in range(2):
         assert _served(red.claim(first))[0].client_id == device.client_id
         assert _served(red.claim(second)) == (forged,)
+
+
+def test_under_a_revoked_certificate_nothing_is_served_taken_in_or_passed_on(red: KdsSide, blue: KdsSide) -> None:
+    device, other = red.join(ALICE, "lost"), red.join(ALICE, "kept")
+    lost = read_certificate(device.chain[0]).serial
+    red._kept([*red.server.revoke([b"\x00" + lost], red.now)])
+    assert [each.client_id for each in _served(red.claim(_TO_ALICE))] == [other.client_id]
+    assert _error(red.publish(device)) == (422, "bad_key_package", 3)
+    assert len(red.records()["key_packages"]) == 3
+    bob = blue.join(BOB)
+    red.server.revoke([read_certificate(bob.chain[1]).serial], red.now)
+    assert _error(red.claim(_TO_BOB, blue)) == (404, "no_key_packages", 1)
+    crl = x509.load_der_x509_crl(red.call(KdsPath.CRL).body)
+    assert [each.serial_number for each in crl] == [int.from_bytes(read_certificate(bob.chain[1]).serial, "big")]
 
 
 def test_a_new_owner_of_a_number_inherits_nothing(red: KdsSide) -> None:

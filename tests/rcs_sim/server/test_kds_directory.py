@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import settings
@@ -54,15 +55,15 @@ class _Disk:
 
 def test_an_upload_that_a_kill_cuts_off_leaves_the_old_packages() -> None:
     client = _client("one")
-    changes = KeyDirectory().enrol(client)
+    changes = KeyDirectory().enrol(client, _NOW)
     for cut in range(1, 20):
         disk, directory = _Disk(), KeyDirectory()
         disk.write(changes)
-        directory.enrol(client)
-        disk.write(directory.replace_packages(client, [_package(1), _package(2)], None)[1])
+        directory.enrol(client, _NOW)
+        disk.write(directory.replace_packages(client, [_package(1), _package(2)], None, _NOW)[1])
         known = directory.client(_NUMBER, "one")
         assert known is not None
-        _, second = directory.replace_packages(known, [_package(n) for n in range(3, 7)], _package(9))
+        _, second = directory.replace_packages(known, [_package(n) for n in range(3, 7)], _package(9), _NOW)
         disk.write(second[:cut])
         again = disk.restored()
         assert again.pool_sizes(_NUMBER) in ({"one": 2}, {"one": 5})
@@ -74,10 +75,10 @@ def test_an_upload_that_a_kill_cuts_off_leaves_the_old_packages() -> None:
 
 def test_what_was_served_before_a_kill_is_not_served_after_it() -> None:
     disk, directory = _Disk(), KeyDirectory()
-    disk.write(directory.enrol(_client("one")))
+    disk.write(directory.enrol(_client("one"), _NOW))
     known = directory.client(_NUMBER, "one")
     assert known is not None
-    disk.write(directory.replace_packages(known, [_package(1), _package(2)], None)[1])
+    disk.write(directory.replace_packages(known, [_package(1), _package(2)], None, _NOW)[1])
     served, changes = directory.claim(_NUMBER, _NOW)
     disk.write(changes[:1])  # the kill comes before the package itself is dropped
     again, _ = disk.restored().claim(_NUMBER, _NOW)
@@ -87,10 +88,10 @@ def test_what_was_served_before_a_kill_is_not_served_after_it() -> None:
 
 def test_memories_of_spent_packages_end_with_their_certificate() -> None:
     disk, directory = _Disk(), KeyDirectory()
-    disk.write(directory.enrol(_client("one")))
+    disk.write(directory.enrol(_client("one"), _NOW))
     known = directory.client(_NUMBER, "one")
     assert known is not None
-    disk.write(directory.replace_packages(known, [_package(1)], None)[1])
+    disk.write(directory.replace_packages(known, [_package(1)], None, _NOW)[1])
     disk.write(directory.claim(_NUMBER, _NOW)[1])
     assert len(disk.tables["spent_key_packages"]) == 1
     disk.restored(_LATER + 1)
@@ -100,12 +101,44 @@ def test_memories_of_spent_packages_end_with_their_certificate() -> None:
 def test_the_client_whose_certificate_ends_first_gives_way() -> None:
     directory = KeyDirectory()
     for number in range(MAX_CLIENTS):
-        directory.enrol(_client(f"{number:02d}", _LATER - number))
-    directory.enrol(_client("one more"))
+        directory.enrol(_client(f"{number:02d}", _LATER - number), _NOW)
+    directory.enrol(_client("one more"), _NOW)
     names = [client.client_id for client in directory.clients(_NUMBER)]
     assert len(names) == MAX_CLIENTS
     assert f"{MAX_CLIENTS - 1:02d}" not in names
     assert directory.owner(f"{MAX_CLIENTS - 1:02d}") is None
+
+
+def test_clients_whose_certificate_has_ended_go_when_another_comes() -> None:
+    directory = KeyDirectory()
+    directory.enrol(_client("old", _NOW + 10), _NOW)
+    directory.enrol(_client("young"), _NOW)
+    changes = directory.enrol(_client("new"), _NOW + 10)
+    assert [client.client_id for client in directory.clients(_NUMBER)] == ["new", "young"]
+    assert Drop(DIRECTORY_CLIENTS, f"{_NUMBER} old") in changes
+
+
+def test_memories_are_swept_while_the_server_runs() -> None:
+    directory, packages = KeyDirectory(), 1024
+    directory.enrol(_client("one"), _NOW)
+    known = directory.client(_NUMBER, "one")
+    assert known is not None
+    short = [replace(_package(n), not_after_s=_NOW + 40 * 86_400) for n in range(packages - 1)]
+    directory.replace_packages(known, [*short, _package(packages)], None, _NOW)
+    for _ in range(packages - 1):
+        directory.claim(_NUMBER, _NOW)
+    _, changes = directory.claim(_NUMBER, _NOW + 40 * 86_400, ignores_floor=True)
+    assert len([each for each in changes if isinstance(each, Drop) and each.kind is SPENT_KEY_PACKAGES]) == 1023
+
+
+def test_withdrawn_packages_are_not_served() -> None:
+    disk, directory = _Disk(), KeyDirectory()
+    disk.write(directory.enrol(_client("one"), _NOW))
+    known = directory.client(_NUMBER, "one")
+    assert known is not None
+    disk.write(directory.replace_packages(known, [_package(1), _package(2)], _package(3), _NOW)[1])
+    disk.write(directory.withdraw(lambda package: package.reference != b"ref 2"))
+    assert directory.pool_sizes(_NUMBER) == {"one": 1} == disk.restored().pool_sizes(_NUMBER)
 
 
 class Directories(RuleBasedStateMachine):
@@ -121,14 +154,14 @@ class Directories(RuleBasedStateMachine):
     def upload(self, name: str, count: int, with_last: bool) -> None:
         known = self.directory.client(_NUMBER, name)
         if known is None:
-            self.disk.write(self.directory.enrol(_client(name)))
+            self.disk.write(self.directory.enrol(_client(name), _NOW))
             known = self.directory.client(_NUMBER, name)
             assert known is not None
         again = [UploadedPackage(octets=o, reference=b"ref" + o[7:], not_after_s=_LATER) for o in self.served[-2:]]
         fresh = [_package(self.minted + n) for n in range(count)]
         self.minted += count + 1
         last = _package(self.minted - 1) if with_last else None
-        stored, changes = self.directory.replace_packages(known, [*again, *fresh], last)
+        stored, changes = self.directory.replace_packages(known, [*again, *fresh], last, _NOW)
         assert stored == count + with_last
         self.disk.write(changes)
 
