@@ -1,0 +1,309 @@
+"""One era of an encrypted conversation, as one of its devices has it (RCC.16 §6, §7).
+
+What is sealed is bound to its message id and era, and stamped with the generation that it is sealed with. Commits of
+our own stay pending until the focus has answered: `confirm` or `roll_back`. There is no way to get anything but
+ciphertext out of `seal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from ims_core.errors import ProtocolError
+from rcs_sim.e2ee.authenticated_data import AuthenticatedData
+from rcs_sim.e2ee.client_message import ClientMlsRcsMessage, ClientOperation
+from rcs_sim.e2ee.encrypted_entity import EncryptedEntity
+from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.extension_bodies import era_of, has_end_mls
+from rcs_sim.e2ee.member.application_opening import Envelope, OpenRefusal, Unsealed, unseal
+from rcs_sim.e2ee.member.member_setting import MemberSetting
+from rcs_sim.e2ee.member.moment import Moment
+from rcs_sim.e2ee.member.operations import (
+    E2eeRefused,
+    OperationKind,
+    PendingOperation,
+    SealRefusal,
+    group_info_of_pending,
+)
+from rcs_sim.e2ee.member.roster import Roster, roster_of
+from rcs_sim.e2ee.secret_payload import SecretPayload
+from rcs_sim.mls.commit_builder import CommitRequest, PendingCommit
+from rcs_sim.mls.errors import MlsValidationError
+from rcs_sim.mls.extensions import Extensions
+from rcs_sim.mls.group import Group
+from rcs_sim.mls.messages import PrivateMessage
+from rcs_sim.mls.proposals import Proposal
+from rcs_sim.mls.staging import StagedCommit
+
+__all__ = ["EncryptedGroup", "Sealed"]
+
+_SPEC = "RCC.16 §7.5"
+_COMMIT_SPEC = "RCC.16 §7.9"
+
+
+Publish: TypeAlias = Callable[["EncryptedGroup", EpochIdentifier], Extensions]
+"""What a GroupInfo of ours for a state has beside external_pub."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The body of ``message/mls`` under *message_id*, and the state that sealed it, for the two MLS headers."""
+
+    message_id: str
+    octets: bytes
+    state: EpochIdentifier
+
+
+class EncryptedGroup:
+    """A group of one era. `group_start` makes it, `group_snapshot` writes it down."""
+
+    __slots__ = (
+        "_group",
+        "_names",
+        "_operation",
+        "_past_ends_s",
+        "continuity_token",
+        "era",
+        "identifier",
+        "is_downgraded",
+        "roster",
+        "setting",
+        "welcome_extensions",
+    )
+
+    def __init__(
+        self,
+        setting: MemberSetting,
+        group: Group,
+        *,
+        continuity_token: bytes | None = None,
+        welcome_extensions: Extensions = (),
+    ) -> None:
+        """Raises MlsValidationError (RCC-ERA) if the group has no era. *welcome_extensions* are the keys of subject
+        and icon that came in a Welcome."""
+        era = era_of(group.context.extensions)
+        if not era:
+            raise MlsValidationError("RCC-ERA", "a group has no era", spec="RCC.16 §7.11.1")
+        self.setting = setting
+        self.era = era
+        self.continuity_token = continuity_token
+        self.welcome_extensions = welcome_extensions
+        self._names: dict[bytes, str] = {}
+        self._operation: PendingOperation | None = None
+        self._past_ends_s: dict[int, int] = {}
+        self._adopt(group)
+
+    def __repr__(self) -> str:
+        return f"EncryptedGroup({self.moment}, {sorted(self.roster.numbers)})"
+
+    def _adopt(self, group: Group) -> None:
+        self._group = group
+        self.roster: Roster = roster_of(group.tree)
+        self.is_downgraded: bool = has_end_mls(group.context.extensions)
+        self.identifier = EpochIdentifier(self.era, int(group.epoch), group.epoch_authenticator)
+        present = {leaf.signature_key: self.roster.leaves[index] for index, leaf in group.tree.members()}
+        past = {key for each in group.past_epochs for key in each.signature_keys}
+        self._names = {key: number for key, number in self._names.items() if key in past} | present
+
+    # --- what is known of it ----------------------------------------------------------------------------------------
+
+    @property
+    def group(self) -> Group:
+        """The MLS group. What is changed on it directly is not noticed here."""
+        return self._group
+
+    @property
+    def group_id(self) -> bytes:
+        return self._group.group_id
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.era, int(self._group.epoch))
+
+    @property
+    def own_number(self) -> str:
+        return self.setting.identity.msisdn
+
+    @property
+    def operation(self) -> PendingOperation | None:
+        """Our own Commit that the focus has not answered yet."""
+        return self._operation
+
+    @property
+    def names(self) -> dict[bytes, str]:
+        """Certified number of each signature key of this epoch and of those that can still be read."""
+        return self._names
+
+    @property
+    def has_stale_own_leaf(self) -> bool:
+        """Whether our leaf has another certificate than we have now."""
+        return self._group.own_leaf_node.credential != self.setting.identity.credential
+
+    @property
+    def sends_in_epoch(self) -> int:
+        """How many application messages our leaf has sealed in this epoch."""
+        return int(self._group.next_generation)
+
+    @property
+    def past_ends_s(self) -> dict[int, int]:
+        """When each past epoch that can still be read was over."""
+        return self._past_ends_s
+
+    # --- application messages ---------------------------------------------------------------------------------------
+
+    def seal(self, entity: EncryptedEntity, message_id: str) -> Sealed:
+        """*entity* as an application message. Raises E2eeRefused, and nothing else, and nothing was sealed then."""
+        self._check_can_seal()
+        group = self._group
+        try:
+            payload = SecretPayload(int(group.next_generation), entity.encode())
+            bound = AuthenticatedData(message_id, self.era).encode()
+            message = group.seal(payload.encode(), self.setting.random, authenticated_data=bound)
+        except ProtocolError as error:
+            raise E2eeRefused(SealRefusal.FAILED, str(error), spec=_SPEC) from error
+        return Sealed(message_id, message.encode(), self.identifier)
+
+    def _check_can_seal(self) -> None:
+        """Once MLS has ended, encrypted sends are forbidden (RCC.16 §9.1.1)."""
+        if self.is_downgraded:
+            raise E2eeRefused(SealRefusal.DOWNGRADED, "encryption was ended", spec="RCC.16 §9.1.1")
+        if len(self._group.proposals) and self._group.pending is None:
+            raise E2eeRefused(SealRefusal.PENDING_PROPOSALS, "proposals wait to be committed", spec="RFC 9420 §12.4")
+
+    def open(self, message: PrivateMessage, envelope: Envelope) -> Unsealed | OpenRefusal:
+        """What a message of this era says. `Unsealed.consume` makes it count as read."""
+        return unseal(self._group, message, envelope, self.era, self.own_number, self._names)
+
+    # --- Commits of our own -----------------------------------------------------------------------------------------
+
+    def commit(
+        self,
+        kind: OperationKind,
+        control_id: str,
+        now_s: int,
+        request: CommitRequest,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        key_delivery: Sequence[bytes] = (),
+        groupdata: bytes = b"",
+        publish: Publish | None = None,
+    ) -> PendingOperation:
+        """A Commit for the focus, pending until `confirm` or `roll_back`. *add* and *remove* are numbers;
+        *publish* gives what the GroupInfo has beside external_pub. Raises
+        E2eeRefused, and nothing has changed then."""
+        if self._operation is not None:
+            raise E2eeRefused(SealRefusal.OPERATION_PENDING, "an operation waits for its answer", spec=_COMMIT_SPEC)
+        bound = AuthenticatedData(control_id, self.era).encode()
+        request = replace(request, authenticated_data=bound, tree_in_welcome=False)
+        try:
+            pending = self._group.commit(request, self.setting.random, now_s)
+        except ProtocolError as error:
+            raise E2eeRefused(SealRefusal.FAILED, str(error), spec=_COMMIT_SPEC) from error
+        result = EpochIdentifier(self.era, int(self._group.epoch) + 1, pending.epoch_authenticator)
+        message = self._request(pending, result, () if publish is None else publish(self, result))
+        message = replace(
+            message,
+            add=_tel(add),
+            remove=_tel(remove),
+            key_delivery=tuple(key_delivery),
+            groupdata=groupdata,
+        )
+        self._operation = PendingOperation(
+            kind=kind,
+            control_id=control_id,
+            request=message,
+            before=self.identifier,
+            result=result,
+            started_s=now_s,
+        )
+        return self._operation
+
+    def _request(
+        self, pending: PendingCommit, result: EpochIdentifier, info_extensions: Extensions
+    ) -> ClientMlsRcsMessage:
+        return ClientMlsRcsMessage(
+            operation=ClientOperation.COMMIT,
+            mls_group_id=self.group_id,
+            base=self.identifier,
+            result=result,
+            commit=pending.message.encode(),
+            welcome=b"" if pending.welcome is None else pending.welcome.encode(),
+            group_info=group_info_of_pending(pending, info_extensions),
+        )
+
+    def propose(self, proposal: Proposal, control_id: str, now_s: int) -> PendingOperation:
+        """A by-reference proposal of ours, a SelfRemove above all. It is not kept as an operation of the epoch: it
+        takes effect when somebody commits it."""
+        bound = AuthenticatedData(control_id, self.era).encode()
+        try:
+            message = self._group.propose(proposal, self.setting.random, authenticated_data=bound, now_s=now_s)
+        except ProtocolError as error:
+            raise E2eeRefused(SealRefusal.FAILED, str(error), spec=_COMMIT_SPEC) from error
+        request = ClientMlsRcsMessage(
+            operation=ClientOperation.PROPOSE,
+            mls_group_id=self.group_id,
+            base=self.identifier,
+            proposal=message.encode(),
+        )
+        return PendingOperation(
+            kind=OperationKind.LEAVE,
+            control_id=control_id,
+            request=request,
+            before=self.identifier,
+            result=None,
+            started_s=now_s,
+        )
+
+    def confirm(self, now_s: int) -> None:
+        """The focus has taken our Commit."""
+        self._close_epoch(now_s)
+        self._operation = None
+        self._adopt(self._group.merge_pending())
+
+    def hold_operation(self, operation: PendingOperation) -> None:
+        """A proposal of ours waits for its answer."""
+        self._operation = operation
+
+    def roll_back(self) -> None:
+        """The focus has refused it, or another one was first."""
+        self._operation = None
+        self._group.clear_pending()
+
+    def merge(self, staged: StagedCommit, now_s: int) -> PendingOperation | None:
+        """Takes a Commit that was verified and staged. Returns the operation of ours that lost to it."""
+        lost, self._operation = self._operation, None
+        self._close_epoch(now_s)
+        self._adopt(self._group.merge(staged))
+        return lost
+
+    def resume(self, operation: PendingOperation | None, past_ends_s: dict[int, int], names: dict[bytes, str]) -> None:
+        """Takes back what a snapshot had."""
+        self._operation = operation
+        self._past_ends_s = past_ends_s
+        self._names = names | self._names
+
+    # --- retention --------------------------------------------------------------------------------------------------
+
+    def _close_epoch(self, now_s: int) -> None:
+        self._past_ends_s[int(self._group.epoch)] = now_s
+
+    def forget_past(self, now_s: int) -> None:
+        """Deletes the secrets of epochs that were over for longer than the profile keeps them (RCC.16 §6.1.1)."""
+        oldest_s = now_s - self.setting.profile.past_epochs_s
+        old = {epoch for epoch, end_s in self._past_ends_s.items() if end_s < oldest_s}
+        if not old:
+            return
+        group = self._group
+        kept = tuple(past for past in group.past_epochs if int(past.context.epoch) not in old)
+        again = Group(group.state, group.signature_key, group.policy, kept, group.resumption_psks[:-1], group.reinit)
+        again.resume(group.proposals, group.own_updates, group.reinit)
+        again.resume_pending(group.pending)
+        self._past_ends_s = {epoch: end_s for epoch, end_s in self._past_ends_s.items() if epoch not in old}
+        self._adopt(again)
+
+
+def _tel(numbers: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"tel:+{number}" for number in numbers)

@@ -1,0 +1,171 @@
+"""The KeyPackages of a device: minted, uploaded, found by the Welcome that names one, used once (RCC.16 §5.1, §5.3).
+
+Sizes, refill and tombstones are the reference's (choice). Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from ims_core.wire.secret import Secret
+from rcs_sim.e2ee.key_package_profile import key_package_lifetime, wrap_key_package
+from rcs_sim.e2ee.member.device_identity import DeviceIdentity
+from rcs_sim.e2ee.member.member_setting import MemberSetting
+from rcs_sim.mls.client import KeyPackageKeys, is_last_resort
+from rcs_sim.mls.codec import Reader, encode_opaque, encode_u8, encode_u64, encode_vector
+from rcs_sim.mls.key_package import KeyPackage
+from rcs_sim.mls.welcome import KeyPackageRef
+
+__all__ = ["KeyPackagePool", "PoolUpload"]
+
+REPUBLISH_S = 24 * 3600
+TOMBSTONE_S = 14 * 24 * 3600
+UNOPENABLE_PAUSE_S = 3600  # at most one refill an hour because of a Welcome that did not open
+MAX_REPLACED = 64  # packages of earlier uploads whose keys are kept, for Welcomes on their way
+_SNAPSHOT_VERSION = 1
+_SPEC = "the snapshot format of rcs_sim.e2ee.member.key_package_pool"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUpload:
+    """What goes to the directory: MLSMessages(KeyPackage)."""
+
+    one_time: tuple[bytes, ...]
+    last_resort: bytes
+
+
+@dataclass(slots=True)
+class _Entry:
+    keys: KeyPackageKeys
+    minted_s: int
+    is_current: bool
+
+
+class KeyPackagePool:
+    """Everything that this device has told the directory, with the private halves."""
+
+    __slots__ = ("_credential", "_entries", "_last_refill_s", "_tombstones_s", "minted_s")
+
+    def __init__(self) -> None:
+        self._entries: dict[KeyPackageRef, _Entry] = {}
+        self._tombstones_s: dict[KeyPackageRef, int] = {}
+        self._credential = b""
+        self._last_refill_s = 0
+        self.minted_s: int | None = None
+
+    def __repr__(self) -> str:
+        return f"KeyPackagePool(about {self.estimate} left)"
+
+    def mint(self, setting: MemberSetting, now_s: int) -> PoolUpload:
+        """A fresh pool, which replaces the one at the directory. Keys of the earlier one stay for Welcomes that were
+        made with it, unless it was of another certificate and so of another identity."""
+        mode = setting.profile.directory_lifetime
+        lifetime = key_package_lifetime(mode, setting.identity.certificate, now_s)
+        for entry in self._entries.values():
+            entry.is_current = False
+        made = [
+            setting.client.create_key_package(setting.random, lifetime, last_resort=is_last)
+            for is_last in (*(False,) * setting.profile.keypackage_one_time, True)
+        ]
+        for keys in made:
+            self._entries[keys.reference()] = _Entry(keys, now_s, True)
+        self._forget(now_s)
+        self._credential = setting.identity.chain[0]
+        self.minted_s = self._last_refill_s = now_s
+        octets = [wrap_key_package(keys.key_package.encode()) for keys in made]
+        return PoolUpload(tuple(octets[:-1]), octets[-1])
+
+    def _forget(self, now_s: int) -> None:
+        old = [ref for ref, entry in self._entries.items() if not entry.is_current]
+        stale = {ref for ref in old if now_s - self._entries[ref].minted_s > TOMBSTONE_S}
+        stale |= set(old[: max(0, len(old) - MAX_REPLACED)])
+        for ref in stale:
+            del self._entries[ref]
+        self._tombstones_s = {ref: at_s for ref, at_s in self._tombstones_s.items() if now_s - at_s <= TOMBSTONE_S}
+
+    def candidates(self, references: Iterable[KeyPackageRef]) -> Sequence[KeyPackageKeys]:
+        """Those of ours that a Welcome names."""
+        return [self._entries[each].keys for each in references if each in self._entries]
+
+    def is_used(self, reference: KeyPackageRef) -> bool:
+        """Whether a Welcome has used this package before."""
+        return reference in self._tombstones_s
+
+    def consume(self, reference: KeyPackageRef, now_s: int) -> None:
+        """A Welcome has used a package: its private halves are deleted, unless it is the last resort."""
+        entry = self._entries.get(reference)
+        if entry is None or is_last_resort(entry.keys.key_package):
+            return
+        del self._entries[reference]
+        self._tombstones_s[reference] = now_s
+
+    @property
+    def estimate(self) -> int:
+        """How many one-time packages are left at the directory, at most: a claim that never ended in a Welcome is not
+        seen here."""
+        return sum(each.is_current and not is_last_resort(each.keys.key_package) for each in self._entries.values())
+
+    def needs_refill(self, setting: MemberSetting, now_s: int) -> bool:
+        """Whether it is time for a new pool: none yet, a day gone by, few left, another certificate."""
+        if self.minted_s is None or self._credential != setting.identity.chain[0]:
+            return True
+        return now_s - self.minted_s >= REPUBLISH_S or self.estimate <= setting.profile.refill_at
+
+    def needs_refill_after_welcome(self, reference: KeyPackageRef | None, now_s: int) -> bool:
+        """Whether a Welcome calls for a new pool: one sealed to the last resort, since the pool is empty then; or one
+        that did not open (None), at most once an hour."""
+        if reference is None:
+            return now_s - self._last_refill_s >= UNOPENABLE_PAUSE_S
+        entry = self._entries.get(reference)
+        return entry is not None and is_last_resort(entry.keys.key_package)
+
+    # --- written down -----------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """All of it, secrets included."""
+        minted = [] if self.minted_s is None else [encode_u64(self.minted_s)]
+        parts = (
+            encode_u8(_SNAPSHOT_VERSION),
+            encode_vector(map(_encode_entry, self._entries.values())),
+            encode_vector([encode_opaque(ref) + encode_u64(at_s) for ref, at_s in self._tombstones_s.items()]),
+            encode_opaque(self._credential),
+            encode_u64(self._last_refill_s),
+            encode_vector(minted),
+        )
+        return b"".join(parts)
+
+    @classmethod
+    def restore(cls, octets: bytes, identity: DeviceIdentity) -> Self:
+        """What `snapshot` gave. Raises TlsDecodeError on octets that are none."""
+        reader = Reader(octets)
+        if (version := reader.u8()) != _SNAPSHOT_VERSION:
+            reader.fail(f"a pool of version {version}", _SPEC)
+        pool = cls()
+        for entry in reader.vector(lambda inner: _read_entry(inner, identity)):
+            pool._entries[entry.keys.reference()] = entry
+        pool._tombstones_s = dict(reader.vector(lambda inner: (KeyPackageRef(inner.opaque()), inner.u64())))
+        pool._credential, pool._last_refill_s = reader.opaque(), reader.u64()
+        pool.minted_s = next(iter(reader.vector(Reader.u64)), None)
+        reader.finish()
+        return pool
+
+
+def _encode_entry(entry: _Entry) -> bytes:
+    keys = entry.keys
+    parts = (
+        encode_opaque(keys.key_package.encode()),
+        encode_opaque(keys.init_private.octets),
+        encode_opaque(keys.encryption_private.octets),
+        encode_u64(entry.minted_s),
+        encode_u8(entry.is_current),
+    )
+    return b"".join(parts)
+
+
+def _read_entry(reader: Reader, identity: DeviceIdentity) -> _Entry:
+    package = KeyPackage.decode(reader.opaque())
+    init, encryption = Secret(reader.opaque()), Secret(reader.opaque())
+    key = identity.signature_key(package.leaf_node.signature_key)
+    return _Entry(KeyPackageKeys(package, init, encryption, key), reader.u64(), bool(reader.u8()))
