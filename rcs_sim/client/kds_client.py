@@ -11,6 +11,7 @@ from rcs_sim.wire.key_directory import (
     ClaimOutcome,
     ClaimRequest,
     ClaimResponse,
+    DirectoryResponse,
     EnrolmentRequest,
     EnrolmentResponse,
     KdsError,
@@ -94,6 +95,10 @@ class KdsClient:
         """The signed trust-anchor list of *generation* as it is served; *uri* is that of the configuration. Raises
         KdsCallRefused, TransportError."""
         return _good(await self._ask(f"{uri.rstrip('/')}/{generation}", "GET", b""))
+
+    async def directory(self) -> DirectoryResponse:
+        """Whose directory it is, and what it takes. Raises KdsCallRefused, TransportError, KeyDirectoryParseError."""
+        return DirectoryResponse.parse(_good(await self._ask(f"{self.uri}{KdsPath.CIPHER_SUITES}", "GET", b"")))
 
     async def issuer_certificate(self) -> bytes:
         """DER octets of the authority that certifies this carrier's phones: its issuer tells which vendor that is.

@@ -15,7 +15,6 @@ from rcs_sim.client.alarms import Alarms
 from rcs_sim.client.display import Display
 from rcs_sim.client.errands import Errands
 from rcs_sim.client.kds_client import KdsClient
-from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.e2ee.certificate_floor import FLOOR_S
 from rcs_sim.e2ee.certificate_profile import Strictness
 from rcs_sim.e2ee.certificate_validator import CertificateValidator
@@ -236,12 +235,10 @@ class Credentials:
         return identity
 
     async def _vendor_of(self, kds: KdsClient) -> int:
-        """Whose directory this is: the vendor of the anchor that its authority ends in, by the list. A phone of any
-        maker can be at any carrier, and its certificate has to name that carrier's vendor (RCC.16 A.3.8.9)."""
-        anchors = () if self._anchors is None else self._anchors.anchors
-        issuer = read_certificate(await kds.issuer_certificate()).issuer
-        found = next((each for each in anchors if each.certificate.subject == issuer), None)
-        return self.profile.vendor_id if found is None else found.vendor_id
+        """Whose directory this is. A phone of any maker can be at any carrier, and its certificate has to name the
+        vendor of that carrier's root (RCC.16 A.3.8.9)."""
+        vendor_id = (await kds.directory()).vendor_id
+        return self.profile.vendor_id if vendor_id is None else vendor_id
 
     async def _publish(self, kds: KdsClient, setting: MemberSetting) -> None:
         upload = self.pool.mint(setting, int(self._alarms.now()))
