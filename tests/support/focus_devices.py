@@ -51,7 +51,6 @@ GROUP_ID = b"7f3a0c5e-2b91-4d6f-8e10-5c9d2a4b6e01"
 NOW_S = 1_772_446_500  # when the virtual clock begins
 _SUITE = CipherSuite.of(GROUP_SUITE)
 _DAY_S = 86_400
-_LIFETIME = Lifetime(NOW_S - 3600, NOW_S + 400 * _DAY_S)
 
 
 @cache
@@ -84,18 +83,30 @@ def tree_of(group: Group) -> bytes:
 class FocusDevice:
     """One device of a number. What it builds is applied by `adopt` only, as the focus may say no."""
 
-    def __init__(self, digits: str, name: str = "1", *, vendor_id: int = 2, issued_s: int = NOW_S) -> None:
+    def __init__(
+        self,
+        digits: str,
+        name: str = "1",
+        *,
+        vendor_id: int = 2,
+        issued_s: int = NOW_S,
+        issuer: VendorPki | None = None,
+        trusted: Seams | None = None,
+    ) -> None:
+        """*issuer* is another authority than that of the tests, *trusted* whom such a device believes."""
         self.digits = digits
         self.random = seeded(f"{digits}/{name}")
         self.client_id = str(uuid.UUID(bytes=self.random(16), version=4))
         self.participant = _SUITE.scheme.generate(self.random)
         self.leaf_key = _SUITE.scheme.generate(self.random)
         self.vendor_id = vendor_id
-        self.policy = MemberPolicy(seams=seams(), handshake_wire_format=WireFormat.PUBLIC_MESSAGE)
+        self.issuer = issuer or pki(vendor_id)
+        self.policy = MemberPolicy(seams=trusted or seams(), handshake_wire_format=WireFormat.PUBLIC_MESSAGE)
         self.client = self.certified(issued_s)
         self.packages: list[KeyPackageKeys] = []
         self.era = 0
         self.now_s = NOW_S
+        self.lifetime = Lifetime(issued_s - 3600, issued_s + 400 * _DAY_S)
         self._group: Group | None = None
         self._next: tuple[Group, int] | None = None
 
@@ -107,8 +118,8 @@ class FocusDevice:
             self.participant,
             spki_of_point(self.participant.public),
             vendor_id=self.vendor_id,
-            not_before_s=NOW_S - 365 * _DAY_S,
-            not_after_s=NOW_S + 365 * _DAY_S,
+            not_before_s=issued_s - 365 * _DAY_S,
+            not_after_s=issued_s + 365 * _DAY_S,
             subject_der=subject,
             leaf_spki=spki,
             san_der=san,
@@ -120,7 +131,7 @@ class FocusDevice:
             participant_information=information.encode(),
             acs_proof=b"\x00\x00\x00\x00\x7f\x00\x00\x00\x00",
         )
-        issuer = pki(self.vendor_id)
+        issuer = self.issuer
         return Client(
             suite=_SUITE,
             credential=X509Credential(issuer.chain(issuer.issue_leaf(request, issued_s))),
@@ -159,7 +170,7 @@ class FocusDevice:
             self._group.clear_pending()
 
     def package(self) -> KeyPackageKeys:
-        keys = self.client.create_key_package(self.random, _LIFETIME)
+        keys = self.client.create_key_package(self.random, self.lifetime)
         self.packages.append(keys)
         return keys
 
@@ -206,7 +217,7 @@ class FocusDevice:
     ) -> ClientMlsRcsMessage:
         """A create, or with *base* a new era."""
         carried = (era_extension(era), *extensions)
-        group = Group.create(self.client, group_id, self.random, _LIFETIME, extensions=carried, policy=self.policy)
+        group = Group.create(self.client, group_id, self.random, self.lifetime, extensions=carried, policy=self.policy)
         commit, welcome = b"", b""
         if others:
             request = CommitRequest(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from pathlib import Path
 
-from rcs_sim.e2ee.client_message import ClientMlsRcsMessage
+from ims_core.store.sqlite import SqliteStore
+from ims_core.transport.virtual_loop import clock_of_running_loop, run
+from rcs_sim.e2ee.client_message import ClientMlsRcsMessage, MlsGroupInfo
 from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
 from rcs_sim.e2ee.server_message import AcceptedMessage, CommitBundle, decode_server_message
 from rcs_sim.server.mls_rules import MlsFocusRules
@@ -52,14 +57,23 @@ def heard(party: Party) -> list[CpimMessage]:
     return [CpimMessage.parse(body) for body in party.notes.bodies]
 
 
-async def chat(lab: SessionLab) -> tuple[Party, Party]:
+async def until(is_so: Callable[[], bool]) -> None:
+    """On the real clock."""
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0.005)
+
+
+async def chat(lab: SessionLab, within_s: float = 0.5) -> tuple[Party, Party]:
     """Bob invites Zoe: the phone, and her network."""
     bob = await lab.party("bob", gruu(PHONE))
     zoe = await lab.party("zoe", f"tel:{ZOE}")
     bob.contact_tags = f';+sip.instance="<{PHONE}>"'
     await lab.register()
     bob.invite(sender=BOB, recipient=ZOE, case="orig", domain=BLUE)
-    await lab.settle()
+    if within_s < 0.5:
+        await until(lambda: "session opened" in lab.notes)
+    await lab.settle(within_s)
     return bob, zoe
 
 
@@ -227,3 +241,37 @@ async def test_the_phones_other_device_gets_the_bundle_of_a_session() -> None:
         await net.settle()
         assert [each.message_id for each in heard(tablet)] == ["create"]
         assert len(heard(bob)) == 2
+
+
+def test_what_was_accepted_survives_the_end_of_the_process(tmp_path: Path) -> None:
+    """State, log and the answer to a repeated request, on a store that lasts."""
+
+    async def main() -> None:
+        now_s = int(clock_of_running_loop().now())  # the store has a thread, so the clock is the real one
+        one, other = FocusDevice(BOB[1:], issued_s=now_s), FocusDevice(ZOE[1:], vendor_id=1, issued_s=now_s)
+        one.now_s = other.now_s = now_s
+        asked = request("create", one.create("create", [other]))
+        store = SqliteStore(tmp_path / "blue.db")
+        await store.open()
+        async with session_lab(store, CONFIG_WITH_FOCUS, trust=trust()) as net:
+            bob, zoe = await chat(net, 0.1)
+            bob.send(asked)
+            await until(lambda: len(heard(bob)) == 2)
+        await store.close()
+        one.adopt()
+        store = SqliteStore(tmp_path / "blue.db")
+        await store.open()
+        async with session_lab(store, CONFIG_WITH_FOCUS, trust=trust()) as net:
+            bob, zoe = await chat(net, 0.1)
+            bob.send(asked)
+            await until(lambda: len(heard(bob)) == 2)
+            assert decode_server_message(heard(bob)[0].body) == AcceptedMessage("create", one.state, converged=False)
+            assert heard(zoe) == []  # nothing is fanned out again
+            zoe.send(cpim("p", b"", "message/mls-rcs"))
+            await until(lambda: len(heard(zoe)) == 1)
+            arm = decode_server_message(heard(zoe)[0].body)
+            assert isinstance(arm, MlsGroupInfo)
+            assert arm.epoch_authenticator == one.state.epoch_authenticator
+        await store.close()
+
+    run(main, clock="real")
