@@ -121,13 +121,15 @@ class KdsListener:
         return peers.by_address(request.peer.rpartition(":")[0])
 
     async def _answer(self, actions: list[KdsAction]) -> HttpResponse:
-        if self._server.fault.delay_s:
-            await asyncio.sleep(self._server.fault.delay_s)
+        delay_s = self._server.fault.delay_s
         try:
-            return await self._carry_out(actions)
+            response = await self._carry_out(actions)
         except StoreError as error:
             _log.error("%s: %s", self._name, error)
-            return refusal(KdsError.of(KdsErrorCode.UNAVAILABLE, "the store cannot keep it"), retry_after_s=1)
+            response = refusal(KdsError.of(KdsErrorCode.UNAVAILABLE, "the store cannot keep it"), retry_after_s=1)
+        if delay_s:
+            await asyncio.sleep(delay_s)
+        return response
 
     async def _carry_out(self, actions: list[KdsAction]) -> HttpResponse:
         """What is to be kept is kept before anything is said."""
@@ -151,12 +153,10 @@ class KdsListener:
         return await self._carry_out(self._server.peer_answered(ask, answer, self._clock.now()))
 
     async def _write(self, changes: Sequence[Change]) -> None:
-        """In order, and together as far as the store can. Raises StoreError."""
-        if len(changes) == 1:
-            await self._write_one(changes[0])
-        elif changes:
-            results = await asyncio.gather(*map(self._write_one, changes), return_exceptions=True)
-            _raise_first(results)
+        """Together as far as the store can, in the order in which they were decided: also those of two requests, so
+        that a single change takes the same way. Raises StoreError."""
+        if changes:
+            _raise_first(await asyncio.gather(*map(self._write_one, changes), return_exceptions=True))
 
     async def _write_one(self, change: Change) -> None:
         match change:

@@ -249,3 +249,25 @@ def test_a_number_with_a_new_owner_is_forgotten_by_the_store_too() -> None:
         await rig.listener.close()
 
     _run(work)
+
+
+def test_what_two_requests_change_is_written_in_the_order_of_their_decisions() -> None:
+    """An upload has many changes and the enrolment after it one: it must not overtake."""
+
+    async def work() -> None:
+        rig = _Rig()
+        await rig.listener.start()
+        device = Device(ALICE)
+        await rig.join(device)
+        upload, renewal = device.upload(3).encode(), device.request(RED).encode()
+        await asyncio.gather(
+            rig.call(KdsPath.KEY_PACKAGES, upload),
+            rig.call(KdsPath.CERTIFICATE, renewal),
+            rig.call(KdsPath.KEY_PACKAGES, device.upload(1).encode()),
+            rig.call(KdsPath.CERTIFICATE, renewal),
+        )
+        (stored,) = rig.store._tables["directory_clients"]._records.values()
+        assert stored == rig.side.server.directory.client(ALICE, device.client_id)
+        await rig.listener.close()
+
+    _run(work)
