@@ -77,6 +77,10 @@ class KeyPackagePool:
         octets = [wrap_key_package(keys.key_package.encode()) for keys in made]
         return PoolUpload(tuple(octets[:-1]), octets[-1])
 
+    def keep(self, keys: KeyPackageKeys, now_s: int) -> None:
+        """Takes up a package that was made before, with its private halves."""
+        self._entries[keys.reference()] = _Entry(keys, now_s, True)
+
     def _forget(self, now_s: int) -> None:
         old = [ref for ref, entry in self._entries.items() if not entry.is_current]
         stale = {ref for ref in old if now_s - self._entries[ref].minted_s > TOMBSTONE_S}

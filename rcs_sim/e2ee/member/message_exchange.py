@@ -24,7 +24,7 @@ from rcs_sim.e2ee.member.seen_messages import Opened, SeenMessages
 from rcs_sim.mls.codec import Reader, TlsDecodeError, TlsStruct, encode_opaque, encode_vector
 from rcs_sim.mls.messages import MLSMessage, PrivateMessage
 
-__all__ = ["MessageExchange", "OpenResult", "Parked"]
+__all__ = ["GROUP_WAIT_S", "MessageExchange", "OpenResult", "Parked"]
 
 MAX_SEALED = 32  # messages of ours that can be sent again as they are (choice)
 GROUP_WAIT_S = 3  # a first message may come before its Welcome (choice)
