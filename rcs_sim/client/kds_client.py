@@ -98,7 +98,7 @@ class KdsClient:
 
     async def directory(self) -> DirectoryResponse:
         """Whose directory it is, and what it takes. Raises KdsCallRefused, TransportError, KeyDirectoryParseError."""
-        return DirectoryResponse.parse(_good(await self._ask(f"{self.uri}{KdsPath.CIPHER_SUITES}", "GET", b"")))
+        return DirectoryResponse.parse(_good(await self._ask(f"{self.uri}{KdsPath.DIRECTORY}", "GET", b"")))
 
     async def issuer_certificate(self) -> bytes:
         """DER octets of the authority that certifies this carrier's phones: its issuer tells which vendor that is.

@@ -44,8 +44,8 @@ from rcs_sim.server.kds_directory import KeyDirectory, UploadedPackage
 from rcs_sim.server.kds_enrolment import CheckedEnrolment, EnrolmentRules, check_enrolment
 from rcs_sim.server.kds_settings import KdsFault, KdsPeer, KdsSettings, PeerTable
 from rcs_sim.wire.key_directory import (
-    CIPHER_SUITE,
     ClaimRequest,
+    DirectoryResponse,
     EnrolmentRequest,
     EnrolmentResponse,
     FederationAnchors,
@@ -55,13 +55,12 @@ from rcs_sim.wire.key_directory import (
     KeyDirectoryParseError,
     UploadRequest,
     UploadResponse,
-    json_octets,
 )
 
 __all__ = ["KeyDistributionServer"]
 
 _POSTS = frozenset({KdsPath.CERTIFICATE, KdsPath.KEY_PACKAGES, KdsPath.CLAIM})
-_GETS = frozenset({KdsPath.CIPHER_SUITES, KdsPath.CRL, KdsPath.ICA})
+_GETS = frozenset({KdsPath.CIPHER_SUITES, KdsPath.DIRECTORY, KdsPath.CRL, KdsPath.ICA})
 
 
 class KeyDistributionServer:
@@ -208,7 +207,10 @@ class KeyDistributionServer:
             case ("POST", KdsPath.CLAIM):
                 return self._desk.claim(ClaimRequest.parse(request.body), request.peer, now)
             case ("GET", KdsPath.CIPHER_SUITES):
-                return [Respond(json_response(json_octets({"cipher_suites": [CIPHER_SUITE]})))]
+                return [Respond(json_response(DirectoryResponse().encode()))]
+            case ("GET", KdsPath.DIRECTORY):
+                about = DirectoryResponse(kds=self.settings.kds, vendor_id=self.settings.vendor_id)
+                return [Respond(json_response(about.encode()))]
             case ("GET", KdsPath.CRL):
                 return [
                     Respond(_octets(self._pki.crl_der(int(now), self.anchors.revoked_serials), "application/pkix-crl"))

@@ -36,6 +36,7 @@ __all__ = [
     "ClaimRequest",
     "ClaimResponse",
     "ClaimedKeyPackage",
+    "DirectoryResponse",
     "EnrolmentRequest",
     "EnrolmentResponse",
     "FederationAnchor",
@@ -64,6 +65,7 @@ class KdsPath(StrEnum):
     KEY_PACKAGES = "/mls/v1/keypackages"
     CLAIM = "/mls/v1/keypackages/claim"
     CIPHER_SUITES = "/mls/v1/supported-ciphersuites"
+    DIRECTORY = "/mls/v1/directory"  # whose it is (choice)
     CRL = "/mls/v1/crl"
     ICA = "/mls/v1/ica.der"
     TRUST_ANCHORS = "/mls/v1/trust-anchors"  # and "/" and the generation (choice)
@@ -141,6 +143,33 @@ class KdsError:
 
     def encode(self) -> bytes:
         return json_octets({"error": str(self.error), "detail": self.detail, "outcome": self.outcome})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryResponse:
+    """Answer to ``GET supported-ciphersuites``, without *kds* and *vendor_id*, and to ``GET directory``, which says whose
+    directory it is: a phone of any maker has to name the directory's vendor when it enrols (choice)."""
+
+    cipher_suites: tuple[int, ...] = (CIPHER_SUITE,)
+    kds: int | None = None
+    vendor_id: int | None = None
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Self:
+        """Raises KeyDirectoryParseError."""
+        members = read_members(octets)
+        suites = list_of(members, "cipher_suites", MAX_LISTED)
+        numbers = tuple(suite for suite in suites if type(suite) is int)
+        return cls(
+            cipher_suites=numbers,
+            kds=optional_number_of(members, "kds"),
+            vendor_id=optional_number_of(members, "vendor_id"),
+        )
+
+    def encode(self) -> bytes:
+        known = {"kds": self.kds, "vendor_id": self.vendor_id}
+        given = {name: value for name, value in known.items() if value is not None}
+        return json_octets({"cipher_suites": list(self.cipher_suites), **given})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

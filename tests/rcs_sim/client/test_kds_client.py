@@ -69,6 +69,8 @@ async def test_a_phone_enrols_uploads_and_claims() -> None:
         "signature",
     }
     assert await kds.issuer_certificate() == RED.pki.ica_der
+    about = await kds.directory()
+    assert (about.kds, about.vendor_id) == (RED.kds, RED.kds)
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,7 @@ def test_a_client_that_the_directory_does_not_know_is_taken_over_from_its_certif
 
 def test_suites_issuer_revocations_and_the_trust_list_are_served(red: KdsSide) -> None:
     assert json.loads(red.call(KdsPath.CIPHER_SUITES).body) == {"cipher_suites": [2]}
+    assert json.loads(red.call(KdsPath.DIRECTORY).body) == {"cipher_suites": [2], "kds": 2, "vendor_id": 2}
     issuer = x509.load_der_x509_certificate(red.call(KdsPath.ICA).body)
     assert issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     assert x509.load_der_x509_crl(red.call(KdsPath.CRL).body).next_update_utc is not None

@@ -15,6 +15,7 @@ from rcs_sim.wire.key_directory import (
     ClaimOutcome,
     ClaimRequest,
     ClaimResponse,
+    DirectoryResponse,
     EnrolmentRequest,
     EnrolmentResponse,
     FederationAnchor,
@@ -54,6 +55,8 @@ _VALUES: tuple[Any, ...] = (
     ClaimRequest(target_msisdn="12025550152"),
     ClaimRequest(target_msisdn="12025550152", requester_msisdn="12025550101", kds=1, exclude_client_id=_UUID),
     ClaimResponse(_PACKAGES),
+    DirectoryResponse(),
+    DirectoryResponse(cipher_suites=(2, 1), kds=1, vendor_id=1),
     FederationClaimRequest(
         request_id=_UUID, origin="kds.red", kds=2, requester_msisdn="12025550101", target_msisdn="12025550152"
     ),
