@@ -147,8 +147,8 @@ class KdsError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryResponse:
-    """Answer to ``GET supported-ciphersuites``, without *kds* and *vendor_id*, and to ``GET directory``, which says whose
-    directory it is: a phone of any maker has to name the directory's vendor when it enrols (choice)."""
+    """Answer to ``GET supported-ciphersuites``, without *kds* and *vendor_id*, and to ``GET directory``, which says
+    whose directory it is: a phone of any maker has to name the directory's vendor when it enrols (choice)."""
 
     cipher_suites: tuple[int, ...] = (CIPHER_SUITE,)
     kds: int | None = None
