@@ -42,6 +42,7 @@ from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE
 
 __all__ = ["MlsFocus"]
 
+_MAX_EMPTY = 10_000  # conversations without a group that are remembered
 _PULLS_KEPT = 4  # answers to pulls that may be repeated; in memory (choice)
 _SERVER_REASON = b"mls-server-failure-reason"
 _OF_SERVERS = frozenset({MlsContentType.SERVER, MlsContentType.SERVER_KICK})
@@ -51,7 +52,7 @@ _TAKEN = frozenset({MlsContentType.CLIENT, MlsContentType.GROUP_INFO_REQUEST})
 class MlsFocus:
     """A `ConversationFocus`. *seams* know the roots of all vendors."""
 
-    __slots__ = ("_arbiter", "_context", "_delivery", "_lines", "_rules", "_seams", "_throttle")
+    __slots__ = ("_arbiter", "_context", "_delivery", "_empty", "_lines", "_rules", "_seams", "_throttle")
 
     def __init__(self, context: PartContext, rules: MlsFocusRules, seams: Seams, delivery: MlsDelivery) -> None:
         self._context = context
@@ -61,6 +62,7 @@ class MlsFocus:
         self._delivery = delivery
         self._throttle = ReadThrottle(rules)
         self._lines: dict[Pair, _Line] = {}
+        self._empty: dict[Pair, None] = {}  # those that began without a group, the oldest first
 
     def conversation(self, one: str, other: str) -> MlsConversation | None:
         """What is known of the conversation of two numbers, in digits."""
@@ -105,7 +107,18 @@ class MlsFocus:
         line = self._lines.get(pair)
         if line is None:
             line = self._lines[pair] = _Line(MlsConversation(pair))
+            self._empty[pair] = None
+            if len(self._empty) > _MAX_EMPTY:
+                self._forget_oldest_empty()
         return line
+
+    def _forget_oldest_empty(self) -> None:
+        """What was asked where there is no group is not remembered for ever."""
+        pair = next(iter(self._empty))
+        del self._empty[pair]
+        line = self._lines[pair]
+        if line.conversation.live is None and not line.is_busy:
+            del self._lines[pair]
 
     # -- one at a time -----------------------------------------------------------------------------------------------
 

@@ -18,6 +18,9 @@ from rcs_sim.wire.protobuf import ProtobufError
 __all__ = ["PulledState", "ReadThrottle", "answer_pull"]
 
 
+_MAX_THROTTLED = 10_000  # conversations whose reads are counted before those of the past are swept out
+
+
 @dataclass(frozen=True, slots=True)
 class PulledState:
     """The body of the answer and its inner type."""
@@ -43,6 +46,8 @@ class ReadThrottle:
             return True
         if now < self._blocked_until.get(key, 0.0):
             return False
+        if len(self._reads) + len(self._blocked_until) > _MAX_THROTTLED:
+            self.forget(now)
         count, since = self._reads.get(key, (0, now))
         if now - since >= window_s:
             count, since = 0, now

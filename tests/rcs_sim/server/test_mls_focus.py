@@ -253,6 +253,19 @@ def test_a_repeated_request_gets_the_answer_of_then_and_nothing_is_fanned_out_ag
     assert [each.arm for each in again] == [first[0].arm, first[2].arm]
 
 
+def test_conversations_without_a_group_are_forgotten_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcs_sim.server.mls_focus._MAX_EMPTY", 2)
+    lab, one, other = lab_of(), bob(), carol()
+    created(lab, one, other)
+    for number in range(4):
+        lab.request(one, f"+1202555019{number}", "x", b"junk")
+    lab.told()
+    assert lab.core.focus is not None
+    known = [lab.core.focus.conversation(BOB[1:], f"1202555019{number}") is not None for number in range(4)]
+    assert known == [False, False, True, True]
+    assert lab.conversation(BOB, CAROL).live is not None
+
+
 def test_pulls_are_answered_and_a_repeated_one_alike() -> None:
     lab, one, other = lab_of(), bob(), carol()
     created(lab, one, other)
