@@ -5,7 +5,7 @@ A Commit of a member and one by which somebody joins take the same steps: `Commi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ims_core.errors import LocalProtocolError
@@ -53,9 +53,9 @@ __all__ = [
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitRequest:
     """What a Commit is to have. *proposals* go by value; *references* name those by reference, None all that were
-    received and go together. *client* brings a new credential, key or capabilities for our leaf. *with_path* makes a
-    path where the proposals do not need one. The Welcome has the tree unless *tree_in_welcome* is off, and
-    *welcome_extensions* in its GroupInfo."""
+    received and go together with those by value. *client* brings a new credential, key or capabilities for our leaf.
+    *with_path* makes a path where the proposals do not need one. The Welcome has the tree unless *tree_in_welcome* is
+    off, and *welcome_extensions* in its GroupInfo."""
 
     proposals: tuple[Proposal, ...] = ()
     references: tuple[ProposalRef, ...] | None = None
@@ -111,11 +111,20 @@ def sign_group_info(public: PublicState, signer: LeafIndex, key: SignatureKey, e
 
 
 def choose_proposals(
-    cache: ProposalCache, committer: LeafIndex, tree: RatchetTree, identity: IdentityProvider
+    cache: ProposalCache,
+    committer: LeafIndex,
+    tree: RatchetTree,
+    identity: IdentityProvider,
+    by_value: Sequence[Proposal] = (),
 ) -> list[QueuedProposal]:
-    """Those of *cache* that *committer* can cover together, as RFC 9420 §12.2 wants it: no Update or removal of its
-    own, a Remove before an Update of the same leaf, the newest Update of a leaf, the first GroupContextExtensions, the
-    first Add of a client who is not in *tree* or leaves it; a ReInit only if there is nothing else."""
+    """Those of *cache* that *committer* can cover together, and with *by_value*, as RFC 9420 §12.2 wants it: no Update
+    or removal of its own, a Remove before an Update of the same leaf, the newest Update of a leaf, the first
+    GroupContextExtensions, the first Add of a client who is not in *tree* or leaves it; a ReInit only if there is
+    nothing else."""
+    own = ProposalList(tuple(QueuedProposal(each, Sender.member(committer)) for each in by_value))
+    if own.reinits:
+        return []
+    gone = {committer, *(remove.removed for remove in own.removes)}
     removed = dict[LeafIndex, QueuedProposal]()
     updated = dict[LeafIndex, QueuedProposal]()
     others: list[QueuedProposal] = []
@@ -127,11 +136,12 @@ def choose_proposals(
             updated[leaf] = each
         if not listed.removes and not listed.updates:
             others.append(each)
-    removed.pop(committer, None)
-    updated.pop(committer, None)
-    kept = [each for leaf, each in updated.items() if leaf not in removed]
-    taken = _marks_of_members(tree, removed, identity) if ProposalList(tuple(others)).adds else set()
-    return _without_second([*kept, *removed.values(), *others], taken, identity)
+    kept = [each for leaf, each in updated.items() if leaf not in removed and leaf not in gone]
+    kept += [each for leaf, each in removed.items() if leaf not in gone]
+    taken = {mark for each in own for mark in _marks_of(each, identity)}
+    if ProposalList(tuple(others)).adds:
+        taken |= _marks_of_members(tree, {*removed, *gone} - {committer}, identity)
+    return _without_second([*kept, *others], taken, identity, is_alone=not by_value)
 
 
 def _marks_of_members(tree: RatchetTree, removed: Collection[LeafIndex], identity: IdentityProvider) -> set[object]:
@@ -141,13 +151,13 @@ def _marks_of_members(tree: RatchetTree, removed: Collection[LeafIndex], identit
 
 
 def _without_second(
-    chosen: list[QueuedProposal], taken: set[object], identity: IdentityProvider
+    chosen: list[QueuedProposal], taken: set[object], identity: IdentityProvider, *, is_alone: bool
 ) -> list[QueuedProposal]:
     """Drops what stands in the way of the others or of what is *taken*: second GroupContextExtensions, PSKs and Adds,
-    and ReInits."""
+    and ReInits, unless there *is_alone* one of those."""
     alone = [each for each in chosen if each.proposal_type == ProposalType.REINIT]
     if alone and len(alone) == len(chosen):
-        return alone[:1]
+        return alone[:1] if is_alone else []
     kept: list[QueuedProposal] = []
     seen = set(taken)
     for each in chosen:
@@ -246,7 +256,8 @@ def build_from(
 def _referenced(view: MemberView, request: CommitRequest) -> list[QueuedProposal]:
     if request.references is None:
         public = view.state.public
-        return choose_proposals(view.cache, view.state.own_leaf, public.tree, view.policy.seams.identity)
+        identity = view.policy.seams.identity
+        return choose_proposals(view.cache, view.state.own_leaf, public.tree, identity, request.proposals)
     found = [view.cache.get(reference) for reference in request.references]
     if None in found:
         raise LocalProtocolError("a proposal to be committed is not in the cache", spec="RFC 9420 §12.4.1")

@@ -56,6 +56,31 @@ def test_of_what_was_proposed_what_goes_together_is_chosen() -> None:
     assert chosen(alice.group, 0, (1, added), (2, added)) == [added]
 
 
+def test_what_goes_by_value_comes_before_what_was_proposed() -> None:
+    alice, bob, carol = established("alice", "bob", "carol")
+    cache, tree = ProposalCache(), alice.group.tree
+    change, dave = GroupContextExtensions(()), Party("dave").add()
+    proposed = (own_update(bob), Remove(LeafIndex(2)), change, dave)
+    for place, proposal in enumerate(proposed):
+        cache.add(ProposalRef(bytes([place])), proposal, Sender(SenderType.MEMBER, 1))
+
+    def left(*by_value: Proposal) -> list[Proposal]:
+        return [each.proposal for each in choose_proposals(cache, LeafIndex(0), tree, AnyIdentity(), by_value)]
+
+    assert left() == list(proposed)
+    assert left(Remove(LeafIndex(1))) == [Remove(LeafIndex(2)), change, dave]
+    assert left(Remove(LeafIndex(2)), change) == [proposed[0], dave]
+    assert left(Party("dave", seed="2").add()) == [*proposed[:2], change]
+    assert left(_REINIT) == []
+    only_reinit = ProposalCache()
+    only_reinit.add(ProposalRef(b"r"), _REINIT, Sender(SenderType.MEMBER, 1))
+    assert choose_proposals(only_reinit, LeafIndex(0), tree, AnyIdentity(), (change,)) == []
+    for party in (alice, carol):
+        party.keep(bob.group.propose_update(bob.random, now_s=NOW_S).encode())
+    commit(alice, (bob, carol), Remove(LeafIndex(1)))
+    assert the_same_epoch(alice, carol)
+
+
 def test_an_add_of_who_is_there_already_is_left_out() -> None:
     """Else one member could keep all others from committing."""
     alice, bob, carol = established("alice", "bob", "carol")
