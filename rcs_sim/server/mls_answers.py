@@ -60,13 +60,15 @@ def compose_refusal(answer: StoredAnswer, *, message_id: str, date_time: str) ->
     )
 
 
-def compose_fan_out(fan_out: StoredFanOut, other: str, date_time: str) -> bytes:
-    """The request as everybody else gets it, under its own id. CPIM names the requester and the *other* participant:
-    a network can assert its own users only, so a device of the requester learns here who asked (choice)."""
+def compose_fan_out(fan_out: StoredFanOut, member: str, other: str, date_time: str) -> bytes:
+    """The request as *member* gets it, under its own id. For further devices of the requester, to whom it comes in
+    the name of the *other* participant, CPIM says who asked: a network can assert its own users only (choice).
+    """
     state = MlsHeaders(era_id=fan_out.era, epoch_authenticator=fan_out.authenticator)
+    is_own = member == fan_out.requester
     return _compose(
-        f"tel:+{fan_out.requester}",
-        f"tel:+{other}",
+        f"tel:+{member}" if is_own else ANONYMOUS_URI,
+        f"tel:+{other}" if is_own else ANONYMOUS_URI,
         fan_out.control_id,
         date_time,
         fan_out.octets,

@@ -81,11 +81,10 @@ class MlsDelivery:
     def fan_out(self, pair: Pair, fan_out: StoredFanOut, instance: str | None, settled: Settled, now: float) -> None:
         """A copy for each member. *instance* is the requester's device, which needs none: empty if it is one of ours
         without a name, None if it is not known to be ours."""
-        other = pair[1] if fan_out.requester == pair[0] else pair[0]
-        body = compose_fan_out(fan_out, other, rfc3339(now))
         ids = (("Conversation-ID", fan_out.conversation_id),) if fan_out.conversation_id else ()
         for member in fan_out.members:
             sender = pair[1] if member == pair[0] else pair[0]
+            body = compose_fan_out(fan_out, member, sender, rfc3339(now))
             spared = instance if member == fan_out.requester else None
             copy = _Copy(self, pair, member, sender, ids, body, spared, settled)
             line = self._lines.setdefault((pair, member), deque())

@@ -10,6 +10,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from ims_core.store.mls_conversations import (
     MLS_CONTROL_MESSAGES,
@@ -23,6 +24,7 @@ from ims_core.store.record_table import StoreError
 from rcs_sim.e2ee.content_types import MlsContentType, classify_content_type
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.failure_reason import ServerFailureReason
+from rcs_sim.e2ee.message_id import mx_message_id
 from rcs_sim.e2ee.mls_headers import MlsHeaders
 from rcs_sim.mls.seams import Seams
 from rcs_sim.server.messaging_actions import Forget, Persist
@@ -197,14 +199,14 @@ class MlsFocus:
         content = asked.message.content
         pulled = answer_pull(self._rules, line.conversation, asked.sender, content.body)
         state = line.conversation.state or EpochIdentifier()
-        message_id = self._context.tokens.uuid()
+        message_id = self._new_id()
         return compose_pulled(pulled, content.message_id, state, message_id=message_id, date_time=rfc3339(now))
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
     def _say(self, line: _Line, asked: _Asked, decision: MlsDecision, now: float) -> None:
         answer = decision.answer
-        message_id, date_time = self._context.tokens.uuid(), rfc3339(now)
+        message_id, date_time = self._new_id(), rfc3339(now)
         if answer.reason:
             self._answer(line, asked, compose_refusal(answer, message_id=message_id, date_time=date_time), now)
             return
@@ -212,7 +214,7 @@ class MlsFocus:
         self._answer(line, asked, body, now)
 
         def converged(then: float) -> None:
-            again = {"message_id": self._context.tokens.uuid(), "date_time": rfc3339(then)}
+            again = {"message_id": self._new_id(), "date_time": rfc3339(then)}
             self._answer(line, asked, compose_acceptance(answer, converged=True, **again), then)
 
         if decision.fan_out is not None:
@@ -227,7 +229,7 @@ class MlsFocus:
         content = asked.message.content
         self._note("focus refused", str(refusal), asked.message)
         answer = refusal_answer(line.conversation, asked.sender, content.message_id, b"", refusal)
-        body = compose_refusal(answer, message_id=self._context.tokens.uuid(), date_time=rfc3339(now))
+        body = compose_refusal(answer, message_id=self._new_id(), date_time=rfc3339(now))
         self._answer(line, asked, body, now)
 
     def _answer(self, line: _Line, asked: _Asked, body: bytes, now: float) -> None:
@@ -295,6 +297,10 @@ class MlsFocus:
             detail = f" {answer.detail}" if answer.detail else ""
             why = f"check {decision.check}: {answer.reason}{detail}; {state}"
             self._note(f"focus refused{repeated}", why, message)
+
+    def _new_id(self) -> str:
+        """For what the focus says itself, in the form that phones of the same deployment use (choice)."""
+        return mx_message_id(UUID(self._context.tokens.uuid()).bytes)
 
     def _note(self, summary: str, reason: str, message: PassingMessage) -> None:
         self._context.outbox.note(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ims_core.store.mls_conversations import StoredAnswer, StoredFanOut
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
@@ -9,7 +11,7 @@ from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
 from rcs_sim.e2ee.server_message import AcceptedMessage, decode_server_message
 from rcs_sim.server.mls_answers import compose_acceptance, compose_fan_out, compose_pulled, compose_refusal
 from rcs_sim.server.mls_pull import PulledState
-from rcs_sim.wire.cpim import CpimMessage
+from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage
 from rcs_sim.wire.imdn import Imdn
 
 ID = "MxPyUE4E-JQdOaDAMF6CwzAQ"
@@ -51,14 +53,29 @@ def test_without_a_group_there_is_no_state_to_tell() -> None:
     assert (headers.server_era, headers.group_id, headers.detail) == (None, "", "")
 
 
-def test_a_fan_out_goes_under_the_id_of_the_request_and_says_who_asked() -> None:
-    fan_out = StoredFanOut("12025550101", ("12025550101",), ID, "c", b"octets", 3, b"\x22" * 32, 0)
-    cpim = CpimMessage.parse(compose_fan_out(fan_out, "12025550152", WHEN))
-    assert (cpim.message_id, cpim.body, cpim.disposition_notification) == (ID, b"octets", ("negative-delivery",))
+FAN_OUT = StoredFanOut("12025550101", ("12025550101",), ID, "c", b"octets", 3, b"\x22" * 32, 0)
+
+
+def test_a_fan_out_goes_under_the_id_of_the_request() -> None:
+    cpim = CpimMessage.parse(compose_fan_out(FAN_OUT, "12025550152", "12025550101", WHEN))
     assert cpim.sender is not None
-    assert (cpim.sender.uri, cpim.recipients[0].uri) == ("tel:+12025550101", "tel:+12025550152")
+    assert cpim.sender.uri == cpim.recipients[0].uri == ANONYMOUS_URI
+    assert (cpim.message_id, cpim.body, cpim.disposition_notification) == (ID, b"octets", ("negative-delivery",))
     headers = MlsHeaders.of(cpim)
     assert (headers.era_id, headers.fault) == (3, None)
+
+
+def test_further_devices_of_the_requester_learn_who_asked() -> None:
+    cpim = CpimMessage.parse(compose_fan_out(FAN_OUT, "12025550101", "12025550152", WHEN))
+    assert cpim.sender is not None
+    assert (cpim.sender.uri, cpim.recipients[0].uri) == ("tel:+12025550101", "tel:+12025550152")
+
+
+def test_sizes_are_those_of_the_worked_example() -> None:
+    welcome = replace(FAN_OUT, octets=bytes(3954), era=1)
+    assert len(compose_fan_out(welcome, "12025550152", "12025550101", WHEN)) == 4385
+    for converged, size in ((False, 519), (True, 521)):
+        assert len(compose_acceptance(answer(), converged=converged, message_id=ID, date_time=WHEN)) == size
 
 
 def test_a_pulled_state_names_the_pull() -> None:
