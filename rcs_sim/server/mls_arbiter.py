@@ -16,6 +16,7 @@ from rcs_sim.e2ee.client_message import ClientOperation
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.failure_reason import ServerFailureReason as Reason
 from rcs_sim.e2ee.server_message import CommitBundle, RawMlsMessage, encode_server_message
+from rcs_sim.e2ee.treeless_welcome import split_welcome
 from rcs_sim.mls.group_info import GroupInfo
 from rcs_sim.mls.public_group import PublicGroup
 from rcs_sim.mls.public_start import verify_group_info_signature
@@ -216,10 +217,10 @@ def _bundle(request: FocusRequest, state: EpochIdentifier) -> CommitBundle | Raw
     if request.operation is ClientOperation.PROPOSE:
         return RawMlsMessage(message.proposal)
     assert message.group_info is not None
-    has_joiners = bool(message.welcome)
+    has_tree = not message.welcome or bool(split_welcome(message.welcome).ratchet_tree)
     return CommitBundle(
         welcome=message.welcome,
-        ratchet_tree=message.group_info.ratchet_tree if has_joiners else b"",
+        ratchet_tree=b"" if has_tree else message.group_info.ratchet_tree,
         commit=b"" if request.is_create else message.commit,
         key_delivery=() if request.is_create else message.key_delivery,
         state=state,

@@ -10,11 +10,11 @@ from rcs_sim.e2ee.client_message import AdvanceKind, ClientMlsRcsMessage, Client
 from rcs_sim.e2ee.custom_proposals import RCS_CUSTOM_BODIES
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.failure_reason import ServerFailureReason
+from rcs_sim.e2ee.treeless_welcome import append_tree, split_welcome
 from rcs_sim.mls.codec import TlsDecodeError
 from rcs_sim.mls.commit import Commit
 from rcs_sim.mls.group_info import GroupInfo, RatchetTreeExtension
 from rcs_sim.mls.messages import MLSMessage, MLSMessageBody, PrivateMessage, PublicMessage
-from rcs_sim.mls.welcome import Welcome
 from rcs_sim.server.mls_refusal import MlsRefused
 from rcs_sim.wire.protobuf import ProtobufError
 
@@ -181,8 +181,8 @@ def _group_info(message: ClientMlsRcsMessage) -> GroupInfo | None:
     for octets in message.key_delivery:
         if not isinstance(_body(octets, _INPUT, "key_delivery"), PrivateMessage):
             raise MlsRefused(1, _INPUT, "key_delivery")
-    if message.welcome and not isinstance(_body(message.welcome, _INPUT, "welcome"), Welcome):
-        raise MlsRefused(1, _INPUT, "welcome")
+    if message.welcome:
+        _verify_welcome(message.welcome)
     if message.group_info is None:
         return None
     if message.group_info.epoch_authenticator != (message.result or EpochIdentifier()).epoch_authenticator:
@@ -191,6 +191,16 @@ def _group_info(message: ClientMlsRcsMessage) -> GroupInfo | None:
         return read_group_info(message.group_info.group_info)
     except TlsDecodeError as error:
         raise MlsRefused(1, _INPUT, "group_info") from error
+
+
+def _verify_welcome(octets: bytes) -> None:
+    """A Welcome, alone or with the nodes of its tree behind it, as some devices send it (inferred)."""
+    try:
+        found = split_welcome(octets)
+    except TlsDecodeError as error:
+        raise MlsRefused(1, _INPUT, "welcome") from error
+    if len(found.welcome) != len(octets) and octets != append_tree(found.welcome, found.ratchet_tree or b"\x00"):
+        raise MlsRefused(1, _INPUT, "welcome")
 
 
 def _tree(message: ClientMlsRcsMessage) -> RatchetTreeExtension | None:

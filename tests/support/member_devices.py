@@ -48,6 +48,7 @@ from rcs_sim.e2ee.server_message import (
     decode_server_message,
     encode_server_message,
 )
+from rcs_sim.e2ee.treeless_welcome import split_welcome
 from rcs_sim.e2ee.trust_anchors import TrustAnchors
 from rcs_sim.e2ee.vendor_pki import VendorPki
 from rcs_sim.mls.key_package import KeyPackage
@@ -234,9 +235,10 @@ class MemberFocus:
         assert request.result is not None
         assert request.group_info is not None
         is_create = request.operation == ClientOperation.CREATE
+        has_tree = not request.welcome or bool(split_welcome(request.welcome).ratchet_tree)
         return CommitBundle(
             welcome=request.welcome,
-            ratchet_tree=request.group_info.ratchet_tree if request.welcome else b"",
+            ratchet_tree=b"" if has_tree else request.group_info.ratchet_tree,
             commit=b"" if is_create else request.commit,
             key_delivery=request.key_delivery,
             state=request.result,

@@ -26,6 +26,7 @@ from rcs_sim.e2ee.member.operations import (
     PendingOperation,
     SealRefusal,
     group_info_of_pending,
+    welcome_as_sent,
 )
 from rcs_sim.e2ee.member.roster import Roster, roster_of
 from rcs_sim.e2ee.secret_payload import SecretPayload
@@ -224,14 +225,16 @@ class EncryptedGroup:
     def _request(
         self, pending: PendingCommit, result: EpochIdentifier, info_extensions: Extensions
     ) -> ClientMlsRcsMessage:
+        info = group_info_of_pending(pending, info_extensions)
+        appends = self.setting.profile.appends_leaves_to_welcome
         return ClientMlsRcsMessage(
             operation=ClientOperation.COMMIT,
             mls_group_id=self.group_id,
             base=self.identifier,
             result=result,
             commit=pending.message.encode(),
-            welcome=b"" if pending.welcome is None else pending.welcome.encode(),
-            group_info=group_info_of_pending(pending, info_extensions),
+            welcome=welcome_as_sent(pending.welcome, info.ratchet_tree, appends_tree=appends),
+            group_info=info,
         )
 
     def propose(self, proposal: Proposal, control_id: str, now_s: int) -> PendingOperation:

@@ -44,6 +44,7 @@ from rcs_sim.e2ee.member.operations import (
     PendingOperation,
     SealRefusal,
     group_info_of,
+    welcome_as_sent,
 )
 from rcs_sim.mls.codec import TlsDecodeError
 from rcs_sim.mls.commit_builder import CommitRequest, PendingCommit
@@ -218,6 +219,9 @@ def _started(
 ) -> StartedGroup:
     made = EncryptedGroup(setting, group, continuity_token=token, welcome_extensions=era.welcome_extensions)
     is_first = era.base is None
+    info = group_info_of(group, published_extensions(made, made.identifier))
+    welcome = None if pending is None else pending.welcome
+    appends = setting.profile.appends_leaves_to_welcome
     request = ClientMlsRcsMessage(
         operation=ClientOperation.CREATE,
         mls_group_id=era.group_id,
@@ -225,8 +229,8 @@ def _started(
         base=era.base,
         result=made.identifier,
         commit=b"" if pending is None else pending.message.encode(),
-        welcome=b"" if pending is None or pending.welcome is None else pending.welcome.encode(),
-        group_info=group_info_of(group, published_extensions(made, made.identifier)),
+        welcome=welcome_as_sent(welcome, info.ratchet_tree, appends_tree=appends),
+        group_info=info,
         welcome_action=WelcomeAction.NEW_GROUP if is_first else WelcomeAction.NEW_ERA_EXISTING_GROUP,
         advance_kind=AdvanceKind.NORMAL if is_first else era.kind,
     )

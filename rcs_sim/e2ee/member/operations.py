@@ -8,6 +8,7 @@ from enum import Enum, IntEnum, auto
 from ims_core.errors import LocalProtocolError
 from rcs_sim.e2ee.client_message import AdvanceKind, ClientMlsRcsMessage, ClientOperation, MlsGroupInfo
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.treeless_welcome import append_tree
 from rcs_sim.mls.commit_builder import PendingCommit
 from rcs_sim.mls.extensions import Extensions
 from rcs_sim.mls.group import Group
@@ -22,6 +23,7 @@ __all__ = [
     "SealRefusal",
     "group_info_of",
     "group_info_of_pending",
+    "welcome_as_sent",
 ]
 
 
@@ -122,6 +124,13 @@ def group_info_of_pending(pending: PendingCommit, extensions: Extensions = ()) -
     """The same of the state that a Commit of ours begins."""
     info = pending.group_info(with_tree=False, extensions=extensions)
     return _packed(info, pending.ratchet_tree(), pending.epoch_authenticator)
+
+
+def welcome_as_sent(welcome: MLSMessage | None, tree: bytes, *, appends_tree: bool) -> bytes:
+    """A Welcome for its field: alone, the tree going beside it, or with the nodes behind it, as the profile does."""
+    if welcome is None:
+        return b""
+    return append_tree(welcome.encode(), tree) if appends_tree else welcome.encode()
 
 
 def _packed(info: GroupInfo, tree: RatchetTreeExtension, epoch_authenticator: bytes) -> MlsGroupInfo:
