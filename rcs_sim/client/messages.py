@@ -45,6 +45,8 @@ class SentMessage:
     shown_count: ClassVar[int] = 1
 
     __slots__ = (
+        "_scheme",
+        "_sealed",
         "_waiters",
         "alarm",
         "contribution_id",
@@ -58,9 +60,9 @@ class SentMessage:
         "last_request",
         "last_response",
         "on_consent",
-        "sealed",
         "shown_state",
         "text",
+        "was_locked",
         "wire_id",
     )
 
@@ -88,7 +90,9 @@ class SentMessage:
         self.alarm: Alarm | None = None
         self.shown_state = delivery.state
         self.wire_id = message_id  # imdn.Message-ID: another one when it is sealed anew
-        self.sealed: SealedContent | None = None
+        self._sealed: SealedContent | None = None
+        self._scheme: Scheme | None = None
+        self.was_locked = conversation.is_encrypted  # the user saw a lock when writing it
         self.cpim = b""
         self.last_request: Request | None = None
         self.last_response: Response | None = None
@@ -114,8 +118,19 @@ class SentMessage:
 
     @property
     def scheme(self) -> Scheme | None:
-        """How it was sealed; None for a message in clear."""
-        return None if self.sealed is None else self.sealed.scheme
+        """How it was sealed, also while it waits to be sealed anew; None for a message in clear."""
+        return self._scheme
+
+    @property
+    def sealed(self) -> SealedContent | None:
+        """What goes out in its place."""
+        return self._sealed
+
+    @sealed.setter
+    def sealed(self, content: SealedContent | None) -> None:
+        self._sealed = content
+        if content is not None:
+            self._scheme = content.scheme
 
     @property
     def label(self) -> str:

@@ -62,6 +62,7 @@ MAX_OUTGOING = 4096  # messages whose receipts are still understood; older ones 
 _FITS_ANYWAY_CHARACTERS = 33  # per part, whatever the alphabet: surrogate pairs in UCS-2 with a 16-bit reference
 _UNCONFIGURED = RcsConfiguration()
 _NO_MODES: frozenset[ChatMode] = frozenset()
+_SETTLED = (MessageState.DELIVERED, MessageState.DISPLAYED, MessageState.FAILED)
 _LATCH_OF = {Knowledge.UNKNOWN: Latch.UNKNOWN, Knowledge.RCS: Latch.RCS, Knowledge.NOT_RCS: Latch.SMS}
 
 
@@ -187,6 +188,8 @@ class Messenger:
 
     def seal_again(self, message: SentMessage, reason: FallbackReason) -> None:
         """Nobody could read it, or the network refused it: it is sealed anew and has a new id (RCC.16 §10.3)."""
+        if message.state in _SETTLED:
+            return
         message.sealed, message.cpim, message.wire_id = None, b"", self.new_message_id()
         self._outgoing[message.wire_id] = message
         self._active[message] = None

@@ -19,6 +19,7 @@ from rcs_sim.e2ee.failure_reason import ClientRemedy, ServerRemedy, client_remed
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal, NextStep
 from rcs_sim.e2ee.member.failure_reports import ReportVerdict
 from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
+from rcs_sim.e2ee.member.self_heal import HealPhase
 from rcs_sim.e2ee.mls_headers import FocusHeaders
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.imdn import Imdn
@@ -73,7 +74,8 @@ class Failures:
         """Tells the senders what could not be read, unless a repair is under way."""
         if not len(thread.reports):
             return
-        for due in thread.reports.flush(is_healing=thread.heal.is_running or thread.is_setting_up):
+        is_busy = thread.heal.is_running and thread.heal.phase is not HealPhase.WAITING
+        for due in thread.reports.flush(is_healing=is_busy or thread.is_setting_up):
             self._context.note(thread, "failure told", f"{due.reason}, attempt {due.attempt}", due.message_id)
             self._context.channel.notify(thread.conversation, self._receipts.failure(thread, due))
 
@@ -129,6 +131,8 @@ class Failures:
 
     def _not_read(self, thread: EncryptedThread, message: SentMessage, imdn: Imdn) -> None:
         context, token = self._context, imdn.client_failure_reason
+        if imdn.message_id != message.wire_id:
+            return  # it has gone out again since
         verdict = thread.failures.on_report(True, message.id, token or "", context.now_s(), report_of=imdn.message_id)
         context.note(thread, "peer could not read", f"{token or 'no reason'}: {verdict.name.lower()}", message.id)
         match verdict:

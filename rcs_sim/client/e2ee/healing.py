@@ -37,14 +37,12 @@ _THEN = Callable[[Sequence[KeyPackage]], None]
 
 
 class Healing:
-    """Of one phone. *flush* is called when a repair has ended, however: failures may be told then (RCC.16 §10.2)."""
+    """Of one phone."""
 
-    __slots__ = ("_claims", "_context", "_flush", "_requests", "_servers")
+    __slots__ = ("_claims", "_context", "_requests", "_servers")
 
-    def __init__(
-        self, context: E2eeContext, requests: Requests, claims: Claims, flush: Callable[[EncryptedThread], None]
-    ) -> None:
-        self._context, self._requests, self._claims, self._flush = context, requests, claims, flush
+    def __init__(self, context: E2eeContext, requests: Requests, claims: Claims) -> None:
+        self._context, self._requests, self._claims = context, requests, claims
         self._servers: dict[EncryptedThread, ServerState] = {}
 
     # --- set-up ------------------------------------------------------------------------------------------------------
@@ -170,7 +168,7 @@ class Healing:
                 self._context.note(thread, "repaired" if step is HealStep.HEALED else "not repaired")
                 self._over(thread)
             case HealStep.WAIT:
-                self._flush(thread)  # who is elected has to learn of it
+                self._context.moved(thread)  # who is elected has to learn of it: failures are told meanwhile
             case None:
                 pass
 
@@ -182,7 +180,6 @@ class Healing:
     def _over(self, thread: EncryptedThread) -> None:
         self._servers.pop(thread, None)
         self._context.moved(thread)
-        self._flush(thread)
 
     def _pulled(self, thread: EncryptedThread, answer: ControlAnswer) -> None:
         """What the server holds, against what is held here."""

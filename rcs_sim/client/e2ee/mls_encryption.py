@@ -99,7 +99,7 @@ class MlsEncryption:
         self.new_message_id = context.new_id
         self._requests = Requests(context)
         self._receipts = SignedReceipts(context)
-        self._healing = Healing(context, self._requests, Claims(self.credentials), self._flush)
+        self._healing = Healing(context, self._requests, Claims(self.credentials))
         self._downgrade = Downgrade(context, self._requests, self._healing)
         self._failures = Failures(context, self._receipts, self._requests, self._healing, self._downgrade, inbox)
         self._arrivals = Arrivals(context, self._healing, inbox, self._sweep)
@@ -312,7 +312,7 @@ class MlsEncryption:
             self._watch_keys(thread)
             self._arrivals.drain(thread)
             self._failures.retry(thread)
-            self._flush(thread)
+            self._failures.flush(thread)
             self._messenger.encryption_moved(thread.conversation)
 
     def _mark(self, thread: EncryptedThread) -> None:
@@ -335,9 +335,6 @@ class MlsEncryption:
             self._messenger.display.show(
                 Shown.TOMBSTONE, conversation.peer, conversation_id=conversation.id, text="security code changed"
             )
-
-    def _flush(self, thread: EncryptedThread) -> None:
-        self._failures.flush(thread)
 
 
 def _nothing(_step: NextStep) -> None:
