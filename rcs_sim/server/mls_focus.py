@@ -75,13 +75,13 @@ class MlsFocus:
 
     def takes(self, message: PassingMessage, now: float) -> bool:
         content = message.content
-        if not content.media_type.startswith("message/") or content.cpim is None or self._rules.is_peer_to_peer:
+        if not content.media_type.startswith("message/") or self._rules.is_peer_to_peer:
             return False
         media_type = classify_content_type(content.media_type)
         if message.is_from_user and _is_for_servers_to_say(media_type, content.media_type, content.body):
             self._note("control message discarded", "only a focus says that", message)
             return True
-        if media_type is None:
+        if media_type is None or content.cpim is None:
             return False
         own, peer = _digits(message.user.key), _digits(message.peer_key)
         if not own or not peer or own >= peer:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ims_core.store.record_table import StoreError
 from rcs_sim.e2ee.enhanced_group_info import MlsEnhancedGroupInfo
@@ -328,13 +330,14 @@ def test_a_phone_does_not_speak_for_a_focus_and_another_network_may() -> None:
         sent_by(device, BOB, "f1", b"\x22\x00", SERVER, case="orig"),
         sent_by(device, BOB, "f2", b"", "message/mls-rcs-server-kick", case="orig"),
         message(imdn_cpim(imdn), sender=CAROL, recipient=BOB, case="orig", call_id="f3"),
+        message(imdn.encode(), sender=CAROL, recipient=BOB, case="orig", call_id="f4", content_type="message/imdn+xml"),
     )
     for request in forged:
         answer = lab.ask(request)
         assert answer is not None
         assert answer.status == 200
         assert lab.take() == []
-    assert sum(note.summary == "control message discarded" for note in lab.notes) == 3
+    assert sum(note.summary == "control message discarded" for note in lab.notes) == 4
     for request in (
         sent_by(zoe(), BOB, "t1", b"\x22\x00", SERVER),
         message(imdn_cpim(imdn), sender=ZOE, recipient=BOB, call_id="t2"),
@@ -468,3 +471,84 @@ def test_what_passes_keeps_every_octet() -> None:
     request = sent_by(one, CAROL, "m1", bytes(range(256)), "message/mls")
     lab.receive(request)
     assert lab.take_one().request.body == request.body
+
+
+@settings(max_examples=100, deadline=None)
+@given(body=st.binary(max_size=200), content_type=st.sampled_from(("message/mls-rcs-client", "message/mls-rcs")))
+def test_any_octets_get_exactly_one_answer(body: bytes, content_type: str) -> None:
+    lab = lab_of()
+    answer = lab.ask(sent_by(carol(), BOB, "x", body, content_type))
+    assert answer is not None
+    assert answer.status == 200
+    (said,) = lab.told()
+    assert said.reason is not None
+    assert said.headers.in_reply_to == "x"
+    assert lab.conversation(BOB, CAROL).live is None
+
+
+class _Story:
+    """Bob's and Carol's phones ask as they like; the store fails, and the server restarts, now and then."""
+
+    def __init__(self) -> None:
+        self.lab, self.devices = lab_of(), {BOB: bob(), CAROL: carol()}
+        self.accepted: list[tuple[int, int]] = []
+        self.number = 0
+
+    def step(self, number: str, action: str) -> None:
+        self.number += 1
+        control_id, device = f"r{self.number}", self.devices[number]
+        other = BOB if number == CAROL else CAROL
+        if action == "restart":
+            self.lab = self.lab.restarted()
+            self.lab.registered()
+            return
+        self.lab.store_error = StoreError("the disk is full") if action == "store" else None
+        server = self.lab.conversation(BOB, CAROL).state if self.number > 1 and self._has_group() else None
+        if server is None:
+            request = device.create(control_id, [self.devices[other]])
+        elif action == "era" or device.state != server:
+            request = device.new_era(control_id, [self.devices[other]], server)
+        else:
+            request = device.commit(control_id)
+        answer = self.lab.request(device, other, control_id, request)
+        assert answer is not None
+        self._settle(device, self.devices[other], control_id)
+
+    def _has_group(self) -> bool:
+        focus = self.lab.core.focus
+        found = None if focus is None else focus.conversation(BOB[1:], CAROL[1:])
+        return found is not None and found.live is not None
+
+    def _settle(self, device: FocusDevice, other: FocusDevice, control_id: str) -> None:
+        answers = [each for each in self.lab.told() if each.cpim.message_id != control_id or each.kind != SERVER]
+        refusals = [each for each in answers if each.kind == REFUSED]
+        acceptances = [each.arm for each in answers if each.kind == SERVER]
+        if refusals:
+            assert (len(answers), refusals[0].reason) == (1, "transient-error")
+            device.roll_back()
+            return
+        assert [each.converged for each in acceptances if isinstance(each, AcceptedMessage)] == [False, True]
+        device.adopt()
+        state = self.lab.conversation(BOB, CAROL).state
+        assert state == device.state
+        assert state is not None
+        self.accepted.append(state.moment)
+        other._group, other.era = None, 0  # whatever it held: it learns by a new era
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from((BOB, CAROL)), st.sampled_from(("commit", "era", "store", "restart"))), max_size=8
+    )
+)
+def test_whatever_comes_each_acceptance_is_the_next_moment_and_survives(steps: list[tuple[str, str]]) -> None:
+    story = _Story()
+    for number, action in steps:
+        story.step(number, action)
+    assert story.accepted == sorted(set(story.accepted))
+    if story.accepted:
+        again = story.lab.restarted()
+        state = again.conversation(BOB, CAROL).state
+        assert state is not None
+        assert state.moment == story.accepted[-1]
