@@ -11,6 +11,7 @@ from rcs_sim.mls.commit import Commit
 from rcs_sim.mls.commit_builder import CommitRequest
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.identifiers import Epoch, LeafIndex, SenderType, WireFormat
+from rcs_sim.mls.member_policy import MemberPolicy
 from rcs_sim.mls.messages import MLSMessage, PublicMessage, Sender
 from rcs_sim.mls.proposals import Remove
 from rcs_sim.mls.snapshot import restore, snapshot
@@ -121,6 +122,51 @@ def test_a_message_is_read_once_also_after_a_reload_and_from_a_past_epoch(partie
     assert refusal(bob, first) == "VAL-901"
     assert bob.read(late).application_data == b"late"
     assert refusal(bob, late) == "VAL-901"
+
+
+def _with_other_data(octets: bytes) -> bytes:
+    assert octets.count(b"beside") == 1
+    return octets.replace(b"beside", b"before")
+
+
+def test_changed_authenticated_data_is_refused_in_every_kind_of_message(parties: list[Party]) -> None:
+    alice, bob, carol = parties
+    public = MemberPolicy(handshake_wire_format=WireFormat.PUBLIC_MESSAGE)
+    for policy, rule in ((alice.policy, "ValSem006"), (public, "ValSem008")):
+        alice.group.policy = policy
+        proposal = alice.group.propose(_REMOVE, alice.random, authenticated_data=b"beside", now_s=NOW_S)
+        assert refusal(bob, _with_other_data(proposal.encode())) == rule
+        request = CommitRequest(references=(), authenticated_data=b"beside")
+        pending = alice.group.commit(request, alice.random, NOW_S)
+        octets = pending.message.encode()
+        assert refusal(bob, _with_other_data(octets)) == rule
+        for party in (bob, carol):
+            party.follow(octets)
+        alice.group = alice.group.merge_pending()
+    octets = alice.seal(b"hello", b"beside")
+    assert refusal(bob, _with_other_data(octets)) == "ValSem006"
+    assert bob.read(octets).authenticated_data == b"beside"
+
+
+def test_a_member_cannot_change_the_authenticated_data_of_another(parties: list[Party]) -> None:
+    """Though it can make the membership tag."""
+    alice, bob, carol = parties
+    made = signed(alice, _REMOVE)
+    changed = replace(made, content=replace(made.content, authenticated_data=b"other"))
+    assert refusal(bob, public_message(carol, changed)) == "ValSem010"
+
+
+def test_handshakes_are_taken_once_too(parties: list[Party]) -> None:
+    alice, bob, carol = parties
+    proposal = alice.group.propose(_REMOVE, alice.random, now_s=NOW_S).encode()
+    bob.keep(proposal)
+    assert refusal(bob, proposal) == "VAL-901"
+    carol.keep(proposal)
+    octets = commit(carol, (alice, bob), with_path=False)
+    assert not bob.is_member
+    assert refusal(alice, octets) == "VAL-901"
+    alice.group = restore(snapshot(alice.group), lambda _: alice.client.signature_key, alice.policy)
+    assert refusal(alice, octets) == "VAL-901"
 
 
 def test_a_generation_too_far_ahead_is_refused(parties: list[Party]) -> None:
