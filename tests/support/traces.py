@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -134,8 +135,14 @@ def check_with_tshark(traces: Sequence[Iterable[TraceRecord]], folder: Path) -> 
         ["frame.comment", "_ws.malformed", "_ws.expert.severity", "sip.CSeq.method", "msrp.transaction.id"],
         _WANTED,
     )
-    worst = [cell for cell in cells if cell[1] or any(int(one) >= _ERROR for one in cell[2].split(",") if one)]
-    assert worst == []
+    later = {f"#{record.number}" for record in records if _is_later_chunk(record)}
+    worst = [
+        cell
+        for cell in cells
+        if (cell[1] or any(int(one) >= _ERROR for one in cell[2].split(",") if one))
+        and cell[0].partition(" ")[0] not in later
+    ]
+    assert not worst, worst
     expected = [
         str(parse_datagram(record.raw).require(CSeq).method)
         for record in records
@@ -145,6 +152,15 @@ def check_with_tshark(traces: Sequence[Iterable[TraceRecord]], folder: Path) -> 
     assert found == Counter(expected), (found, Counter(expected))
     frames = [record for record in records if record.protocol == "MSRP" and record.raw.startswith(_MSRP_START)]
     assert sum(bool(cell[4]) for cell in cells) == len(frames)
+
+
+def _is_later_chunk(record: TraceRecord) -> bool:
+    """Whether it is a chunk that does not begin a message. Wireshark puts no chunks together: it reads each as a whole
+    CPIM, which the middle of a binary one is not. Our own reader looks at those."""
+    if record.protocol != "MSRP" or b" SEND\r\n" not in record.raw[:80]:
+        return False
+    start = re.search(rb"\r\nByte-Range: (\d+)-", record.raw)
+    return start is not None and start[1] != b"1"
 
 
 def tshark_fields(capture: Path, fields: Sequence[str], only: str) -> list[list[str]]:
