@@ -58,7 +58,6 @@ class StoredConversation:
     era: int
     group: bytes
     group_info: bytes
-    ratchet_tree: bytes
     authenticators: tuple[bytes, ...]
     context_ids: tuple[str, ...]
     answers: tuple[StoredAnswer, ...]

@@ -261,7 +261,7 @@ def _followed(scene: FocusScene) -> LiveGroup:
         raise MlsRefused(14, Reason.INVALID_COMMIT, "ratchet_tree")
     live, authenticator = scene.conversation.live, request.result.epoch_authenticator
     earlier = () if request.is_create or live is None else live.authenticators
-    return LiveGroup(group, request.result.era_id, beside.group_info, beside.ratchet_tree, (*earlier, authenticator))
+    return LiveGroup(group, request.result.era_id, beside.group_info, (*earlier, authenticator))
 
 
 def _created(scene: FocusScene, info: GroupInfo) -> PublicGroup:

@@ -41,12 +41,11 @@ def pair_of(one: str, other: str) -> Pair:
 
 @dataclass(frozen=True, slots=True)
 class LiveGroup:
-    """The group of the present era. *group_info* and *ratchet_tree* are as the committer sent them."""
+    """The group of the present era. *group_info* is as the committer sent it."""
 
     group: PublicGroup
     era: int
     group_info: bytes
-    ratchet_tree: bytes
     authenticators: tuple[bytes, ...]
 
     @property
@@ -56,7 +55,7 @@ class LiveGroup:
     @property
     def pulled(self) -> MlsGroupInfo:
         """What an ordinary pull gets."""
-        return MlsGroupInfo(self.group_info, self.ratchet_tree, self.authenticators[-1])
+        return MlsGroupInfo(self.group_info, self.group.ratchet_tree().encode(), self.authenticators[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,6 @@ class MlsConversation:
             era=live.era,
             group=snapshot_public(live.group),
             group_info=live.group_info,
-            ratchet_tree=live.ratchet_tree,
             authenticators=live.authenticators,
             context_ids=self.context_ids,
             answers=self.answers,
@@ -145,7 +143,7 @@ class MlsConversation:
             group = restore_public(record.group, seams)
         except RemoteProtocolError as error:
             raise ConversationUnreadable(f"conversation {record.key}: {error}", spec="RCC.16 §6.1.2") from error
-        live = LiveGroup(group, record.era, record.group_info, record.ratchet_tree, record.authenticators)
+        live = LiveGroup(group, record.era, record.group_info, record.authenticators)
         return cls(
             pair=(first, second),
             live=live,
