@@ -126,7 +126,7 @@ _set_result, _set_impi, _set_scheme, _set_realm, _set_ha1, _set_vector, _set_cha
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class UserProfile:
     """User-Data of a SAA: the implicit registration set (default IMPU first) with its service profile."""
 
@@ -137,13 +137,39 @@ class UserProfile:
     services: frozenset[str]
     is_barred: bool = False
 
+    def __init__(
+        self,
+        impi: str,
+        impus: tuple[str, ...],
+        keys: tuple[str, ...],
+        service_profile: ServiceProfile,
+        services: frozenset[str],
+        is_barred: bool = False,
+    ) -> None:
+        _set_own_impi(self, impi)
+        _set_impus(self, impus)
+        _set_keys(self, keys)
+        _set_service_profile(self, service_profile)
+        _set_services(self, services)
+        _set_is_barred(self, is_barred)
 
-@dataclass(frozen=True, slots=True)
+
+_set_own_impi, _set_impus, _set_keys, _set_service_profile, _set_services, _set_is_barred = slot_setters(UserProfile)
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class ServerAssignmentAnswer:
     """SAA."""
 
     result: CxResult
     profile: UserProfile | None = None
+
+    def __init__(self, result: CxResult, profile: UserProfile | None = None) -> None:
+        _set_saa_result(self, result)
+        _set_profile(self, profile)
+
+
+_set_saa_result, _set_profile = slot_setters(ServerAssignmentAnswer)
 
 
 @dataclass(frozen=True, slots=True)

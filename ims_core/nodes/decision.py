@@ -77,17 +77,20 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Answer:
-    """Answer with *response*; then carry out *actions*, which only the node understands."""
+    """Answer with *response*; then carry out *actions*, which only the node understands. *is_stateless*: without a
+    transaction, should the request come again it is asked about again (RFC 3261 §8.2.7)."""
 
     response: Response
     actions: tuple[object, ...] = ()
+    is_stateless: bool = False
 
-    def __init__(self, response: Response, actions: tuple[object, ...] = ()) -> None:
+    def __init__(self, response: Response, actions: tuple[object, ...] = (), is_stateless: bool = False) -> None:
         _set_response(self, response)
         _set_actions(self, actions)
+        _set_is_stateless(self, is_stateless)
 
 
-_set_response, _set_actions = slot_setters(Answer)
+_set_response, _set_actions, _set_is_stateless = slot_setters(Answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ __all__ = ["CriteriaIndex", "contains", "holds"]
 class CriteriaIndex:
     """The criteria of one profile, indexed by session case and method; shared by all who have the profile."""
 
-    __slots__ = ("_by_case_and_method", "_ordered", "profile")
+    __slots__ = ("_by_case_and_method", "_ordered", "for_registration", "profile")
 
     def __init__(self, profile: ServiceProfile) -> None:
         self.profile = profile
         self._ordered = tuple(sorted(profile.criteria, key=lambda criterion: criterion.priority))
         self._by_case_and_method: dict[tuple[SessionCase, str], tuple[FilterCriteria, ...]] = {}
+        self.for_registration = self._found(SessionCase.REGISTRATION, "REGISTER")
 
     def first_match(self, request: Request, case: SessionCase, start: int = 0) -> tuple[FilterCriteria, int] | None:
         """The first criterion that holds, from place *start* on, and the place behind it (for the way back)."""
@@ -34,14 +35,17 @@ class CriteriaIndex:
         key = (case, method)
         found = self._by_case_and_method.get(key)
         if found is None:
-            found = tuple(
-                criterion
-                for criterion in self._ordered
-                if case in criterion.session_cases and (not criterion.methods or method in criterion.methods)
-            )
+            found = self._found(case, method)
             if found or method in _KNOWN_METHODS:  # peers may make up methods: those are not remembered
                 self._by_case_and_method[key] = found
         return found
+
+    def _found(self, case: SessionCase, method: str) -> tuple[FilterCriteria, ...]:
+        return tuple(
+            criterion
+            for criterion in self._ordered
+            if case in criterion.session_cases and (not criterion.methods or method in criterion.methods)
+        )
 
     def has_unregistered_services(self) -> bool:
         """Whether some criterion is for the unregistered state (TS 29.228 §6.1.4)."""

@@ -128,7 +128,10 @@ class Proxy:
         if server is None:
             return self._follow_for_ack(decision)
         if isinstance(decision, Answer):
-            server.respond(decision.response)
+            if decision.is_stateless:
+                server.respond_stateless(decision.response)
+            else:
+                server.respond(decision.response)
             if decision.actions:
                 self.perform(decision.actions)
         elif isinstance(decision, Forward):

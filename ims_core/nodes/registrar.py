@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -14,7 +15,7 @@ from ims_core.nodes.registration_authenticator import Examination, RegistrationA
 from ims_core.nodes.registration_state import RegistrationAction, RegistrationInput, RegistrationState
 from ims_core.nodes.scscf_config import ScscfConfig
 from ims_core.nodes.served_user import FULL_Q, Binding, ServedUser, UserTable, binding_key
-from ims_core.service_profile import FilterCriteria, SessionCase
+from ims_core.service_profile import FilterCriteria
 from ims_core.store.bindings import BINDINGS, StoredBinding, binding_record_key
 from ims_core.store.subscribers import SEQUENCE_NUMBERS
 from ims_core.wire.digest import DigestCredentials, DigestParseError
@@ -29,6 +30,8 @@ Consequences: TypeAlias = tuple[tuple[object, ...], tuple[Persist, ...]]
 """Actions to carry out and records to store, when no request waits for them."""
 
 _SUPPORTED = frozenset(("path", "gruu", "outbound"))
+_TAG_KEY_OCTETS = 16
+_TAG_OCTETS = 8
 _MAX_CONTACTS = 8  # in one REGISTER
 _REFUSALS = {CxResult.UNABLE_TO_COMPLY: 480}  # what is not named is 403
 
@@ -99,6 +102,7 @@ class Registrar:
         self._home = (config.home_domain.lower(),)
         self._service_route = service_route
         self._new_tag = new_tag
+        self._tag_key = octets(_TAG_KEY_OCTETS)
         self._is_durable = is_durable  # whether there is a store to write to
         self._authenticator = RegistrationAuthenticator(
             cx, octets, await_auth_s=config.await_auth_s, granted_s=config.granted_s
@@ -124,8 +128,8 @@ class Registrar:
             credentials = _credentials(request) if "authorization" in there else None
         except DigestParseError as error:
             return Reject(400, str(error)[:60].partition(":")[0])
-        if user.challenged_until:
-            self._expire_challenge(user, now)
+        if 0.0 < user.challenged_until <= now:
+            self._expire_challenge(user)
         found = self._authenticator.examine(user.impi, key, credentials, now)
         if found.event is RegistrationInput.AUTHENTIC and credentials is not None:
             return self._accept(request, user, credentials, found, now)
@@ -139,11 +143,10 @@ class Registrar:
             user = None if profile is None else self.users.take(profile)
         return user
 
-    def _expire_challenge(self, user: ServedUser, now: float) -> None:
-        if user.challenged_until <= now:
-            user.challenged_until = 0.0
-            user.failures = 0
-            user.step(RegistrationInput.AWAIT_AUTH_EXPIRED)
+    def _expire_challenge(self, user: ServedUser) -> None:
+        user.challenged_until = 0.0
+        user.failures = 0
+        user.step(RegistrationInput.AWAIT_AUTH_EXPIRED)
 
     def _refuse(
         self,
@@ -172,10 +175,18 @@ class Registrar:
         if challenge is None:
             return Reject(_REFUSALS.get(answer.result, 403))
         user.challenged_until = now + self._config.await_auth_s
-        response = Response.to(request, 401, to_tag=self._new_tag(), headers=(("WWW-Authenticate", challenge),))
+        is_stateless = event is RegistrationInput.UNPROVEN and answer.vector is None
+        tag = self._tag_for(request) if is_stateless else self._new_tag()
+        response = Response.to(request, 401, to_tag=tag, headers=(("WWW-Authenticate", challenge),))
         if answer.changed is None or not self._is_durable:
-            return Answer(response)
+            return Answer(response, (), is_stateless)
         return Defer((Put(SEQUENCE_NUMBERS, answer.changed),), Answer(response))
+
+    def _tag_for(self, request: Request) -> str:
+        """The same for a request that comes again: whoever has not proven himself yet costs no transaction, only the
+        next nonce (RFC 3261 §8.2.7). A challenge of AKA uses up a sequence number: that one is remembered (choice)."""
+        octets = "\n".join(request.first_lines("via", "call-id")).encode("utf-8", "surrogateescape")
+        return hashlib.blake2s(octets, key=self._tag_key, digest_size=_TAG_OCTETS).hexdigest()
 
     def _accept(
         self, request: Request, user: ServedUser, credentials: DigestCredentials, found: Examination, now: float
@@ -186,7 +197,7 @@ class Registrar:
             return plan
         was_registered = bool(user.bindings)
         told = _told_of(plan.known()) if was_registered else frozenset()
-        concerned = self._criteria_for(request, user)
+        concerned = self._criteria_for(request, user) if user.criteria.for_registration else []
         changes, writes = self._apply(user, plan, concerned)
         is_registered = bool(user.bindings)
         user.failures = 0
@@ -194,7 +205,7 @@ class Registrar:
         user.step(RegistrationInput.AUTHENTIC if is_registered else RegistrationInput.AUTHENTIC_AND_GONE)
         if was_registered is not is_registered:
             self._assign(user, was_registered)
-        with_gruu = supported is not None and "gruu" in supported
+        with_gruu = supported is not None and ("gruu" in supported.tokens or "gruu" in supported)
         response = self._success(request, user, with_gruu, credentials, found.ha1, now)
         actions: tuple[object, ...] = ()
         if concerned or told or user.subscriptions:
@@ -206,7 +217,7 @@ class Registrar:
         """SAR: tells the HSS of a change, and takes in the profile that it sends back."""
         kind = AssignmentType.USER_DEREGISTRATION if was_registered else AssignmentType.REGISTRATION
         answer = self._cx.server_assignment(user.keys[0], kind, self._config.uri)
-        if answer.profile is not None:
+        if answer.profile is not None and answer.profile is not user.profile:
             self.users.take(answer.profile)
 
     # --- bindings ----------------------------------------------------------------------------------------------------
@@ -350,14 +361,12 @@ class Registrar:
         return tuple(actions)
 
     def _criteria_for(self, request: Request, user: ServedUser) -> list[FilterCriteria]:
-        candidates = user.criteria.candidates(SessionCase.REGISTRATION, "REGISTER")
-        return [criterion for criterion in candidates if holds(criterion, request)] if candidates else []
+        return [criterion for criterion in user.criteria.for_registration if holds(criterion, request)]
 
     def _named(self, user: ServedUser, names: frozenset[str] | set[str]) -> tuple[FilterCriteria, ...]:
         if not names:
             return ()
-        candidates = user.criteria.candidates(SessionCase.REGISTRATION, "REGISTER")
-        return tuple(criterion for criterion in candidates if criterion.name in names)
+        return tuple(criterion for criterion in user.criteria.for_registration if criterion.name in names)
 
     def remaining_s(self, user: ServedUser, now: float) -> int:
         """Lifetime of the user's longest binding."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import math
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -310,6 +309,9 @@ class SipStack:
             if not clients:
                 del self._by_flow[client.flow]
 
+    def server_begins(self, server: ServerExchange) -> None:
+        self._servers[server.key] = server
+
     def server_ended(self, server: ServerExchange) -> None:
         self._servers.pop(server.key, None)
 
@@ -367,7 +369,9 @@ class SipStack:
             self.transport.report("overload: refused", b"", flow)
             self._answer_stateless(request, flow, 503, RetryAfter(self.config.overload_retry_after_s))
         else:
-            self._begin(ServerExchange(self, key, request, self._way_back(request, hop, flow), flow), request)
+            is_source = hop is not None and hop[2] and remote.transport is Transport.UDP
+            way_back = flow if is_source else self._way_back(request, hop, flow)
+            self._hand_on(ServerTransaction(self, key, request, way_back, flow), request, flow)
 
     def _marked(self, request: Request, flow: Flow) -> Request:
         """With the source that it came from in a top Via that is written in an unusual way."""
@@ -381,15 +385,19 @@ class SipStack:
         remote = flow.remote
         if remote.transport is not Transport.UDP:
             return f"Via: {request.top_via}" if hop is None else request.first_lines("via", "cseq")[0]
-        return flow if hop is not None and hop[2] else self.transport.way_back(request.top_via, flow)
+        return self.transport.way_back(request.top_via, flow)
 
-    def _begin(self, exchange: ServerExchange, request: Request) -> None:
-        self._servers[exchange.key] = exchange
-        server, flow = ServerTransaction(exchange, request), exchange.flow
-        if not self._guard(flow, self._user.request_received, request, server, flow) and not server.is_answered:
-            self.reply(server, 500)
-        if exchange.due == math.inf:
-            exchange.await_answer()
+    def _hand_on(self, server: ServerTransaction, request: Request, flow: Flow) -> None:
+        if request.method == "INVITE":
+            server.begin()  # a CANCEL has to find it
+        try:
+            self._user.request_received(request, server, flow)
+        except Exception as error:
+            self._user_failed(error, flow)
+            if not server.is_answered:
+                self.reply(server, 500)
+        if not server.is_answered:
+            server.await_answer()
 
     def _answer_stateless(self, request: Request, flow: Flow, status: int, *headers: HeaderInput) -> None:
         """Answers without a transaction, so with a tag that repeats for the same request (RFC 3261 §8.2.7)."""
@@ -425,7 +433,10 @@ class SipStack:
         try:
             call(*arguments)
         except Exception as error:
-            _log.exception("%s: the transaction user failed", self.name)
-            self.transport.report(f"the transaction user failed: {error!r}", b"", flow)
+            self._user_failed(error, flow)
             return False
         return True
+
+    def _user_failed(self, error: Exception, flow: Flow) -> None:
+        _log.exception("%s: the transaction user failed", self.name)
+        self.transport.report(f"the transaction user failed: {error!r}", b"", flow)

@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 _FIRST_FINAL_STATUS = 200
+_NEVER_SENT = 408  # by another server transaction than that of INVITE (RFC 4320 §4.2)
 
 
 class FailureReason(Enum):
@@ -79,6 +80,8 @@ class TransactionOwner(Protocol):
     def client_begins(self, client: ClientHandle) -> None: ...
 
     def client_ended(self, client: ClientHandle) -> None: ...
+
+    def server_begins(self, server: ServerExchange) -> None: ...
 
     def server_ended(self, server: ServerExchange) -> None: ...
 
@@ -259,18 +262,28 @@ class ServerExchange:
     def __init__(
         self, owner: TransactionOwner, key: TransactionKey, request: Request, way_back: Flow | str, flow: Flow
     ) -> None:
-        """Begins; *request* is the caller's to deliver. *way_back* of one that came on a stream is the topmost Via
-        field: it tells the way when there is something to send."""
+        """To be begun or completed. *way_back* of a request that came on a stream is the topmost Via field: it tells
+        the way when there is something to send."""
         self._owner, self.key, self.flow, self._way_back = owner, key, flow, way_back
         is_reliable = flow.local.transport is not Transport.UDP
         kind = InviteServer if request.method == "INVITE" else NonInviteServer
         self._machine = kind(request, owner.timers, is_reliable=is_reliable)
-        self._machine.begin(owner.deadlines.time())
         self.due = self.armed = math.inf
 
     @property
     def state(self) -> State:
         return self._machine.state
+
+    def begin(self) -> None:
+        """The request is the caller's to deliver."""
+        self._machine.begin(self._owner.deadlines.time())
+
+    def complete(self, octets: bytes) -> None:
+        """The request was answered at once, and the caller has sent the final response."""
+        deadlines, machine = self._owner.deadlines, self._machine
+        if isinstance(machine, NonInviteServer):
+            machine.complete(octets, deadlines.time())
+            deadlines.set(self, machine.next_deadline())
 
     def await_answer(self) -> None:
         """Sets the clock for an answer that was not given at once."""
@@ -292,7 +305,8 @@ class ServerExchange:
         for output in outputs:
             if isinstance(output, Send):
                 way = self._way_back
-                owner.transport.send(output.octets, self._find_way_back(way) if isinstance(way, str) else way)
+                flow = _found_way_back(owner.transport, way, self.flow) if isinstance(way, str) else way
+                owner.transport.send(output.octets, flow)
             elif isinstance(output, Deliver):
                 if isinstance(output.message, Request):
                     owner.tell_ack(output.message, self.flow)
@@ -302,39 +316,87 @@ class ServerExchange:
                 return
         owner.deadlines.set(self, self._machine.next_deadline())
 
-    def _find_way_back(self, via: str) -> Flow:
-        flow = self.flow
-        return flow if flow.is_open else self._owner.transport.way_back(Via.parse(via.partition(": ")[2]), flow)
+
+def _found_way_back(transport: SipTransport, via: str, flow: Flow) -> Flow:
+    """For the response to a request with the field *via* on top that came on the stream *flow*."""
+    return flow if flow.is_open else transport.way_back(Via.parse(via.partition(": ")[2]), flow)
 
 
 class ServerTransaction:
-    """A request that came, and the way to answer it. *request* has received and rport in its top Via (RFC 3581)."""
+    """A request that came, and the way to answer it. *request* has received and rport in its top Via (RFC 3581).
 
-    __slots__ = ("_exchange", "_to_tag", "is_answered", "request")
+    State is kept for it from the moment when some is needed: not if it is answered at once on a stream, where Timer J
+    is 0, nor if its answer is to be stateless."""
 
-    def __init__(self, exchange: ServerExchange, request: Request) -> None:
-        self._exchange = exchange
+    __slots__ = ("_exchange", "_owner", "_to_tag", "_way_back", "flow", "is_answered", "key", "request")
+
+    def __init__(
+        self, owner: TransactionOwner, key: TransactionKey, request: Request, way_back: Flow | str, flow: Flow
+    ) -> None:
+        """*way_back*: see `ServerExchange`."""
+        self._owner, self.key, self._way_back, self.flow = owner, key, way_back, flow
+        self._exchange: ServerExchange | None = None
         self._to_tag = ""
         self.request = request
         self.is_answered = False  # a final response was given
 
     @property
-    def key(self) -> TransactionKey:
-        return self._exchange.key
-
-    @property
-    def flow(self) -> Flow:
-        return self._exchange.flow
-
-    @property
     def state(self) -> State:
+        if self._exchange is None:
+            return State.TERMINATED if self.is_answered else State.INITIAL
         return self._exchange.state
+
+    def begin(self) -> ServerExchange:
+        """Keeps state from now on (for the stack)."""
+        exchange = self._exchange
+        if exchange is None:
+            exchange = self._new_exchange()
+            exchange.begin()
+        return exchange
+
+    def await_answer(self) -> None:
+        """The transaction user has not answered at once: sets the clock for that (for the stack)."""
+        self.begin().await_answer()
 
     def respond(self, response: Response) -> None:
         """Sends *response*. A second final one is dropped, but raises LocalProtocolError for INVITE."""
-        if response.status >= _FIRST_FINAL_STATUS:
+        exchange, status = self._exchange, response.status
+        is_final = status >= _FIRST_FINAL_STATUS
+        if exchange is None and is_final and status != _NEVER_SENT:
+            self._respond_at_once(response)
+            return
+        if is_final:
             self.is_answered = True
-        self._exchange.respond(response)
+        (exchange or self.begin()).respond(response)
+
+    def respond_stateless(self, response: Response) -> None:
+        """Sends a final *response* to another request than INVITE without keeping it: should the request come once
+        more it is a new one (RFC 3261 §8.2.7)."""
+        if self._exchange is not None:
+            self.respond(response)
+        elif not self.is_answered:
+            self.is_answered = True
+            self._send(response.encode())
+
+    def _respond_at_once(self, response: Response) -> None:
+        """Trying is over before it began; on a stream, where Timer J is 0, so is the transaction."""
+        if self.is_answered:
+            return
+        self.is_answered = True
+        octets = response.encode()
+        self._send(octets)
+        if not isinstance(self._way_back, str):
+            self._new_exchange().complete(octets)
+
+    def _new_exchange(self) -> ServerExchange:
+        owner = self._owner
+        exchange = self._exchange = ServerExchange(owner, self.key, self.request, self._way_back, self.flow)
+        owner.server_begins(exchange)
+        return exchange
+
+    def _send(self, octets: bytes) -> None:
+        transport, way = self._owner.transport, self._way_back
+        transport.send(octets, _found_way_back(transport, way, self.flow) if isinstance(way, str) else way)
 
     def to_tag(self, tokens: Tokens) -> str:
         """The tag that all our responses to this request carry in To (RFC 3261 §8.2.6.2)."""

@@ -282,11 +282,22 @@ class SipTransport:
         self._adopt(flow, self.config.message_within_s)
 
     def received(self, octets: bytes, flow: Flow) -> None:
+        if flow.local.transport is Transport.UDP:
+            if len(octets) <= len(PING) and not octets.strip(b"\r\n\0"):
+                self._blanks_received(octets, flow)
+                return
+            try:
+                message = parse_datagram(octets, self.config.limits)
+            except SipParseError as fault:
+                self.refuse(fault, flow)
+                return
+            if self._trace.enabled:
+                self._trace_received(message, flow)
+            self._receiver.message_received(message, flow)
+            return
         stream = self._streams.get(flow)
         if stream is None:
-            if flow.local.transport is Transport.UDP:  # else closed by us: what was on its way is void
-                self._datagram_received(octets, flow)
-            return
+            return  # closed by us: what was on its way is void
         now = self._deadlines.time()
         stream.last_at = now
         for event in stream.decoder.feed(octets):
@@ -337,19 +348,9 @@ class SipTransport:
 
     # --- receiving ---------------------------------------------------------------------------------------------------
 
-    def _datagram_received(self, octets: bytes, flow: Flow) -> None:
-        if len(octets) <= len(PING) and not octets.strip(b"\r\n\0"):
-            if octets in (PING, PONG):  # other blanks keep a NAT binding open and want no answer
-                self._take(KeepAlive.PING if octets == PING else KeepAlive.PONG, flow)
-            return
-        try:
-            message = parse_datagram(octets, self.config.limits)
-        except SipParseError as fault:
-            self.refuse(fault, flow)
-        else:
-            if self._trace.enabled:
-                self._trace_received(message, flow)
-            self._receiver.message_received(message, flow)
+    def _blanks_received(self, octets: bytes, flow: Flow) -> None:
+        if octets in (PING, PONG):  # other blanks keep a NAT binding open and want no answer
+            self._take(KeepAlive.PING if octets == PING else KeepAlive.PONG, flow)
 
     def _hand_on(self, message: Request | Response, flow: Flow) -> None:
         if self._trace.enabled:

@@ -154,6 +154,12 @@ class _Tagged(NameAddr):
         uri, tag = found.groups()
         return cls(None, URIS[uri], NO_PARAMS if tag is None else Params((("tag", tag),)))
 
+    @classmethod
+    def is_sound(cls, text: str) -> bool:
+        """True if *text* can be parsed, as far as can be told without making a value: its URI was met before."""
+        found = _USUAL_TAGGED.fullmatch(text)
+        return found is not None and found[1] in URIS
+
     @property
     def tag(self) -> str | None:
         """The tag parameter."""

@@ -331,7 +331,13 @@ class Response(SipMessage):
         """The response of a UAS to *request* (RFC 3261 §8.2.6): all Via, From, To, Call-ID and CSeq as they came.
 
         *to_tag* is added to To if it has no tag; a 100 repeats Timestamp. A malformed request gives what it can."""
-        lines, keys = _copied_fields(request, status, to_tag)
+        shape = request._shape or request.shape
+        if shape.copied and status != 100:
+            lines, keys = [*shape.copy(request._lines)], [*shape.copied_keys]
+            if to_tag is not None:
+                lines[-3] = _with_tag(lines[-3], to_tag)  # Via and From, To, Call-ID and CSeq
+        else:
+            lines, keys = _copied_fields(request, status, to_tag)
         more_lines, more_keys = _header_fields(headers, body, content_type)
         start = _STATUS_LINES.get(status) if reason is None else None
         return cls(start or status_line(status, reason), lines + more_lines, keys + more_keys, body)
@@ -391,12 +397,6 @@ def _name_and_text(header: HeaderInput) -> tuple[str, str]:
 
 
 def _copied_fields(request: Request, status: int, to_tag: str | None) -> tuple[list[str], list[str]]:
-    shape = request._shape or request.shape
-    if shape.copied and status != 100:
-        lines, keys = [*shape.copy(request._lines)], [*shape.copied_keys]
-        if to_tag is not None:
-            lines[-3] = _with_tag(lines[-3], to_tag)  # Via and From, To, Call-ID and CSeq
-        return lines, keys
     lines, keys = _all_copies(request, status)
     if to_tag is not None and status != 100 and "to" in keys:
         place = keys.index("to")

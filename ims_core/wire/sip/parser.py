@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ims_core.wire.sip.address_headers import Contact, From, To, Via
 from ims_core.wire.sip.core_headers import CallId, CSeq, MaxForwards
 from ims_core.wire.sip.grammar import SipParseError
@@ -31,7 +33,6 @@ __all__ = [
 ]
 
 _MANDATORY: tuple[type[Header], ...] = (From, To, CSeq, CallId, Via)
-_BESIDE_TOP_HOP: tuple[type[Header], ...] = (From, To)  # and Call-ID, whose value is its text
 _CONTACT_MEANS_NOTHING = (
     "MESSAGE",
     "BYE",
@@ -91,16 +92,24 @@ def check(message: Request | Response, sent: Request | None = None, *, has_sound
         twice = message.shape.twice
         if twice is not None:
             raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
-        needed = _BESIDE_TOP_HOP if has_sound_hop else _MANDATORY
-        for header in needed if sent is None else message.not_echoed(sent, _MANDATORY):
-            if message.get(header) is None:
-                raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")
+        if sent is not None:
+            _require(message, message.not_echoed(sent, _MANDATORY))
+        elif not has_sound_hop:
+            _require(message, _MANDATORY)
+        elif message.get(To) is None or not From.is_sound(message.text("from") or ""):  # most proxies need no From
+            _require(message, (From, To))
         if isinstance(message, Request):
             _check_request(message, has_sound_hop)
     except SipParseError as fault:
         if isinstance(message, Request) and message.method != "ACK" and message.has("via"):
             fault.request = message
         raise
+
+
+def _require(message: Request | Response, headers: Iterable[type[Header]]) -> None:
+    for header in headers:
+        if message.get(header) is None:
+            raise SipParseError(f"no {header.NAME}", spec="RFC 3261 §8.1.1")
 
 
 def _check_request(request: Request, has_sound_hop: bool) -> None:

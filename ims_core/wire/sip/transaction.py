@@ -476,6 +476,12 @@ class NonInviteServer(_Server):
         State.COMPLETED: Input.TIMER_J,
     }
 
+    def complete(self, octets: bytes, now: float) -> None:
+        """All that `start` and `respond` come to if the TU answered at once and its owner has sent the final response
+        on an unreliable transport: *octets* are kept for timer J."""
+        self._state, self._request, self._octets = State.COMPLETED, None, octets
+        self._end_at = now + self._timers.timeout_s
+
     def receive(self, request: Request, now: float) -> Outputs:
         """The request once more: it has the `transaction_key` of this transaction."""
         return self.step(Input.REQUEST, now, request)

@@ -12,9 +12,9 @@ from ims_core.nodes.registrar import TellServers
 from ims_core.nodes.registration_state import RegistrationState
 from ims_core.store.bindings import BINDINGS
 from ims_core.wire.digest import SHA_256, DigestClient, DigestCredentials, parse_challenges
-from ims_core.wire.sip.headers import Contact
+from ims_core.wire.sip.headers import Contact, To
 from tests.support.core_cases import NOW, answer_of, make_request, status_of
-from tests.support.scscf_bench import ALICE, CAROL, HOME, INSTANCE, TAGS, ScscfBench
+from tests.support.scscf_bench import ALICE, CAROL, HOME, INSTANCE, TAGS, USIM, ScscfBench
 
 BARE = "<sip:carol@192.0.2.30:5060>"
 
@@ -37,6 +37,33 @@ def test_a_register_without_any_authorization_is_challenged_too() -> None:
     bench = ScscfBench()
     request = bench.register_request(CAROL, None, contact=BARE)
     assert answer_of(bench.registrar.register(request, NOW)).status == 401
+
+
+def test_a_first_register_that_comes_again_costs_no_transaction_and_gets_the_same_tag() -> None:
+    bench = ScscfBench()
+    request = bench.register_request(CAROL, None, contact=BARE)
+    first, again = bench.registrar.register(request, NOW), bench.registrar.register(request, NOW)
+    other = bench.registrar.register(bench.register_request(CAROL, None, contact=BARE, call_id="another"), NOW)
+    tags = []
+    for decision in (first, again, other):
+        assert isinstance(decision, Answer)
+        assert decision.is_stateless
+        tags.append(decision.response.require(To).tag)
+    assert tags[0] == tags[1] != tags[2]
+
+
+def test_challenges_that_cost_something_and_answers_have_a_transaction() -> None:
+    bench = ScscfBench()
+    aka = bench.registrar.register(bench.register_request(USIM, None, contact=BARE), NOW)
+    wrong = bench.credentials(DigestClient(bench.challenge(ALICE), ALICE.impi, "wrong"))
+    refused = bench.registrar.register(bench.register_request(ALICE, wrong, contact=BARE), NOW)
+    accepted = bench.registrar.register(
+        bench.register_request(ALICE, bench.credentials(bench.client(ALICE)), contact=BARE), NOW
+    )
+    for decision, status in ((aka, 401), (refused, 401), (accepted, 200)):
+        assert isinstance(decision, Answer)
+        assert decision.response.status == status
+        assert not decision.is_stateless
 
 
 def test_right_credentials_are_answered_with_what_the_registration_consists_of() -> None:

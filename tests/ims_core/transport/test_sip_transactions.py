@@ -10,13 +10,99 @@ from ims_core.transport.memory import LinkProfile
 from ims_core.transport.sip_stack import FailureReason, ServerTransaction, TransactionFailure
 from ims_core.transport.virtual_loop import run
 from ims_core.wire.sip.message import Request, Response
+from ims_core.wire.sip.transaction import State
+from tests.support.flows import Recorder
 from tests.support.sip_pair import (
     HOST_A,
     Element,
     Pair,
+    answer_200,
     make_request,
+    never_answer,
     story,
 )
+
+
+def _answers(pair: Pair, transport: Transport, times: int) -> Recorder:
+    """Bob's answers to the same octets, so many times."""
+    recorder = Recorder("foreign")
+    flow = pair.raw(transport, recorder)
+    via = f"SIP/2.0/{transport.value} 10.0.0.9;branch=z9hG4bKsame{len(pair.bob.requests)};rport"
+    octets = make_request().edit().push("Via", via).done().encode()
+    for _ in range(times):
+        flow.send(octets)
+    return recorder
+
+
+def test_a_datagram_that_comes_again_gets_the_answer_that_was_given_at_once() -> None:
+    async def tell(pair: Pair) -> None:
+        recorder = _answers(pair, Transport.UDP, 3)
+        await asyncio.sleep(1)
+        assert len(pair.bob.requests) == 1
+        assert len(recorder.octets) == 3
+        assert len(set(recorder.octets)) == 1
+        assert pair.bob.stack.open_transactions == (0, 1)
+        server = pair.bob.servers[0]
+        assert server is not None
+        assert server.state is State.COMPLETED
+        pair.bob.stack.reply(server, 500)  # the second final response is dropped
+        await asyncio.sleep(32)
+        assert len(recorder.octets) == 3
+        assert pair.bob.stack.open_transactions == (0, 0)
+
+    story(tell)
+
+
+def test_a_request_on_a_stream_that_is_answered_at_once_leaves_nothing() -> None:
+    async def tell(pair: Pair) -> None:
+        seen: list[State] = []
+
+        def answer(element: Element, request: Request, server: ServerTransaction) -> None:
+            seen.append(server.state)
+            element.stack.reply(server, 180)  # absorbed: RFC 4320 §4.1
+            element.stack.reply(server, 408)  # never sent: RFC 4320 §4.2
+            element.stack.reply(server, 404)
+            element.stack.reply(server, 200)
+            seen.append(server.state)
+
+        pair.bob.answer = answer
+        recorder = _answers(pair, Transport.TCP, 1)
+        await asyncio.sleep(1)
+        assert [octets[:11] for octets in recorder.octets] == [b"SIP/2.0 404"]
+        assert seen == [State.INITIAL, State.TERMINATED]
+        pair.bob.answer = answer_200
+        recorder = _answers(pair, Transport.TCP, 1)
+        await asyncio.sleep(1)
+        assert [octets[:11] for octets in recorder.octets] == [b"SIP/2.0 200"]
+        assert pair.bob.servers[-1] is not None
+        assert pair.bob.servers[-1].state is State.TERMINATED
+        pair.bob.stack.reply(pair.bob.servers[-1], 500)
+        assert pair.bob.stack.open_transactions == (0, 0)
+
+    story(tell)
+
+
+def test_a_stateless_answer_leaves_nothing_and_the_request_comes_again_as_a_new_one() -> None:
+    async def tell(pair: Pair) -> None:
+        def answer(element: Element, request: Request, server: ServerTransaction) -> None:
+            server.respond_stateless(Response.to(request, 401, to_tag="t"))
+            server.respond_stateless(Response.to(request, 500, to_tag="t"))  # a second one is dropped
+
+        pair.bob.answer = answer
+        recorder = _answers(pair, Transport.UDP, 2)
+        await asyncio.sleep(1)
+        assert [octets[:11] for octets in recorder.octets] == [b"SIP/2.0 401"] * 2
+        assert len(pair.bob.requests) == 2
+        assert pair.bob.stack.open_transactions == (0, 0)
+        pair.bob.answer = never_answer
+        _answers(pair, Transport.UDP, 1)
+        await asyncio.sleep(1)
+        late = pair.bob.servers[-1]
+        assert late is not None
+        late.respond_stateless(Response.to(late.request, 200, to_tag="t"))  # state is there: it is used
+        assert late.state is State.COMPLETED
+
+    story(tell)
 
 
 def test_an_unanswered_invite_gets_its_100_and_is_cancelled_after_it() -> None:
