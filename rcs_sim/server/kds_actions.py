@@ -14,10 +14,11 @@ from ims_core.store.key_directory import (
     SpentKeyPackage,
     StoredKeyPackage,
 )
+from ims_core.store.prekey_directory import StoredPrekeys
 from ims_core.store.record_table import RecordType
 from ims_core.transport.http_message import HeaderFields, HttpResponse
 from rcs_sim.server.kds_settings import KdsPeer
-from rcs_sim.wire.key_directory import ClaimRequest, FederationClaimRequest, KdsError, KdsErrorCode
+from rcs_sim.wire.key_directory import ClaimRequest, FederationClaimRequest, KdsError, KdsErrorCode, KdsPath
 
 __all__ = [
     "AskPeer",
@@ -34,7 +35,9 @@ __all__ = [
     "refusal",
 ]
 
-KdsRecord: TypeAlias = DirectoryClient | StoredKeyPackage | SpentKeyPackage | AnsweredClaim | SignedAnchors
+KdsRecord: TypeAlias = (
+    DirectoryClient | StoredKeyPackage | SpentKeyPackage | AnsweredClaim | SignedAnchors | StoredPrekeys
+)
 
 
 class KdsRefused(Exception):
@@ -75,11 +78,13 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class AskPeer:
-    """The claim goes to another KDS; the last action of its request. The core gets the answer with this value."""
+    """The claim goes to another KDS, to *path* there; the last action of its request. The core gets the answer with
+    this value."""
 
     peer: KdsPeer
     request: FederationClaimRequest
     claim: ClaimRequest
+    path: str = KdsPath.FEDERATION_CLAIM
 
 
 @dataclass(frozen=True, slots=True)

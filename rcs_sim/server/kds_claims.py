@@ -1,18 +1,19 @@
-"""Claims of key packages (RCC.16 §5.1, digest §14.5, §14.7): served from the own directory, or by another carrier's.
+"""Claims of keys (RCC.16 §5.1, digest §14.5, §14.7): served from the own directory, or by another carrier's.
 
-Each outcome is kept apart: a peer without packages is something else than a directory that is down, slow or lying.
+Each outcome is kept apart: a peer without keys is something else than a directory that is down, slow or lying. What is
+handed out is for a `Stock` to know: key packages, or prekeys of the legacy scheme.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from ims_core.store.key_directory import ANSWERED_CLAIMS, AnsweredClaim, answered_claim_key
+from ims_core.store.key_directory import AnsweredClaim, answered_claim_key
+from ims_core.store.record_table import RecordType
 from ims_core.transport.http_message import HttpResponse
 from ims_core.transport.tokens import Tokens
-from rcs_sim.e2ee.certificate_validator import CertificateValidator
-from rcs_sim.e2ee.key_package_profile import KeyPackageRefused, verify_claimed_package
 from rcs_sim.server.config_sessions import RateLimit
 from rcs_sim.server.kds_actions import (
     AskPeer,
@@ -22,29 +23,21 @@ from rcs_sim.server.kds_actions import (
     KdsRefused,
     Keep,
     Note,
-    PollAnchors,
     Respond,
     json_response,
     refusal,
 )
-from rcs_sim.server.kds_anchors import AnchorBook
-from rcs_sim.server.kds_directory import KeyDirectory
 from rcs_sim.server.kds_settings import KdsFault, KdsPeer, KdsSettings, PeerTable, Way
 from rcs_sim.wire.key_directory import (
     CIPHER_SUITE,
-    ClaimedKeyPackage,
-    ClaimOutcome,
     ClaimRequest,
-    ClaimResponse,
     FederationClaimRequest,
-    FederationClaimResponse,
     KdsError,
     KdsErrorCode,
-    KdsPath,
     KeyDirectoryParseError,
 )
 
-__all__ = ["ClaimDesk", "PeerFailure"]
+__all__ = ["Accepted", "ClaimDesk", "PeerFailure", "PeerLied", "Stock"]
 
 _KEPT_REFUSALS = 10_000
 _KEPT_ANSWERS = 50_000  # of some 3 kB
@@ -59,20 +52,70 @@ class PeerFailure:
     is_slow: bool = False
 
 
-class ClaimDesk:
+class PeerLied(Exception):
+    """Another KDS answered something else than what it was asked."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Generic[T]):
+    """What is left of another KDS's answer after the checks; *outcome* says for the trace why *served* is None."""
+
+    served: T | None
+    actions: tuple[KdsAction, ...] = ()
+    outcome: str = ""
+
+
+class Stock(Protocol[T]):
+    """What a desk hands out. *call* and *federation_call* are its paths, *answers* the table of what was told other
+    carriers' servers."""
+
+    @property
+    def call(self) -> str: ...
+
+    @property
+    def federation_call(self) -> str: ...
+
+    @property
+    def answers(self) -> RecordType[AnsweredClaim]: ...
+
+    def take(
+        self, target: str, requester: str, exclude: str | None, fault: KdsFault, now_s: int
+    ) -> tuple[T, list[Change]]:
+        """The keys of *target*, spent where they are for one use. Raises KdsRefused if there is nothing to serve."""
+        ...
+
+    def body(self, served: T) -> bytes:
+        """The answer for a phone."""
+        ...
+
+    def federation_body(self, request: FederationClaimRequest, served: T) -> bytes:
+        """The answer for another carrier's server."""
+        ...
+
+    def accept(self, ask: AskPeer, body: bytes, now_s: int) -> Accepted[T]:
+        """What another carrier's server answered. Raises KeyDirectoryParseError, PeerLied."""
+        ...
+
+    def note(self, target: str, served: T, way: str) -> Note:
+        """What was served, for the trace."""
+        ...
+
+
+class ClaimDesk(Generic[T]):
     """Answers claims. *is_subscriber* tells whether a number (bare digits) is homed here; *fault* may be set."""
 
     __slots__ = (
-        "_anchors",
         "_answers",
-        "_directory",
-        "_equivocated",
         "_federation_rate",
         "_is_subscriber",
         "_peers",
         "_rate",
         "_refusals",
         "_settings",
+        "_stock",
         "_tokens",
         "fault",
     )
@@ -80,15 +123,13 @@ class ClaimDesk:
     def __init__(
         self,
         settings: KdsSettings,
-        directory: KeyDirectory,
-        anchors: AnchorBook,
+        stock: Stock[T],
         peers: PeerTable,
         is_subscriber: Callable[[str], bool],
         tokens: Tokens,
     ) -> None:
         self._settings = settings
-        self._directory = directory
-        self._anchors = anchors
+        self._stock = stock
         self._peers = peers
         self._is_subscriber = is_subscriber
         self._tokens = tokens
@@ -96,7 +137,6 @@ class ClaimDesk:
         self._federation_rate = RateLimit(settings.federation_claims_per_minute, 60.0)
         self._answers: dict[str, AnsweredClaim] = {}
         self._refusals: dict[tuple[int, str], tuple[KdsErrorCode, float]] = {}
-        self._equivocated: dict[str, bool] = {}
         self.fault = KdsFault()
 
     def restore(self, answers: list[AnsweredClaim], now: float) -> list[Change]:
@@ -116,7 +156,7 @@ class ClaimDesk:
         chosen = self._peers.select(target, claim.kds, is_subscriber=is_ours)
         notes: list[KdsAction] = []
         if chosen.is_stale:
-            details = {"call": KdsPath.CLAIM, "target": target, "kds": claim.kds, "outcome": "stale_prefix"}
+            details = {"call": self._stock.call, "target": target, "kds": claim.kds, "outcome": "stale_prefix"}
             notes.append(Note(f"the prefix table is stale for +{target}", details))
         match chosen.way:
             case Way.HOME:
@@ -142,37 +182,9 @@ class ClaimDesk:
             elsewhere = self._peers.select(claim.target_msisdn, None, is_subscriber=False).peer
             code = KdsErrorCode.UNKNOWN_NUMBER if elsewhere is None else KdsErrorCode.WRONG_DIRECTORY
             raise KdsRefused(code, f"+{claim.target_msisdn} is not homed here")
-        served, changes = self._take(claim.target_msisdn, claim.requester_msisdn or "", claim.exclude_client_id, now)
-        response = json_response(ClaimResponse(tuple(served)).encode())
-        return [*changes, _served_note(claim.target_msisdn, served, "home"), Respond(response)]
-
-    def _take(
-        self, target: str, requester: str, exclude: str | None, now: float
-    ) -> tuple[list[ClaimedKeyPackage], list[Change]]:
-        """Raises KdsRefused if there is nothing to serve."""
-        fault = self.fault
-        if fault.equivocation and self._is_deceived(requester):
-            return list(fault.equivocation), []
-        served: list[ClaimedKeyPackage] = []
-        changes: list[Change] = []
-        if not fault.empty_pool:
-            served, changes = self._directory.claim(
-                fault.wrong_identity or target,
-                int(now),
-                exclude=exclude,
-                last_resort_only=fault.last_resort_only,
-                ignores_floor=fault.serves_stale,
-                keeps_one_time=fault.reuses_one_time,
-            )
-        if not served:
-            withheld = self._directory.withheld(target, int(now))
-            detail = f"{withheld} withheld: under 30 days (A.4.2.2)" if withheld else "nothing to serve"
-            raise KdsRefused(KdsErrorCode.NO_KEY_PACKAGES, detail)
-        return served, changes
-
-    def _is_deceived(self, requester: str) -> bool:
-        """Every second requester, the first one not."""
-        return self._equivocated.setdefault(requester, len(self._equivocated) % 2 == 1)
+        target, requester, stock = claim.target_msisdn, claim.requester_msisdn or "", self._stock
+        served, changes = stock.take(target, requester, claim.exclude_client_id, self.fault, int(now))
+        return [*changes, stock.note(target, served, "home"), Respond(json_response(stock.body(served)))]
 
     # --- asking another directory -----------------------------------------------------------------------------------
 
@@ -187,7 +199,7 @@ class ClaimDesk:
             requester_msisdn=claim.requester_msisdn or "",
             target_msisdn=claim.target_msisdn,
         )
-        return [AskPeer(peer, request, claim)]
+        return [AskPeer(peer, request, claim, self._stock.federation_call)]
 
     def peer_answered(self, ask: AskPeer, answer: HttpResponse | PeerFailure, now: float) -> list[KdsAction]:
         """What becomes of the claim; the last action is its Respond."""
@@ -197,38 +209,21 @@ class ClaimDesk:
         if not 200 <= answer.status < 300:
             return self._peer_refused(ask, answer, now)
         try:
-            told = FederationClaimResponse.parse(answer.body)
+            accepted = self._stock.accept(ask, answer.body, int(now))
         except KeyDirectoryParseError as error:
             return self._unavailable(ask, "peer_broken", f"{ask.peer.host}: {error}")
-        asked = ask.request
-        if (told.request_id, told.target_msisdn) != (asked.request_id, asked.target_msisdn):
-            return self._unavailable(ask, "peer_lying", f"{ask.peer.host} answered another claim")
-        return self._serve_foreign(ask, told, now)
+        except PeerLied as lie:
+            return self._unavailable(ask, "peer_lying", f"{ask.peer.host} {lie}")
+        return self._serve_foreign(ask, accepted)
 
-    def _serve_foreign(self, ask: AskPeer, told: FederationClaimResponse, now: float) -> list[KdsAction]:
-        target, peer = ask.request.target_msisdn, ask.peer
-        trust = self._anchors.validator(peer.kds)
-        good: list[ClaimedKeyPackage] = []
-        actions: list[KdsAction] = []
-        for package in told.key_packages:
-            reason = _problem(package, target, trust, int(now))
-            if reason is None:
-                good.append(package)
-            else:
-                details = {"outcome": "peer_lying", "peer": peer.host, "target": target, "reason": reason}
-                actions.append(Note(f"a package of {peer.host} for +{target} dropped: {reason}", details))
-        if self._anchors.is_behind(peer, told.anchors_generation):
-            actions.append(PollAnchors(peer))
-        if not good:
+    def _serve_foreign(self, ask: AskPeer, accepted: Accepted[T]) -> list[KdsAction]:
+        target, peer, served = ask.request.target_msisdn, ask.peer, accepted.served
+        if served is None:
             error = KdsError.of(KdsErrorCode.NO_KEY_PACKAGES, f"{peer.host} has none that can be used")
-            details = {
-                "outcome": "peer_lying" if told.key_packages else "peer_empty",
-                "peer": peer.host,
-                "target": target,
-            }
-            return [*actions, Note(f"claim of +{target}: {error.detail}", details), Respond(refusal(error))]
-        response = json_response(ClaimResponse(tuple(good)).encode())
-        return [*actions, _served_note(target, good, peer.host), Respond(response)]
+            details = {"outcome": accepted.outcome, "peer": peer.host, "target": target}
+            return [*accepted.actions, Note(f"claim of +{target}: {error.detail}", details), Respond(refusal(error))]
+        response = json_response(self._stock.body(served))
+        return [*accepted.actions, self._stock.note(target, served, peer.host), Respond(response)]
 
     def _peer_refused(self, ask: AskPeer, answer: HttpResponse, now: float) -> list[KdsAction]:
         """The other's refusal is passed on, but for one that only says that it cannot answer."""
@@ -289,26 +284,20 @@ class ClaimDesk:
         return [*dropped, *self._serve_peer(request, peer, now)]
 
     def _serve_peer(self, request: FederationClaimRequest, peer: KdsPeer, now: float) -> list[KdsAction]:
-        target = request.target_msisdn
-        served, changes = self._take(target, request.requester_msisdn, None, now)
-        answer = FederationClaimResponse(
-            request_id=request.request_id,
-            target_msisdn=target,
-            key_packages=tuple(served),
-            anchors_generation=self._anchors.generation,
-        )
+        target, stock = request.target_msisdn, self._stock
+        served, changes = stock.take(target, request.requester_msisdn, None, self.fault, int(now))
         kept = AnsweredClaim(
             origin=peer.host,
             request_id=request.request_id,
             target_msisdn=target,
-            body=answer.encode(),
+            body=stock.federation_body(request, served),
             until=now + self._settings.answer_kept_s,
         )
         self._answers[answered_claim_key(kept.origin, kept.request_id)] = kept
         return [
             *changes,
-            Keep(ANSWERED_CLAIMS, kept),
-            _served_note(target, served, f"for {peer.host}"),
+            Keep(stock.answers, kept),
+            stock.note(target, served, f"for {peer.host}"),
             Respond(json_response(kept.body)),
         ]
 
@@ -320,28 +309,5 @@ class ClaimDesk:
             if now < oldest.until and len(self._answers) <= _KEPT_ANSWERS:
                 break
             del self._answers[key]
-            dropped.append(Drop(ANSWERED_CLAIMS, key))
+            dropped.append(Drop(self._stock.answers, key))
         return dropped
-
-
-def _problem(package: ClaimedKeyPackage, target: str, trust: CertificateValidator, now_s: int) -> str | None:
-    """Why a package of another directory is dropped (§14.7)."""
-    try:
-        verify_claimed_package(
-            package.key_package, msisdn=target, trust=trust, now_s=now_s, requires_certificate_floor=True
-        )
-    except KeyPackageRefused as refused:
-        return str(refused)
-    return None
-
-
-def _served_note(target: str, served: list[ClaimedKeyPackage], way: str) -> Note:
-    details = {
-        "call": KdsPath.CLAIM,
-        "outcome": int(ClaimOutcome.SERVED),
-        "target": target,
-        "way": way,
-        "clients": [each.client_id for each in served],
-        "last_resort": [each.client_id for each in served if each.is_last_resort],
-    }
-    return Note(f"claim of +{target}: {len(served)} served, {way}", details)

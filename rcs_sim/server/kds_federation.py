@@ -32,7 +32,7 @@ class FederationLink:
         body = ask.request.encode()
         failure = PeerFailure()
         for _ in range(self._settings.answer_tries):
-            answer = await self._ask(ask.peer, KdsPath.FEDERATION_CLAIM, body)
+            answer = await self._ask(ask.peer, ask.path, body)
             if isinstance(answer, HttpResponse):
                 return answer
             failure = answer
@@ -43,7 +43,7 @@ class FederationLink:
         answer = await self._ask(peer, KdsPath.FEDERATION_ANCHORS, b"")
         return answer.body if isinstance(answer, HttpResponse) and answer.status == 200 else None
 
-    async def _ask(self, peer: KdsPeer, path: KdsPath, body: bytes) -> HttpResponse | PeerFailure:
+    async def _ask(self, peer: KdsPeer, path: str, body: bytes) -> HttpResponse | PeerFailure:
         began_at, timeout_s = self._clock.now(), self._settings.answer_timeout_s
         try:
             return await self._http.request(

@@ -13,6 +13,7 @@ from ims_core.store.key_directory import (
     KEY_PACKAGES,
     SPENT_KEY_PACKAGES,
 )
+from ims_core.store.prekey_directory import ANSWERED_PREKEY_CLAIMS, PREKEYS
 from ims_core.store.record_table import Store, StoreError
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.background import Background
@@ -75,6 +76,8 @@ class KdsListener:
             spent=spent,
             answers=await self._store.table(ANSWERED_CLAIMS).load_all(),
             anchors=await self._store.table(DIRECTORY_ANCHORS).load_all(),
+            prekeys=await self._store.table(PREKEYS).load_all(),
+            prekey_answers=await self._store.table(ANSWERED_PREKEY_CLAIMS).load_all(),
         )
         await self._write(changes)
         await self._tasks.start()

@@ -16,6 +16,7 @@ from ims_core.store.key_directory import (
     SpentKeyPackage,
     StoredKeyPackage,
 )
+from ims_core.store.prekey_directory import StoredPrekeys
 from ims_core.transport.http_message import HttpRequest, HttpResponse
 from ims_core.transport.tokens import Tokens
 from rcs_sim.e2ee.certificate import read_certificate
@@ -42,6 +43,8 @@ from rcs_sim.server.kds_anchors import AnchorBook
 from rcs_sim.server.kds_claims import ClaimDesk, PeerFailure
 from rcs_sim.server.kds_directory import KeyDirectory, UploadedPackage
 from rcs_sim.server.kds_enrolment import CheckedEnrolment, EnrolmentRules, check_enrolment
+from rcs_sim.server.kds_key_packages import KeyPackageStock
+from rcs_sim.server.kds_legacy import PrekeyStock
 from rcs_sim.server.kds_settings import KdsFault, KdsPeer, KdsSettings, PeerTable
 from rcs_sim.wire.key_directory import (
     ClaimRequest,
@@ -56,10 +59,11 @@ from rcs_sim.wire.key_directory import (
     UploadRequest,
     UploadResponse,
 )
+from rcs_sim.wire.prekey_directory import PrekeyPath, PrekeyUpload
 
 __all__ = ["KeyDistributionServer"]
 
-_POSTS = frozenset({KdsPath.CERTIFICATE, KdsPath.KEY_PACKAGES, KdsPath.CLAIM})
+_POSTS = frozenset((KdsPath.CERTIFICATE, KdsPath.KEY_PACKAGES, KdsPath.CLAIM, PrekeyPath.PREKEYS, PrekeyPath.CLAIM))
 _GETS = frozenset({KdsPath.CIPHER_SUITES, KdsPath.DIRECTORY, KdsPath.CRL, KdsPath.ICA})
 
 
@@ -67,18 +71,20 @@ class KeyDistributionServer:
     """The decisions of one KDS. `handle` and `handle_federation` answer any request; `restore` comes first.
 
     *is_subscriber* tells whether a number (bare digits) is homed here; *proof_spki* is the key of the carrier's
-    configuration server (DER). Times are seconds since the epoch. Read-only: *directory*, *anchors*, *peers*,
-    *settings*."""
+    configuration server (DER). Times are seconds since the epoch. Read-only: *directory*, *prekeys*, *anchors*,
+    *peers*, *settings*."""
 
     __slots__ = (
         "_changes_rate",
         "_desk",
         "_is_subscriber",
         "_pki",
+        "_prekey_desk",
         "_rules",
         "anchors",
         "directory",
         "peers",
+        "prekeys",
         "settings",
     )
 
@@ -103,7 +109,10 @@ class KeyDistributionServer:
         self._changes_rate = RateLimit(settings.changes_per_minute, 60.0)
         self.anchors = anchors
         self.directory = KeyDirectory()
-        self._desk = ClaimDesk(settings, self.directory, anchors, peers, is_subscriber, tokens)
+        self.prekeys = PrekeyStock()
+        packages = KeyPackageStock(self.directory, anchors)
+        self._desk = ClaimDesk(settings, packages, peers, is_subscriber, tokens)
+        self._prekey_desk = ClaimDesk(settings, self.prekeys, peers, is_subscriber, tokens.child("legacy"))
 
     @property
     def fault(self) -> KdsFault:
@@ -112,7 +121,7 @@ class KeyDistributionServer:
 
     @fault.setter
     def fault(self, fault: KdsFault) -> None:
-        self._desk.fault = fault
+        self._desk.fault = self._prekey_desk.fault = fault
 
     def restore(
         self,
@@ -123,17 +132,21 @@ class KeyDistributionServer:
         spent: Iterable[SpentKeyPackage] = (),
         answers: Iterable[AnsweredClaim] = (),
         anchors: Iterable[SignedAnchors] = (),
+        prekeys: Iterable[StoredPrekeys] = (),
+        prekey_answers: Iterable[AnsweredClaim] = (),
     ) -> list[Change]:
         """Takes over what an earlier process kept; returns what of it changes now."""
+        self.prekeys.restore(prekeys)
         return [
             *self.directory.restore(clients, packages, spent, int(now)),
             *self._desk.restore(list(answers), now),
+            *self._prekey_desk.restore(list(prekey_answers), now),
             *self.anchors.start(anchors, int(now)),
         ]
 
     def forget(self, msisdn: str) -> list[Change]:
-        """The operator's: *msisdn* (bare digits) has another owner; no package of the former one is handed out."""
-        return self.directory.forget(msisdn)
+        """The operator's: *msisdn* (bare digits) has another owner; no key of the former one is handed out."""
+        return [*self.directory.forget(msisdn), *self.prekeys.forget(msisdn)]
 
     def revoke(self, serials: Iterable[bytes], now: float) -> list[Change]:
         """The operator's list of revoked certificates, contents of their serial numbers, in the place of the one
@@ -163,6 +176,8 @@ class KeyDistributionServer:
 
     def peer_answered(self, ask: AskPeer, answer: HttpResponse | PeerFailure, now: float) -> list[KdsAction]:
         """What becomes of a claim that another KDS was asked for; the last action is a Respond."""
+        if ask.path == PrekeyPath.FEDERATION_CLAIM:
+            return self._prekey_desk.peer_answered(ask, answer, now)
         return self._desk.peer_answered(ask, answer, now)
 
     def anchors_told(self, peer: KdsPeer, body: bytes, now: float) -> list[Change | Note]:
@@ -206,6 +221,10 @@ class KeyDistributionServer:
                 return self._upload(UploadRequest.parse(request.body), now)
             case ("POST", KdsPath.CLAIM):
                 return self._desk.claim(ClaimRequest.parse(request.body), request.peer, now)
+            case ("POST", PrekeyPath.PREKEYS):
+                return self._publish_prekeys(PrekeyUpload.parse(request.body), now)
+            case ("POST", PrekeyPath.CLAIM):
+                return self._prekey_desk.claim(ClaimRequest.parse(request.body), request.peer, now)
             case ("GET", KdsPath.CIPHER_SUITES):
                 return [Respond(json_response(DirectoryResponse().encode()))]
             case ("GET", KdsPath.DIRECTORY):
@@ -230,6 +249,8 @@ class KeyDistributionServer:
         match (request.method, request.path.rstrip("/")):
             case ("POST", KdsPath.FEDERATION_CLAIM):
                 return self._desk.federation_claim(FederationClaimRequest.parse(request.body), peer, now)
+            case ("POST", PrekeyPath.FEDERATION_CLAIM):
+                return self._prekey_desk.federation_claim(FederationClaimRequest.parse(request.body), peer, now)
             case ("GET", KdsPath.FEDERATION_ANCHORS):
                 return [Respond(json_response(self.anchors.own().encode()))]
         return [Respond(HttpResponse(404))]
@@ -306,6 +327,15 @@ class KeyDistributionServer:
             "refused_as_spent": len(one_time) + (last is not None) - stored,
         }
         note = Note(f"+{request.msisdn} has {stored} packages for {client.client_id}", details)
+        return [*changes, note, Respond(json_response(UploadResponse(stored).encode()))]
+
+    def _publish_prekeys(self, upload: PrekeyUpload, now: float) -> list[KdsAction]:
+        """Nothing says that they are of who has the number: the legacy scheme has no proof of that (choice)."""
+        self._check_rate(upload.msisdn, now)
+        self._check_home(upload.msisdn)
+        stored, changes = self.prekeys.replace(upload)
+        details = {"call": PrekeyPath.PREKEYS, "msisdn": upload.msisdn, "stored": stored}
+        note = Note(f"+{upload.msisdn} has {stored} one-time prekeys", details)
         return [*changes, note, Respond(json_response(UploadResponse(stored).encode()))]
 
     def _checked(

@@ -33,8 +33,21 @@ from rcs_sim.wire.key_directory import (
     KdsPath,
     UploadRequest,
 )
+from rcs_sim.wire.prekey_directory import PrekeyUpload, SignedPrekey
 
-__all__ = ["ALICE", "BLUE", "BOB", "DAY_S", "NOW", "RED", "CarrierSide", "Device", "KdsSide", "response_of"]
+__all__ = [
+    "ALICE",
+    "BLUE",
+    "BOB",
+    "DAY_S",
+    "NOW",
+    "RED",
+    "CarrierSide",
+    "Device",
+    "KdsSide",
+    "prekeys_of",
+    "response_of",
+]
 
 NOW = 1_790_000_000
 DAY_S = 86_400
@@ -122,14 +135,14 @@ class KdsSide:
         known = None if peer is None else peer.peer()
         return response_of(self._kept(self.server.handle_federation(request, known, self.now)))
 
-    def claim(self, claim: ClaimRequest, far: KdsSide | None = None) -> HttpResponse:
+    def claim(self, claim: ClaimRequest, far: KdsSide | None = None, path: str = KdsPath.CLAIM) -> HttpResponse:
         """Also through the other carrier's KDS, if the claim goes there."""
-        actions = self.actions(KdsPath.CLAIM, claim.encode())
+        actions = self.actions(path, claim.encode())
         ask = next((each for each in actions if isinstance(each, AskPeer)), None)
         if ask is None:
             return response_of(actions)
         assert far is not None, "the claim goes to another directory"
-        answer = far.federation(KdsPath.FEDERATION_CLAIM, ask.request.encode(), self.own)
+        answer = far.federation(ask.path, ask.request.encode(), self.own)
         return response_of(self._kept(self.server.peer_answered(ask, answer, self.now)))
 
     def enrol(self, device: Device) -> HttpResponse:
@@ -228,6 +241,13 @@ class Device:
             key_packages=tuple(self.package() for _ in range(one_time)),
             last_resort=self.package(last_resort=True) if last_resort else b"",
         )
+
+
+def prekeys_of(msisdn: str, name: str = "phone", one_time: int = 3) -> PrekeyUpload:
+    """Prekeys as a directory sees them: octets of the right sizes."""
+    tokens = Tokens(f"{msisdn} {name} prekeys")
+    signed = SignedPrekey(identity_key=tokens.octets(32), signed_prekey=tokens.octets(32), signature=tokens.octets(64))
+    return PrekeyUpload(msisdn=msisdn, signed=signed, one_time=tuple(tokens.octets(32) for _ in range(one_time)))
 
 
 def response_of(actions: list[KdsAction]) -> HttpResponse:

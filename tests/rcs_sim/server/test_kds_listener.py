@@ -11,6 +11,7 @@ import pytest
 import rcs_sim
 from ims_core.errors import ConnectTimeout
 from ims_core.store.memory import MemoryStore, MemoryTable
+from ims_core.store.prekey_directory import PREKEYS
 from ims_core.store.record_table import RecordTable, RecordType, StoreError
 from ims_core.trace import ListSink, Trace
 from ims_core.transport.clock import Clock
@@ -27,7 +28,8 @@ from rcs_sim.wire.key_directory import (
     FederationAnchors,
     KdsPath,
 )
-from tests.support.kds import ALICE, BLUE, BOB, NOW, RED, Device, KdsSide
+from rcs_sim.wire.prekey_directory import PrekeyPath
+from tests.support.kds import ALICE, BLUE, BOB, NOW, RED, Device, KdsSide, prekeys_of
 
 
 class _FullTable(MemoryTable[Any]):
@@ -238,6 +240,8 @@ def test_a_number_with_a_new_owner_is_forgotten_by_the_store_too() -> None:
         rig = _Rig()
         await rig.listener.start()
         await rig.join(Device(ALICE))
+        assert (await rig.call(PrekeyPath.PREKEYS, prekeys_of(ALICE).encode())).status == 200
+        assert len(await rig.store.table(PREKEYS).load_all()) == 1
         await rig.listener.forget(ALICE)
         tables = rig.store._tables
         assert {name: len(table._records) for name, table in tables.items() if name != "directory_anchors"} == {
@@ -245,6 +249,8 @@ def test_a_number_with_a_new_owner_is_forgotten_by_the_store_too() -> None:
             "key_packages": 0,
             "spent_key_packages": 0,
             "answered_claims": 0,
+            "prekeys": 0,
+            "answered_prekey_claims": 0,
         }
         await rig.listener.close()
 
