@@ -422,7 +422,23 @@ class Phone:
         if profile is None or http is None:
             return None
         tokens = self._tokens.child("encryption")
-        return PhoneEncryption(profile, self._messenger, self._inbox, http, self._errands, tokens)
+        return PhoneEncryption(
+            profile,
+            self._messenger,
+            self._inbox,
+            http,
+            self._errands,
+            tokens,
+            proof_refused=self._proof_refused,
+        )
+
+    def _proof_refused(self) -> None:
+        """The key service does not take the proof in the configuration: another device of the number was configured
+        since, or the key is new."""
+        driver = self._driver
+        if driver is not None:
+            self.display.state("configuration", "asked for again", reason="the key service refused its proof")
+            asyncio.get_running_loop().call_soon(driver.proof_refused)
 
     def _new_sms_service(self) -> SmsService:
         config, messenger = self.config, self._messenger

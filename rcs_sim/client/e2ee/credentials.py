@@ -14,7 +14,7 @@ from ims_core.transport.tokens import Tokens
 from rcs_sim.client.alarms import Alarms
 from rcs_sim.client.display import Display
 from rcs_sim.client.errands import Errands
-from rcs_sim.client.kds_client import KdsClient
+from rcs_sim.client.kds_client import KdsCallRefused, KdsClient
 from rcs_sim.e2ee.certificate_floor import FLOOR_S
 from rcs_sim.e2ee.certificate_profile import Strictness
 from rcs_sim.e2ee.certificate_validator import CertificateValidator
@@ -28,12 +28,13 @@ from rcs_sim.e2ee.profile import E2eeProfile
 from rcs_sim.e2ee.trust_anchors import TrustAnchorList, read_trust_list
 from rcs_sim.mls.key_log import WriteLine
 from rcs_sim.wire.encryption_parameters import EncryptionParameters
-from rcs_sim.wire.key_directory import UploadRequest
+from rcs_sim.wire.key_directory import KdsErrorCode, UploadRequest
 
 __all__ = ["CredentialState", "Credentials"]
 
 RENEW_BEFORE_S = FLOOR_S + 24 * 3600  # of a certificate: a day before nobody may commit any more (choice)
 PUBLISH_EVERY_S = 24 * 3600  # fresh key packages (digest RCC.16 §2.4)
+PROOF_PAUSE_S = 3600.0  # between two configurations that are asked for because of a proof (choice)
 _FIRST_RETRIES, _SHORT_S, _LONG_S = 3, 30.0, 300.0  # retry ladder (digest RCC.16 §10.8)
 
 
@@ -48,12 +49,14 @@ class CredentialState(Enum):
 
 class Credentials:
     """Of one phone, for as long as it is not reset. *changed* is called whenever `is_ready` or the certificate has
-    changed. *participant* and *client_id* last until the reset; *kds_number* is what its tag names."""
+    changed, *proof_refused* when the directory does not take the proof in the configuration: a fresh one is to be had
+    (digest RCC.16 §14.2). *participant* and *client_id* last until the reset; *kds_number* is what its tag names."""
 
     __slots__ = (
         "_alarm",
         "_alarms",
         "_anchors",
+        "_asks_proof_at",
         "_changed",
         "_display",
         "_errands",
@@ -62,6 +65,7 @@ class Credentials:
         "_key_log",
         "_msisdn",
         "_parameters",
+        "_proof_refused",
         "_random",
         "_verdict",
         "_work",
@@ -83,6 +87,7 @@ class Credentials:
         errands: Errands,
         display: Display,
         changed: Callable[[], None],
+        proof_refused: Callable[[], None],
         key_log: WriteLine | None = None,
     ) -> None:
         self.profile = profile
@@ -94,13 +99,15 @@ class Credentials:
         self.state = CredentialState.OFF
         self._random = tokens.child("mls").octets
         self._key_log = key_log
-        self._alarms, self._errands, self._display, self._changed = alarms, errands, display, changed
+        self._alarms, self._errands, self._display = alarms, errands, display
+        self._changed, self._proof_refused = changed, proof_refused
         self._alarm = alarms.new(self._rang)
         self._kds: KdsClient | None = None
         self._parameters: EncryptionParameters | None = None
         self._msisdn = ""
         self._anchors: TrustAnchorList | None = None
         self._failures = 0
+        self._asks_proof_at = 0.0
         self._work: asyncio.Task[None] | None = None
         self._verdict: asyncio.Event | None = None
 
@@ -198,6 +205,8 @@ class Credentials:
                 await self._publish(kds, self.setting)
         except (TransportError, RemoteProtocolError) as error:
             self._failed(str(error))
+            if isinstance(error, KdsCallRefused) and error.error == KdsErrorCode.BAD_PROOF:
+                self._ask_for_proof()
         else:
             self._succeeded()
 
@@ -265,6 +274,13 @@ class Credentials:
         if self.state is CredentialState.ENROLLING:
             self._move(CredentialState.WAITING)
         self._decided()
+
+    def _ask_for_proof(self) -> None:
+        """Once in a while: a directory that takes no proof at all is not a reason to configure without end."""
+        now = self._alarms.now()
+        if now >= self._asks_proof_at:
+            self._asks_proof_at = now + PROOF_PAUSE_S
+            self._proof_refused()
 
     def _decided(self) -> None:
         if self._verdict is not None:

@@ -26,8 +26,8 @@ ENROLS_WITHIN_S = 10.0  # a phone that boots does not wait longer before it regi
 
 
 class PhoneEncryption:
-    """*announce* is called when what the phone announces has changed; *mls* is None until a configuration has named a
-    key service."""
+    """*announce* is called when what the phone announces has changed, *proof_refused* when a fresh configuration is
+    needed to enrol; *mls* is None until a configuration has named a key service."""
 
     __slots__ = (
         "_errands",
@@ -36,6 +36,7 @@ class PhoneEncryption:
         "_key_log",
         "_messenger",
         "_participant",
+        "_proof_refused",
         "_tokens",
         "announce",
         "mls",
@@ -51,6 +52,7 @@ class PhoneEncryption:
         errands: Errands,
         tokens: Tokens,
         *,
+        proof_refused: Callable[[], None],
         key_log: WriteLine | None = None,
     ) -> None:
         self.profile = profile
@@ -58,6 +60,7 @@ class PhoneEncryption:
         self.mls: MlsEncryption | None = None
         self._messenger, self._inbox, self._http = messenger, inbox, http
         self._errands, self._tokens, self._key_log = errands, tokens, key_log
+        self._proof_refused = proof_refused
         self._participant: ParticipantKey | None = None
 
     def __repr__(self) -> str:
@@ -123,6 +126,7 @@ class PhoneEncryption:
                 self._errands,
                 messenger.display,
                 self._changed,
+                self._proof_refused,
                 self._key_log,
             )
             self.mls = MlsEncryption(credentials, messenger, self._inbox, self._errands, tokens.child("control"))
