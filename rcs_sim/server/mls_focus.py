@@ -33,6 +33,7 @@ from rcs_sim.server.mls_arbiter import MlsArbiter, MlsDecision, refusal_answer
 from rcs_sim.server.mls_checks import digits_of
 from rcs_sim.server.mls_conversation import ConversationUnreadable, MlsConversation, Pair, pair_of
 from rcs_sim.server.mls_delivery import MlsDelivery
+from rcs_sim.server.mls_fault import MlsFocusFault, as_forked, with_lie, with_lie_in_fan_out
 from rcs_sim.server.mls_gate import verify_application_message
 from rcs_sim.server.mls_pull import ReadThrottle, answer_pull
 from rcs_sim.server.mls_refusal import MlsRefused
@@ -52,9 +53,9 @@ _TAKEN = frozenset({MlsContentType.CLIENT, MlsContentType.GROUP_INFO_REQUEST})
 
 
 class MlsFocus:
-    """A `ConversationFocus`. *seams* know the roots of all vendors."""
+    """A `ConversationFocus`. *seams* know the roots of all vendors; *fault* is for scenarios to set."""
 
-    __slots__ = ("_arbiter", "_context", "_delivery", "_empty", "_lines", "_rules", "_seams", "_throttle")
+    __slots__ = ("_arbiter", "_context", "_delivery", "_empty", "_lines", "_rules", "_seams", "_throttle", "fault")
 
     def __init__(self, context: PartContext, rules: MlsFocusRules, seams: Seams, delivery: MlsDelivery) -> None:
         self._context = context
@@ -64,6 +65,7 @@ class MlsFocus:
         self._delivery = delivery
         self._throttle = ReadThrottle(rules)
         self._lines: dict[Pair, _Line] = {}
+        self.fault = MlsFocusFault()
         self._empty: dict[Pair, None] = {}  # those that began without a group, the oldest first
 
     def conversation(self, one: str, other: str) -> MlsConversation | None:
@@ -134,6 +136,9 @@ class MlsFocus:
             self._refuse(line, asked, MlsRefused(0, ServerFailureReason.TRANSIENT_ERROR, "busy"), now)
 
     def _decide(self, line: _Line, asked: _Asked, now: float) -> None:
+        if self.fault.refuses_with is not None:
+            self._refuse(line, asked, MlsRefused(0, self.fault.refuses_with, "fault"), now)
+            return
         if asked.media_type is MlsContentType.GROUP_INFO_REQUEST:
             self._pull(line, asked, now)
             return
@@ -146,11 +151,15 @@ class MlsFocus:
             int(now),
             message.conversation_id,
         )
+        forked = as_forked(decision.answer, message.content.body) if self.fault.forks else None
+        if forked is not None:
+            decision = MlsDecision(line.conversation, forked, is_new=False)
         self._trace(decision, message)
-        if not decision.is_new or decision.conversation.live is None:
+        if decision.is_new and decision.conversation.live is not None:
+            self._store(line, asked, decision)
+        else:
+            line.adopt(decision.conversation)
             self._say(line, asked, decision, now)
-            return
-        self._store(line, asked, decision)
 
     def _store(self, line: _Line, asked: _Asked, decision: MlsDecision) -> None:
         """What was decided is safe before anybody is told of it: the log first, so that no state is without it."""
@@ -205,7 +214,7 @@ class MlsFocus:
     # -- answers -----------------------------------------------------------------------------------------------------
 
     def _say(self, line: _Line, asked: _Asked, decision: MlsDecision, now: float) -> None:
-        answer = decision.answer
+        answer = with_lie(decision.answer) if self.fault.lies else decision.answer
         message_id, date_time = self._new_id(), rfc3339(now)
         if answer.reason:
             self._answer(line, asked, compose_refusal(answer, message_id=message_id, date_time=date_time), now)
@@ -214,6 +223,8 @@ class MlsFocus:
         self._answer(line, asked, body, now)
 
         def converged(then: float) -> None:
+            if self.fault.holds_convergence:
+                return
             again = {"message_id": self._new_id(), "date_time": rfc3339(then)}
             self._answer(line, asked, compose_acceptance(answer, converged=True, **again), then)
 
@@ -233,6 +244,8 @@ class MlsFocus:
         self._answer(line, asked, body, now)
 
     def _answer(self, line: _Line, asked: _Asked, body: bytes, now: float) -> None:
+        if self.fault.is_silent:
+            return
         other = line.conversation.other(asked.sender)
         self._delivery.answer(asked.message, asked.sender, other, body, now)
 
@@ -241,9 +254,15 @@ class MlsFocus:
     def _fan_out(
         self, line: _Line, fan_out: StoredFanOut, instance: str | None, spreading: _Spreading, now: float
     ) -> None:
-        self._delivery.fan_out(line.conversation.pair, fan_out, instance, spreading.settled, now)
-        if not fan_out.members:
+        if self.fault.lies:
+            fan_out = with_lie_in_fan_out(fan_out)
+        if self.fault.withholds_fan_out or not fan_out.members:
             spreading.end(now)
+        elif self.fault.fan_out_delay_s > 0:
+            late = _LateFanOut(self._delivery, line.conversation.pair, fan_out, instance, spreading)
+            self._context.deadlines.arm(now + self.fault.fan_out_delay_s, late)
+        else:
+            self._delivery.fan_out(line.conversation.pair, fan_out, instance, spreading.settled, now)
 
     def spread(self, line: _Line, control_id: str, now: float) -> None:
         """Everybody has it, or never will."""
@@ -386,6 +405,22 @@ class _Spreading:
         converged, self._converged = self._converged, None
         if converged is not None:
             converged(now)
+
+
+@dataclass(slots=True)
+class _LateFanOut:
+    """A fan-out that a fault holds back."""
+
+    delivery: MlsDelivery
+    pair: Pair
+    fan_out: StoredFanOut
+    instance: str | None
+    spreading: _Spreading
+    is_over: bool = False
+
+    def expired(self, now: float) -> None:
+        self.is_over = True
+        self.delivery.fan_out(self.pair, self.fan_out, self.instance, self.spreading.settled, now)
 
 
 @dataclass(slots=True)
