@@ -190,38 +190,16 @@ class Reader:
 
     def vector(self, read: Callable[[Reader], _T]) -> tuple[_T, ...]:
         """``T items<V>``: *read* is called until the octets of the vector are used up."""
-        outer, stop = self._enter()
-        items = []
-        while self.at < stop:
-            items.append(read(self))
-        self._end = outer
-        return tuple(items)
-
-    def pairs(self, make: Callable[[bytes, bytes], _T]) -> tuple[_T, ...]:
-        """``struct { opaque one<V>; opaque other<V>; } items<V>``: a `vector` that may be long, read in one go."""
-        octets = self.octets
-        outer, stop = self._enter()
-        items = []
-        while (at := self.at) < stop:
-            middle = at + 1 + octets[at]
-            if octets[at] < 0x40 and middle < stop and octets[middle] < 0x40:  # both headers have one octet
-                end = middle + 1 + octets[middle]
-                if end <= stop:
-                    self.at = end
-                    items.append(make(octets[at + 1 : middle], octets[middle + 1 : end]))
-                    continue
-            items.append(make(self.opaque(), self.opaque()))
-        self._end = outer
-        return tuple(items)
-
-    def _enter(self) -> tuple[int, int]:
-        """Goes into a vector: where reading ended before, and where it ends now."""
         length = self.varint()
         outer, stop = self._end, self.at + length
         if stop > outer:
             self.fail(f"a vector of {length} octets was announced, {outer - self.at} are left")
         self._end = stop
-        return outer, stop
+        items = []
+        while self.at < stop:
+            items.append(read(self))
+        self._end = outer
+        return tuple(items)
 
     def u16_vector(self) -> tuple[int, ...]:
         """``uint16 numbers<V>``."""

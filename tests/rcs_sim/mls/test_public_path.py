@@ -70,7 +70,7 @@ def test_valsem202_a_path_has_the_length_of_the_filtered_direct_path() -> None:
 def test_val721_a_path_secret_is_encrypted_once_to_each_node() -> None:
     path = sent()
     first = path.nodes[0]
-    for sealed in ((), first.encrypted_path_secret * 2):
+    for sealed in ((), (*first.encrypted_path_secret, *first.encrypted_path_secret)):
         node = replace(first, encrypted_path_secret=sealed)
         assert refused(replace(path, nodes=(node, *path.nodes[1:]))) == "VAL-721"
 
