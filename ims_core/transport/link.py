@@ -22,6 +22,8 @@ __all__ = [
     "FlowHandler",
     "Listener",
     "Network",
+    "Tap",
+    "TappedFlow",
     "Transport",
     "VoidFlow",
 ]
@@ -60,12 +62,22 @@ class Address:
 
 
 class AddressBook:
-    """Which element owns which transport address; what the trace calls the two ends of a link."""
+    """Which element owns which transport address; what the trace calls the two ends of a link.
 
-    __slots__ = ("_names",)
+    *tap*, if set, is asked before anything leaves a flow of this process."""
+
+    __slots__ = ("_names", "tap")
 
     def __init__(self) -> None:
         self._names: dict[Address, str] = {}
+        self.tap: Tap | None = None
+
+    def __contains__(self, address: Address) -> bool:
+        return address in self._names
+
+    def addresses(self) -> frozenset[Address]:
+        """Those that have an owner now, both of listeners and of connections that were made from here."""
+        return frozenset(self._names)
 
     def register(self, address: Address, name: str) -> None:
         self._names[address] = name
@@ -123,6 +135,25 @@ class Flow(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class TappedFlow(Flow, Protocol):
+    """A flow of this process, as a tap sees it."""
+
+    def hand_in(self, octets: bytes) -> None:
+        """The owner of this end gets *octets* in a later turn of the loop, as if the peer had sent them."""
+        ...
+
+
+class Tap(Protocol):
+    """Somebody on the line, for fault injection: sees what an end sends before it leaves."""
+
+    def sending(self, flow: TappedFlow, octets: bytes) -> bool:
+        """True if *octets* go no further by themselves: the tap has sent others in their place, or will, or none.
+
+        What it sends on *flow* itself is asked about too. Called from within `Flow.send`, so it hands in nothing at
+        once."""
+        ...
 
 
 class FlowHandler(Protocol):

@@ -16,11 +16,14 @@ from ims_core.transport.memory_link import STREAM_GIVES_UP_AFTER_S, DeliveryQueu
 from ims_core.transport.memory_stream import MemoryStreamFlow
 from ims_core.transport.tokens import Tokens
 
-__all__ = ["LinkProfile", "MemoryDatagramFlow", "MemoryListener", "MemoryNetwork", "MemoryStreamFlow"]
+__all__ = ["LinkChange", "LinkProfile", "MemoryDatagramFlow", "MemoryListener", "MemoryNetwork", "MemoryStreamFlow"]
 
 MAX_DATAGRAM_OCTETS = 65507  # UDP payload over IPv4
 _PATH_MTU_OCTETS = 65535
 _FIRST_EPHEMERAL_PORT, _LAST_PORT = 49152, 65535  # RFC 6335 §6
+
+LinkChange = Callable[[str, str, LinkProfile], LinkProfile]
+"""What becomes of the profile from a source host to a target host."""
 
 
 class MemoryDatagramFlow:
@@ -61,6 +64,9 @@ class MemoryDatagramFlow:
     def send(self, octets: bytes) -> None:
         if not self._is_open:
             return
+        tap = self._network.book.tap
+        if tap is not None and tap.sending(self, octets):
+            return
         queue = self._network.queue
         if len(octets) > MAX_DATAGRAM_OCTETS:
             queue.add(0.0, MemoryDatagramFlow.end, self, TransportError(f"no datagram holds {len(octets)} octets"))
@@ -70,6 +76,14 @@ class MemoryDatagramFlow:
             return
         for arrival in path.datagram_arrivals(len(octets), queue.time()):
             queue.add(arrival, MemoryDatagramFlow._arrived, self, octets)
+
+    def hand_in(self, octets: bytes) -> None:
+        """As if it had come from the peer, now."""
+        self._network.queue.add(0.0, MemoryDatagramFlow._handed_in, self, octets)
+
+    def _handed_in(self, octets: bytes) -> None:
+        if self._is_open:
+            self._endpoint.handler.received(octets, self)
 
     def pause(self) -> None:
         """Datagrams cannot be held back."""
@@ -146,6 +160,8 @@ class MemoryNetwork:
         self._datagram_listeners: dict[tuple[str, int], MemoryListener] = {}
         self._datagram_sources: dict[tuple[str, int], MemoryListener] = {}  # by host and id of the handler
         self._profiles: dict[tuple[str, str], LinkProfile] = {("*", "*"): LinkProfile()}
+        self._changes: dict[int, LinkChange] = {}
+        self._changes_made = 0
         self._cut: set[str] = set()
         self._paths: dict[tuple[str, str], Path] = {}
         self._next_port: dict[str, int] = {}
@@ -199,8 +215,24 @@ class MemoryNetwork:
                 break
         else:
             profile = self._profiles["*", "*"]
+        for change in self._changes.values():
+            profile = change(source_host, target_host, profile)
         is_cut = source_host in self._cut or target_host in self._cut
         return replace(profile, is_up=False) if is_cut else profile
+
+    def change_links(self, change: LinkChange) -> Callable[[], None]:
+        """From now on every profile is what *change* makes of it, after those before it; call the result to end
+        this."""
+        self._changes_made += 1
+        number = self._changes_made
+        self._changes[number] = change
+        self._links_changed()
+
+        def end() -> None:
+            if self._changes.pop(number, None) is not None:
+                self._links_changed()
+
+        return end
 
     def cut(self, host: str) -> None:
         """Takes *host* off the network, both ways. Connections survive this for 30 s."""

@@ -91,6 +91,9 @@ class MemoryStreamFlow:
         return self._backlog
 
     def send(self, octets: bytes) -> None:
+        tap = self._network.book.tap
+        if tap is not None and self._state is not _State.CLOSED and tap.sending(self, octets):
+            return
         if self._state is _State.OPEN:
             self._transmit(octets)
         elif self._state is _State.CONNECTING:
@@ -99,6 +102,14 @@ class MemoryStreamFlow:
             self._is_full = True
             if self._backlog > MAX_BACKLOG_OCTETS:
                 self._network.queue.add(0.0, MemoryStreamFlow.lose, self, f"{self.remote} does not read")
+
+    def hand_in(self, octets: bytes) -> None:
+        """As if it had come from the peer, now."""
+        self._network.queue.add(0.0, MemoryStreamFlow._handed_in, self, octets)
+
+    def _handed_in(self, octets: bytes) -> None:
+        if self.is_open:
+            self._handler.received(octets, self)
 
     def pause(self) -> None:
         self._is_paused = True

@@ -35,6 +35,8 @@ _BULK_READ_BUFFER = memoryview(bytearray(64 * 1024))  # the same for long conten
 class StreamOwner(Protocol):
     """The network that the flows of one host belong to."""
 
+    book: AddressBook
+
     def has_room(self) -> bool:
         """Whether one more connection may be accepted."""
         ...
@@ -111,6 +113,9 @@ class StreamFlow(asyncio.BufferedProtocol):
     def send(self, octets: bytes) -> None:
         if not self._is_open:
             return
+        tap = self._owner.book.tap
+        if tap is not None and tap.sending(self, octets):
+            return
         transport = self._transport
         if transport is None:
             self._waiting.append(octets)
@@ -128,6 +133,14 @@ class StreamFlow(asyncio.BufferedProtocol):
                 asyncio.get_running_loop().call_soon(self.fail, self._error)
             else:
                 transport.abort()
+
+    def hand_in(self, octets: bytes) -> None:
+        """As if it had come from the peer, in the next turn of the loop."""
+        asyncio.get_running_loop().call_soon(self._handed_in, octets)
+
+    def _handed_in(self, octets: bytes) -> None:
+        if self._is_open:
+            self._call(self._handler.received, octets, self)
 
     def pause(self) -> None:
         self._is_paused = True

@@ -59,8 +59,15 @@ class UdpFlow:
         return self._is_open
 
     def send(self, octets: bytes) -> None:
-        if self._is_open:
+        if not self._is_open:
+            return
+        tap = self._socket.book.tap
+        if tap is None or not tap.sending(self, octets):
             self._socket.send(octets, self, self._to)
+
+    def hand_in(self, octets: bytes) -> None:
+        """As if it had come from the peer, in the next turn of the loop."""
+        asyncio.get_running_loop().call_soon(self._socket.handed_in, octets, self)
 
     def pause(self) -> None:
         """Datagrams cannot be held back."""
@@ -84,7 +91,6 @@ class UdpSocket:
     """One bound socket: a listener, or the end of a single flow if *remote* is given."""
 
     __slots__ = (
-        "_book",
         "_flows",
         "_held",
         "_loop",
@@ -94,6 +100,7 @@ class UdpSocket:
         "_socket",
         "_tick",
         "address",
+        "book",
         "handler",
     )
 
@@ -108,7 +115,7 @@ class UdpSocket:
     ) -> None:
         """Binds and begins to read. Raises OSError."""
         self._loop = asyncio.get_running_loop()
-        self.handler, self._book, self._remote, self._on_closed = handler, book, remote, on_closed
+        self.handler, self.book, self._remote, self._on_closed = handler, book, remote, on_closed
         self._socket = _bound_socket(address, remote)
         self.address = Address(Transport.UDP, address.host, self._socket.getsockname()[1])
         self._flows: dict[_SocketAddress, UdpFlow] = {}
@@ -163,10 +170,15 @@ class UdpSocket:
         self._loop.remove_reader(self._socket.fileno())
         self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
-        self._book.forget(self.address)
+        self.book.forget(self.address)
         self._on_closed(self)
         for flow in tuple(self._flows.values()):
             flow.close()
+
+    def handed_in(self, octets: bytes, flow: UdpFlow) -> None:
+        """A tap says that the peer of *flow* has sent *octets*."""
+        if flow.is_open:
+            self._call(self.handler.received, octets, flow)
 
     def _readable(self) -> None:
         for _ in range(_DRAINED_AT_ONCE // _HELD_AT_ONCE):
