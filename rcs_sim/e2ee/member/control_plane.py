@@ -15,6 +15,7 @@ from rcs_sim.e2ee.client_message import AdvanceKind, MlsGroupInfo
 from rcs_sim.e2ee.custom_proposals import self_remove_proposal
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.extension_bodies import DowngradeReason, has_end_mls
+from rcs_sim.e2ee.failure_reason import ServerFailureReason
 from rcs_sim.e2ee.member import commit_plans
 from rcs_sim.e2ee.member.application_opening import Envelope
 from rcs_sim.e2ee.member.commit_verdict import CommitVerdict, FocusRefusal, NextStep, next_step_of, verdict_of
@@ -307,6 +308,12 @@ class ControlPlane:
             self._held().confirm(now_s)
         return Adopted(operation, self._settle(now_s))
 
+    def _adopt_late(self, operation: PendingOperation, now_s: int) -> Adopted:
+        """Without its answer: its convergence was over long before anybody asked."""
+        adopted = self._adopt(operation, now_s)
+        self.hold = None
+        return adopted
+
     def _settle(self, now_s: int) -> Moment:
         group = self._held()
         self.course.settled(now_s, group.moment, has_ended=group.is_downgraded)
@@ -336,6 +343,8 @@ class ControlPlane:
             self._undo()
             moment = None if self.group is None else self.group.moment
             self.course.failed(operation.kind, now_s, moment)
+        if refusal.reason == ServerFailureReason.MLS_GROUP_HAS_END_MLS:
+            self.adopt_end_mls(now_s)
         return RefusedOperation(operation, verdict, step)
 
     def settle(self, server: EpochIdentifier | None, now_s: int) -> Settlement:
@@ -344,14 +353,17 @@ class ControlPlane:
         if operation is None:
             return Settlement.NOTHING_PENDING
         if server is not None and operation.result is not None and server == operation.result:
-            self._adopt(operation, now_s)
-            self.hold = None  # its convergence was over long before anybody asked
+            self._adopt_late(operation, now_s)
             return Settlement.APPLIED
         if server == operation.before:
             self._undo()
             self.course.failed(operation.kind, now_s)
             return Settlement.ROLLED_BACK
         return Settlement.RECONCILE
+
+    def abandon(self) -> None:
+        """Gives up a request whose outcome cannot be told any more: a repair takes another way."""
+        self._undo()
 
     # --- what the focus sends ---------------------------------------------------------------------------------------
 
@@ -395,9 +407,11 @@ class ControlPlane:
         self, bundle: CommitBundle, envelope: Envelope, now_s: int, server: EpochIdentifier | None
     ) -> ControlOutcome:
         """A device joins if the Welcome names a KeyPackage of its own; otherwise it applies the commit."""
-        if self.operation is not None and self.operation.control_id == envelope.message_id:
-            return Ignored(IgnoredWhy.OUR_OWN)
         state = _state_of(bundle)
+        operation = self.operation
+        if operation is not None and operation.control_id == envelope.message_id:
+            is_logged = envelope.is_from_log and state == operation.result
+            return self._adopt_late(operation, now_s) if is_logged else Ignored(IgnoredWhy.OUR_OWN)
         if bundle.welcome:
             incoming = read_welcome(bundle.welcome, bundle.ratchet_tree, state)
             if isinstance(incoming, ControlRefusal):
@@ -426,9 +440,11 @@ class ControlPlane:
         return self._join(joined, held, now_s)
 
     def _join(self, joined: JoinedGroup, held: EncryptedGroup | None, now_s: int) -> Joined:
-        lost = self.operation
+        kept = self._candidate if self._builds_on(joined.group.identifier) else None
+        lost = None if kept is not None else self.operation
         self._undo()
         self._take(joined.group)
+        self._candidate = kept
         self.pool.consume(joined.reference, now_s)
         moment = self._settle(now_s)
         return Joined(
@@ -438,6 +454,12 @@ class ControlPlane:
             has_ended=joined.group.is_downgraded,
             lost=lost,
         )
+
+    def _builds_on(self, state: EpochIdentifier) -> bool:
+        """Whether a group of ours that waits for the focus follows *state*, or one after it: coming to know that state
+        says nothing of the request."""
+        before = None if self._candidate is None else self._candidate.operation.before
+        return before is not None and before.moment >= state.moment
 
     def _handshake(self, fanned_out: FannedOut, now_s: int) -> ControlOutcome:
         if self.group is None:

@@ -32,8 +32,10 @@ _STARTS: Mapping[OperationKind, tuple[HealthState, ...]] = {
     OperationKind.ERA_ADVANCE_FOR_REVIVE: (_S.ONGOING_ERA_ADVANCEMENT_FOR_REVIVE,),
     OperationKind.PHOENIX: (_S.PHOENIX_MODE_REQUESTED, _S.ONGOING_PHOENIX_MODE),
 }
-# Where a refused operation leaves the conversation; the others leave it where it was
+# Where a refused operation leaves the conversation; the others leave it where it was. An end that did not come about,
+# since another commit was first, is asked for again by who wants it
 _FAILURES: Mapping[OperationKind, HealthState] = {
+    OperationKind.END_MLS: _S.HEALTHY,
     OperationKind.ERA_ADVANCE: _S.ERA_ADVANCEMENT_REQUESTED,
     OperationKind.ERA_ADVANCE_FOR_REVIVE: _S.DONE_END_MLS,
     OperationKind.REVIVE: _S.DONE_END_MLS,

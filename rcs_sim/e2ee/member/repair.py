@@ -30,6 +30,7 @@ from rcs_sim.e2ee.member.budgets import (
     RollingBudget,
 )
 from rcs_sim.e2ee.member.control_outcome import (
+    Adopted,
     Advanced,
     ControlOutcome,
     ControlRefusal,
@@ -41,6 +42,7 @@ from rcs_sim.e2ee.member.encrypted_conversation import ConversationState, Encryp
 from rcs_sim.e2ee.member.failure_reports import DueReport, FailureReports, PeerFailures, ReportVerdict
 from rcs_sim.e2ee.member.group_start import read_group_info
 from rcs_sim.e2ee.member.health import HealthState
+from rcs_sim.e2ee.member.message_exchange import Parked
 from rcs_sim.e2ee.member.self_heal import (
     Deployment,
     HealInput,
@@ -59,7 +61,8 @@ __all__ = ["Repair", "RepairStep", "Replayed"]
 
 FAILURES_UNTIL_REBUILD = 3
 EPISODE_S = 60  # a rebuild is not begun again so soon
-_APPLIED = (Advanced, Joined, ProposalKept, Ignored)
+_MAY_BE_REVIVED = frozenset({HealthState.DONE_END_MLS, HealthState.CANNOT_HEAL_DURING_END_MLS})
+_APPLIED = (Adopted, Advanced, Joined, ProposalKept, Ignored)
 
 
 class RepairStep(Enum):
@@ -143,11 +146,12 @@ class Repair:
         self.reports.add(message_id, sender, reason)
         return self.request(now_s)
 
-    def request(self, now_s: int) -> tuple[RepairStep, ...]:
+    def request(self, now_s: int, *, reconciles: bool = False) -> tuple[RepairStep, ...]:
         """Asks for a repair. Nothing is done while an operation of ours waits or another repair runs, without a group,
-        in an ended one, or beyond the budget."""
+        in an ended one, or beyond the budget. *reconciles*: an operation without an answer is what it is about
+        (`Settlement.RECONCILE`): the log of the focus tells what became of it."""
         conversation = self._conversation
-        if self.heal.is_running or conversation.operation is not None:
+        if self.heal.is_running or (conversation.operation is not None and not reconciles):
             return ()
         if conversation.state is not ConversationState.ENCRYPTED:
             return ()
@@ -155,6 +159,21 @@ class Repair:
             return (RepairStep.GIVE_UP,)
         group = conversation.group
         conversation.control.course.heal_requested(now_s, None if group is None else group.moment)
+        return self._feed(HealInput.START, now_s)
+
+    def on_parked(self, parked: Parked, now_s: int) -> tuple[RepairStep, ...]:
+        """A message of a moment to come was parked. Within the era that is no reason to repair: its commit is on its
+        way. An era to come takes a Welcome; and a moment after the end of MLS means that somebody has revived it."""
+        if self._conversation.state is ConversationState.DOWNGRADED:
+            return self._request_after_revival(now_s)
+        return self.request(now_s) if parked.is_era_gap else ()
+
+    def _request_after_revival(self, now_s: int) -> tuple[RepairStep, ...]:
+        """Looks whether the server's group was revived; what has ended there too stays ended."""
+        conversation = self._conversation
+        is_over = conversation.control.course.state in _MAY_BE_REVIVED
+        if self.heal.is_running or conversation.operation is not None or not is_over or not self.heals.take(now_s):
+            return ()
         return self._feed(HealInput.START, now_s)
 
     def on_server_reason(self, token: str, now_s: int) -> tuple[RepairStep, ...]:
@@ -301,8 +320,10 @@ class Repair:
         return list(self.reports.flush(is_healing=is_healing))
 
     def _is_elected(self) -> bool:
+        """Nobody advances the era of what has ended here."""
         conversation = self._conversation
-        return is_elected(conversation.setting.identity.msisdn, conversation.participants)
+        may_advance = conversation.state is not ConversationState.DOWNGRADED
+        return may_advance and is_elected(conversation.setting.identity.msisdn, conversation.participants)
 
     def _takes_era(self, now_s: int) -> bool:
         both = (self.eras_per_hour, self.eras_per_day)
@@ -322,7 +343,9 @@ class Repair:
             return self._feed(HealInput.CANCEL, now_s)
         if step is HealStep.EXTERNAL_COMMIT and not self.external_commits.take(now_s):
             return self._feed(HealInput.CANCEL, now_s)
-        if step is HealStep.REPLAY:
+        if step in (HealStep.EXTERNAL_COMMIT, HealStep.NEW_ERA):
+            self._conversation.control.abandon()
+        if step is HealStep.REPLAY or (step is HealStep.EXTERNAL_COMMIT and course.state in _MAY_BE_REVIVED):
             course.replaying(now_s, moment)
         if step in (HealStep.WAIT, HealStep.GIVE_UP):
             course.heal_failed(now_s, moment)

@@ -37,7 +37,7 @@ from rcs_sim.e2ee.member.control_outcome import (
 from rcs_sim.e2ee.member.control_plane import Settlement
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
 from rcs_sim.e2ee.member.health import HealthState
-from rcs_sim.e2ee.member.operations import E2eeRefused, OperationKind, SealRefusal
+from rcs_sim.e2ee.member.operations import E2eeRefused, OperationKind, PendingOperation, SealRefusal
 from rcs_sim.e2ee.server_message import AcceptedMessage, CommitBundle, RawMlsMessage, decode_server_message
 from rcs_sim.e2ee.treeless_welcome import append_tree
 from rcs_sim.mls.extensions import Extension, find_extension
@@ -274,9 +274,29 @@ def test_a_refusal_is_a_verdict_and_undoes_what_it_has_to(
     assert refused is not None
     assert (refused.verdict, refused.next_step) == (verdict, step)
     assert (alice.conversation.operation is None) == step.rolls_back
-    if step.rolls_back:
+    has_ended = refusal.reason == "mls-group-has-end-mls"
+    assert (alice.conversation.state is ConversationState.DOWNGRADED) == has_ended
+    if step.rolls_back and not has_ended:
         assert exchanged(talk)
     assert alice.conversation.control.refused("another", refusal, NOW_S) is None
+
+
+def test_an_end_that_another_commit_has_beaten_is_asked_for_again() -> None:
+    talk, alice, bob = _pair()
+    ending = alice.conversation.control.end_mls(DowngradeReason.UNSET, talk.control_id(), NOW_S)
+    talk.answer(bob, bob.conversation.control.rekey(talk.control_id(), NOW_S))
+    assert alice.conversation.state is ConversationState.DOWNGRADED
+    assert isinstance(talk.answer(alice, ending), FocusRefusal)
+    assert _state(alice) is ConversationState.ENCRYPTED
+    talk.fan_out(bob)
+    again = alice.conversation.control.end_mls(DowngradeReason.UNSET, talk.control_id(), NOW_S)
+    (advanced,) = talk.request(alice, again)
+    assert isinstance(advanced, Advanced)
+    assert advanced.has_ended
+
+
+def _state(device: MemberDevice) -> ConversationState:
+    return device.conversation.state
 
 
 def test_silence_keeps_the_request_until_the_server_s_state_tells() -> None:
@@ -453,6 +473,41 @@ def test_a_new_era_needs_the_server_s_group_info_and_does_not_undo_an_end() -> N
     assert alice.conversation.state is ConversationState.DOWNGRADED
     advance(AdvanceKind.REVIVAL)
     assert control.course.state is HealthState.HEALTHY
+    assert exchanged(talk)
+
+
+def test_a_welcome_that_a_request_builds_on_does_not_undo_it() -> None:
+    talk, alice, bob = _pair()
+
+    def advance(device: MemberDevice, other: MemberDevice) -> PendingOperation:
+        control, focus = device.conversation.control, talk.focus
+        packages = [other.claim()]
+        return control.new_era(
+            packages, AdvanceKind.NORMAL, talk.control_id(), NOW_S, server=focus.state, carried=focus.info
+        )
+
+    talk.answer(bob, advance(bob, alice))
+    second = advance(alice, bob)
+    (joined,) = talk.fan_out(bob)
+    assert isinstance(joined, Joined)
+    assert joined.lost is None
+    assert alice.conversation.operation == second
+    talk.request(alice, second)
+    assert exchanged(talk)
+
+
+def test_the_log_of_the_focus_tells_what_became_of_an_own_request() -> None:
+    talk, alice, bob = _pair()
+    talk.focus.submit(alice.conversation.control.rekey(talk.control_id(), NOW_S))  # and its answer is lost
+    talk.fan_out(alice)
+    talk.answer(bob, bob.conversation.control.rekey(talk.control_id(), NOW_S))
+    assert alice.conversation.control.settle(talk.focus.state, NOW_S) is Settlement.RECONCILE
+    for _, control_id, octets in talk.focus.log[1:]:
+        envelope = Envelope(message_id=control_id, asserted_sender="", era=0, is_from_log=True)
+        assert isinstance(
+            alice.conversation.receive(decode_server_message(octets), envelope, NOW_S), (Adopted, Advanced)
+        )
+    alice.conversation.control.hold = None
     assert exchanged(talk)
 
 
