@@ -12,6 +12,7 @@ from rcs_sim.e2ee.member.control_outcome import Advanced, ControlRefusal
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
 from rcs_sim.e2ee.member.health import HealthState
 from rcs_sim.e2ee.member.message_exchange import Parked
+from rcs_sim.e2ee.member.moment import Moment
 from rcs_sim.e2ee.member.repair import Repair, RepairStep
 from rcs_sim.e2ee.member.seen_messages import Opened
 from rcs_sim.e2ee.member.self_heal import Deployment
@@ -250,3 +251,29 @@ def test_a_cancelled_repair_is_over() -> None:
     assert repair.on_pull(None, NOW_S) == ()
     assert repair.replay(MlsEnhancedGroupInfo(), NOW_S).steps == ()
     assert repair.on_remote(NOW_S) == ()
+
+
+def test_an_ended_device_that_hears_of_later_moments_finds_the_group_revived() -> None:
+    talk, alice, bob = _behind(0)
+    control = alice.conversation.control
+    talk.request(alice, control.end_mls(DowngradeReason.UNSET, talk.control_id(), NOW_S))
+    talk.answer(alice, control.revive(talk.control_id(), NOW_S))  # and its fan-out is lost
+    sealed = alice.seal("we are back")
+    parked = bob.open(sealed, ALICE)
+    assert isinstance(parked, Parked)
+    repair = Repair(bob.conversation, _STRICT)
+    assert repair.on_parked(parked, NOW_S) == (RepairStep.PULL,)
+    answer = talk.focus.enhanced(bob.conversation.identifier)
+    assert repair.on_pull(answer, NOW_S) == (RepairStep.REPLAY,)
+    assert repair.replay(answer, NOW_S).steps == (RepairStep.HEALED,)
+    assert bob.conversation.state is ConversationState.ENCRYPTED
+    ((_, opened),) = bob.conversation.drain(NOW_S)
+    assert isinstance(opened, Opened)
+    assert exchanged(talk)
+
+
+def test_a_message_of_the_next_epoch_is_no_reason_to_repair_and_one_of_the_next_era_is() -> None:
+    _, _, bob = _behind(0)
+    repair = Repair(bob.conversation, _STRICT)
+    assert repair.on_parked(Parked(Moment(1, 2)), NOW_S) == ()
+    assert repair.on_parked(Parked(Moment(2, 1), is_era_gap=True), NOW_S) == (RepairStep.PULL,)
