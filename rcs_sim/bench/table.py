@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ims_core.errors import SimulatorError
 from rcs_sim.bench.digest_registration import measure_digest_registration
+from rcs_sim.bench.encrypted import measure_encrypted, measure_encrypted_set_up
 from rcs_sim.bench.memory import measure_memory
 from rcs_sim.bench.messages import measure_parser, measure_proxy_step
 from rcs_sim.bench.mls import measure_mls_commits, measure_mls_members, measure_mls_messages, measure_mls_trees
@@ -41,6 +42,8 @@ ROWS: Sequence[BenchRow] = (
     BenchRow("msrp-large", "10 MB message through both relays", measure_msrp_large),
     BenchRow("memory", "memory of 10,000 registered phones", measure_memory),
     BenchRow("idle", "10,000 phones and 1,000 sessions at rest", measure_idle),
+    BenchRow("encrypted", "encrypted text and both receipts", measure_encrypted),
+    BenchRow("encrypted-set-up", "1,000 encrypted conversations set up", measure_encrypted_set_up),
     BenchRow("mls-message", "MLS application messages", measure_mls_messages),
     BenchRow("mls-commit", "MLS Commits in a group of 100 that was just made", measure_mls_commits),
     BenchRow("mls-tree", "MLS Commits and joining in a group of 1,000", measure_mls_trees),
