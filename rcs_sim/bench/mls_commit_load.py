@@ -5,6 +5,7 @@ Run as `python -m rcs_sim.bench.mls_commit_load MEMBERS SAMPLES`; prints one JSO
 
 from __future__ import annotations
 
+import gc
 import json
 import secrets
 import sys
@@ -84,12 +85,15 @@ def measure(members: int, samples: int) -> dict[str, dict[str, float]]:
     if is_installed():
         stacks["mls_rs"] = _MlsRs(members)
     ready = {name: list(stack.samples(samples)) for name, stack in stacks.items()}
+    gc.collect()
+    gc.freeze()  # a member has no other sixty groups in its process that the garbage collector has to look through
     taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in stacks}
     for start in range(0, samples, _AT_A_TURN):
         for name, waiting in ready.items():
             turn = waiting[start : start + _AT_A_TURN]
             taken[name][0].extend([_cpu_ms(create) for create, _ in turn])
             taken[name][1].extend([_cpu_ms(follow) for _, follow in turn])
+    gc.unfreeze()
     return {
         name: {"create_ms": median(created), "process_ms": median(followed)}
         for name, (created, followed) in taken.items()

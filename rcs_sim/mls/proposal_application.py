@@ -153,6 +153,9 @@ def apply_proposals(
     by reference were verified when they came. Raises MlsValidationError, or TlsDecodeError."""
     sender = NEW_MEMBER_COMMIT if committer is None else Sender.member(committer)
     scene = CommitScene(state.tree, state.context.extensions, sender, committer, new_leaf, seams.identity)
+    if committer is not None and not proposals:  # a path alone: there is nothing that a rule is about
+        seams.verify_proposals(proposals, scene)
+        return AppliedProposals(proposals, state.tree, scene.extensions, committer, (), frozenset(), ())
     _verify_list(state, proposals, scene, seams)
     leaving = frozenset(remove.removed for remove in proposals.removes)
     for each in proposals:

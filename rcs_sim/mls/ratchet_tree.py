@@ -22,11 +22,9 @@ from rcs_sim.mls.tree_math import (
     is_leaf,
     leaf_of,
     leaves_under,
-    left,
     node_count,
     node_of,
     path_with_copath,
-    right,
     root,
 )
 
@@ -165,7 +163,8 @@ class RatchetTree:
     def _hash_of(self, node: NodeIndex) -> bytes:
         if is_leaf(node):
             return hash_leaf(self.suite, leaf_of(node), self._leaves[node >> 1])
-        below = self.tree_hash(left(node)), self.tree_hash(right(node))
+        half = (node + 1 & -(node + 1)) >> 1  # from a parent to its children
+        below = self.tree_hash(NodeIndex(node - half)), self.tree_hash(NodeIndex(node + half))
         return hash_parent(self.suite, self._parents[node >> 1], *below)
 
     def resolution(self, node: NodeIndex) -> list[NodeIndex]:

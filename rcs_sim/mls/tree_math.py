@@ -96,11 +96,14 @@ def sibling(node: NodeIndex, leaf_count: int) -> NodeIndex:
 def path_with_copath(node: NodeIndex, leaf_count: int) -> list[tuple[NodeIndex, NodeIndex]]:
     """Direct path from the parent of *node* to the root, each node with its child that is not on the path."""
     top = root(leaf_count)
+    if node != top:
+        parent(node, leaf_count)  # it is inside of the tree
     steps: list[tuple[NodeIndex, NodeIndex]] = []
+    bit = 1 << level(node)
     while node != top:
-        above = parent(node, leaf_count) if not steps else _above(node)
-        steps.append((above, _other_child(above, node)))
-        node = above
+        above = NodeIndex((node | bit) & ~(bit << 1))
+        steps.append((above, NodeIndex(2 * above - node)))
+        node, bit = above, bit << 1
     return steps
 
 
