@@ -21,6 +21,7 @@ __all__ = [
     "phone",
     "profiles",
     "trace_ladder",
+    "trace_oracle",
     "trace_pcapng",
     "trace_show",
     "up",
@@ -191,6 +192,16 @@ def trace_pcapng(
 
     count = save_pcapng(file, output)
     print(f"{output}: {count} messages")
+
+
+@trace_app.command("oracle")
+def trace_oracle(file: _TraceFile, as_json: _Json = False) -> None:
+    """Who could read each message, and whether every lock says the truth. Exit status 1 if one does not."""
+    from rcs_sim.scenario.trace_views import oracle
+
+    text, status = oracle(file, as_json=as_json)
+    _print(text, None)
+    raise SystemExit(status)
 
 
 def _print(text: str, output: Path | None) -> None:

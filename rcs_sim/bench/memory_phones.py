@@ -26,7 +26,7 @@ SETTLE_S = 140.0  # simulated: every transaction is over, with the timers of a p
 async def measure(phones: int) -> dict[str, float]:
     """Growth of the process in kB for one phone more, over *phones* of them; the network's share is in it."""
     warm = min(phones, _WARM_UP)
-    async with Simulation(network=bulk_network(warm + phones)) as simulation:
+    async with Simulation(network=bulk_network(warm + phones), keeps_records=False) as simulation:
         await switch_on(simulation, 0, warm)
         before = resident_kb()
         await switch_on(simulation, warm, phones)

@@ -41,7 +41,7 @@ async def measure(phones: int, sessions: int, rest_s: float) -> dict[str, float]
     warm = min(phones, _WARM_UP)
     with TemporaryDirectory(prefix="rcs-sim-bench-") as folder:
         network = _network(warm + phones, Path(folder))
-        async with Simulation(network=network) as simulation:
+        async with Simulation(network=network, keeps_records=False) as simulation:
             await switch_on(simulation, 0, warm, carriers=_CARRIERS)
             sizes = [resident_kb()]
             await switch_on(simulation, warm, phones, carriers=_CARRIERS)

@@ -33,7 +33,7 @@ async def open_session(chat: Chat) -> None:
 
 async def measure(messages: int) -> dict[str, float]:
     """CPU and wall seconds that *messages* took, from the sender's finger to his seeing "displayed"."""
-    async with Simulation(network="two-carriers-plain") as simulation:
+    async with Simulation(network="two-carriers-plain", keeps_records=False) as simulation:
         alice = await simulation.add_phone("alice", device="android", carrier="red")
         bob = await simulation.add_phone("bob", device="ios", carrier="blue", reads_after_s=0.0)
         chat = alice.chat(bob.number)

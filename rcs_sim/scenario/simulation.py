@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Self
 
 from ims_core.core import ImsCore
 from ims_core.errors import SimulatorError
-from ims_core.trace import RecordKind, Trace, TraceSink
+from ims_core.trace import ListSink, RecordKind, Trace, TraceSink
 from ims_core.transport.clock import Clock
 from ims_core.transport.http_sockets import SocketHttpClient
 from ims_core.transport.memory_link import LinkProfile
@@ -25,6 +25,7 @@ from rcs_sim.scenario.annotator import RcsAnnotator
 from rcs_sim.scenario.lab import Carrier, Lab
 from rcs_sim.scenario.loader import load_device, load_network
 from rcs_sim.scenario.model import LinkEntry, NetworkFile
+from rcs_sim.scenario.oracle import Oracle
 from rcs_sim.scenario.subscribers import LabSubscriber
 from rcs_sim.scenario.world import MemoryWorld, SocketWorld, World
 
@@ -38,6 +39,7 @@ class Simulation:
     """A network and the phones on it.
 
     With the virtual clock it stands on in-memory links and repeats per *seed*; *is_real* puts it on loopback sockets.
+    Without *keeps_records* nothing is kept for the oracle, which costs less.
     It has to be entered on an event loop of the right kind, which `rcs_sim.run` makes."""
 
     def __init__(
@@ -46,15 +48,18 @@ class Simulation:
         seed: int = 7,
         *,
         is_real: bool = False,
-        sinks: Iterable[TraceSink] = (),
+        sinks: Sequence[TraceSink] = (),
         state: Path | None = None,
         with_tls: bool = False,
+        keeps_records: bool = True,
     ) -> None:
         self.network = load_network(network) if isinstance(network, str) else network
         self.seed = seed
         self.trace = Trace()
         for sink in sinks:
             self.trace.add_sink(sink)
+        self._records = _whole_list(self.trace, sinks) if keeps_records else None
+        self._oracle: tuple[int, Oracle] | None = None
         self.trace.add_annotator(RcsAnnotator())
         self.phones: dict[str, Phone] = {}
         self._is_real = is_real
@@ -130,6 +135,16 @@ class Simulation:
     @property
     def clock(self) -> Clock:
         return self.world.clock
+
+    @property
+    def oracle(self) -> Oracle:
+        """Who could read what so far. Raises SimulatorError if no records are kept."""
+        if self._records is None:
+            raise SimulatorError("no records are kept: leave out keeps_records=False")
+        count = len(self._records.records)
+        if self._oracle is None or self._oracle[0] != count:
+            self._oracle = count, Oracle(self._records.records)
+        return self._oracle[1]
 
     def carrier(self, name: str) -> Carrier:
         """Raises SimulatorError that lists the carriers."""
@@ -266,6 +281,16 @@ class Simulation:
         if role not in hosts:
             raise SimulatorError(f"there is no element {element!r}; {carrier} has: {', '.join(hosts)}")
         return hosts[role]
+
+
+def _whole_list(trace: Trace, sinks: Sequence[TraceSink]) -> ListSink:
+    """The sink among *sinks* that keeps every record in memory, or one more."""
+    for sink in sinks:
+        if isinstance(sink, ListSink) and sink.records.maxlen is None:
+            return sink
+    sink = ListSink()
+    trace.add_sink(sink)
+    return sink
 
 
 def _profile(entry: LinkEntry) -> LinkProfile:

@@ -1,4 +1,4 @@
-"""Reads trace files and gives their views: lines, ladder, capture."""
+"""Reads trace files and gives their views: lines, ladder, capture, oracle."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from ims_core.pcapng import write_pcapng
 from ims_core.trace import RecordKind, TraceRecord, read_ndjson
 from rcs_sim.scenario.exported_pdu import exported_pdu
 from rcs_sim.scenario.ladder import ladder_svg, ladder_text
+from rcs_sim.scenario.oracle import Oracle
 
-__all__ = ["TraceFileError", "ladder", "read_trace", "save_pcapng", "show"]
+__all__ = ["TraceFileError", "ladder", "oracle", "read_trace", "save_pcapng", "show"]
 
 
 class TraceFileError(SimulatorError):
@@ -54,3 +55,10 @@ def save_pcapng(file: Path, output: Path) -> int:
     with output.open("wb") as stream:
         write_pcapng(records, stream, exported=exported_pdu)
     return len(records)
+
+
+def oracle(file: Path, *, as_json: bool = False) -> tuple[str, int]:
+    """Who could read what, and the exit status: 1 if something happened that must not."""
+    judged = Oracle(read_trace(file))
+    text = judged.document().model_dump_json(by_alias=True) if as_json else judged.table()
+    return text, 1 if judged.violations() else 0

@@ -1,0 +1,118 @@
+"""Which text on a receiver's screen is which message of a sender, and which other identifiers a message has."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rcs_sim.scenario.oracle_hops import Carried, digits_of, same_text
+from rcs_sim.scenario.oracle_screens import Screens, Showing, UserMessage
+
+__all__ = ["Matched", "match_showings"]
+
+_Words = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """*messages* in the order of sending, those of senders that are not in the trace at the end; *by_id* has every
+    imdn.Message-ID under which a copy of a message went."""
+
+    messages: list[UserMessage]
+    by_id: dict[str, UserMessage]
+
+
+def match_showings(screens: Screens, contents: Iterable[Carried]) -> Matched:
+    """Gives each text that was shown to its message: by id, else by sender, receiver and words.
+
+    What is shown once more than it was sent belongs to the last message that it can be."""
+    by_id = {message.id: message for message in screens.sent if message.id}
+    for carried in contents:  # a message that is sealed anew has another id, and names the one before
+        if len(carried.ids) > 1 and carried.ids[1] in by_id:
+            by_id.setdefault(carried.ids[0], by_id[carried.ids[1]])
+    waiting = []
+    for showing in screens.showings:
+        message = by_id.get(showing.message_id)
+        if message is not None and same_text(message.text, showing.text):
+            message.showings.append(showing)
+        else:
+            waiting.append(showing)
+    book = _Book(screens)
+    foreign: dict[tuple[str, str, _Words], UserMessage] = {}
+    for showing in waiting:
+        message = book.message_of(showing) or by_id.get(showing.message_id) or _foreign(showing, foreign)
+        message.showings.append(showing)
+        if showing.message_id:
+            by_id.setdefault(showing.message_id, message)
+    for message in screens.sent:
+        message.showings.sort(key=lambda showing: showing.number)
+    return Matched([*screens.sent, *foreign.values()], by_id)
+
+
+def _foreign(showing: Showing, known: dict[tuple[str, str, _Words], UserMessage]) -> UserMessage:
+    """A message of somebody who is no phone of this trace. It was sent at a time that nobody knows: in record 0."""
+    key = (showing.phone, showing.message_id or f"#{showing.number}", ())
+    if key not in known:
+        name = f"{showing.peer or 'nobody'} to {showing.phone} #{showing.number}"
+        known[key] = UserMessage(
+            name, showing.message_id, "", showing.phone, showing.text, showing.conversation_id, 0, showing.at
+        )
+    return known[key]
+
+
+class _Book:
+    """The sent messages by their words. Each list is walked once for each phone and sender."""
+
+    __slots__ = ("_by_words", "_screens", "_walks")
+
+    def __init__(self, screens: Screens) -> None:
+        self._screens = screens
+        self._by_words: dict[_Words, list[UserMessage]] = defaultdict(list)
+        for message in screens.sent:
+            self._by_words[tuple(message.text.split())].append(message)
+        self._walks: dict[tuple[_Words, str, str], _Walk] = {}
+
+    def message_of(self, showing: Showing) -> UserMessage | None:
+        words = tuple(showing.text.split())
+        if words not in self._by_words:
+            return None
+        key = (words, showing.phone, showing.peer)
+        walk = self._walks.get(key)
+        if walk is None:
+            fitting = [each for each in self._by_words[words] if self._fits(showing, each)]
+            walk = self._walks[key] = _Walk(fitting, showing.phone)
+        return walk.next_before(showing.number)
+
+    def _fits(self, showing: Showing, message: UserMessage) -> bool:
+        """Whether the phone can have got this message from that sender."""
+        own, sender = self._screens.number(showing.phone, showing.number), self._number(message)
+        is_receiver = not own or digits_of(message.peer) == own
+        is_sender = not sender or digits_of(showing.peer) in ("", sender)
+        return is_receiver and is_sender and showing.phone != message.phone
+
+    def _number(self, message: UserMessage) -> str:
+        return self._screens.number(message.phone, message.number)
+
+
+class _Walk:
+    """Messages that one phone can have shown, in order, and how many of them it has."""
+
+    __slots__ = ("_messages", "_next", "_numbers", "_phone")
+
+    def __init__(self, messages: list[UserMessage], phone: str) -> None:
+        self._messages, self._phone = messages, phone
+        self._numbers = [message.number for message in messages]
+        self._next = 0
+
+    def next_before(self, number: int) -> UserMessage | None:
+        """The first that was not shown yet and was sent before record *number*; if there is none, the last that was
+        sent before it."""
+        end = bisect_left(self._numbers, number)
+        while self._next < end:
+            message = self._messages[self._next]
+            self._next += 1
+            if all(showing.phone != self._phone for showing in message.showings):
+                return message
+        return self._messages[end - 1] if end else None

@@ -1,0 +1,240 @@
+"""The five things that must not happen to a message, each told from octets on one side and screens on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rcs_sim.client.display import Shown
+from rcs_sim.scenario.oracle_readings import Passage, Readings, Verdict
+from rcs_sim.scenario.oracle_screens import Screens, Showing, Tick, UserMessage
+
+__all__ = ["MessageDisplay", "OracleRules", "Violation", "ViolationKind"]
+
+_GRACE_S = 30.0  # from the last octets of a message until a receiver that can be reached should have shown it (choice)
+_MAX_EVIDENCE = 12  # records that a violation names
+_RECEIPTS = (Shown.DELIVERED, Shown.DISPLAYED)
+_LEFT = (Shown.SENT, *_RECEIPTS)
+_TOLD = ("", Shown.FAILED)  # it waits, or it failed: its user sees that
+
+
+class ViolationKind(StrEnum):
+    """What a run must never show."""
+
+    LYING_LOCK = "lying lock"
+    MISSING_LOCK = "missing lock"
+    SILENT_LOSS = "silent loss"
+    DUPLICATE = "duplicate"
+    SILENT_DOWNGRADE = "silent downgrade"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """*phone* is whose screen it was; *evidence* are numbers of records."""
+
+    kind: ViolationKind
+    message: UserMessage
+    phone: str
+    why: str
+    evidence: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDisplay:
+    """How a phone shows a message at the end: the last record that says so, else the label of its conversation."""
+
+    phone: str
+    label: str
+    scheme: str
+    has_lock: bool
+    number: int
+
+
+class OracleRules:
+    """Judges messages by what was read of the trace."""
+
+    __slots__ = ("_locks", "_readings", "_screens")
+
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
+        self._screens: Screens = readings.screens
+        self._locks = _lock_moments(readings)
+
+    def violations(self, message: UserMessage) -> Iterator[Violation]:
+        passages = self._readings.passages(message)
+        for rule in _RULES:
+            yield from rule(self, message, passages)
+
+    def is_pending(self, message: UserMessage) -> bool:
+        """Whether it is on its way still: its receiver has not shown it, and could not be reached."""
+        return not message.is_foreign and not message.showings and message.mark not in (*_TOLD, *_RECEIPTS)
+
+    # --- what is seen ------------------------------------------------------------------------------------------------
+
+    def displays(self, message: UserMessage) -> list[MessageDisplay]:
+        """Of the sender's phone, and of every phone that showed it."""
+        found = (
+            [] if message.is_foreign else [self._display(message.phone, message.peer, message.ticks, message.number)]
+        )
+        last = {showing.phone: showing for showing in message.showings}
+        return found + [self._display(each.phone, each.peer, [each.tick], each.number) for each in last.values()]
+
+    def _display(self, phone: str, peer: str, ticks: Sequence[Tick], number: int) -> MessageDisplay:
+        said = next((tick for tick in reversed(ticks) if tick.has_lock is not None), None)
+        if said is not None:
+            has_lock = bool(said.has_lock)
+            label = said.label or (f"{said.transport or 'RCS'} · encrypted" if has_lock else said.transport)
+            return MessageDisplay(phone, label, said.scheme, has_lock, said.number)
+        labels = self._screens.labels(phone, peer)
+        if not labels:
+            return MessageDisplay(phone, "", "", False, number)
+        return MessageDisplay(phone, labels[-1].label, labels[-1].scheme, labels[-1].has_lock, labels[-1].number)
+
+    def ends(self, message: UserMessage) -> set[str]:
+        """The phones of the sender and of the receiver, and those that showed it."""
+        ends = {message.phone, *(showing.phone for showing in message.showings)}
+        if message.is_foreign:
+            return (ends | {message.peer}) - {""}
+        own = self._screens.number(message.phone, message.number)
+        devices = (self._screens.phones_of(number, message.number) for number in (own, message.peer))
+        return ends.union(*devices)
+
+    def open_to_others(self, message: UserMessage, passages: Sequence[Passage]) -> list[Passage]:
+        """The hops at which somebody other than the ends could read it."""
+        ends = self.ends(message)
+        return [
+            passage
+            for passage in passages
+            if passage.verdict is Verdict.READABLE and not {passage.hop.source, passage.hop.target} <= ends
+        ]
+
+    # --- the rules ---------------------------------------------------------------------------------------------------
+
+    def _lying_lock(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
+        """A lock over octets that others could read, or over nothing that was ever sealed."""
+        is_open = self.open_to_others(message, passages)
+        for display in self.displays(message):
+            locks = self._lock_ticks(message, display)
+            if is_open:
+                is_later = any(is_open[0].hop.number <= number for number in locks)
+                is_excused = display.phone != message.phone and self._is_agreed(message, is_open[0])
+                if is_later or (display.has_lock and not is_excused):
+                    yield _violation(ViolationKind.LYING_LOCK, message, display, _told_readers(is_open), is_open)
+            elif display.has_lock and not passages and self._has_left(message):
+                why = "it was shown with a lock, and nothing that was sealed crossed any link"
+                yield _violation(ViolationKind.LYING_LOCK, message, display, why, ())
+
+    def _is_agreed(self, message: UserMessage, first: Passage) -> bool:
+        """Whether its sender agreed to a copy in clear before that went out: then a receiver who had the sealed one
+        before cannot know."""
+        return any(way.number < first.hop.number for way in self._screens.ways_out(message))
+
+    def _lock_ticks(self, message: UserMessage, display: MessageDisplay) -> list[int]:
+        if display.phone == message.phone:
+            return [tick.number for tick in message.ticks if tick.has_lock]
+        ticks = [showing.tick for showing in message.showings if showing.phone == display.phone]
+        return [tick.number for tick in ticks if tick.has_lock]
+
+    def _has_left(self, message: UserMessage) -> bool:
+        return bool(message.showings) or message.mark in _LEFT
+
+    def _missing_lock(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
+        """No lock, though it was sealed wherever it went."""
+        has_arrived = bool(message.showings) or message.mark in _RECEIPTS
+        if not passages or not has_arrived or any(each.verdict is not Verdict.SEALED for each in passages):
+            return
+        for display in self.displays(message):
+            if not display.has_lock:
+                why = f"it was sealed on all of its {len(passages)} hops, and shown as {display.label or 'nothing'!r}"
+                yield _violation(ViolationKind.MISSING_LOCK, message, display, why, passages)
+
+    def _silent_loss(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
+        """Never shown to its receiver, and its sender was not told."""
+        receivers = self._screens.phones_of(message.peer, message.number)
+        if message.is_foreign or message.showings or message.mark in _TOLD or not receivers:
+            return
+        last_at = max([message.at, *(passage.hop.at for passage in passages)])
+        names = ", ".join(receivers)
+        if message.mark in _RECEIPTS:
+            why = f"shown as {message.mark} to its sender, and never shown by {names}"
+        elif any(self._screens.last_reached(phone) > last_at + _GRACE_S for phone in receivers):
+            why = f"its sender sees {message.mark!r}; {names} could be reached afterwards, and never showed it"
+        else:
+            return
+        display = self.displays(message)[0]
+        ticks = [message.ticks[-1].number] if message.ticks else []
+        yield _violation(ViolationKind.SILENT_LOSS, message, display, why, passages[-1:], (message.number, *ticks))
+
+    def _duplicate(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
+        """Shown more than once on one phone."""
+        by_phone: dict[str, list[Showing]] = {}
+        for showing in message.showings:
+            if showing.tick.what == Shown.MESSAGE:
+                by_phone.setdefault(showing.phone, []).append(showing)
+        for phone, showings in by_phone.items():
+            if len(showings) > 1:
+                numbers = tuple(showing.number for showing in showings)
+                how = ", ".join(showing.tick.transport or "?" for showing in showings)
+                why = f"shown {len(showings)} times ({how})"
+                yield Violation(ViolationKind.DUPLICATE, message, phone, why, numbers[:_MAX_EVIDENCE])
+
+    def _silent_downgrade(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
+        """In clear from a phone that had shown its conversation as encrypted, and nobody had ended that."""
+        first = next(
+            (each for each in self.open_to_others(message, passages) if each.hop.source == message.phone), None
+        )
+        if first is None or message.is_foreign:
+            return
+        moments = self._locks.get((message.phone, message.peer), ())
+        before = [number for number in moments if number < first.hop.number and number != message.number]
+        locked = before[-1] if before else None
+        if locked is None or any(locked <= way.number < first.hop.number for way in self._screens.ways_out(message)):
+            return
+        why = f"{message.phone} showed the conversation as encrypted, and sent this in clear without a word"
+        evidence = (locked, message.number, first.hop.number)
+        yield Violation(ViolationKind.SILENT_DOWNGRADE, message, message.phone, why, evidence)
+
+
+_Rule = Callable[[OracleRules, UserMessage, Sequence[Passage]], Iterator[Violation]]
+_RULES: tuple[_Rule, ...] = (
+    OracleRules._lying_lock,
+    OracleRules._missing_lock,
+    OracleRules._silent_loss,
+    OracleRules._duplicate,
+    OracleRules._silent_downgrade,
+)
+
+
+def _lock_moments(readings: Readings) -> dict[tuple[str, str], list[int]]:
+    """The records by which a phone's user took a conversation for encrypted, ascending: labels, and messages that were
+    shown with a lock of their own."""
+    found: dict[tuple[str, str], list[int]] = {}
+    screens = readings.screens
+    for key, labels in screens.conversations():
+        found[key] = [label.number for label in labels if label.has_lock]
+    for message in screens.sent:
+        if any(tick.has_lock for tick in message.ticks):
+            found.setdefault((message.phone, message.peer), []).append(message.number)
+    for showing in screens.showings:
+        if showing.tick.has_lock:
+            found.setdefault((showing.phone, showing.peer), []).append(showing.number)
+    return {key: sorted(numbers) for key, numbers in found.items()}
+
+
+def _told_readers(passages: Sequence[Passage]) -> str:
+    names = dict.fromkeys(name for passage in passages for name in (passage.hop.source, passage.hop.target))
+    ways = dict.fromkeys(passage.how for passage in passages)
+    return f"readable ({', '.join(ways)}) at {', '.join(names)}"
+
+
+def _violation(
+    kind: ViolationKind,
+    message: UserMessage,
+    display: MessageDisplay,
+    why: str,
+    passages: Sequence[Passage],
+    first: tuple[int, ...] = (),
+) -> Violation:
+    numbers = (*(first or (display.number,)), *(passage.hop.number for passage in passages))
+    return Violation(kind, message, display.phone, why, tuple(dict.fromkeys(numbers))[:_MAX_EVIDENCE])

@@ -1,0 +1,63 @@
+"""The oracle's table for a terminal."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console
+from rich.table import Table
+
+from rcs_sim.scenario.oracle_documents import OracleDocument, OracleRow
+
+__all__ = ["table_text"]
+
+_WIDTH = 160
+_TEXT_CHARACTERS = 32
+_HEADINGS = ("", "from", "to", "text", "label", "scheme", "mark", "octets were", "hops", "readers")
+
+
+def table_text(document: OracleDocument, width: int = _WIDTH) -> str:
+    """One row for each message, then the violations, then what the operators could read."""
+    output = StringIO()
+    console = Console(file=output, width=width, no_color=True, highlight=False)
+    table = Table(title=f"who could read what ({document.records} records)", title_justify="left")
+    for heading in _HEADINGS:
+        table.add_column(heading, overflow="fold")
+    for row in document.messages:
+        table.add_row(*_cells(row))
+    if document.messages:
+        console.print(table)
+    else:
+        console.print("no phone of this trace sent or showed a message", markup=False)
+    for violation in document.violations:
+        records = ", ".join(map(str, violation.evidence))
+        line = f"{violation.violation}: {violation.message} on {violation.phone}: {violation.why} (records {records})"
+        console.print(line, markup=False, soft_wrap=True)
+    if not document.violations:
+        console.print("no violation: locks say the truth, nothing was lost, shown twice or downgraded in silence")
+    for sentence in document.operators.values():
+        console.print(sentence, markup=False, soft_wrap=True)
+    return output.getvalue().rstrip("\n")
+
+
+def _cells(row: OracleRow) -> tuple[str, ...]:
+    readable = sum(hop.verdict == "readable" for hop in row.hops)
+    text = row.text if len(row.text) <= _TEXT_CHARACTERS else row.text[: _TEXT_CHARACTERS - 1] + "…"
+    mark = f"{row.mark or 'waits'}, under way" if row.pending else row.mark or "waits"
+    return (
+        row.id,
+        row.sender or "(outside)",
+        row.to,
+        _plain(text),
+        _plain(row.label),
+        row.scheme or "",
+        mark,
+        row.verdict,
+        f"{readable} of {len(row.hops)}",
+        ", ".join(row.readers),
+    )
+
+
+def _plain(text: str) -> str:
+    """Without what rich would take for markup, and without line ends."""
+    return " ".join(text.split()).replace("[", "\\[")
