@@ -74,6 +74,8 @@ class _Life:
 
     async def _do(self, verb: str, who: str, whom: str | None) -> None:
         phones = self.stage.sim.phones
+        if who in _NUMBERS and who not in phones:
+            return
         if verb.startswith("key "):
             self._trouble_keys(verb, who)
         elif verb == "cut":
@@ -82,9 +84,9 @@ class _Life:
         elif verb == "restore":
             self._cut.discard(who)
             await self.stage.sim.restore(who)
-        elif who in phones and whom is not None:
+        elif whom is not None:
             self._in_chat(verb, phones[who], who, whom)
-        elif who in phones:
+        else:
             await self._with_phone(verb, phones[who], who)
 
     def _trouble_keys(self, verb: str, carrier: str) -> None:
