@@ -19,6 +19,7 @@ from rcs_sim.e2ee.failure_reason import ServerFailureReason
 from rcs_sim.e2ee.member import commit_plans
 from rcs_sim.e2ee.member.application_opening import Envelope
 from rcs_sim.e2ee.member.commit_verdict import CommitVerdict, FocusRefusal, NextStep, next_step_of, verdict_of
+from rcs_sim.e2ee.member.continuity_check import token_to_carry
 from rcs_sim.e2ee.member.control_application import FannedOut, apply_handshake
 from rcs_sim.e2ee.member.control_outcome import (
     Adopted,
@@ -184,7 +185,7 @@ class ControlPlane:
             raise E2eeRefused(SealRefusal.NOT_ALLOWED, "no group to follow", spec="RCC.16 §8.3")
         local = 0 if held is None else held.era
         era = Era.after(wanted, local, server, kind, extensions)
-        token = None if held is None else held.continuity_token
+        token = None if held is None or found is None else token_to_carry(held, found)
         keys = () if held is None else held.welcome_extensions
         return replace(era, token=token, welcome_extensions=keys, reason=reason)
 

@@ -80,6 +80,7 @@ class CarriedState:
 
     info: GroupInfo
     tree: RatchetTreeExtension
+    epoch_authenticator: bytes = b""
 
     @property
     def extensions(self) -> Extensions:
@@ -125,8 +126,9 @@ def read_group_info(info: MlsGroupInfo) -> CarriedState:
     if octets[:4] == b"\x00\x01\x00\x04":
         body = MLSMessage.decode(octets).body
         assert isinstance(body, GroupInfo)  # wire format 4
-        return CarriedState(body, RatchetTreeExtension.decode(info.ratchet_tree))
-    return CarriedState(GroupInfo.decode(octets), RatchetTreeExtension.decode(info.ratchet_tree))
+        return CarriedState(body, RatchetTreeExtension.decode(info.ratchet_tree), info.epoch_authenticator)
+    tree = RatchetTreeExtension.decode(info.ratchet_tree)
+    return CarriedState(GroupInfo.decode(octets), tree, info.epoch_authenticator)
 
 
 def verify_carried(setting: MemberSetting, info: MlsGroupInfo) -> CarriedState:

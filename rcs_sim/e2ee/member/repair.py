@@ -54,7 +54,7 @@ from rcs_sim.e2ee.member.self_heal import (
 )
 from rcs_sim.e2ee.member.server_comparison import is_elected
 from rcs_sim.e2ee.server_message import decode_server_message
-from rcs_sim.mls.codec import TlsDecodeError
+from rcs_sim.mls.codec import Reader, TlsDecodeError, encode_optional, encode_u8, encode_u64
 from rcs_sim.wire.protobuf import ProtobufError
 
 __all__ = ["Repair", "RepairStep", "Replayed"]
@@ -136,6 +136,24 @@ class Repair:
         self._peers: dict[str, PeerFailures] = {}
         self._failures_in_a_row = 0
         self._last_rebuild_s: int | None = None
+
+    def snapshot(self) -> bytes:
+        """What is left of the budgets. A repair that was under way begins anew."""
+        budgets = b"".join([budget.encode() for budget in self._budgets()])
+        last_s = None if self._last_rebuild_s is None else encode_u64(self._last_rebuild_s)
+        return budgets + encode_u8(self._failures_in_a_row) + encode_optional(last_s)
+
+    def restore(self, octets: bytes) -> None:
+        """Takes back what `snapshot` gave. Raises TlsDecodeError on octets that are none."""
+        reader = Reader(octets)
+        read = [RollingBudget.read(reader) for _ in self._budgets()]
+        failures, last_s = reader.u8(), reader.optional(Reader.u64)
+        reader.finish()
+        self.heals, self.eras_per_hour, self.eras_per_day, self.rebuilds, self.external_commits = read
+        self._failures_in_a_row, self._last_rebuild_s = failures, last_s
+
+    def _budgets(self) -> tuple[RollingBudget, ...]:
+        return (self.heals, self.eras_per_hour, self.eras_per_day, self.rebuilds, self.external_commits)
 
     # --- what went wrong --------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ __all__ = ["Opened", "SeenMessages"]
 
 MAX_CONTENTS = 64
 MAX_CONTENT_OCTETS = 64 * 1024  # of one content that is kept; of a longer one its id is
-MAX_IDS = 4096
+MAX_IDS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

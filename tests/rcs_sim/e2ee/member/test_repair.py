@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from rcs_sim.e2ee.client_message import AdvanceKind
 from rcs_sim.e2ee.enhanced_group_info import MlsEnhancedGroupInfo
 from rcs_sim.e2ee.extension_bodies import DowngradeReason
@@ -16,6 +18,7 @@ from rcs_sim.e2ee.member.moment import Moment
 from rcs_sim.e2ee.member.repair import Repair, RepairStep
 from rcs_sim.e2ee.member.seen_messages import Opened
 from rcs_sim.e2ee.member.self_heal import Deployment
+from rcs_sim.mls.codec import TlsDecodeError
 from tests.support.member_devices import (
     ALICE,
     BOB,
@@ -277,3 +280,18 @@ def test_a_message_of_the_next_epoch_is_no_reason_to_repair_and_one_of_the_next_
     repair = Repair(bob.conversation, _STRICT)
     assert repair.on_parked(Parked(Moment(1, 2)), NOW_S) == ()
     assert repair.on_parked(Parked(Moment(2, 1), is_era_gap=True), NOW_S) == (RepairStep.PULL,)
+
+
+def test_budgets_survive_a_restart() -> None:
+    _, _, bob = _behind()
+    repair = Repair(bob.conversation, _STRICT)
+    for attempt in range(5):
+        repair.request(NOW_S + 1000 * attempt)
+        repair.on_pull(None, NOW_S + 1000 * attempt)
+        repair.handle_deadline(NOW_S + 1000 * attempt + 200)
+    again = Repair(bob.conversation, _STRICT)
+    again.restore(repair.snapshot())
+    assert again.snapshot() == repair.snapshot()
+    assert again.request(NOW_S + 6000) == (RepairStep.GIVE_UP,)
+    with pytest.raises(TlsDecodeError):
+        again.restore(b"\x00" * 7)
