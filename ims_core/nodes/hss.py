@@ -66,7 +66,7 @@ class _ImplicitSet:
         self.impus = impus
         self.keys = keys
         self.is_registered = False
-        self.assignment: ServerAssignmentAnswer | None = None  # made when it is asked for first
+        self.assignment: ServerAssignmentAnswer | None = None
         self.digest: tuple[str, MultimediaAuthAnswer] | None = None  # the last MAA with HA1, and its user name
 
 
@@ -132,11 +132,19 @@ class Hss:
         for implicit_set in sets:
             implicit_set.is_registered = any(key in registered for key in implicit_set.keys)
             self._sets.update(dict.fromkeys(implicit_set.keys, implicit_set))
+            self._prepare(implicit_set)
         if subscriber.msisdn is not None:
             self._impi_by_msisdn[subscriber.msisdn] = subscriber.impi
         if subscriber.imsi is not None:
             self._impi_by_imsi[subscriber.imsi] = subscriber.impi
         self._centre.remove(subscriber.impi)
+
+    def _prepare(self, implicit_set: _ImplicitSet) -> None:
+        """What a registration asks for, profile and HA1, changes with the subscription only."""
+        subscriber = implicit_set.subscriber
+        implicit_set.assignment = ServerAssignmentAnswer(CxResult.SUCCESS, self._profile(implicit_set))
+        if subscriber.scheme is not AuthenticationScheme.AKA_V1_MD5:
+            implicit_set.digest = subscriber.impi, self._digest(subscriber, subscriber.impi)
 
     def update(self, subscriber: Subscriber) -> None:
         """Replaces a subscription and tells the S-CSCF (PPR); a barred one is deregistered (RTR)."""
