@@ -44,7 +44,7 @@ from rcs_sim.e2ee.member.group_start import (
     start_group,
     verify_carried,
 )
-from rcs_sim.e2ee.member.health import HealthState
+from rcs_sim.e2ee.member.health import HealthMachine, HealthState
 from rcs_sim.e2ee.member.health_course import HealthCourse
 from rcs_sim.e2ee.member.joining import IncomingWelcome, JoinedGroup, join_group, read_welcome
 from rcs_sim.e2ee.member.key_package_pool import KeyPackagePool
@@ -303,11 +303,16 @@ class ControlPlane:
         if self._candidate is not None:
             self._take(self._candidate.group)
         elif operation.kind is OperationKind.LEAVE:
-            self.group, self.has_left = None, True
+            self._leave()
             return Adopted(operation, None)
         else:
             self._held().confirm(now_s)
         return Adopted(operation, self._settle(now_s))
+
+    def _leave(self) -> None:
+        """The group is gone for us, and with it what was known of its health."""
+        self.group, self.has_left = None, True
+        self.course.machine = HealthMachine()
 
     def _adopt_late(self, operation: PendingOperation, now_s: int) -> Adopted:
         """Without its answer: its convergence was over long before anybody asked."""
@@ -470,8 +475,8 @@ class ControlPlane:
             self.hold = None if outcome.lost is not None else self.hold
             self._settle_after(outcome, now_s)
         elif isinstance(outcome, RemovedFromGroup):
-            self.group, self.has_left = None, True
             self._undo()
+            self._leave()
         return outcome
 
     def _settle_after(self, advanced: Advanced, now_s: int) -> None:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from rcs_sim.e2ee.encrypted_entity import EncryptedEntity
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
-from rcs_sim.e2ee.member.application_opening import Envelope, OpenRefusal
+from rcs_sim.e2ee.member.application_opening import Envelope, OpenRefusal, RefusalKind
 from rcs_sim.e2ee.member.commit_plans import stale_members
 from rcs_sim.e2ee.member.commit_verdict import CommitVerdict, FocusRefusal, NextStep, next_step_of
 from rcs_sim.e2ee.member.control_outcome import ControlOutcome, Joined, ParkedControl
@@ -222,7 +222,7 @@ class EncryptedConversation:
         outcome = self.control.receive(arm, envelope, now_s, server)
         if isinstance(outcome, ParkedControl):
             octets = encode_server_message(arm)
-            self.exchange.parked.add(outcome.base, ParkedMessage(envelope, octets, now_s, is_control=True))
+            self.exchange.park(outcome.base, ParkedMessage(envelope, octets, now_s, is_control=True))
         if isinstance(outcome, Joined) or self.group is not held:
             self._forget_old_era()
         if self.group is not None:
@@ -237,7 +237,8 @@ class EncryptedConversation:
     def drain(self, now_s: int) -> list[Drained]:
         """What was parked for the moment that has come, in order; call it after `receive`, after a settlement and at
         the end of a repair."""
-        done: list[Drained] = []
+        given_up = OpenRefusal(RefusalKind.UNDECRYPTABLE, "too many messages wait")
+        done: list[Drained] = [(each.envelope, given_up) for each in self.exchange.take_given_way()]
         while self.group is not None and not self.control.course.state.parks_inbound:
             moment = self.group.moment
             for parked in self.exchange.take_ready(moment):

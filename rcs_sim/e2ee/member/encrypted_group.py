@@ -272,8 +272,17 @@ class EncryptedGroup:
 
     def roll_back(self) -> None:
         """The focus has refused it, or another one was first."""
+        if self._operation is not None and self._operation.kind is OperationKind.LEAVE:
+            self._drop_own_proposals()
         self._operation = None
         self._group.clear_pending()
+
+    def _drop_own_proposals(self) -> None:
+        """A proposal of ours that was refused is nobody's to commit."""
+        own = self._group.own_leaf
+        for reference in [each.reference for each in self._group.proposals if each.sender.leaf_index == own]:
+            if reference is not None:
+                self._group.drop_proposal(reference)
 
     def merge(self, staged: StagedCommit, now_s: int) -> PendingOperation | None:
         """Takes a Commit that was verified and staged. Returns the operation of ours that lost to it."""

@@ -46,13 +46,14 @@ OpenResult: TypeAlias = Opened | Parked | OpenRefusal
 class MessageExchange(TlsStruct):
     """What has been sealed, opened and parked in one conversation."""
 
-    __slots__ = ("_overdue_told", "_sealed", "parked", "seen")
+    __slots__ = ("_given_way", "_overdue_told", "_sealed", "parked", "seen")
 
     def __init__(self) -> None:
         self._sealed: OrderedDict[str, Sealed] = OrderedDict()
         self.seen = SeenMessages()
         self.parked = ParkedMessages()
         self._overdue_told: set[str] = set()
+        self._given_way: list[ParkedMessage] = []
 
     # --- ours -------------------------------------------------------------------------------------------------------
 
@@ -155,7 +156,16 @@ class MessageExchange(TlsStruct):
         return Parked(moment, is_era_gap, has_no_group)
 
     def _park(self, moment: Moment, octets: bytes, envelope: Envelope, now_s: int) -> None:
-        self.parked.add(moment, ParkedMessage(envelope, octets, now_s))
+        self.park(moment, ParkedMessage(envelope, octets, now_s))
+
+    def park(self, moment: Moment, message: ParkedMessage) -> None:
+        """Keeps a message for its moment. What gives way for it is told by `take_given_way`."""
+        self._given_way += [each for each in self.parked.add(moment, message) if not each.is_control]
+
+    def take_given_way(self) -> list[ParkedMessage]:
+        """Messages that were given up for want of room, each once: their senders are told."""
+        taken, self._given_way = self._given_way, []
+        return taken
 
     def overdue(self, now_s: int) -> list[Envelope]:
         """Messages for which no group has come in time, each told once. They stay parked."""
@@ -192,11 +202,13 @@ class MessageExchange(TlsStruct):
         for sealed in reader.vector(_read_sealed):
             exchange._sealed[sealed.message_id] = sealed
         exchange.seen, exchange.parked = SeenMessages.read(reader), ParkedMessages.read(reader)
+        exchange._given_way = list(reader.vector(ParkedMessage.read))
         return exchange
 
     def encode(self) -> bytes:
         sealed = encode_vector(map(_encode_sealed, self._sealed.values()))
-        return sealed + self.seen.encode() + self.parked.encode()
+        given_way = encode_vector([each.encode() for each in self._given_way])
+        return sealed + self.seen.encode() + self.parked.encode() + given_way
 
 
 def _encode_sealed(sealed: Sealed) -> bytes:

@@ -617,6 +617,26 @@ def test_who_leaves_is_gone_with_the_acceptance_and_somebody_else_commits_it() -
     assert advanced.removed == {BOB}
 
 
+def test_a_refused_leave_blocks_nothing() -> None:
+    numbers = (ALICE, BOB, CAROL)
+    alice, bob, carol = (make_member(each, participants=numbers) for each in numbers)
+    talk = established(alice, bob, carol)
+    operation = bob.conversation.control.leave(talk.control_id(), NOW_S)
+    bob.conversation.control.refused(operation.control_id, FocusRefusal(reason="incorrect-epoch"), NOW_S)
+    assert exchanged(talk)
+
+
+def test_who_was_removed_may_be_welcomed_again() -> None:
+    numbers = (ALICE, BOB, CAROL)
+    alice, bob, carol = (make_member(each, participants=numbers) for each in numbers)
+    talk = established(alice, bob, carol)
+    talk.request(alice, alice.conversation.control.remove([BOB], talk.control_id(), NOW_S))
+    assert bob.conversation.control.course.state is HealthState.UNKNOWN
+    talk.request(alice, alice.conversation.control.add([bob.claim()], [BOB], talk.control_id(), NOW_S))
+    assert bob.conversation.state is ConversationState.ENCRYPTED
+    assert exchanged(talk)
+
+
 def test_a_one_to_one_conversation_is_not_left() -> None:
     talk, alice, _ = _pair()
     with pytest.raises(E2eeRefused):

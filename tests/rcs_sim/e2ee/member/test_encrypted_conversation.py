@@ -296,3 +296,17 @@ def test_octets_that_are_no_message_are_refused() -> None:
         assert isinstance(refused, OpenRefusal)
         assert refused.reason == "failed-to-decrypt"
     assert _text(bob.open(sealed, ALICE)) == "hello"
+
+
+def test_what_gives_way_to_a_flood_is_told_of() -> None:
+    talk, alice, bob = _pair()
+    talk.answer(alice, alice.conversation.control.rekey(talk.control_id(), NOW_S))
+    first = alice.seal("first")
+    assert isinstance(bob.open(first, ALICE), Parked)
+    flood = alice.seal("flood")
+    for number in range(1024):
+        assert isinstance(bob.open(replace(flood, message_id=f"flood {number}"), ALICE, NOW_S + 1), Parked)
+    ((envelope, refused),) = bob.conversation.drain(NOW_S)
+    assert envelope.message_id == first.message_id
+    assert isinstance(refused, OpenRefusal)
+    assert refused.reason == "failed-to-decrypt"
