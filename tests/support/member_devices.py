@@ -66,6 +66,7 @@ __all__ = [
     "established",
     "exchanged",
     "make_member",
+    "over_the_wire",
     "seeded_random",
     "trust_of",
     "vendor_pki",

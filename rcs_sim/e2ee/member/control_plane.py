@@ -20,7 +20,7 @@ from rcs_sim.e2ee.member import commit_plans
 from rcs_sim.e2ee.member.application_opening import Envelope
 from rcs_sim.e2ee.member.commit_verdict import CommitVerdict, FocusRefusal, NextStep, next_step_of, verdict_of
 from rcs_sim.e2ee.member.continuity_check import token_to_carry
-from rcs_sim.e2ee.member.control_application import FannedOut, apply_handshake
+from rcs_sim.e2ee.member.control_application import FannedOut, HandshakeOutcome, apply_handshake
 from rcs_sim.e2ee.member.control_outcome import (
     Adopted,
     Advanced,
@@ -56,6 +56,7 @@ from rcs_sim.e2ee.member.operations import (
     OperationKind,
     PendingOperation,
     SealRefusal,
+    bundle_of,
 )
 from rcs_sim.e2ee.server_message import AcceptedMessage, CommitBundle, RawMlsMessage, ServerMlsRcsMessage
 from rcs_sim.mls.codec import TlsDecodeError
@@ -68,6 +69,7 @@ __all__ = ["ControlPlane", "Hold", "RefusedOperation", "Settlement"]
 CONVERGENCE_WAIT_S = 90  # the longest that messages wait for a commit of ours to be everywhere (choice)
 _WELCOME = b"\x00\x01\x00\x03"  # MLSMessage: mls10, mls_welcome
 _ENDED = frozenset({HealthState.DONE_END_MLS, HealthState.CANNOT_HEAL_DURING_END_MLS})
+_REPLAYED = Ignored(IgnoredWhy.REPLAYED_WELCOME)
 _SPEC = "RCC.16 §7.9"
 
 
@@ -99,9 +101,20 @@ class Hold:
 
 
 class ControlPlane:
-    """*group* is the one of the present era, None without. The pool is the device's."""
+    """*group* is the one of the present era, None without. The pool is the device's. *is_arbitrated*: a focus decides
+    which request counts; without one see `publish`."""
 
-    __slots__ = ("_candidate", "course", "group", "has_left", "hold", "pool", "self_updated_at", "setting")
+    __slots__ = (
+        "_candidate",
+        "course",
+        "group",
+        "has_left",
+        "hold",
+        "is_arbitrated",
+        "pool",
+        "self_updated_at",
+        "setting",
+    )
 
     def __init__(self, setting: MemberSetting, pool: KeyPackagePool) -> None:
         self.setting = setting
@@ -110,6 +123,7 @@ class ControlPlane:
         self.course = HealthCourse()
         self.hold: Hold | None = None
         self.has_left = False
+        self.is_arbitrated = True
         self.self_updated_at: tuple[EpochIdentifier, bytes] | None = None
         self._candidate: StartedGroup | None = None
 
@@ -297,16 +311,26 @@ class ControlPlane:
             self.hold = Hold(control_id, now_s + CONVERGENCE_WAIT_S)
         return operation
 
+    def publish(self, now_s: int) -> CommitBundle:
+        """Where nobody arbitrates: the pending request counts as taken at once, and this is what its maker sends to the
+        others, under the control id. Of two that cross, the one of the lower number wins. Raises E2eeRefused."""
+        operation = self.operation
+        if operation is None or operation.request.group_info is None:
+            raise E2eeRefused(SealRefusal.NOT_ALLOWED, "no request to publish", spec=_SPEC)
+        self._adopt(operation, now_s, keeps_before=True)
+        self.hold = None
+        return bundle_of(operation)
+
     # --- what became of a request -----------------------------------------------------------------------------------
 
-    def _adopt(self, operation: PendingOperation, now_s: int) -> Adopted:
+    def _adopt(self, operation: PendingOperation, now_s: int, *, keeps_before: bool = False) -> Adopted:
         if self._candidate is not None:
             self._take(self._candidate.group)
         elif operation.kind is OperationKind.LEAVE:
             self._leave()
             return Adopted(operation, None)
         else:
-            self._held().confirm(now_s)
+            self._held().confirm(now_s, keeps_before=keeps_before)
         return Adopted(operation, self._settle(now_s))
 
     def _leave(self) -> None:
@@ -425,7 +449,7 @@ class ControlPlane:
             if self.pool.candidates(incoming.references()):
                 return self._welcome(incoming, envelope, now_s, server)
             if any(map(self.pool.is_used, incoming.references())):
-                return Ignored(IgnoredWhy.REPLAYED_WELCOME)
+                return _REPLAYED
         if not bundle.commit:
             return Ignored(IgnoredWhy.NOT_OURS)
         return self._handshake(FannedOut(bundle.commit, envelope, state, bundle.key_delivery), now_s)
@@ -439,11 +463,18 @@ class ControlPlane:
             return joined
         held = self.group
         if held is not None and joined.group.era <= held.era:
+            if not self.is_arbitrated:
+                is_beaten = held.group.own_leaf == 0 and joined.group.era == held.era
+                return self._join(joined, held, now_s) if is_beaten and self._yields_to(joined.committer) else _REPLAYED
             if server is None:
                 return NeedsServerState(joined.group.moment)
             if server != joined.group.identifier or held.identifier == joined.group.identifier:
-                return Ignored(IgnoredWhy.REPLAYED_WELCOME)
+                return _REPLAYED
         return self._join(joined, held, now_s)
+
+    def _yields_to(self, committer: str) -> bool:
+        """Whether *committer* has won a race where nobody arbitrates: the lower number does (choice)."""
+        return committer < self.setting.identity.msisdn
 
     def _join(self, joined: JoinedGroup, held: EncryptedGroup | None, now_s: int) -> Joined:
         kept = self._candidate if self._builds_on(joined.group.identifier) else None
@@ -471,6 +502,8 @@ class ControlPlane:
         if self.group is None:
             return Ignored(IgnoredWhy.NOT_OURS)
         outcome = apply_handshake(self.group, fanned_out, now_s)
+        if outcome == Ignored(IgnoredWhy.OLD) and not self.is_arbitrated:
+            outcome = self._raced(self.group, fanned_out, now_s)
         if isinstance(outcome, Advanced):
             self.hold = None if outcome.lost is not None else self.hold
             self._settle_after(outcome, now_s)
@@ -478,6 +511,17 @@ class ControlPlane:
             self._undo()
             self._leave()
         return outcome
+
+    def _raced(self, group: EncryptedGroup, fanned_out: FannedOut, now_s: int) -> HandshakeOutcome:
+        """A commit that crossed our own: ours is undone for that of a lower number, which is applied instead."""
+        left = group.step_back()
+        if left is None:
+            return Ignored(IgnoredWhy.OLD)
+        outcome = apply_handshake(group, fanned_out, now_s)
+        if isinstance(outcome, Advanced) and self._yields_to(outcome.committer):
+            return outcome
+        group.step_forward(left)
+        return Ignored(IgnoredWhy.OLD)
 
     def _settle_after(self, advanced: Advanced, now_s: int) -> None:
         """What has ended here stays so until a commit or a new era takes end_mls away."""

@@ -39,6 +39,7 @@ from rcs_sim.mls.codec import (
     encode_vector,
 )
 from rcs_sim.mls.extensions import encode_extensions, read_extensions
+from rcs_sim.mls.group import Group
 from rcs_sim.mls.snapshot import restore as restore_group
 from rcs_sim.mls.snapshot import snapshot as snapshot_group
 from rcs_sim.wire.protobuf import ProtobufError
@@ -99,22 +100,27 @@ def _encode_group(group: EncryptedGroup) -> bytes:
         encode_optional(None if operation is None else _encode_operation(operation)),
         names,
         ends,
+        encode_optional(None if group.before is None else encode_opaque(snapshot_group(group.before))),
     )
     return b"".join(parts)
 
 
 def _read_group(reader: Reader, setting: MemberSetting) -> EncryptedGroup:
     """Certificates were judged when they came in, and are not judged again."""
-    octets = reader.opaque()
-    mls = restore_group(octets, setting.identity.signature_key, setting.lenient_policy)
-    mls.policy = setting.policy
+    mls = _read_mls(reader, setting)
     token = reader.optional(Reader.opaque)
     group = EncryptedGroup(setting, mls, continuity_token=token, welcome_extensions=read_extensions(reader))
     operation = reader.optional(_read_operation)
     names = dict(reader.vector(lambda inner: (inner.opaque(), _text(inner))))
     ends = dict(reader.vector(lambda inner: (inner.u64(), inner.u64())))
-    group.resume(operation, ends, names)
+    group.resume(operation, ends, names, reader.optional(lambda inner: _read_mls(inner, setting)))
     return group
+
+
+def _read_mls(reader: Reader, setting: MemberSetting) -> Group:
+    mls = restore_group(reader.opaque(), setting.identity.signature_key, setting.lenient_policy)
+    mls.policy = setting.policy
+    return mls
 
 
 def _encode_started(started: StartedGroup) -> bytes:

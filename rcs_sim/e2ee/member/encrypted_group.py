@@ -61,6 +61,7 @@ class EncryptedGroup:
     """A group of one era. `group_start` makes it, `group_snapshot` writes it down."""
 
     __slots__ = (
+        "_before",
         "_group",
         "_names",
         "_operation",
@@ -94,6 +95,7 @@ class EncryptedGroup:
         self._names: dict[bytes, str] = {}
         self._operation: PendingOperation | None = None
         self._past_ends_s: dict[int, int] = {}
+        self._before: Group | None = None
         self._adopt(group)
 
     def __repr__(self) -> str:
@@ -260,11 +262,34 @@ class EncryptedGroup:
             started_s=now_s,
         )
 
-    def confirm(self, now_s: int) -> None:
-        """The focus has taken our Commit."""
+    def confirm(self, now_s: int, *, keeps_before: bool = False) -> None:
+        """The focus has taken our Commit. *keeps_before*: there is none, and another's Commit may win yet: see
+        `step_back`."""
         self._close_epoch(now_s)
-        self._operation = None
-        self._adopt(self._group.merge_pending())
+        before, self._operation = self._group, None
+        self._adopt(before.merge_pending())
+        before.clear_pending()
+        self._before = before if keeps_before else None
+
+    @property
+    def before(self) -> Group | None:
+        """The group before our last Commit, where nobody arbitrates."""
+        return self._before
+
+    def step_back(self) -> Group | None:
+        """Goes back before our last Commit. Returns the group that was left, for `step_forward`; None if there is no
+        way back."""
+        if self._before is None:
+            return None
+        left, before = self._group, self._before
+        self._before = None
+        self._adopt(before)
+        return left
+
+    def step_forward(self, left: Group) -> None:
+        """Takes back a step back."""
+        self._before = self._group
+        self._adopt(left)
 
     def hold_operation(self, operation: PendingOperation) -> None:
         """A proposal of ours waits for its answer."""
@@ -287,12 +312,20 @@ class EncryptedGroup:
     def merge(self, staged: StagedCommit, now_s: int) -> PendingOperation | None:
         """Takes a Commit that was verified and staged. Returns the operation of ours that lost to it."""
         lost, self._operation = self._operation, None
+        self._before = None
         self._close_epoch(now_s)
         self._adopt(self._group.merge(staged))
         return lost
 
-    def resume(self, operation: PendingOperation | None, past_ends_s: dict[int, int], names: dict[bytes, str]) -> None:
+    def resume(
+        self,
+        operation: PendingOperation | None,
+        past_ends_s: dict[int, int],
+        names: dict[bytes, str],
+        before: Group | None,
+    ) -> None:
         """Takes back what a snapshot had."""
+        self._before = before
         self._operation = operation
         self._past_ends_s = past_ends_s
         self._names = names | self._names

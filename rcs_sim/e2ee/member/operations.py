@@ -8,7 +8,8 @@ from enum import Enum, IntEnum, auto
 from ims_core.errors import LocalProtocolError
 from rcs_sim.e2ee.client_message import AdvanceKind, ClientMlsRcsMessage, ClientOperation, MlsGroupInfo
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
-from rcs_sim.e2ee.treeless_welcome import append_tree
+from rcs_sim.e2ee.server_message import CommitBundle
+from rcs_sim.e2ee.treeless_welcome import append_tree, split_welcome
 from rcs_sim.mls.commit_builder import PendingCommit
 from rcs_sim.mls.extensions import Extensions
 from rcs_sim.mls.group import Group
@@ -21,6 +22,7 @@ __all__ = [
     "OperationKind",
     "PendingOperation",
     "SealRefusal",
+    "bundle_of",
     "group_info_of",
     "group_info_of_pending",
     "welcome_as_sent",
@@ -124,6 +126,21 @@ def group_info_of_pending(pending: PendingCommit, extensions: Extensions = ()) -
     """The same of the state that a Commit of ours begins."""
     info = pending.group_info(with_tree=False, extensions=extensions)
     return _packed(info, pending.ratchet_tree(), pending.epoch_authenticator)
+
+
+def bundle_of(operation: PendingOperation) -> CommitBundle:
+    """What the others get of a request where its maker sends it himself."""
+    request, info = operation.request, operation.request.group_info
+    has_tree = not request.welcome or info is None or bool(split_welcome(request.welcome).ratchet_tree)
+    is_create = request.operation == ClientOperation.CREATE
+    return CommitBundle(
+        welcome=request.welcome,
+        ratchet_tree=b"" if has_tree or info is None else info.ratchet_tree,
+        commit=b"" if is_create else request.commit,
+        key_delivery=request.key_delivery,
+        state=operation.result,
+        epoch_authenticator=b"" if operation.result is None else operation.result.epoch_authenticator,
+    )
 
 
 def welcome_as_sent(welcome: MLSMessage | None, tree: bytes, *, appends_tree: bool) -> bytes:

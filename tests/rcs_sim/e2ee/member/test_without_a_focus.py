@@ -1,0 +1,96 @@
+"""The plain peer-to-peer form: nobody arbitrates, the maker sends, the lower number wins (choice)."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from rcs_sim.e2ee.extension_bodies import DowngradeReason
+from rcs_sim.e2ee.member.application_opening import Envelope
+from rcs_sim.e2ee.member.control_outcome import Advanced, ControlOutcome, Ignored, Joined
+from rcs_sim.e2ee.member.conversation_snapshot import restore_conversation, snapshot_conversation
+from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
+from rcs_sim.e2ee.member.operations import E2eeRefused
+from rcs_sim.e2ee.server_message import CommitBundle
+from tests.support.member_devices import (
+    ALICE,
+    BOB,
+    NOW_S,
+    PROFILES,
+    MemberDevice,
+    Talk,
+    exchanged,
+    make_member,
+    over_the_wire,
+)
+
+
+def _pair(first: str = "android", second: str = "ios") -> Talk:
+    talk = Talk([make_member(ALICE, PROFILES[first]()), make_member(BOB, PROFILES[second]())])
+    for device in talk.devices:
+        device.conversation.control.is_arbitrated = False
+    return talk
+
+
+def _give(device: MemberDevice, sender: str, control_id: str, bundle: CommitBundle) -> ControlOutcome:
+    envelope = Envelope(message_id=control_id, asserted_sender=sender, era=1)
+    return device.conversation.receive(over_the_wire(bundle), envelope, NOW_S)
+
+
+def _created(talk: Talk) -> None:
+    alice, bob = talk.devices
+    operation = talk.create(alice)
+    joined = _give(bob, ALICE, operation.control_id, alice.conversation.control.publish(NOW_S))
+    assert isinstance(joined, Joined), joined
+
+
+@pytest.mark.parametrize(("first", "second"), [*product(PROFILES, repeat=2)])
+def test_a_group_is_made_rekeyed_and_ended_between_two_phones_alone(first: str, second: str) -> None:
+    talk = _pair(first, second)
+    alice, bob = talk.devices
+    _created(talk)
+    assert exchanged(talk)
+    operation = bob.conversation.control.rekey("c1", NOW_S)
+    assert isinstance(_give(alice, BOB, "c1", bob.conversation.control.publish(NOW_S)), Advanced)
+    assert alice.conversation.identifier == operation.result
+    assert exchanged(talk)
+    alice.conversation.control.end_mls(DowngradeReason.UNSET, "c2", NOW_S)
+    assert isinstance(_give(bob, ALICE, "c2", alice.conversation.control.publish(NOW_S)), Advanced)
+    assert {each.conversation.state for each in talk.devices} == {ConversationState.DOWNGRADED}
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_of_two_crossing_commits_that_of_the_lower_number_counts(restarts: bool) -> None:
+    talk = _pair()
+    alice, bob = talk.devices
+    _created(talk)
+    alice.conversation.control.rekey("a", NOW_S)
+    bob.conversation.control.rekey("b", NOW_S)
+    bundles = [each.conversation.control.publish(NOW_S) for each in talk.devices]
+    if restarts:
+        for device in talk.devices:
+            octets = snapshot_conversation(device.conversation)
+            device.conversation = restore_conversation(octets, device.setting, device.pool)
+            device.conversation.control.is_arbitrated = False
+            assert snapshot_conversation(device.conversation) == octets
+    assert isinstance(_give(alice, BOB, "b", bundles[1]), Ignored)
+    assert isinstance(_give(bob, ALICE, "a", bundles[0]), Advanced)
+    assert alice.conversation.identifier == bob.conversation.identifier
+    assert isinstance(_give(bob, ALICE, "a", bundles[0]), Ignored)
+    assert exchanged(talk)
+
+
+def test_of_two_crossing_creates_that_of_the_lower_number_counts() -> None:
+    talk = _pair()
+    alice, bob = talk.devices
+    first, second = talk.create(alice), talk.create(bob, b"2f3a0c5e-2b91-4d6f-8e10-5c9d2a4b6e03")
+    bundles = [each.conversation.control.publish(NOW_S) for each in talk.devices]
+    assert isinstance(_give(alice, BOB, second.control_id, bundles[1]), Ignored)
+    assert isinstance(_give(bob, ALICE, first.control_id, bundles[0]), Joined)
+    assert exchanged(talk)
+
+
+def test_nothing_is_published_that_was_not_asked_for() -> None:
+    with pytest.raises(E2eeRefused):
+        _pair().devices[0].conversation.control.publish(NOW_S)
