@@ -39,7 +39,9 @@ _PARAMETER = re.compile(
 )
 _END = re.compile(r"[\s,]*+\Z")
 # What nearly all peers send: one Digest, a comma between parameters, nothing escaped. The rest is read by the above.
-_PLAIN = re.compile(rf'[ \t]*+({_TOKEN}+)[ \t]*+=[ \t]*+(?:"([^"\\\r\n\0]*+)"|([^\s",\0]*+))[ \t]*+')
+_PLAIN = re.compile(
+    rf'[ \t]*+({_TOKEN}+)[ \t]*+=[ \t]*+(")?((?(2)[^"\\\r\n\0]*|[^\s",\0]*))(?(2)")[ \t]*+'
+)  # name, the quote, value
 _PLAIN_SCHEMES: Final = ("Digest ", "digest ")
 _AFTER_SCHEME: Final = len("Digest ")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -87,11 +89,10 @@ def _add_parameter(parameters: _Parameters, match: re.Match[str], text: str) -> 
 def _scan_digest(text: str) -> _Parameters:
     """The parameters of one field value of the scheme Digest, as `_scan` gives them. Raises DigestParseError."""
     if len(text) <= MAX_FIELD_CHARACTERS and text[:_AFTER_SCHEME] in _PLAIN_SCHEMES:
-        parts = _PLAIN.split(text[_AFTER_SCHEME:])  # between two parameters a comma; name, quoted value, bare value
+        parts = _PLAIN.split(text[_AFTER_SCHEME:])  # a comma between two parameters
         count = len(parts) // 4
         if 0 < count <= MAX_PARAMETERS and not parts[0] and not parts[-1] and parts[4:-1:4].count(",") == count - 1:
-            each = zip(parts[1::4], parts[2::4], parts[3::4], strict=True)
-            parameters = {name.lower(): bare if quoted is None else quoted for name, quoted, bare in each}
+            parameters = dict(zip(map(str.lower, parts[1::4]), parts[3::4], strict=True))
             if len(parameters) == count:
                 return parameters
     return _scan_one(text, "digest")

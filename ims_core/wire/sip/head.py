@@ -8,6 +8,7 @@ from typing import Final
 
 from ims_core.wire.sip.grammar import SipParseError, is_token
 from ims_core.wire.sip.header_names import key_of_line
+from ims_core.wire.sip.memo import Memo
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.shape import Order, order_of, shape_of
 
@@ -92,17 +93,24 @@ def content_length(lines: list[str], keys: list[str]) -> int | None:
     place = shape.first.get("content-length")
     if place is None:
         return None
-    text = lines[place].partition(":")[2].strip(" \t\r\n")
-    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_LENGTH_DIGITS:
-        raise SipParseError("not a Content-Length", raw=text, spec="RFC 3261 §20.14")
     if "content-length" in shape.repeated:
         said = {_value_of(line) for line, key in zip(lines, keys, strict=True) if key == "content-length"}
-        return int(text) if len(said) == 1 else None
-    return int(text)
+        return _lengths[lines[place]] if len(said) == 1 else None
+    return _lengths[lines[place]]
 
 
 def _value_of(line: str) -> str:
     return line.partition(":")[2].strip(" \t\r\n")
+
+
+def _read_length(line: str) -> int:
+    text = _value_of(line)
+    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_LENGTH_DIGITS:
+        raise SipParseError("not a Content-Length", raw=text, spec="RFC 3261 §20.14")
+    return int(text)
+
+
+_lengths: Memo[int] = Memo(_read_length)
 
 
 def build_message(start: str, lines: list[str], keys: list[str], body: bytes, octets: bytes) -> Request | Response:

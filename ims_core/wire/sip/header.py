@@ -49,6 +49,7 @@ class Header:
     KEY: ClassVar[str]
     IS_LIST: ClassVar[bool] = False
     IS_JOINED: ClassVar[bool] = False
+    IS_ALONE: ClassVar[bool] = True  # neither of the two
     IS_SHARED: ClassVar[bool] = True  # whether equal texts may share one value; False for one that holds secrets
     REMEMBERED: ClassVar[int] = 2048  # how many values; few of a header that differs with every message
     VALUES: ClassVar[Memo[Any]]  # VALUES[text] is parse(text), remembered: the next hop reads the same From, To and Via
@@ -57,6 +58,7 @@ class Header:
         if name:
             cls.NAME = name
             cls.KEY = name.lower()
+        cls.IS_ALONE = not (cls.IS_LIST or cls.IS_JOINED)
         cls.VALUES = Memo(cls.parse, is_kept=cls.IS_SHARED, most=cls.REMEMBERED)
 
     @classmethod

@@ -57,13 +57,13 @@ class SipMessage:
         place = (self._shape or self.shape).first.get(header.KEY)
         if place is None:
             return None
-        if header.IS_JOINED and header.KEY in (self._shape or self.shape).repeated:
-            text = ", ".join(self.texts(header.KEY))
-        else:
-            text = self._lines[place].partition(":")[2]
-            text = unfold(text) if "\r" in text else text.strip(" \t")
+        text = self._lines[place].partition(":")[2]
+        text = unfold(text) if "\r" in text else text.strip(" \t")
+        if not header.IS_ALONE:
             if header.IS_LIST and "," in text:
                 text = text[: end_of_value(text)].rstrip(" \t")
+            elif header.IS_JOINED and header.KEY in (self._shape or self.shape).repeated:
+                text = ", ".join(self.texts(header.KEY))
         value: H = header.VALUES[text]
         self._first[header] = value
         return value

@@ -366,10 +366,10 @@ def identity_key(uri: Uri, home_domains: Collection[str] | None = None) -> str:
     domain, else ``sip:user@host`` without parameters. Empty for a local number: it has no key until it is normalised.
 
     *home_domains* are the carriers' (lower case); None takes every home network domain of TS 23.003 §13.2 for one."""
-    if isinstance(uri, TelUri):
+    if not isinstance(uri, SipUri):
+        if isinstance(uri, OtherUri):
+            return f"{uri.scheme.lower()}:{uri.rest}"
         return f"tel:{uri.digits}" if uri.is_global else ""
-    if isinstance(uri, OtherUri):
-        return f"{uri.scheme.lower()}:{uri.rest}"
     host = uri.host.lower()
     is_home = _HOME_NETWORK.fullmatch(host) is not None if home_domains is None else host in home_domains
     if is_home and uri.user is not None:
