@@ -209,10 +209,14 @@ class ControlPlane:
         except (MlsValidationError, TlsDecodeError) as error:
             raise E2eeRefused(SealRefusal.FAILED, str(error), spec="RCC.16 §8.3") from error
 
-    def external_commit(self, info: MlsGroupInfo, control_id: str, now_s: int) -> PendingOperation:
-        """Comes into the server's group from outside. Raises E2eeRefused, and always for a group that has ended."""
+    def external_commit(
+        self, info: MlsGroupInfo, control_id: str, now_s: int, *, resyncs_participant: bool = False
+    ) -> PendingOperation:
+        """Comes into the server's group from outside: see `commit_externally`. Raises E2eeRefused, and always for a
+        group that has ended."""
         self._check_free(OperationKind.EXTERNAL_COMMIT)
-        return self._start(commit_externally(self.setting, info, control_id, now_s), now_s)
+        started = commit_externally(self.setting, info, control_id, now_s, resyncs_participant=resyncs_participant)
+        return self._start(started, now_s)
 
     def _check_free(self, kind: OperationKind) -> None:
         """One request at a time; only Phoenix takes the place of an end_mls that is held."""

@@ -22,7 +22,8 @@ from rcs_sim.e2ee.continuity import (
     continuity_token_extension,
     mint_continuity_token,
 )
-from rcs_sim.e2ee.custom_proposals import self_remove_proposal
+from rcs_sim.e2ee.credential_identity import msisdn_of, participant_spki_of
+from rcs_sim.e2ee.custom_proposals import self_remove_proposal, server_remove_proposal
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.extension_bodies import (
     DowngradeReason,
@@ -55,7 +56,7 @@ from rcs_sim.mls.group import Group
 from rcs_sim.mls.group_info import GroupInfo, RatchetTreeExtension
 from rcs_sim.mls.key_package import KeyPackage
 from rcs_sim.mls.messages import MLSMessage
-from rcs_sim.mls.proposals import Add
+from rcs_sim.mls.proposals import Add, Proposal, Remove
 from rcs_sim.mls.public_group import PublicGroup
 
 __all__ = [
@@ -248,33 +249,36 @@ def _context_id(setting: MemberSetting) -> str:
     return urlsafe_b64encode(setting.random(_CONTEXT_ID_OCTETS)).decode("ascii")
 
 
-def commit_externally(setting: MemberSetting, info: MlsGroupInfo, control_id: str, now_s: int) -> StartedGroup:
-    """An external Commit into the group of *info*; it takes our older leaf away if there is one. Raises E2eeRefused:
-    NOT_ALLOWED into a group that has ended, which it would encrypt again."""
+def commit_externally(
+    setting: MemberSetting, info: MlsGroupInfo, control_id: str, now_s: int, *, resyncs_participant: bool = False
+) -> StartedGroup:
+    """An external Commit into the group of *info*; it takes our older leaf away if there is one. *resyncs_participant*:
+    leaves of our number under another participant key go too (RCC.16 §10.1.1); another device of ours that was
+    provisioned by itself has another key as well, so that is for the user to say. Raises E2eeRefused: NOT_ALLOWED into a
+    group that has ended, which it would encrypt again."""
     try:
         state = read_group_info(info)
         if has_end_mls(state.extensions):
             raise E2eeRefused(SealRefusal.NOT_ALLOWED, "this group has ended MLS", spec="RCC.16 §11.2")
-        return _joined_externally(setting, state, info, control_id, now_s)
+        return _joined_externally(setting, state, info, control_id, now_s, resyncs_participant)
     except (TlsDecodeError, MlsValidationError) as error:
         raise E2eeRefused(SealRefusal.FAILED, str(error), spec="RCC.16 §11.2") from error
 
 
 def _joined_externally(
-    setting: MemberSetting, state: CarriedState, info: MlsGroupInfo, control_id: str, now_s: int
+    setting: MemberSetting, state: CarriedState, info: MlsGroupInfo, control_id: str, now_s: int, resyncs: bool
 ) -> StartedGroup:
     era = era_of(state.extensions)
     if not era:
         raise E2eeRefused(SealRefusal.NOT_ALLOWED, "a group without an era", spec="RCC.16 §7.11.1")
     seams = setting.policy.seams
     outside = PublicGroup.start(state.info, ratchet_tree=state.tree, seams=seams, now_s=now_s)
-    was_member = find_own_leaf(outside.tree, setting.client, seams.identity) is not None
     joined = join_externally(
         setting.client,
         state.info,
         setting.random,
         ratchet_tree=state.tree,
-        proposals=(self_remove_proposal(),) if was_member else (),
+        proposals=_removals(setting, outside, resyncs),
         authenticated_data=AuthenticatedData(control_id, era).encode(),
         policy=setting.policy,
         now_s=now_s,
@@ -298,3 +302,16 @@ def _joined_externally(
         started_s=now_s,
     )
     return StartedGroup(made, operation)
+
+
+def _removals(setting: MemberSetting, outside: PublicGroup, resyncs: bool) -> tuple[Proposal, ...]:
+    """Our older leaf goes by a SelfRemove; by a Remove, if others of our number go beside it by a ServerRemove each."""
+    own = find_own_leaf(outside.tree, setting.client, setting.policy.seams.identity)
+    if own is None:
+        return ()
+    number, key = setting.identity.msisdn, participant_spki_of(setting.identity.credential)
+    members = [(index, leaf) for index, leaf in outside.tree.members() if index != own and msisdn_of(leaf) == number]
+    stale = [index for index, leaf in members if participant_spki_of(leaf) != key]
+    if not (resyncs and stale):
+        return (self_remove_proposal(),)
+    return (Remove(own), *map(server_remove_proposal, stale))

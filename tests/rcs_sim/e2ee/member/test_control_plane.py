@@ -536,6 +536,25 @@ def test_a_device_that_has_lost_its_state_comes_back_by_an_external_commit() -> 
     assert isinstance(talk.deliver(bob, BOB, -1), (RemovedFromGroup, Ignored))
 
 
+@pytest.mark.parametrize(("resyncs", "left"), [(True, 1), (False, 2)])
+def test_leaves_of_an_older_participant_key_go_with_who_comes_in_if_it_says_so(resyncs: bool, left: int) -> None:
+    alice, phone, tablet = make_member(ALICE), make_member(BOB), make_member(BOB, client=2)
+    talk = established(alice, phone, tablet)
+    again = make_member(BOB, seed="provisioned anew ")  # other keys, the same client id
+    assert again.identity.client_id == phone.identity.client_id
+    assert talk.focus.info is not None
+    operation = again.conversation.control.external_commit(
+        talk.focus.info, talk.control_id(), NOW_S, resyncs_participant=resyncs
+    )
+    talk.devices = [alice, again]
+    (advanced,) = talk.request(again, operation)
+    assert isinstance(advanced, Advanced), advanced
+    group = alice.conversation.group
+    assert group is not None
+    assert len(group.roster.leaves_of(BOB)) == left
+    assert exchanged(talk)
+
+
 def test_nobody_comes_into_a_group_that_has_ended_from_outside() -> None:
     talk, alice, _ = _pair()
     talk.request(alice, alice.conversation.control.end_mls(DowngradeReason.UNSET, talk.control_id(), NOW_S))
