@@ -121,7 +121,7 @@ def plain_authentication_info(qop: str | None, rspauth: str, cnonce: str | None,
     """The text of an Authentication-Info, as `DigestAuthenticationInfo` writes it."""
     if qop is None or cnonce is None or nc is None:
         return str(DigestAuthenticationInfo(qop, rspauth, cnonce, nc))
-    return _safe(f'qop={qop}, rspauth="{rspauth}", cnonce={_quote(cnonce)}, nc={nc}')
+    return _safe(f"qop={qop}, rspauth={_quote(rspauth)}, cnonce={_quote(cnonce)}, nc={nc}")
 
 
 def _quote(text: str) -> str:
