@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ims_core.core import ImsCore
 from ims_core.errors import SimulatorError
@@ -22,6 +22,8 @@ from rcs_sim.client.display import Shown, ShownEvent
 from rcs_sim.client.phone import Phone, PhoneConfig
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.scenario.annotator import RcsAnnotator
+from rcs_sim.scenario.faults.active_fault import ActiveFault
+from rcs_sim.scenario.faults.fault_bench import FaultBench
 from rcs_sim.scenario.lab import Carrier, Lab
 from rcs_sim.scenario.loader import load_device, load_network
 from rcs_sim.scenario.model import LinkEntry, NetworkFile
@@ -62,6 +64,8 @@ class Simulation:
         self._oracle: tuple[int, Oracle] | None = None
         self.trace.add_annotator(RcsAnnotator())
         self.phones: dict[str, Phone] = {}
+        self.numbers: dict[str, str] = {}  # of the phones, in E.164
+        self.faults = FaultBench(self)
         self._is_real = is_real
         self._state = state
         self._with_tls = with_tls
@@ -69,6 +73,7 @@ class Simulation:
         self._world: World | None = None
         self._lab: Lab | None = None
         self._taken: set[str] = set()
+        self._handsets = 0
         self._with_sim: dict[str, Phone] = {}  # by number
 
     async def __aenter__(self) -> Self:
@@ -90,6 +95,7 @@ class Simulation:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self.faults.close()
         for phone in reversed(self.phones.values()):
             await phone.lose_power()
         await self._running.aclose()
@@ -157,7 +163,7 @@ class Simulation:
     async def add_phone(
         self,
         name: str,
-        device: str = "android",
+        device: str | DevicePolicy = "android",
         carrier: str = "red",
         *,
         msisdn: str | None = None,
@@ -165,7 +171,8 @@ class Simulation:
         accepts_after_s: float | None = None,
         is_on: bool = True,
     ) -> Phone:
-        """A phone of the next free RCS subscriber, or of *msisdn*; switched on and registered if *is_on*.
+        """A phone of the next free RCS subscriber, or of *msisdn*; switched on and registered if *is_on*. *device* is a
+        profile, or its name.
 
         A number that has a phone already gets a further device, without a SIM and so without SMS; its user has both in
         hand and types in the one-time passwords that come to the one with the SIM. A number with plain SIP service has
@@ -176,16 +183,18 @@ class Simulation:
         has_sim = msisdn not in self._taken
         subscriber = self._subscriber(home, msisdn)
         number = list(self.lab.carriers).index(carrier) + 1
-        host = self.world.phone_host(number, len(self.phones))
+        host = self.world.phone_host(number, self._handsets)
+        self._handsets += 1
+        policy = load_device(device) if isinstance(device, str) else device
         enriched = (("X-MSISDN", subscriber.msisdn or ""),) if home.profile.header_enrichment else ()
         http = self.world.http_client(name, host, enriched)
         if isinstance(http, SocketHttpClient):
             self._running.push_async_callback(http.close)
         config = PhoneConfig(
             name=name,
-            policy=load_device(device) if has_sim else _without_sms(load_device(device)),
+            policy=policy if has_sim else _without_sms(policy),
             imsi=subscriber.imsi or "",
-            imei=f"0049990100{len(self.phones) + 1:04d}0",
+            imei=f"0049990100{self._handsets:04d}0",
             k=subscriber.k,
             opc=subscriber.opc,
             host=host,
@@ -207,6 +216,7 @@ class Simulation:
             names=self.world.names,
         )
         self.phones[name] = phone
+        self.numbers[name] = subscriber.msisdn or ""
         if has_sim:
             self._with_sim[subscriber.msisdn or ""] = phone
         else:
@@ -227,11 +237,63 @@ class Simulation:
         self._taken.add(subscriber.msisdn)
         return subscriber
 
+    async def exchange(
+        self, name: str, *, device: str | DevicePolicy | None = None, carrier: str = "", msisdn: str | None = None
+    ) -> Phone:
+        """The user of phone *name* puts his SIM into another handset (*device*), or another SIM into his handset
+        (*msisdn*, of *carrier* if it is another one). What the old pair knew stays behind."""
+        old = self.phones.get(name)
+        if old is None:
+            raise SimulatorError(f"there is no phone {name!r}; there are: {', '.join(self.phones)}")
+        number = self.numbers[name]
+        home = next(home.name for home in self.lab.carriers.values() if home.subscriber(number) is not None)
+        if self._with_sim.get(number) is not old:
+            raise SimulatorError(f"{name} has no SIM")
+        await old.power_off()
+        del self.phones[name], self._with_sim[number]
+        self._taken.discard(number)
+        config = old.config
+        return await self.add_phone(
+            name,
+            device or config.policy,
+            carrier or home,
+            msisdn=msisdn or number,
+            reads_after_s=config.reads_after_s,
+            accepts_after_s=config.accepts_after_s,
+        )
+
+    def fault(self, word: str, /, **scope: Any) -> AbstractAsyncContextManager[ActiveFault]:
+        """The fault *word* for as long as the context lasts (`rcs-sim faults` lists the words, and what *scope* may
+        say). Raises FaultError on entry."""
+        return self.faults.lasting(word, **scope)
+
+    async def begin_fault(self, word: str, /, **scope: Any) -> ActiveFault:
+        """The fault *word* until its `end`, or until the simulation ends. Raises FaultError."""
+        return await self.faults.begin(word, **scope)
+
+    async def end_fault(self, word: str) -> None:
+        """Ends all faults of that *word*. Raises FaultError if there is none."""
+        await self.faults.end_word(word)
+
+    def elements(self) -> tuple[str, ...]:
+        """Names of all elements of all carriers, such as ``red.pcscf``."""
+        carriers = self.lab.carriers.values()
+        return tuple(f"{carrier.name}.{role}" for carrier in carriers for role in carrier.hosts())
+
     async def cut(self, element: str) -> None:
         """The network loses an element: nothing reaches it or leaves it. On sockets only a P-, I- or S-CSCF, an IBCF or
         an MSRP relay (``red.pcscf``, ``red.msrp_relay``) can be lost, which stops it."""
-        host = self._host_of(element)
         self._mark("net.partition begins", element)
+        await self.take_away(element)
+
+    async def restore(self, element: str) -> None:
+        """Ends what `cut` began."""
+        await self.give_back(element)
+        self._mark("net.partition ends", element)
+
+    async def take_away(self, element: str) -> None:
+        """What `cut` does, without its mark in the trace."""
+        host = self.host_of(element)
         if isinstance(self.world, MemoryWorld):
             self.world.memory_network.cut(host)
         elif element.endswith(_RELAY):
@@ -239,16 +301,15 @@ class Simulation:
         else:
             await self._core_of(element).stop_node(element.partition(".")[2])
 
-    async def restore(self, element: str) -> None:
-        """Ends what `cut` began."""
-        host = self._host_of(element)
+    async def give_back(self, element: str) -> None:
+        """What `restore` does, without its mark in the trace."""
+        host = self.host_of(element)
         if isinstance(self.world, MemoryWorld):
             self.world.memory_network.restore(host)
         elif element.endswith(_RELAY):
             await self._carrier_of(element).msrp_relay.start()
         else:
             await self._core_of(element).start_node(element.partition(".")[2])
-        self._mark("net.partition ends", element)
 
     @asynccontextmanager
     async def partition(self, element: str) -> AsyncIterator[None]:
@@ -272,7 +333,8 @@ class Simulation:
     def _carrier_of(self, element: str) -> Carrier:
         return self.carrier(element.partition(".")[0])
 
-    def _host_of(self, element: str) -> str:
+    def host_of(self, element: str) -> str:
+        """IP address of an element or a phone. Raises SimulatorError that lists what there is."""
         phone = self.phones.get(element)
         if phone is not None:
             return phone.config.host

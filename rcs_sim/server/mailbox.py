@@ -191,12 +191,15 @@ class Mailboxes:
         "_max_total",
         "_octets",
         "_order",
+        "is_full",
     )
 
     def __init__(
         self, max_per_user: int, max_total: int, *, max_octets: int = 2**40, max_octets_total: int = 2**40
     ) -> None:
-        """At most *max_per_user* messages of *max_octets* together for one user, so many in all."""
+        """At most *max_per_user* messages of *max_octets* together for one user, so many in all; none at all while the
+        store *is_full*, which a fault may say."""
+        self.is_full = False
         self._max_octets = max_octets
         self._max_octets_total = max_octets_total
         self._octets = 0
@@ -222,6 +225,8 @@ class Mailboxes:
 
     def room_for(self, owner: str, is_limited: bool, octets: int = 0) -> bool:
         """Whether one more message of the user may be stored, with a body of so many *octets*."""
+        if self.is_full:
+            return False
         if self._count >= self._max_total or self._octets + octets > self._max_octets_total:
             return False
         box = self._boxes.get(owner)
