@@ -7,14 +7,15 @@ or waits; and after a repair everybody reads everybody again, or the conversatio
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcs_sim.e2ee.client_message import AdvanceKind
 from rcs_sim.e2ee.extension_bodies import DowngradeReason
-from rcs_sim.e2ee.member.application_opening import OpenRefusal
+from rcs_sim.e2ee.member.application_opening import Envelope, OpenRefusal
+from rcs_sim.e2ee.member.control_outcome import ControlRefusal, Ignored, ParkedControl
 from rcs_sim.e2ee.member.control_plane import Settlement
 from rcs_sim.e2ee.member.conversation_snapshot import restore_conversation, snapshot_conversation
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
@@ -26,7 +27,8 @@ from rcs_sim.e2ee.member.operations import E2eeRefused, PendingOperation
 from rcs_sim.e2ee.member.repair import Repair, RepairStep
 from rcs_sim.e2ee.member.seen_messages import Opened
 from rcs_sim.e2ee.member.self_heal import Deployment
-from rcs_sim.e2ee.server_message import AcceptedMessage
+from rcs_sim.e2ee.server_message import AcceptedMessage, decode_server_message
+from rcs_sim.wire.protobuf import ProtobufError
 from tests.support.member_devices import ALICE, BOB, NOW_S, PROFILES, MemberDevice, Talk, established, make_member
 
 _DEPLOYMENT = Deployment(arbitrates_era=True, has_group_info=True, takes_member_external_commit=True)
@@ -214,3 +216,46 @@ def _check_end(world: _World) -> None:
     }
     assert set(world.texts) <= seen | world.told | world.lost | waiting
     assert world.talk.now_s == NOW_S
+
+
+def _fuzzed() -> tuple[Talk, list[tuple[str, bytes]]]:
+    """A Welcome, a commit and an adding commit, none of which the second device has yet."""
+    talk = Talk([make_member(ALICE), make_member(BOB, PROFILES["ios"]())])
+    alice = talk.devices[0]
+    talk.answer(alice, talk.create(alice))
+    talk.answer(alice, alice.conversation.control.rekey(talk.control_id(), NOW_S))
+    tablet = make_member(BOB, client=2)
+    talk.answer(alice, alice.conversation.control.add([tablet.claim()], [], talk.control_id(), NOW_S))
+    return talk, [(control_id, octets) for _, control_id, octets in talk.focus.log]
+
+
+_TALK, _ENTRIES = _fuzzed()
+_BEFORE = snapshot_conversation(_TALK.devices[1].conversation)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2), st.integers(0, 4000), st.integers(1, 255), st.booleans())
+def test_whatever_comes_on_the_server_plane_has_an_outcome(
+    entry: int, place: int, change: int, is_joined: bool
+) -> None:
+    bob = _TALK.devices[1]
+    device = replace(bob, conversation=restore_conversation(_BEFORE, bob.setting, _pool(bob)))
+    envelope = Envelope(message_id=_ENTRIES[0][0], asserted_sender=ALICE, era=1)
+    if is_joined:
+        device.conversation.receive(decode_server_message(_ENTRIES[0][1]), envelope, NOW_S)
+    held = device.conversation.identifier
+    control_id, octets = _ENTRIES[entry]
+    place %= len(octets)
+    changed = octets[:place] + bytes((octets[place] ^ change,)) + octets[place + 1 :]
+    try:
+        arm = decode_server_message(changed)
+    except ProtobufError:
+        return
+    outcome = device.conversation.receive(arm, replace(envelope, message_id=control_id), NOW_S)
+    if isinstance(outcome, (ControlRefusal, Ignored, ParkedControl)):
+        assert device.conversation.identifier == held
+    device.conversation.drain(NOW_S)
+
+
+def _pool(device: MemberDevice) -> KeyPackagePool:
+    return KeyPackagePool.restore(device.pool.snapshot(), device.identity)

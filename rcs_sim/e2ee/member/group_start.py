@@ -254,8 +254,8 @@ def commit_externally(
 ) -> StartedGroup:
     """An external Commit into the group of *info*; it takes our older leaf away if there is one. *resyncs_participant*:
     leaves of our number under another participant key go too (RCC.16 §10.1.1); another device of ours that was
-    provisioned by itself has another key as well, so that is for the user to say. Raises E2eeRefused: NOT_ALLOWED into a
-    group that has ended, which it would encrypt again."""
+    provisioned by itself has another key as well, so that is for the user to say. Raises E2eeRefused: NOT_ALLOWED into
+    a group that has ended, which it would encrypt again."""
     try:
         state = read_group_info(info)
         if has_end_mls(state.extensions):
