@@ -348,7 +348,7 @@ class Inbox:
                 continue  # about a received message, or one that is history: dropped (digest §5.3)
             if not self._may_report(sender, message):
                 messenger.display.error(f"a receipt about {imdn.message_id} from {sender[0]} is ignored")
-            elif message.scheme is not Scheme.MLS or (
+            elif message.scheme is None or (
                 encryption is not None and encryption.accepts_receipt(message, imdn, receipts.cpim, sender[0])
             ):
                 self.report(message, imdn)

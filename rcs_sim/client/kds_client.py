@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ims_core.errors import RemoteProtocolError, TransportError
 from ims_core.transport.http_message import HttpClient, HttpResponse
@@ -21,11 +23,13 @@ from rcs_sim.wire.key_directory import (
     UploadRequest,
     UploadResponse,
 )
+from rcs_sim.wire.prekey_directory import PrekeyBundle, PrekeyPath, PrekeyUpload
 
 __all__ = ["NOT_ATTEMPTED", "ClaimResult", "KdsCallRefused", "KdsClient"]
 
 TIMEOUT_S = 20.0  # digest §2.5.1
 MAX_RETRY_AFTER_S = 86_400.0
+T = TypeVar("T")
 
 
 class KdsCallRefused(RemoteProtocolError):
@@ -77,19 +81,21 @@ class KdsClient:
 
     async def claim(self, request: ClaimRequest) -> ClaimResult:
         """One key package of each device of a number. Raises nothing: what went wrong is the outcome."""
-        try:
-            answer = await self._call(KdsPath.CLAIM, request.encode())
-        except (TransportError, RemoteProtocolError) as error:
-            return ClaimResult(ClaimOutcome.TRANSPORT_FAILED, detail=str(error))
-        try:
-            served = ClaimResponse.parse(_good(answer)).key_packages
-        except KdsCallRefused as refused:
-            return ClaimResult(_outcome(answer), detail=str(refused), retry_after_s=refused.retry_after_s)
-        except KeyDirectoryParseError as error:
-            return ClaimResult(ClaimOutcome.TRANSPORT_FAILED, detail=str(error))
+        served = await self._claim(KdsPath.CLAIM, request, lambda body: ClaimResponse.parse(body).key_packages)
+        if isinstance(served, ClaimResult):
+            return served
         if not served:
             return ClaimResult(ClaimOutcome.PEER_HAS_NONE, detail="an empty list")
         return ClaimResult(ClaimOutcome.SERVED, served)
+
+    async def publish_prekeys(self, upload: PrekeyUpload) -> UploadResponse:
+        """Replaces this number's prekeys of the legacy scheme. Raises KdsCallRefused, TransportError."""
+        answer = await self._call(PrekeyPath.PREKEYS, upload.encode())
+        return UploadResponse.parse(_good(answer))
+
+    async def claim_prekeys(self, request: ClaimRequest) -> PrekeyBundle | ClaimResult:
+        """What a session of the legacy scheme begins with. Raises nothing: without a bundle the result says why."""
+        return await self._claim(PrekeyPath.CLAIM, request, PrekeyBundle.parse)
 
     async def trust_list(self, uri: str, generation: int) -> bytes:
         """The signed trust-anchor list of *generation* as it is served; *uri* is that of the configuration. Raises
@@ -105,7 +111,19 @@ class KdsClient:
         Raises KdsCallRefused, TransportError."""
         return _good(await self._ask(f"{self.uri}{KdsPath.ICA}", "GET", b""))
 
-    async def _call(self, path: KdsPath, body: bytes) -> HttpResponse:
+    async def _claim(self, path: str, request: ClaimRequest, read: Callable[[bytes], T]) -> T | ClaimResult:
+        try:
+            answer = await self._call(path, request.encode())
+        except (TransportError, RemoteProtocolError) as error:
+            return ClaimResult(ClaimOutcome.TRANSPORT_FAILED, detail=str(error))
+        try:
+            return read(_good(answer))
+        except KdsCallRefused as refused:
+            return ClaimResult(_outcome(answer), detail=str(refused), retry_after_s=refused.retry_after_s)
+        except KeyDirectoryParseError as error:
+            return ClaimResult(ClaimOutcome.TRANSPORT_FAILED, detail=str(error))
+
+    async def _call(self, path: str, body: bytes) -> HttpResponse:
         return await self._ask(f"{self.uri}{path}", "POST", body)
 
     async def _ask(self, url: str, method: str, body: bytes) -> HttpResponse:

@@ -21,7 +21,8 @@ from rcs_sim.wire.key_directory import (
     KdsErrorCode,
     KeyDirectoryParseError,
 )
-from tests.support.kds import ALICE, RED, Device, KdsSide, response_of
+from rcs_sim.wire.prekey_directory import PrekeyBundle
+from tests.support.kds import ALICE, RED, Device, KdsSide, prekeys_of, response_of
 
 _CLAIM = ClaimRequest(target_msisdn=ALICE, requester_msisdn=ALICE)
 
@@ -141,3 +142,35 @@ def test_nobody_asked_is_its_own_outcome() -> None:
 def test_any_answer_is_an_outcome(status: int, body: bytes, wait: str) -> None:
     result: Any = _claim(HttpResponse(status, (("Retry-After", wait),), body))
     assert result.outcome in ClaimOutcome
+
+
+async def test_prekeys_are_published_and_claimed() -> None:
+    kds, upload = _client(KdsSide().start()), prekeys_of(ALICE, one_time=1)
+    assert (await kds.publish_prekeys(upload)).stored == 1
+    assert await kds.claim_prekeys(_CLAIM) == PrekeyBundle(upload.signed, upload.one_time[0])
+    assert await kds.claim_prekeys(_CLAIM) == PrekeyBundle(upload.signed)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (ConnectTimeout("down"), ClaimOutcome.TRANSPORT_FAILED),
+        (HttpResponse(200, body=b"{}"), ClaimOutcome.TRANSPORT_FAILED),
+        (HttpResponse(404, body=KdsError.of(KdsErrorCode.NO_KEY_PACKAGES).encode()), ClaimOutcome.PEER_HAS_NONE),
+        (HttpResponse(404, body=KdsError.of(KdsErrorCode.UNKNOWN_NUMBER).encode()), ClaimOutcome.REFUSED),
+        (HttpResponse(403, body=KdsError.of(KdsErrorCode.NOT_AUTHORIZED).encode()), ClaimOutcome.NOT_AUTHORIZED),
+    ],
+)
+async def test_a_claim_of_prekeys_has_the_outcomes_of_a_claim(
+    answer: HttpResponse | TransportError, outcome: ClaimOutcome
+) -> None:
+    found = await _client(answer).claim_prekeys(_CLAIM)
+    assert isinstance(found, ClaimResult)
+    assert found.outcome is outcome
+
+
+async def test_prekeys_that_are_refused_are_an_error_with_the_code() -> None:
+    refused = HttpResponse(429, (("Retry-After", "7"),), KdsError.of(KdsErrorCode.RATE_LIMITED).encode())
+    with pytest.raises(KdsCallRefused) as error:
+        await _client(refused).publish_prekeys(prekeys_of(ALICE))
+    assert (error.value.error, error.value.retry_after_s) == ("rate_limited", 7.0)
