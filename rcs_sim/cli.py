@@ -25,6 +25,7 @@ __all__ = [
     "trace_pcapng",
     "trace_show",
     "up",
+    "why",
 ]
 
 app = typer.Typer(
@@ -159,6 +160,18 @@ def bench(
     from rcs_sim.bench.table import run_bench
 
     raise SystemExit(run_bench(rows or [], repeat=repeat, as_json=as_json))
+
+
+@app.command()
+def why(
+    file: _TraceFile,
+    message: Annotated[str | None, typer.Argument(help="m1, m2, an imdn.Message-ID, or a text; default all")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Why a message has no lock, did not go as RCS, failed or was lost: each gate with the record that shows it."""
+    from rcs_sim.scenario.trace_views import why as explain
+
+    _print(explain(file, message, as_json=as_json), None)
 
 
 @trace_app.command("show")

@@ -95,6 +95,12 @@ class Oracle:
                 seen[name] |= {str(each) for each in carried.metadata}
         return dict(seen)
 
+    def shown(self, message: object) -> MessageDisplay | None:
+        """How the first phone that showed it shows it, else that of its sender; None if neither is in the trace."""
+        found = self.find(message)
+        displays = self._rules.displays(found)
+        return next((each for each in displays if each.phone != found.phone), displays[0] if displays else None)
+
     def violations(self) -> list[Violation]:
         """In the order of the messages."""
         if self._violations is None:
@@ -145,7 +151,7 @@ class Oracle:
 
     def _row(self, message: UserMessage) -> OracleRow:
         displays = [self._display(message, each) for each in self._rules.displays(message)]
-        shown = next((each for each in displays if each.phone != message.phone), displays[0] if displays else None)
+        shown = self.shown(message)
         members: dict[str, Any] = {
             "id": message.name,
             "message_id": message.id,
@@ -154,7 +160,7 @@ class Oracle:
             "text": message.text,
             "at": message.at,
             "label": "" if shown is None else shown.label,
-            "scheme": None if shown is None else shown.scheme,
+            "scheme": None if shown is None else shown.scheme or None,
             "mark": message.mark,
             "readers": sorted(self.readers(message)),
             "verdict": self.verdict(message),

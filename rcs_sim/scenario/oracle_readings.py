@@ -123,6 +123,11 @@ class Readings:
         contents += reader.rest()
         return contents
 
+    def ids_of(self, message: UserMessage) -> set[str]:
+        """Every imdn.Message-ID under which a copy of it went."""
+        seen = {each for carried in self._about.get(message, ()) if not carried.about for each in carried.ids}
+        return {each for each in seen if self._ids.get(each) is message} | ({message.id} - {""})
+
     def contents_about(self, message: UserMessage) -> Iterator[Carried]:
         """Its contents and its receipts, in the order of the trace."""
         yield from self._about.get(message, ())

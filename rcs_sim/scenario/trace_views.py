@@ -1,4 +1,4 @@
-"""Reads trace files and gives their views: lines, ladder, capture, oracle."""
+"""Reads trace files and gives their views: lines, ladder, capture, oracle, reasons."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from ims_core.trace import RecordKind, TraceRecord, read_ndjson
 from rcs_sim.scenario.exported_pdu import exported_pdu
 from rcs_sim.scenario.ladder import ladder_svg, ladder_text
 from rcs_sim.scenario.oracle import Oracle
+from rcs_sim.scenario.why import Why
 
-__all__ = ["TraceFileError", "ladder", "oracle", "read_trace", "save_pcapng", "show"]
+__all__ = ["TraceFileError", "ladder", "oracle", "read_trace", "save_pcapng", "show", "why"]
 
 
 class TraceFileError(SimulatorError):
@@ -62,3 +63,9 @@ def oracle(file: Path, *, as_json: bool = False) -> tuple[str, int]:
     judged = Oracle(read_trace(file))
     text = judged.document().model_dump_json(by_alias=True) if as_json else judged.table()
     return text, 1 if judged.violations() else 0
+
+
+def why(file: Path, message: str | None, *, as_json: bool = False) -> str:
+    """Why a message has no lock, fell back or failed; of all messages without *message*. Raises UnknownMessage."""
+    reasons = Why(read_trace(file))
+    return reasons.document(message).model_dump_json(by_alias=True) if as_json else reasons.text(message)

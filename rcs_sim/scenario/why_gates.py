@@ -1,0 +1,282 @@
+"""The gates that a message passes, in their order, each with the record that shows how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rcs_sim.client.display import Shown
+from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.scenario.oracle_hops import digits_of
+from rcs_sim.scenario.oracle_readings import Passage
+from rcs_sim.scenario.oracle_screens import Screens, UserMessage
+from rcs_sim.scenario.why_facts import BAD_KEY_PACKAGE, FAILED_CALL, Fact, FactKind, TraceFacts
+
+__all__ = ["GateOutcome", "GateStep", "encryption_gates", "message_gates"]
+
+_ENCRYPTION, _FALLBACK = "encryption", "fallback"
+_CLAIM = "/mls/v1/keypackages/claim"
+_STOPS = ("refuse", "fail", "ask")
+_NOT_READ = ("not opened", "dropped", "parked")
+_SENT_PLAIN = FallbackReason.NONE.value
+
+
+class GateOutcome(StrEnum):
+    PASSED = "passed"
+    STOPPED = "stopped"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class GateStep:
+    """*number* is None for what never happened."""
+
+    gate: str
+    outcome: GateOutcome
+    says: str
+    number: int | None = None
+    at: float | None = None
+    element: str = ""
+
+
+def _step(gate: str, fact: Fact, says: str = "", outcome: GateOutcome | None = None) -> GateStep:
+    if outcome is None:
+        outcome = GateOutcome.NOTE if fact.is_good is None else _outcome(is_good=fact.is_good)
+    return GateStep(gate, outcome, says or fact.says, fact.number, fact.at, fact.element)
+
+
+def _told(fact: Fact) -> str:
+    return f"{fact.word}: {fact.reason}" if fact.reason else fact.word
+
+
+def _outcome(*, is_good: bool) -> GateOutcome:
+    return GateOutcome.PASSED if is_good else GateOutcome.STOPPED
+
+
+# --- why there is a lock, or none -------------------------------------------------------------------------------------
+
+
+class _Known:
+    """The facts about one conversation, as it stood at one record."""
+
+    __slots__ = ("_facts", "_until", "message", "peer")
+
+    def __init__(self, message: UserMessage, facts: TraceFacts, until: int) -> None:
+        self.message, self._facts, self._until = message, facts, until
+        self.peer = digits_of(message.peer)
+
+    def last(self, *keys: str, until: int | None = None) -> Fact | None:
+        return self._facts.last(self.message.phone, self._until if until is None else until, *keys)
+
+    def noted(self, *states: str) -> Fact | None:
+        """What the phone noted last about the encryption of the conversation."""
+        return self.last(*(f"{_ENCRYPTION} {state} {self.peer}" for state in states))
+
+    def own(self, *states: str) -> Fact | None:
+        """What the phone noted last about its own encryption."""
+        return self.last(*(f"{_ENCRYPTION} {state} " for state in states))
+
+    @property
+    def is_established(self) -> bool:
+        """The conversation is encrypted, and nothing has ended that."""
+        fact = self.noted("encrypted", "ended")
+        return fact is not None and fact.word == "encrypted"
+
+    def refusal(self, message_id: str) -> Fact | None:
+        found = self._facts.about(self.message.phone, message_id)
+        return next((fact for fact in found if fact.kind is FactKind.REFUSAL), None)
+
+    def unanswered(self) -> Fact | None:
+        return next(self._facts.unanswered(self.message.phone), None)
+
+
+def encryption_gates(message: UserMessage, facts: TraceFacts, until: int) -> list[GateStep]:
+    """What had to be so for the conversation to be encrypted, as it stood at record *until*. Ends with the first gate
+    that stopped it."""
+    known = _Known(message, facts, until)
+    steps: list[GateStep] = []
+    for gate in _GATES:
+        steps += gate(known)
+        if steps and steps[-1].outcome is GateOutcome.STOPPED:
+            break
+    return steps
+
+
+def _configured(known: _Known) -> Iterator[GateStep]:
+    fact = known.last(FactKind.CONFIGURATION)
+    if fact is not None:
+        yield _step("configuration", fact)
+
+
+def _certified(known: _Known) -> Iterator[GateStep]:
+    fact = known.own(*_ENROLMENT)
+    if fact is None:
+        says = "this phone never asked for a certificate"
+        yield GateStep("own enrolment", GateOutcome.STOPPED, says, element=known.message.phone)
+    elif _ENROLMENT[fact.word]:
+        yield _step("own enrolment", fact, f"{fact.word}: a certificate and key packages", GateOutcome.PASSED)
+    else:
+        call = known.last(FAILED_CALL) or known.unanswered()
+        if call is not None:
+            yield _step("own directory", call, outcome=GateOutcome.NOTE)
+        why = known.own("not enrolled") or fact
+        yield _step("own enrolment", why, _told(why), GateOutcome.STOPPED)
+
+
+def _announced(known: _Known) -> Iterator[GateStep]:
+    fact = known.last(FactKind.OWN_TAGS)
+    if fact is not None:
+        yield _step("own announcement", fact, f"{known.message.phone} {fact.says}")
+
+
+def _peer_announced(known: _Known) -> Iterator[GateStep]:
+    gate, peer = "announcement of the peer", known.message.peer
+    fact = known.last(f"{FactKind.PEER_TAGS} {known.peer}")
+    if fact is not None:
+        outcome = GateOutcome.NOTE if known.is_established and not fact.is_good else None
+        yield _step(gate, fact, f"{peer} {fact.says}", outcome)
+    elif not known.is_established:
+        says = f"{peer} never said what it can do"
+        yield GateStep(gate, GateOutcome.STOPPED, says, element=known.message.phone)
+        return
+    latest = known.noted("not eligible", "set-up", "encrypted", "ended", "claimed")
+    if latest is not None and latest.word == "not eligible":
+        yield _step("eligibility", latest, f"the peer is not eligible: {latest.reason}", GateOutcome.STOPPED)
+
+
+def _claimed(known: _Known) -> Iterator[GateStep]:
+    fact = known.noted("claimed", "claim failed")
+    if fact is None:
+        return
+    is_good = fact.word == "claimed"
+    call = known.last(_CLAIM, until=fact.number)
+    for each in (call if not is_good else None, known.last(BAD_KEY_PACKAGE, until=fact.number)):
+        if each is not None:
+            yield _step("key packages", each, outcome=GateOutcome.NOTE)
+    yield _step("key packages", fact, f"{fact.word}: {fact.reason}", _outcome(is_good=is_good))
+
+
+def _accepted(known: _Known) -> Iterator[GateStep]:
+    fact = known.noted("accepted", "refused", "no answer", "no request")
+    if fact is None:
+        return
+    if fact.word == "accepted":
+        yield _step("focus", fact, f"the focus accepted: {fact.reason}", GateOutcome.PASSED)
+        return
+    refusal = known.refusal(fact.message_id)
+    if refusal is not None:
+        yield _step("focus", refusal, outcome=GateOutcome.NOTE)
+    outcome = GateOutcome.NOTE if known.is_established else GateOutcome.STOPPED
+    yield _step("focus", fact, f"{fact.word}: {fact.reason}", outcome)
+
+
+def _marked(known: _Known) -> Iterator[GateStep]:
+    fact = known.noted(*_CONVERSATION)
+    if fact is not None:
+        says, outcome = _CONVERSATION[fact.word]
+        yield _step("conversation", fact, f"{says}: {fact.reason}" if fact.reason else says, outcome)
+
+
+_ENROLMENT = {"certified": True, "ready": True, "not enrolled": False, "waiting": False, "off": False}
+_CONVERSATION = {
+    "encrypted": ("the conversation is encrypted", GateOutcome.PASSED),
+    "ended": ("the encryption of the conversation has ended", GateOutcome.STOPPED),
+    "set-up": ("the encryption was still being set up", GateOutcome.STOPPED),
+    "set-up failed": ("the set-up failed", GateOutcome.STOPPED),
+    "unexpected member": ("the conversation has an unexpected member", GateOutcome.STOPPED),
+}
+_Gate = Callable[[_Known], Iterator[GateStep]]
+_GATES: tuple[_Gate, ...] = (_configured, _certified, _announced, _peer_announced, _claimed, _accepted, _marked)
+
+
+# --- what became of the message ---------------------------------------------------------------------------------------
+
+
+def message_gates(
+    message: UserMessage, facts: TraceFacts, screens: Screens, passages: Sequence[Passage], ids: Iterable[str]
+) -> list[GateStep]:
+    """Everything about one message, in the order of the trace."""
+    wanted = set(ids)
+    steps = [*_decisions(message, facts, wanted), *_passages(message, passages), *_ticks(message)]
+    taken = {step.number for step in steps}
+    steps += [
+        GateStep("consent", GateOutcome.NOTE, way.what, way.number, None, message.phone)
+        for way in screens.ways_out(message)
+        if way.number >= message.number and way.number not in taken
+    ]
+    for showing in message.showings:
+        label = " · encrypted" if showing.tick.has_lock else ""
+        says = f"{showing.phone} showed it, {showing.tick.transport or 'RCS'}{label}"
+        steps.append(GateStep("receiver", GateOutcome.PASSED, says, showing.number, showing.at, showing.phone))
+    for phone in screens.phones_of(message.peer, message.number):
+        steps += [step for each in wanted for step in _at_receiver(facts.about(phone, each))]
+    last = max((step.number for step in steps if step.number is not None), default=message.number)
+    steps += _faults(facts.faults, message.number, last)
+    return sorted(steps, key=lambda step: step.number or 0)
+
+
+def _decisions(message: UserMessage, facts: TraceFacts, wanted: set[str]) -> Iterator[GateStep]:
+    told = ""
+    for fact in sorted((f for each in wanted for f in facts.about(message.phone, each)), key=lambda each: each.number):
+        if fact.kind in (FactKind.ANSWER, FactKind.REFUSAL):
+            yield _step("answer", fact)
+        elif fact.machine == _FALLBACK:
+            if fact.says != told:  # a decision that is only confirmed says nothing new
+                outcome = GateOutcome.STOPPED if fact.word in _STOPS else GateOutcome.NOTE
+                yield _step("decision", fact, _told(fact), outcome)
+            told = fact.says
+        elif fact.machine == _ENCRYPTION:
+            is_bad = fact.word in ("not sealed", "message refused", "peer could not read", "receipt ignored")
+            outcome = GateOutcome.STOPPED if is_bad else GateOutcome.NOTE
+            yield _step("encryption", fact, _told(fact), outcome)
+        elif fact.kind in (FactKind.STATE, FactKind.ERROR):
+            yield _step("phone", fact)
+
+
+def _passages(message: UserMessage, passages: Sequence[Passage]) -> Iterator[GateStep]:
+    """The first and the last hop of each protocol."""
+    by_way: dict[tuple[str, str], list[Passage]] = {}
+    for passage in passages:
+        by_way.setdefault((passage.hop.protocol, passage.verdict.value), []).append(passage)
+    for (protocol, verdict), found in by_way.items():
+        first, last = found[0].hop, found[-1].hop
+        says = f"left by {protocol}, {verdict}: {first.source} to {first.target}"
+        yield GateStep("link", GateOutcome.PASSED, says, first.number, first.at, first.source)
+        if last is not first:
+            says = f"came as far as {last.target} by {protocol}, {verdict} on {len(found)} hops"
+            yield GateStep("link", GateOutcome.PASSED, says, last.number, last.at, last.target)
+
+
+def _ticks(message: UserMessage) -> Iterator[GateStep]:
+    for tick in message.ticks:
+        says = f"shown as {tick.what}"
+        if tick.reason and tick.reason != _SENT_PLAIN:
+            says += f": {tick.reason}"
+        outcome = GateOutcome.STOPPED if tick.what == Shown.FAILED else GateOutcome.PASSED
+        yield GateStep("sender's screen", outcome, says, tick.number, tick.at, message.phone)
+
+
+def _at_receiver(facts: Iterable[Fact]) -> Iterator[GateStep]:
+    for fact in facts:
+        if fact.machine == _ENCRYPTION and fact.word in _NOT_READ:
+            outcome = GateOutcome.NOTE if fact.word == "parked" else GateOutcome.STOPPED
+            yield _step("receiver", fact, f"{fact.word}: {fact.reason}", outcome)
+        elif fact.machine == "duplicate":
+            yield _step("receiver", fact)
+
+
+def _faults(faults: Sequence[Fact], first: int, last: int) -> Iterator[GateStep]:
+    """Those that were in force in the life of the message, or began in it."""
+    open_faults: dict[tuple[str, str], Fact] = {}
+    for fault in faults:
+        name, _, phase = fault.says.rpartition(" ")
+        key = (fault.element, name)
+        if phase == "ends":
+            begun = open_faults.pop(key, None)
+            if fault.number >= first and begun is not None and begun.number <= last:
+                yield _step("fault", begun, f"{begun.says} at {begun.element}")
+        elif fault.number <= last:
+            open_faults[key] = fault
+    for fault in open_faults.values():
+        yield _step("fault", fault, f"{fault.says} at {fault.element}")
