@@ -269,6 +269,13 @@ class Delivery:
     def capability_known(self) -> list[Do]:
         return [Do.ROUTE_AGAIN] if self.waiting is Waiting.CAPABILITY else []
 
+    def try_again(self) -> list[Do]:
+        """The user sends a failed message once more: as it is now the turn of the conversation, with the same id."""
+        if self.state is not MessageState.FAILED or self._is_sms_under_way:
+            return []
+        self._used, self.has_waited_enough = frozenset(), False
+        return [Do.ROUTE_AGAIN]
+
     def encryption_moved(self) -> list[Do]:
         """The encryption of the conversation stands, or does not for now."""
         return [Do.ROUTE_AGAIN] if self.waiting is Waiting.ENCRYPTION else []

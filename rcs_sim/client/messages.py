@@ -60,6 +60,7 @@ class SentMessage:
         "last_request",
         "last_response",
         "on_consent",
+        "on_retry",
         "shown_state",
         "text",
         "was_locked",
@@ -85,6 +86,7 @@ class SentMessage:
         self.date_time = date_time
         self.delivery = delivery
         self.on_consent = on_consent
+        self.on_retry: Callable[[SentMessage], None] | None = None
         self.has_report = has_report  # an SMS copy of it gets a status report
         self.created_at = delivery.history[0].at
         self.alarm: Alarm | None = None
@@ -151,6 +153,11 @@ class SentMessage:
     def send_as_sms(self) -> None:
         """The user's answer to "not delivered, send as text?"; without effect when that is not the question."""
         self.on_consent(self)
+
+    def send_again(self) -> None:
+        """The user sends it once more; without effect unless it has failed."""
+        if self.on_retry is not None:
+            self.on_retry(self)
 
     def __await__(self) -> Generator[None, None, SentMessage]:
         return self._until("sent", lambda: self.state is not MessageState.QUEUED, LEAVES_WITHIN_S).__await__()

@@ -304,7 +304,12 @@ class Messenger:
             has_report=self.policy.sms.requests_status_report,
         )
 
+    def _retried(self, message: SentMessage) -> None:
+        self._active[message] = None
+        self._run(message, message.delivery.try_again())
+
     def _remember(self, message: SentMessage) -> None:
+        message.on_retry = self._retried
         self._outgoing[message.id] = message
         self._active[message] = None
         if len(self._outgoing) > MAX_OUTGOING:

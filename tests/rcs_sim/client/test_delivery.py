@@ -152,6 +152,30 @@ def test_what_may_not_fall_back_fails_l06_l13() -> None:
     assert not delivery.may_be_sent_as_sms
 
 
+def test_the_user_may_send_what_failed_once_more_and_it_has_all_its_retries_again() -> None:
+    delivery = _delivery(may_fall_back=False)
+    delivery.start(_RCS, 0)
+    assert delivery.try_again() == []  # it has not failed
+    delivery.rcs_outcome(500, 1, can_revoke=False)
+    assert delivery.handle_deadline(3) == [Do.RESEND_RCS]
+    delivery.rcs_outcome(500, 4, can_revoke=False)
+    assert delivery.state is MessageState.FAILED
+    assert delivery.try_again() == [Do.ROUTE_AGAIN]
+    assert delivery.start(_RCS, 10) == [Do.SEND_RCS]
+    assert delivery.rcs_outcome(500, 11, can_revoke=False) == []
+    assert delivery.handle_deadline(13) == [Do.RESEND_RCS]
+    assert delivery.rcs_outcome(202, 14, can_revoke=False) == []
+    assert delivery.state is MessageState.SENT
+
+
+def test_what_goes_as_sms_by_its_users_consent_is_not_sent_again_beside_it() -> None:
+    delivery = _delivery(consent=Consent.ASK)
+    delivery.start(_RCS, 0)
+    delivery.rcs_outcome(404, 1, can_revoke=False)
+    assert delivery.consent(5) == [Do.SEND_SMS]
+    assert delivery.try_again() == []
+
+
 def test_a_server_error_is_retried_once_after_a_pause_then_sms() -> None:
     delivery = _delivery()
     delivery.start(_RCS, 0)
