@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ims_core.trace import RecordKind, TraceRecord
+from rcs_sim.client.phone import Phone
 
-__all__ = ["acts", "marks"]
+__all__ = ["acts", "is_registered", "marks"]
 
 
 def marks(records: Iterable[TraceRecord], word: str) -> list[str]:
@@ -22,3 +23,8 @@ def acts(records: Iterable[TraceRecord], word: str) -> list[TraceRecord]:
 
 def _records(records: Iterable[TraceRecord], word: str) -> list[TraceRecord]:
     return [one for one in records if one.kind is RecordKind.FAULT and one.details.get("fault") == word]
+
+
+def is_registered(phone: Phone) -> bool:
+    """Asked anew each time: a type checker takes an attribute for what it was before."""
+    return phone.is_registered

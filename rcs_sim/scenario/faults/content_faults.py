@@ -139,12 +139,7 @@ async def _begin_reorder(fault: ActiveFault) -> None:
 async def _begin_store_full(fault: ActiveFault) -> None:
     for carrier in carriers_of(fault):
         mailboxes = carrier.messaging_server.core.context.mailboxes
-        release = fault.sim.faults.switches.hold_any(
-            (id(mailboxes), "is_full"),
-            True,
-            read=lambda box=mailboxes: box.is_full,
-            write=lambda value, box=mailboxes: setattr(box, "is_full", value),
-        )
+        release = fault.sim.faults.switches.hold_flag(mailboxes, "is_full")
         fault.undo.callback(release)
         fault.acted("no room for deferred messages", f"{carrier.name}.messaging_server")
 

@@ -36,6 +36,12 @@ class Switches:
             write=lambda each: setattr(server, "fault", replace(server.fault, **{field: each})),
         )
 
+    def hold_flag(self, owner: object, name: str) -> Callable[[], None]:
+        """The attribute *name* of *owner* is True until the result is called."""
+        return self.hold_any(
+            (id(owner), name), True, read=lambda: getattr(owner, name), write=lambda each: setattr(owner, name, each)
+        )
+
     def hold_any(
         self, key: tuple[int, str], value: Any, *, read: Callable[[], Any], write: Callable[[Any], None]
     ) -> Callable[[], None]:
