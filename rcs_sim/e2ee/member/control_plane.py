@@ -58,6 +58,7 @@ from rcs_sim.e2ee.member.operations import (
     SealRefusal,
     bundle_of,
 )
+from rcs_sim.e2ee.member.receipt_signature import ReceiptKeys
 from rcs_sim.e2ee.server_message import AcceptedMessage, CommitBundle, RawMlsMessage, ServerMlsRcsMessage
 from rcs_sim.mls.codec import TlsDecodeError
 from rcs_sim.mls.commit_builder import CommitRequest
@@ -107,6 +108,7 @@ class ControlPlane:
     __slots__ = (
         "_candidate",
         "course",
+        "former_receipts",
         "group",
         "has_left",
         "hold",
@@ -124,6 +126,7 @@ class ControlPlane:
         self.hold: Hold | None = None
         self.has_left = False
         self.is_arbitrated = True
+        self.former_receipts: ReceiptKeys | None = None
         self.self_updated_at: tuple[EpochIdentifier, bytes] | None = None
         self._candidate: StartedGroup | None = None
 
@@ -358,6 +361,8 @@ class ControlPlane:
         if group.continuity_token is None and self.group is not None:
             group.continuity_token = self.group.continuity_token
         group.setting = self.setting
+        if self.group is not None:
+            self.former_receipts = ReceiptKeys.of(self.group)
         self.group, self._candidate, self.has_left = group, None, False
 
     def _undo(self) -> None:

@@ -10,6 +10,7 @@ All of it is secret. Version 1, in the presentation language of RFC 9420 §2.1::
       uint8 has_left;
       optional<Hold> hold;
       optional<SelfUpdated> self_updated;  // state and certificate of the last attempt
+      optional<ReceiptKeys> former;        // receipts of the era before can still be verified
       HealthMachine health;
       MessageExchange exchange;
     } ConversationSnapshot;
@@ -29,6 +30,7 @@ from rcs_sim.e2ee.member.key_package_pool import KeyPackagePool
 from rcs_sim.e2ee.member.member_setting import MemberSetting
 from rcs_sim.e2ee.member.message_exchange import MessageExchange
 from rcs_sim.e2ee.member.operations import OperationKind, PendingOperation
+from rcs_sim.e2ee.member.receipt_signature import ReceiptKeys
 from rcs_sim.mls.codec import (
     Reader,
     TlsDecodeError,
@@ -61,6 +63,7 @@ def snapshot_conversation(conversation: EncryptedConversation) -> bytes:
         encode_u8(control.has_left),
         encode_optional(None if control.hold is None else _encode_hold(control.hold)),
         encode_optional(_encode_self_updated(control)),
+        encode_optional(None if control.former_receipts is None else control.former_receipts.encode()),
         control.course.machine.encode(),
         conversation.exchange.encode(),
     )
@@ -80,6 +83,7 @@ def restore_conversation(octets: bytes, setting: MemberSetting, pool: KeyPackage
     control.has_left = bool(reader.u8())
     control.hold = reader.optional(lambda inner: Hold(_text(inner), inner.u64()))
     control.self_updated_at = reader.optional(lambda inner: (_identifier(inner), inner.opaque()))
+    control.former_receipts = reader.optional(ReceiptKeys.read)
     control.course = HealthCourse(HealthMachine.read(reader))
     exchange = MessageExchange.read(reader)
     reader.finish()

@@ -33,6 +33,7 @@ __all__ = ["ConversationState", "Drained", "EncryptedConversation", "SealGate"]
 
 EXCUSED_S = 10  # an accepted add or remove may take so long to show in both rosters (choice)
 ROTATION_RETRY_SENDS = 64  # a rotation that was refused waits for so many sends (choice)
+_MAY_BE_FORMER = frozenset({ReceiptVerdict.FORGED, ReceiptVerdict.UNKNOWN_EPOCH, ReceiptVerdict.OTHER_GROUP})
 _HELD_IN = frozenset({HealthState.ONGOING_EPOCH_ADVANCEMENT, HealthState.ONGOING_ERA_ADVANCEMENT})
 
 Drained: TypeAlias = tuple[Envelope, Opened | OpenRefusal | ControlOutcome]
@@ -263,7 +264,13 @@ class EncryptedConversation:
         return sign_derived_content(self.group, content)
 
     def verify_receipt(self, signature: bytes, expected: Collection[bytes], asserted_sender: str) -> ReceiptVerdict:
-        """Whether a receipt is what *asserted_sender* has signed: *expected* are the contents that it may state."""
+        """Whether a receipt is what *asserted_sender* has signed: *expected* are the contents that it may state. One of
+        the era before is good too: it was on its way."""
         if self.group is None:
             return ReceiptVerdict.OTHER_GROUP
-        return verify_derived_content(self.group, signature, expected, asserted_sender)
+        verdict = verify_derived_content(self.group, signature, expected, asserted_sender)
+        former = self.control.former_receipts
+        if former is None or verdict not in _MAY_BE_FORMER:
+            return verdict
+        earlier = former.verify(signature, expected, asserted_sender)
+        return earlier if earlier is ReceiptVerdict.GENUINE else verdict

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rcs_sim.e2ee.client_message import AdvanceKind
 from rcs_sim.e2ee.custom_proposals import RCS_CUSTOM_BODIES
 from rcs_sim.e2ee.derived_content import (
     DeliveryStatus,
@@ -16,6 +17,7 @@ from rcs_sim.e2ee.derived_content import (
     VerifiableDeliveryImdn,
     VerifiableDisplayImdn,
 )
+from rcs_sim.e2ee.member.conversation_snapshot import restore_conversation, snapshot_conversation
 from rcs_sim.e2ee.member.operations import E2eeRefused
 from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
 from rcs_sim.mls.messages import MLSMessage, PublicMessage
@@ -63,6 +65,23 @@ def test_a_receipt_of_the_epoch_before_still_verifies_and_one_of_the_next_does_n
     assert alice.conversation.verify_receipt(signature, [_CONTENT.encode()], BOB) is ReceiptVerdict.GENUINE
     early = alice.conversation.sign_receipt(_CONTENT.encode())
     assert bob.conversation.verify_receipt(early, [_CONTENT.encode()], ALICE) is ReceiptVerdict.UNKNOWN_EPOCH
+
+
+def test_a_receipt_of_the_era_before_that_was_on_its_way_still_verifies() -> None:
+    talk, signature = _signed()
+    alice, bob = talk.devices
+    operation = alice.conversation.control.new_era(
+        [bob.claim()], AdvanceKind.NORMAL, talk.control_id(), NOW_S, server=talk.focus.state, carried=talk.focus.info
+    )
+    talk.request(alice, operation)
+    octets = snapshot_conversation(alice.conversation)
+    again = restore_conversation(octets, alice.setting, alice.pool)
+    assert snapshot_conversation(again) == octets
+    for conversation in (alice.conversation, again):
+        verify = conversation.verify_receipt
+        assert verify(signature, [_CONTENT.encode()], BOB) is ReceiptVerdict.GENUINE
+        assert verify(signature, [_CONTENT.encode()], ALICE) is ReceiptVerdict.FORGED
+        assert verify(signature, [b""], BOB) is ReceiptVerdict.FORGED
 
 
 def test_another_statement_sender_or_group_is_not_genuine() -> None:
