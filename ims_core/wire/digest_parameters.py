@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final, Self
+from operator import itemgetter
+from typing import Any, Final, Literal, Self
 
 from ims_core.errors import LocalProtocolError, RemoteProtocolError
 from ims_core.wire.digest_algorithm import MD5, Algorithm
@@ -311,6 +312,17 @@ class DigestCredentials:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Only the user name has to be there. Raises DigestParseError, also for another scheme than Digest."""
+        parts = text.split('"')
+        form = _forms.get(tuple(parts[0::2]))
+        if form and not _is_unplain(text):
+            return cls(*form.pick(parts[1::2] + form.constants))
+        credentials = cls._parse_whole(text)
+        if form is None:
+            _remember_form(text, parts, credentials)
+        return credentials
+
+    @classmethod
+    def _parse_whole(cls, text: str) -> Self:
         parameters = _scan_digest(text)
         if "username" not in parameters:
             raise _malformed("credentials need a username", text)
@@ -374,6 +386,65 @@ _set_username, _set_realm, _set_uri, _set_nonce, _set_response, _set_algorithm, 
 _set_nc, _set_cnonce, _set_opaque, _set_auts, _set_integrity_protected, _set_userhash, _set_others = _SETTERS[7:]
 
 _NONCE_COUNT = re.compile(r"[0-9A-Fa-f]{1,8}")
+
+
+class _Form:
+    """How one sort of client writes its credentials: everything but the quoted values, which alone differ between its
+    users. *pick* takes these and *constants*, and gives the fields of `DigestCredentials`."""
+
+    __slots__ = ("constants", "pick")
+
+    def __init__(self, fields_in_order: Sequence[object], places: Mapping[object, int]) -> None:
+        self.constants: list[Any] = []
+        chosen = []
+        for value in fields_in_order:
+            if value in places:
+                chosen.append(places[value])
+            else:
+                chosen.append(len(places) + len(self.constants))
+                self.constants.append(value)
+        self.pick: Callable[[list[Any]], tuple[Any, ...]] = itemgetter(*chosen)
+
+
+_forms: dict[tuple[str, ...], _Form | Literal[False]] = {}  # False: what is written so is not read by its form
+_seen_once: set[tuple[str, ...]] = set()
+_MOST_FORMS: Final = 1024  # of either sort, then all are forgotten; nc is in them
+_LONGEST_FORM: Final = 512  # characters of its text
+_MARK: Final = "\1"
+
+
+def _is_unplain(text: str) -> bool:
+    """Whether *text* holds what no quoted value of a form does."""
+    return "\\" in text or "\r" in text or "\n" in text or "\0" in text or len(text) > MAX_FIELD_CHARACTERS
+
+
+def _remember_form(text: str, parts: list[str], credentials: DigestCredentials) -> None:
+    """*parts* of a *text* that was read, at its quotes: its form, if nothing but quoted values differs with the user,
+    and not before it is seen for the second time."""
+    outside, quoted = tuple(parts[0::2]), parts[1::2]
+    personal = (credentials.username, credentials.nonce, credentials.response, credentials.cnonce)
+    if len(text) > _LONGEST_FORM or _is_unplain(text) or _MARK in text or any(p and p not in quoted for p in personal):
+        return
+    known: dict[tuple[str, ...], _Form | Literal[False]] | set[tuple[str, ...]]
+    known = _forms if outside in _seen_once else _seen_once
+    if len(known) >= _MOST_FORMS:
+        known.clear()
+    if known is _forms:
+        _forms[outside] = _form_of(parts)
+    else:
+        _seen_once.add(outside)
+
+
+def _form_of(parts: list[str]) -> _Form | Literal[False]:
+    marks = [f"{_MARK}{number}" for number in range(len(parts) // 2)]
+    texts = [*parts]
+    texts[1::2] = marks
+    marked = DigestCredentials._parse_whole('"'.join(texts))
+    values = [getattr(marked, each.name) for each in fields(DigestCredentials)]
+    algorithm = "" if marked.algorithm is None else marked.algorithm.name
+    if marked.others or _MARK in algorithm or marked.qop in marks or not set(marks) <= set(values):
+        return False
+    return _Form(values, {mark: place for place, mark in enumerate(marks)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ims_core.errors import LocalProtocolError
+from ims_core.wire import digest_parameters
 from ims_core.wire.digest_algorithm import MD5, SHA_256, Algorithm
 from ims_core.wire.digest_parameters import (
     DigestAuthenticationInfo,
@@ -126,6 +127,48 @@ def test_a_quoted_algorithm_and_an_unquoted_base64_nonce_are_read() -> None:
     assert challenge.nonce == "I1U8vpY3qJ0hiuZNrke/NQ=="
     assert challenge.algorithm == SHA_256
     assert challenge.qop == ()
+
+
+_FORMS = [
+    'Digest username="%s", realm="%s", nonce="%s", uri="%s", response="%s"',
+    'digest  username="%s",realm="%s",cnonce="%s",nc=00000001,qop=auth,uri="%s",nonce="%s",algorithm=MD5',
+    'Digest username="%s", qop="%s", nonce="%s", response="%s", algorithm="%s", nc=00000001',
+    'Digest username="%s", realm="%s", nonce="%s", x-unknown="%s", uri="%s"',
+    'Digest username="%s", realm=home.test, nonce="%s", opaque="%s", auts="%s", integrity-protected="%s", userhash=1',
+    'Digest username="%s", realm="%s", response="%s", nc=1, uri="%s", nonce="%s", algorithm=SHA-256-sess, qop=auth-int',
+]
+
+
+@given(form=st.sampled_from(_FORMS), values=st.lists(st.lists(_text, min_size=5, max_size=5), min_size=3, max_size=5))
+def test_what_a_client_writes_like_another_is_read_like_it(form: str, values: list[list[str]]) -> None:
+    for each in values:
+        text = form % tuple(value.replace('"', "").replace("\\", "") for value in each)
+        assert DigestCredentials.parse(text) == DigestCredentials._parse_whole(text)
+
+
+@pytest.mark.parametrize("odd", ["\\", '\\"', "\0", "\r\n x", '"', '", nc=2, x="', "\1", "\x011"])
+def test_a_value_that_is_more_than_a_value_is_not_taken_for_one(odd: str) -> None:
+    for value in ("plain", "plain", "plain", odd, f"a{odd}", f"{odd}a"):
+        text = f'Digest username="{value}", realm="r", nonce="n", uri="u", response="{value}"'
+        try:
+            expected: object = DigestCredentials._parse_whole(text)
+        except DigestParseError:
+            with pytest.raises(DigestParseError):
+                DigestCredentials.parse(text)
+        else:
+            assert DigestCredentials.parse(text) == expected
+
+
+def test_the_forms_that_are_remembered_stay_bounded_and_hold_nothing_personal() -> None:
+    for number in range(3000):
+        for _ in range(2):
+            text = f'Digest username="u{number}", nonce="n{number}", response="r", uri="s", cnonce="c", nc={number:08x}'
+            assert DigestCredentials.parse(text).nc == f"{number:08x}"
+            bare = DigestCredentials.parse(f'Digest username="u", nonce=secret{number}, response="r"')
+            assert bare.nonce == f"secret{number}"
+    assert len(digest_parameters._forms) <= digest_parameters._MOST_FORMS
+    assert len(digest_parameters._seen_once) <= digest_parameters._MOST_FORMS
+    assert not any("secret" in part for form in digest_parameters._forms for part in form)
 
 
 def test_missing_parameters_of_credentials_are_empty() -> None:
