@@ -20,6 +20,8 @@ __all__ = [
     "main",
     "phone",
     "profiles",
+    "run",
+    "scenarios",
     "trace_ladder",
     "trace_oracle",
     "trace_pcapng",
@@ -127,6 +129,62 @@ def phone(
         as_json=as_json,
     )
     raise SystemExit(run_phone(options))
+
+
+@app.command()
+def run(
+    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="file, folder, or name that ships")],
+    seed: Annotated[int | None, typer.Option(help="this seed once; default: what the file says")] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="play each run so often, and compare verdicts and traces")] = 1,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="runs beside each other")] = None,
+    variant: Annotated[list[str] | None, typer.Option(help="only this point of the matrix, by its name")] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="one thing different: phones.bob.device=ios"),
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="STEP", help="stop after this step (number or id)")] = None,
+    fork: Annotated[
+        str | None, typer.Option(metavar="STEP", help="what --set and --insert say is so from this step on")
+    ] = None,
+    insert: Annotated[Path | None, typer.Option(help="with --fork: file of steps to put before it")] = None,
+    trace: Annotated[Path | None, typer.Option(help="keep the trace here; of several runs in a folder")] = None,
+    junit: Annotated[Path | None, typer.Option(help="write JUnit XML to this file")] = None,
+    out: Annotated[Path, typer.Option(help="folder for the traces of runs that do not pass")] = Path("rcs-sim-out"),
+    real: Annotated[bool, typer.Option("--real", help="over loopback sockets and in real time")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Play scenarios and judge them."""
+    from rcs_sim.scenario.story.batch import RunWishes
+    from rcs_sim.scenario.story.changes import parse_change
+    from rcs_sim.scenario.story.reading import Fork
+    from rcs_sim.scenario.story.run_command import run_scenarios
+
+    if insert is not None and fork is None:
+        _fail("--insert goes with --fork STEP: before which step?")
+    changes = tuple(parse_change(text) for text in change or ())
+    wishes = RunWishes(
+        seed=seed,
+        repeat=repeat,
+        variants=tuple(variant or ()),
+        changes=() if fork is not None else changes,
+        fork=None if fork is None else Fork(fork, changes, insert),
+        until=until,
+        is_real=real,
+        trace=trace,
+        failed_folder=out,
+    )
+    raise SystemExit(run_scenarios(scenarios, wishes, jobs=jobs, junit=junit, as_json=as_json))
+
+
+@app.command()
+def scenarios(
+    names: Annotated[list[str] | None, typer.Argument(help="files, folders or names; default all that ship")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Scenarios that ship, or those given."""
+    from rcs_sim.scenario.story.run_command import show_scenarios
+
+    raise SystemExit(show_scenarios(names or [], as_json=as_json))
 
 
 @app.command()

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.scenario.model import CarrierProfile, NetworkFile
 from rcs_sim.scenario.oracle_documents import OracleDocument, WhyDocument
+from rcs_sim.scenario.story.run_document import RunDocument, ScenarioListDocument
+from rcs_sim.scenario.story.scenario_file import ScenarioFile
 
 __all__ = [
     "SCHEMAS",
@@ -137,6 +139,9 @@ SCHEMAS: Mapping[str, TypeAdapter[Any]] = {
     "device": TypeAdapter(DevicePolicy),
     "network": TypeAdapter(NetworkFile),
     "oracle": TypeAdapter(OracleDocument),
+    "run": TypeAdapter(RunDocument),
+    "scenario": TypeAdapter(ScenarioFile),
+    "scenarios": TypeAdapter(ScenarioListDocument),
     "trace": TypeAdapter(TraceLine),
     "up": TypeAdapter(UpDocument),
     "why": TypeAdapter(WhyDocument),

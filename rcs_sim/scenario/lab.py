@@ -121,7 +121,7 @@ class _Plan:
     def __init__(self, name: str, entry: CarrierEntry, world: World, subscribers: list[LabSubscriber]) -> None:
         self.name = name
         self.entry = entry
-        profile = load_carrier_profile(entry.profile)
+        profile = load_carrier_profile(entry.profile, entry.changes)
         # one switch for TLS everywhere (design §3.12): what has an authority for SIP and HTTP seals its sessions too
         self.profile = profile if world.lab_ca is None else profile.model_copy(update={"msrp_tls": True})
         self.subscribers = subscribers

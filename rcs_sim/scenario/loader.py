@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ims_core.errors import ProfileError
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.scenario.model import CarrierProfile, NetworkFile
+from rcs_sim.scenario.yaml_document import YamlDocument
 
 __all__ = [
     "load_carrier_profile",
@@ -27,11 +25,6 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
-_MAX_FILE_OCTETS = 4 * 1024 * 1024  # a network with 100,000 written-out subscribers is a bulk entry, not a file
-_MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
-_MAX_VALUES = 1_000_000
-_SCALAR_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of "+_"
-_UNKNOWN_MEMBER = ("extra_forbidden", "unexpected_keyword_argument")  # of models and of dataclasses
 _DEVICES: TypeAdapter[DevicePolicy] = TypeAdapter(DevicePolicy)
 _CARRIERS: TypeAdapter[CarrierProfile] = TypeAdapter(CarrierProfile)
 _NETWORKS: TypeAdapter[NetworkFile] = TypeAdapter(NetworkFile)
@@ -44,8 +37,9 @@ def profile_folder() -> Path:
 
 
 def profile_names(kind: str) -> list[str]:
-    """Names of the profiles of a *kind*: devices, carriers, networks, scenarios."""
-    return sorted(path.stem for path in (profile_folder() / kind).glob("*.yaml"))
+    """Names of the profiles of a *kind*: devices, carriers, networks, scenarios; those in a group as group/name."""
+    folder = profile_folder() / kind
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
 def load_device(name: str) -> DevicePolicy:
@@ -63,8 +57,17 @@ def _read_device(path: Path, changed_ns: int) -> DevicePolicy:
     return load_file(path, _DEVICES)
 
 
-def load_carrier_profile(name: str) -> CarrierProfile:
-    return load_file(_find("carriers", name), _CARRIERS)
+def load_carrier_profile(name: str, changes: Mapping[str, Any] | None = None) -> CarrierProfile:
+    """By profile name, or by the path of a file; with other values for some of its members."""
+    profile = load_file(_find("carriers", name), _CARRIERS)
+    if not changes:
+        return profile
+    try:
+        return CarrierProfile.model_validate({**profile.model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ProfileError(f"{where}: {first['msg']}", file=f"changes to carrier profile {name}") from None
 
 
 def load_network(name: str) -> NetworkFile:
@@ -96,113 +99,4 @@ def _find(kind: str, name: str) -> Path:
 
 def load_file(path: Path, adapter: TypeAdapter[_T]) -> _T:
     """Reads one YAML file into the type of *adapter*. Raises ProfileError."""
-    document = _read_yaml(path)
-    try:
-        return adapter.validate_python(_plain(document, [_MAX_VALUES]))
-    except ValidationError as error:
-        raise _first_error(path, document, error, adapter) from None
-    except (ValueError, RecursionError) as error:
-        raise ProfileError(f"cannot be read: {error}", file=str(path)) from error
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        if path.stat().st_size > _MAX_FILE_OCTETS:
-            raise ProfileError(f"the file is larger than {_MAX_FILE_OCTETS} octets", file=str(path))
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ProfileError("the file is not UTF-8 text", file=str(path)) from error
-    except OSError as error:
-        raise ProfileError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    try:
-        return YAML(typ="rt").load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = (None, None) if mark is None else (mark.line + 1, mark.column + 1)
-        raise ProfileError(f"not YAML: {error.problem}", file=str(path), line=place[0], column=place[1]) from error
-    except (YAMLError, *_SCALAR_ERRORS) as error:
-        reason = (str(error) or type(error).__name__).partition("\n")[0]
-        raise ProfileError(f"not YAML: {reason}", file=str(path)) from error
-
-
-def _plain(node: Any, budget: list[int]) -> Any:
-    """Plain containers of *node*. Aliases are written out, so *budget* bounds how many values that may give."""
-    budget[0] -= 1
-    if budget[0] < 0:
-        raise ValueError("too many values, or an alias that contains itself")
-    if isinstance(node, Mapping):
-        return {str(key): _plain(value, budget) for key, value in node.items()}
-    if isinstance(node, Sequence) and not isinstance(node, str | bytes):
-        return [_plain(value, budget) for value in node]
-    return node
-
-
-def _first_error(path: Path, document: Any, error: ValidationError, adapter: TypeAdapter[Any]) -> ProfileError:
-    found = error.errors(include_url=False)
-    details = next((one for one in found if one["type"] not in _MISSING), found[0])  # a typo explains what is missing
-    location = [part for part in details["loc"] if isinstance(part, int) or not part.startswith("function-")]
-    line, column = _position(document, location, is_key=details["type"] in _UNKNOWN_MEMBER)
-    where = ".".join(map(str, location)) or "the file"
-    text = f"{where}: {_reason(details, location, adapter)}"
-    others = len(found) - 1
-    if others:
-        text += f" (and {others} more)"
-    return ProfileError(text, file=str(path), line=line, column=column)
-
-
-def _reason(details: Mapping[str, Any], location: Sequence[int | str], adapter: TypeAdapter[Any]) -> str:
-    if details["type"] in _UNKNOWN_MEMBER:
-        allowed = ", ".join(_members(adapter.json_schema(), location[:-1]))
-        return f"not known here; allowed: {allowed}" if allowed else "not known here"
-    if details["type"] in ("literal_error", "enum"):
-        return f"{details['input']!r} is not allowed; allowed: {details['ctx']['expected']}"
-    if details["type"] in _MISSING:
-        return "missing"
-    return f"{details['msg']}, found {str(details['input'])[:60]!r}"
-
-
-def _members(schema: Mapping[str, Any], location: Sequence[int | str]) -> list[str]:
-    node: Any = schema
-    for part in location:
-        node = next(_below(_resolved(node, schema), part), None)
-        if node is None:
-            return []
-    return list(_resolved(node, schema).get("properties", ()))
-
-
-def _below(node: Mapping[str, Any], part: int | str) -> Iterator[Any]:
-    if isinstance(part, int):
-        yield node.get("items", {})
-    elif part in node.get("properties", {}):
-        yield node["properties"][part]
-    else:
-        yield from node.get("patternProperties", {}).values()
-        if isinstance(node.get("additionalProperties"), Mapping):
-            yield node["additionalProperties"]
-
-
-def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    for choice in node.get("anyOf", ()):
-        if "$ref" in choice or "properties" in choice:
-            node = choice
-    if "$ref" in node:
-        found: Mapping[str, Any] = schema["$defs"][str(node["$ref"]).rpartition("/")[2]]
-        return found
-    return node
-
-
-def _position(document: Any, location: Sequence[int | str], *, is_key: bool) -> tuple[int | None, int | None]:
-    """Line and column, from 1, of the value at *location* (of its key if *is_key*), or of what should contain it."""
-    found: tuple[int, int] | None = (0, 0)
-    node = document
-    for depth, part in enumerate(location):
-        is_last = depth == len(location) - 1
-        if isinstance(node, CommentedMap) and part in node:
-            found = node.lc.key(part) if is_last and is_key else node.lc.value(part)
-            node = node[part]
-        elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
-            found = node.lc.item(part)
-            node = node[part]
-        else:
-            break
-    return (None, None) if found is None else (found[0] + 1, found[1] + 1)
+    return YamlDocument.read(path).validated(adapter)

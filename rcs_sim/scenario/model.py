@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -120,6 +120,7 @@ class CarrierEntry(_Strict):
     )
     subscribers: list[SubscriberEntry] = []
     bulk: list[BulkEntry] = []
+    changes: dict[str, Any] = Field({}, description="members of that profile with other values in this network")
 
 
 class LinkEntry(_Strict):

@@ -1,0 +1,132 @@
+"""A story on stage: the simulation, its phones by name, its messages by name, and what was recorded so far."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ims_core.errors import SimulatorError
+from ims_core.trace import ListSink, RecordKind, TraceRecord
+from ims_core.transport.clock import Clock
+from rcs_sim.client.chat import Chat
+from rcs_sim.client.messages import SentMessage
+from rcs_sim.client.phone import Phone
+from rcs_sim.scenario.loader import load_device
+from rcs_sim.scenario.simulation import Simulation
+from rcs_sim.scenario.story.fallback_policies import ClientFallbackName, with_client_policy
+from rcs_sim.scenario.story.reading import Story
+from rcs_sim.scenario.story.scenario_file import PhoneEntry
+
+__all__ = ["ELEMENT", "Said", "Stage"]
+
+ELEMENT = "scenario"  # source of the records that say where in the story it is
+_POLL_S = 0.05  # between two looks at what is waited for; on the simulation's clock
+_SETTLE_S = 1.0  # after the phones are on, before the first step
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message that the story sent. *to* is a phone or a number; *step* an index."""
+
+    name: str
+    sender: str
+    to: str
+    message: SentMessage
+    step: int
+
+
+class Stage:
+    """What the steps of a story act on. *base* is the folder for relative paths."""
+
+    def __init__(self, sim: Simulation, sink: ListSink, story: Story) -> None:
+        self.sim = sim
+        self.sink = sink
+        self.story = story
+        self.said: dict[str, Said] = {}
+        self.base: Path = story.path.parent
+
+    @property
+    def clock(self) -> Clock:
+        return self.sim.clock
+
+    @property
+    def records(self) -> list[TraceRecord]:
+        return list(self.sink.records)
+
+    # --- phones ------------------------------------------------------------------------------------------------------
+
+    async def set_up(self) -> None:
+        """The phones come, in the order of the file."""
+        for name, entry in self.story.file.phones.items():
+            device = with_client_policy(load_device(entry.device), self.client_fallback(entry))
+            await self.sim.add_phone(
+                name,
+                device,
+                entry.carrier,
+                msisdn=entry.msisdn,
+                reads_after_s=entry.reads_after_s,
+                accepts_after_s=entry.accepts_after_s,
+                is_on=entry.is_on,
+            )
+        await asyncio.sleep(_SETTLE_S)
+
+    def client_fallback(self, entry: PhoneEntry) -> ClientFallbackName | None:
+        """The client policy of a phone."""
+        return entry.client_fallback or self.story.file.policy.client_fallback
+
+    def phone(self, name: str) -> Phone:
+        """Raises SimulatorError that lists the phones."""
+        try:
+            return self.sim.phones[name]
+        except KeyError:
+            raise SimulatorError(f"there is no phone {name!r}; there are: {', '.join(self.sim.phones)}") from None
+
+    def number(self, name: str) -> str:
+        """What the user dials to reach *name*: the number of a phone, or *name* itself."""
+        return self.sim.numbers.get(name, name)
+
+    def chat(self, phone: str, peer: str) -> Chat:
+        return self.phone(phone).chat(self.number(peer))
+
+    def phones_of(self, address: str) -> list[str]:
+        """Every phone with the number of *address*: all its devices."""
+        number = self.number(address)
+        return [name for name, own in self.sim.numbers.items() if own == number and name in self.sim.phones]
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def say(self, name: str | None, sender: str, to: str, message: SentMessage, step: int) -> None:
+        """Remembers *message*."""
+        name = name or f"(step {step + 1})"
+        self.said[name] = Said(name, sender, to, message, step)
+
+    def message(self, name: str) -> Said:
+        """Raises SimulatorError that lists the messages."""
+        try:
+            return self.said[name]
+        except KeyError:
+            known = ", ".join(self.said) or "none"
+            raise SimulatorError(f"there is no message {name!r}; sent so far: {known}") from None
+
+    # --- time and trace ----------------------------------------------------------------------------------------------
+
+    async def until(self, is_met: Callable[[], bool], deadline: float) -> bool:
+        """Waits until *is_met*, or until *deadline* on the simulation's clock; whether it is."""
+        while not is_met():
+            left = deadline - self.clock.now()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(_POLL_S, left))
+        return True
+
+    def mark(self, summary: str, **details: object) -> None:
+        """A record that says where in the story it is."""
+        self.sim.trace.record(
+            at=self.clock.now(),
+            kind=RecordKind.STATE,
+            source=ELEMENT,
+            summary=summary,
+            details={"machine": "scenario", **details},
+        )
