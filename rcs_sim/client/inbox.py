@@ -171,9 +171,6 @@ class Inbox:
         """Content for the user, in clear or as it was unsealed. *replaces* is the id of a message that its sender has
         sealed anew: another device could not read it, this one may have shown it."""
         messenger, now, sender = self._messenger, self._messenger.alarms.now(), arrival.sender
-        shown = self._seen.find(sender, replaces) if replaces else None
-        if isinstance(shown, ReceivedMessage):
-            self._seen.remember(sender, content.message_id, shown)
         earlier = self._seen.find(sender, content.message_id) if content.message_id else None
         if isinstance(earlier, ReceivedMessage):
             earlier.session = arrival.session or earlier.session
@@ -185,6 +182,13 @@ class Inbox:
         message.scheme = scheme
         if content.message_id:
             self._seen.remember(sender, content.message_id, message)
+        shown = self._seen.find(sender, replaces) if replaces else None
+        if isinstance(shown, ReceivedMessage):
+            message.merged_into = shown.merged_into or shown
+            self._receipt_again(message)
+            return
+        if replaces:
+            self._seen.remember(sender, replaces, message)  # it may come yet, or go out a third time
         self._typing_ended(conversation)
         self._take(conversation, message)
         self.receipts.delivered(message)
@@ -215,9 +219,12 @@ class Inbox:
         return message
 
     def _receipt_again(self, message: ReceivedMessage) -> None:
-        """A repeated Message-ID is acknowledged and receipted again, not shown (digest §4.4)."""
+        """A repeated Message-ID is acknowledged and receipted again, not shown (digest §4.4); so is a copy that was
+        sealed anew, under its own id (RCC.16 §10.3)."""
         display = self._messenger.display
-        display.state("duplicate", "not shown", reason="imdn.Message-ID was seen before", message_id=message.id)
+        is_copy = message.merged_into is not None and message.merged_into.scheme is not None
+        reason = "sealed anew, shown before" if is_copy else "imdn.Message-ID was seen before"
+        display.state("duplicate", "not shown", reason=reason, message_id=message.id)
         self.receipts.delivered(message)
         if message.is_read:
             self.receipts.displayed(message)

@@ -195,6 +195,11 @@ class Messenger:
         self._active[message] = None
         self._run(message, message.delivery.seal_again(reason, self.alarms.now()))
 
+    def hand_over_again(self, message: SentMessage, reason: FallbackReason) -> None:
+        """The network could not deal with it for the moment: the same octets go out once more, under the same id."""
+        if message.state not in _SETTLED and message.sealed is not None:
+            self._run(message, message.delivery.seal_again(reason, self.alarms.now()))
+
     def not_sealed(self, message: SentMessage, reason: FallbackReason) -> None:
         """It failed as an encrypted message: it is shown as failed, and goes nowhere in clear."""
         self._run(message, message.delivery.not_sealed(reason, self.alarms.now()))

@@ -9,13 +9,13 @@ from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.downgrade import Downgrade
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.receipts import SignedReceipts
-from rcs_sim.client.e2ee.requests import Requests
+from rcs_sim.client.e2ee.requests import TRANSIENT_PAUSE_S, Requests
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.inbox import Inbox
 from rcs_sim.client.messages import SentMessage
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
-from rcs_sim.e2ee.failure_reason import ClientRemedy, ServerRemedy, client_remedy, server_remedy
+from rcs_sim.e2ee.failure_reason import ClientFailureReason, ClientRemedy, ServerRemedy, client_remedy, server_remedy
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal, NextStep
 from rcs_sim.e2ee.member.failure_reports import ReportVerdict
 from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
@@ -28,6 +28,8 @@ __all__ = ["Failures", "refusal_of"]
 
 MAX_ATTEMPTS = 5  # of one message, the first included (choice)
 MAX_UNVERIFIED = 64  # receipts of an epoch that has not come, kept per conversation
+_NO_REMEDY = frozenset((ClientRemedy.NONE, ClientRemedy.LOG))
+_UNSIGNED = frozenset((None, ClientFailureReason.CONTROL_MESSAGE_FAILED))
 _ESCALATES = frozenset((ClientRemedy.ESCALATE, ClientRemedy.REPLACE_LEAF, ClientRemedy.SELF_HEAL))
 
 
@@ -48,6 +50,12 @@ def refusal_of(imdn: Imdn, cpim: CpimMessage | None) -> FocusRefusal:
     group_id = headers.group_id.encode() if headers.group_id else None
     reason = imdn.server_failure_reason or ""
     return FocusRefusal(reason=reason, detail=headers.detail, group_id=group_id, server=server)
+
+
+def _is_believed_unsigned(imdn: Imdn) -> bool:
+    """Who cannot read cannot always sign either: a bare failure counts (observed), and the request of somebody without
+    a group for a Welcome (choice)."""
+    return imdn.is_failure and imdn.client_failure_reason in _UNSIGNED
 
 
 class Failures:
@@ -98,8 +106,8 @@ class Failures:
             self._not_read(thread, message, imdn)
         elif verdict is ReceiptVerdict.UNKNOWN_EPOCH and cpim is not None:
             self._keep(thread, _Unverified(message, imdn, cpim, sender))
-        elif verdict is None and imdn.is_failure:
-            self._not_read(thread, message, imdn)  # who cannot read cannot sign either: a bare one counts (observed)
+        elif verdict is None and _is_believed_unsigned(imdn):
+            self._not_read(thread, message, imdn)
         else:
             shown = "unsigned" if verdict is None else verdict.name.lower().replace("_", " ")
             self._context.note(thread, "receipt ignored", shown, message.id)
@@ -133,6 +141,9 @@ class Failures:
         context, token = self._context, imdn.client_failure_reason
         if imdn.message_id != message.wire_id:
             return  # it has gone out again since
+        if client_remedy(token) in _NO_REMEDY:
+            context.note(thread, "peer told", f"{token}: no remedy", message.id)
+            return
         verdict = thread.failures.on_report(True, message.id, token or "", context.now_s(), report_of=imdn.message_id)
         context.note(thread, "peer could not read", f"{token or 'no reason'}: {verdict.name.lower()}", message.id)
         match verdict:
@@ -180,7 +191,7 @@ class Failures:
                 )
                 self._again(thread, message, reason)
             case ServerRemedy.RETRY_SAME_OCTETS:
-                self._again(thread, message, reason)
+                self._same_octets_again(thread, message, reason)
             case ServerRemedy.ADVANCE_ERA:
                 self._escalate(thread)
                 self._again(thread, message, reason)
@@ -189,6 +200,20 @@ class Failures:
                 context.messenger.not_sealed(message, reason)
             case ServerRemedy.DO_NOT_RETRY | ServerRemedy.NONE:
                 context.messenger.not_sealed(message, reason)
+
+    def _same_octets_again(self, thread: EncryptedThread, message: SentMessage, reason: FallbackReason) -> None:
+        """What the focus could not deal with for the moment is right as it is."""
+        messenger, octets = self._context.messenger, message.sealed
+        attempts = thread.attempts[message.id] = thread.attempts.get(message.id, 1) + 1
+        if attempts > MAX_ATTEMPTS:
+            messenger.not_sealed(message, reason)
+            return
+
+        def send(_now: float) -> None:
+            if message.sealed is octets:
+                messenger.hand_over_again(message, reason)
+
+        messenger.alarms.new(send).set(messenger.alarms.now() + TRANSIENT_PAUSE_S)
 
     def _update_leaf(self, thread: EncryptedThread, message: SentMessage, reason: FallbackReason) -> None:
         """Our certificate, if it is the stale one; nobody but its owner can help the other (RCC.16 §9.5.3)."""

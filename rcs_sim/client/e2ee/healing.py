@@ -320,17 +320,21 @@ class Healing:
             context.note(thread, "no new era", "the budget is used up")
             return
         context.note(thread, "new era", why)
-        self._requests.pull(thread, partial(self._pulled_for_era, thread, AdvanceKind.NORMAL))
+        self._begin_era(thread, AdvanceKind.NORMAL)
+
+    def _begin_era(self, thread: EncryptedThread, kind: AdvanceKind) -> None:
+        """From here on nothing is sealed in the era that is given up."""
+        thread.is_setting_up = True
+        self._requests.pull(thread, partial(self._pulled_for_era, thread, kind))
 
     def _pulled_for_era(self, thread: EncryptedThread, kind: AdvanceKind, answer: ControlAnswer) -> None:
         server = read_answer(answer)
-        if thread.heal.is_running or thread.is_setting_up:
-            return
+        if not thread.is_setting_up:
+            return  # switched off meanwhile
         if isinstance(answer, NoAnswer | FocusRefusal) or server.group_info is None:
-            context = self._context
-            context.note(thread, "no new era", "the server's state cannot be read")
+            self._context.note(thread, "no new era", "the server's state cannot be read")
+            self._set_up_over(thread)
             return
-        thread.is_setting_up = True
         self._claim(thread, partial(self._make_era, thread, kind, server), partial(self._set_up_failed, thread))
 
     def _make_era(
@@ -373,7 +377,8 @@ class Healing:
 
     def revive(self, thread: EncryptedThread) -> None:
         """Encryption comes back in a new era."""
-        self._requests.pull(thread, partial(self._pulled_for_era, thread, AdvanceKind.REVIVAL))
+        if not thread.is_setting_up:
+            self._begin_era(thread, AdvanceKind.REVIVAL)
 
     def _after(self, seconds: float, then: Callable[[], None]) -> None:
         alarms = self._context.messenger.alarms

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.pager import compose_receipt, date_time_of
 from rcs_sim.e2ee.derived_content import derived_content_of
+from rcs_sim.e2ee.failure_reason import ClientFailureReason
 from rcs_sim.e2ee.member.failure_reports import DueReport
 from rcs_sim.e2ee.member.operations import E2eeRefused
 from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
@@ -49,6 +52,9 @@ class SignedReceipts:
         content = derived_content_of(imdn, cpim.message_id or "", era)
         if content is None:
             return ReceiptVerdict.OTHER_STATEMENT
+        identifier = thread.engine.identifier
+        if identifier is not None and era > identifier.era_id:
+            return ReceiptVerdict.UNKNOWN_EPOCH  # its epochs count anew: the Welcome has not come yet
         expected = (content.encode(), content.statement.encode())  # the full form, and the old one (choice)
         return thread.engine.verify_receipt(headers.signature, expected, sender)
 
@@ -60,4 +66,6 @@ class SignedReceipts:
         receipt_id = context.new_id()
         imdn = Imdn(due.message_id, now, ImdnKind.DELIVERY, ImdnStatus.FAILED, client_failure_reason=due.reason)
         headers = self.sign(thread, receipt_id, imdn)
-        return compose_receipt(imdn, receipt_id, now, () if headers is None else headers)
+        if headers is None and due.reason is not ClientFailureReason.CONTROL_MESSAGE_FAILED:
+            imdn = replace(imdn, client_failure_reason=None)
+        return compose_receipt(imdn, receipt_id, now, headers or ())

@@ -19,7 +19,9 @@ from rcs_sim.e2ee.member.operations import E2eeRefused, PendingOperation
 from rcs_sim.e2ee.mls_headers import MlsHeaders
 from rcs_sim.e2ee.server_message import AcceptedMessage
 
-__all__ = ["Ended", "Make", "Requests", "headers_of", "own_envelope"]
+__all__ = ["TRANSIENT_PAUSE_S", "Ended", "Make", "Requests", "headers_of", "own_envelope"]
+
+TRANSIENT_PAUSE_S = 5.0  # before the same octets are sent again (choice)
 
 Make = Callable[[EncryptedConversation, str, int], PendingOperation]
 """Makes a request with this control id at this time (Unix seconds). May raise E2eeRefused."""
@@ -139,9 +141,6 @@ class Requests:
         context.note(thread, "no answer", operation.kind.name.lower().replace("_", " "), operation.control_id)
         ended(NextStep.ASK_SERVER)
         context.moved(thread)
-
-
-TRANSIENT_PAUSE_S = 5.0  # before the same octets are sent again (choice)
 
 
 def own_envelope(thread: EncryptedThread, message_id: str) -> Envelope:
