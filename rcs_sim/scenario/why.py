@@ -61,7 +61,7 @@ class Why:
         return Explanation(
             found,
             self._verdict(found, passages),
-            self._no_lock(found, gates, steps),
+            self._no_lock(found, gates, steps) if passages or found.showings else None,
             self._fell_back(found, steps, passages),
             self._failed(found, steps, passages),
             [*gates, *steps],

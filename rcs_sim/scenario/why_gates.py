@@ -121,7 +121,8 @@ def _certified(known: _Known) -> Iterator[GateStep]:
         if call is not None:
             yield _step("own directory", call, outcome=GateOutcome.NOTE)
         why = known.own("not enrolled") or fact
-        yield _step("own enrolment", why, _told(why), GateOutcome.STOPPED)
+        says = "enrolment has begun, and is not over" if why.word == "enrolling" else _told(why)
+        yield _step("own enrolment", why, says, GateOutcome.STOPPED)
 
 
 def _announced(known: _Known) -> Iterator[GateStep]:
@@ -178,7 +179,14 @@ def _marked(known: _Known) -> Iterator[GateStep]:
         yield _step("conversation", fact, f"{says}: {fact.reason}" if fact.reason else says, outcome)
 
 
-_ENROLMENT = {"certified": True, "ready": True, "not enrolled": False, "waiting": False, "off": False}
+_ENROLMENT = {
+    "certified": True,
+    "ready": True,
+    "enrolling": False,
+    "not enrolled": False,
+    "waiting": False,
+    "off": False,
+}
 _CONVERSATION = {
     "encrypted": ("the conversation is encrypted", GateOutcome.PASSED),
     "ended": ("the encryption of the conversation has ended", GateOutcome.STOPPED),
