@@ -96,6 +96,7 @@ class E2eeProfile:
     rotate_after_sends              sealed messages after which it renews its leaf
     past_epochs_s                   how long it can read earlier epochs
     legacy_allowed                  it has the older one-to-one scheme
+    mls_allowed                     it has MLS; without, it has the older scheme or none (choice)
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}  # read when a device profile is loaded
@@ -130,6 +131,7 @@ class E2eeProfile:
     rotate_after_sends: int = 256
     past_epochs_s: int = 3 * DAY_S
     legacy_allowed: bool = False
+    mls_allowed: bool = True
 
     @property
     def is_v4(self) -> bool:

@@ -5,7 +5,7 @@ Nothing here gives a message to anybody in clear: what cannot be sealed is refus
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ims_core.transport.tokens import Tokens
@@ -65,7 +65,7 @@ _REFUSALS = {
 
 
 class MlsEncryption:
-    """The `Encryption` of one phone by MLS."""
+    """The `Encryption` of one phone by MLS. *locked* is called for a conversation that has a group, or had one."""
 
     __slots__ = (
         "_alarm",
@@ -80,6 +80,7 @@ class MlsEncryption:
         "_receipts",
         "_requests",
         "credentials",
+        "locked",
         "new_message_id",
     )
 
@@ -93,6 +94,7 @@ class MlsEncryption:
     ) -> None:
         self._messenger, self._inbox = messenger, inbox
         self.credentials = credentials
+        self.locked: Callable[[Conversation], None] | None = None
         self._dirty: dict[EncryptedThread, None] = {}
         self._alarm = messenger.alarms.new(lambda now: self._look())
         context = self._context = E2eeContext(credentials.profile, messenger, credentials, errands, tokens, self._moved)
@@ -123,6 +125,23 @@ class MlsEncryption:
         """What the phone announces of MLS."""
         tags = mls_tags_of_profile(self.credentials.profile, is_ready=self.credentials.is_ready)
         return replace(tags, kds=None if tags.kds is None else self.credentials.kds_number, legacy=False)
+
+    def holds(self, conversation: Conversation) -> bool:
+        """Whether the conversation has a group, had one that was ended, or is about to get one."""
+        thread = self._context.threads.get(conversation.peer)
+        if thread is None:
+            return False
+        is_under_way = thread.is_setting_up or thread.heal.is_running
+        return is_under_way or thread.engine.state is not ConversationState.NONE
+
+    def begin(self, conversation: Conversation) -> bool:
+        """Sets up a group in a conversation that the legacy scheme locks; False if that cannot be done now."""
+        thread = self._context.thread(conversation)
+        is_blocked = thread is None or self._messenger.alarms.now() < thread.blocked_until
+        if thread is None or is_blocked or not self.credentials.is_ready:
+            return False
+        self._healing.set_up(thread)
+        return thread.is_setting_up
 
     # --- the user's hands --------------------------------------------------------------------------------------------
 
@@ -317,6 +336,8 @@ class MlsEncryption:
 
     def _mark(self, thread: EncryptedThread) -> None:
         conversation, state = thread.conversation, thread.engine.state
+        if self.locked is not None and state is not ConversationState.NONE:
+            self.locked(conversation)
         if state is ConversationState.ENCRYPTED and not conversation.is_encrypted:
             self._context.note(thread, "encrypted")
             self._messenger.mark_encrypted(conversation, is_encrypted=True)

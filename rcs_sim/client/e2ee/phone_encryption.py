@@ -6,11 +6,14 @@ A phone whose carrier has no key service makes none of what encrypts: ten thousa
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from ims_core.transport.http_message import HttpClient
 from ims_core.transport.tokens import Tokens
 from rcs_sim.client.e2ee.credentials import Credentials, CredentialState
 from rcs_sim.client.e2ee.mls_encryption import MlsEncryption
+from rcs_sim.client.encryption import Encryption
 from rcs_sim.client.errands import Errands
 from rcs_sim.client.inbox import Inbox
 from rcs_sim.client.kds_client import KdsClient
@@ -20,20 +23,26 @@ from rcs_sim.e2ee.profile import E2eeProfile
 from rcs_sim.mls.key_log import WriteLine
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
+if TYPE_CHECKING:
+    from rcs_sim.client.e2ee.legacy_encryption import LegacyEncryption
+
 __all__ = ["PhoneEncryption"]
 
 ENROLS_WITHIN_S = 10.0  # a phone that boots does not wait longer before it registers without encryption (choice)
+_LEGACY_LIBRARIES = ("x3dh", "doubleratchet")
 
 
 class PhoneEncryption:
     """*announce* is called when what the phone announces has changed, *proof_refused* when a fresh configuration is
-    needed to enrol; *mls* is None until a configuration has named a key service."""
+    needed to enrol; *mls* is None until a configuration has named a key service, and on a phone that has the legacy
+    scheme only."""
 
     __slots__ = (
         "_errands",
         "_http",
         "_inbox",
         "_key_log",
+        "_legacy",
         "_messenger",
         "_participant",
         "_proof_refused",
@@ -62,6 +71,7 @@ class PhoneEncryption:
         self._errands, self._tokens, self._key_log = errands, tokens, key_log
         self._proof_refused = proof_refused
         self._participant: ParticipantKey | None = None
+        self._legacy: LegacyEncryption | None = None
 
     def __repr__(self) -> str:
         return f"<PhoneEncryption {self.state.value}>"
@@ -73,8 +83,10 @@ class PhoneEncryption:
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a certificate, and others can claim key packages."""
-        return self.mls is not None and self.mls.credentials.is_ready
+        """Whether there is a certificate, and others can claim key packages; of the legacy scheme, prekeys."""
+        if self.mls is None:
+            return self._legacy is not None and self._legacy.account.is_ready
+        return self.mls.credentials.is_ready
 
     @property
     def participant(self) -> ParticipantKey:
@@ -86,7 +98,7 @@ class PhoneEncryption:
     @property
     def contact_params(self) -> str:
         """Tags as Contact parameters."""
-        return "" if self.mls is None else "".join(f";{param}" for param in self.mls.tags.to_params())
+        return "".join(f";{param}" for side in (self.mls, self._legacy) if side for param in side.tags.to_params())
 
     async def configured(self, configuration: RcsConfiguration) -> None:
         """A configuration with encryption is in force: enrols, and returns when that is done or takes too long."""
@@ -94,46 +106,86 @@ class PhoneEncryption:
         if parameters is None or not parameters.is_complete:
             self.unconfigured()
             return
-        credentials = self._started().credentials
-        msisdn = configuration.msisdn.lstrip("+")
-        credentials.configured(KdsClient(self._http, parameters.kds_uri), parameters, msisdn)
-        await credentials.first_verdict(ENROLS_WITHIN_S)
+        self._start()
+        kds, msisdn = KdsClient(self._http, parameters.kds_uri), configuration.msisdn.lstrip("+")
+        if self._legacy is not None:
+            self._legacy.configured(kds, msisdn)
+        if self.mls is not None:
+            self.mls.credentials.configured(kds, parameters, msisdn)
+            await self.mls.credentials.first_verdict(ENROLS_WITHIN_S)
+        if self._legacy is not None:
+            await self._legacy.account.first_verdict(ENROLS_WITHIN_S)
 
     def unconfigured(self) -> None:
         """A configuration without encryption, or none. What is marked as encrypted stays so, and is refused."""
         if self.mls is not None:
             self.mls.credentials.unconfigured()
+        if self._legacy is not None:
+            self._legacy.unconfigured()
 
     def power_lost(self) -> None:
         """The phone goes off: what is under way has no answer any more; what it holds stays."""
         if self.mls is not None:
             self.mls.credentials.stop()
             self.mls.power_lost()
+        if self._legacy is not None:
+            self._legacy.power_lost()
 
     def registered(self) -> None:
         """The phone can be reached again."""
         if self.mls is not None:
             self.mls.registered()
 
-    def _started(self) -> MlsEncryption:
-        if self.mls is None:
-            messenger, tokens = self._messenger, self._tokens
-            credentials = Credentials(
-                self.profile,
-                self.participant,
-                tokens,
-                messenger.alarms,
-                self._errands,
-                messenger.display,
-                self._changed,
-                self._proof_refused,
-                self._key_log,
-            )
-            self.mls = MlsEncryption(credentials, messenger, self._inbox, self._errands, tokens.child("control"))
-            messenger.encryption = self.mls
-            messenger.new_message_id = self.mls.new_message_id
-            self._inbox.receipts.signed = self.mls.receipt_headers
-        return self.mls
+    def _start(self) -> None:
+        """Makes the schemes that the profile allows, once."""
+        if self.mls is not None or self._legacy is not None:
+            return
+        if self.profile.legacy_allowed:
+            self._legacy = self._new_legacy()
+        if self.profile.mls_allowed:
+            self.mls = self._new_mls()
+        encryption = self._composed()
+        if encryption is not None:
+            self._messenger.encryption = encryption
+            self._inbox.receipts.signed = encryption.receipt_headers
+
+    def _composed(self) -> Encryption | None:
+        if self.mls is None or self._legacy is None:
+            return self.mls or self._legacy
+        from rcs_sim.client.e2ee.legacy_choice import SchemeChoice
+
+        return SchemeChoice(self.mls, self._legacy, self._messenger)
+
+    def _new_mls(self) -> MlsEncryption:
+        messenger, tokens = self._messenger, self._tokens
+        credentials = Credentials(
+            self.profile,
+            self.participant,
+            tokens,
+            messenger.alarms,
+            self._errands,
+            messenger.display,
+            self._changed,
+            self._proof_refused,
+            self._key_log,
+        )
+        mls = MlsEncryption(credentials, messenger, self._inbox, self._errands, tokens.child("control"))
+        messenger.new_message_id = mls.new_message_id
+        return mls
+
+    def _new_legacy(self) -> LegacyEncryption | None:
+        """None without its libraries: the phone does not announce the scheme then."""
+        messenger = self._messenger
+        if not all(map(find_spec, _LEGACY_LIBRARIES)):
+            missing = "the legacy scheme needs the libraries x3dh and doubleratchet: install rcs-sim[legacy]"
+            messenger.display.state("legacy encryption", "off", reason=missing)
+            return None
+        from rcs_sim.client.e2ee.legacy_account import LegacyAccount
+        from rcs_sim.client.e2ee.legacy_encryption import LegacyEncryption
+
+        tokens = self._tokens.child("legacy")
+        account = LegacyAccount(tokens, messenger.alarms, self._errands, messenger.display, self._changed)
+        return LegacyEncryption(account, messenger, self._inbox, self._errands)
 
     def _changed(self) -> None:
         if self.mls is not None:
