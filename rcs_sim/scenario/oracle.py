@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from ims_core.errors import SimulatorError
@@ -23,7 +25,7 @@ from rcs_sim.scenario.oracle_rules import MessageDisplay, OracleRules, Violation
 from rcs_sim.scenario.oracle_screens import UserMessage
 from rcs_sim.scenario.oracle_table import table_text
 
-__all__ = ["Oracle", "UnknownMessage"]
+__all__ = ["Oracle", "UnknownMessage", "in_order"]
 
 _WORST_FIRST = (Verdict.READABLE, Verdict.UNDECIDED, Verdict.SEALED)
 _NOT_SENT = "not sent"
@@ -34,13 +36,21 @@ class UnknownMessage(SimulatorError):
     """The trace has no such message."""
 
 
+def in_order(records: Iterable[TraceRecord]) -> list[TraceRecord]:
+    """The records with ascending numbers: those of files that were put together are counted anew."""
+    kept = list(records)
+    if all(one.number < other.number for one, other in pairwise(kept)):
+        return kept
+    return [replace(record, number=number) for number, record in enumerate(kept, 1)]
+
+
 class Oracle:
     """Of the records of one run, or of the beginning of one."""
 
     __slots__ = ("_by_name", "_records", "_rules", "_violations", "readings")
 
     def __init__(self, records: Iterable[TraceRecord]) -> None:
-        kept = list(records)
+        kept = in_order(records)
         self.readings = Readings(kept)
         self._records = len(kept)
         self._rules = OracleRules(self.readings)

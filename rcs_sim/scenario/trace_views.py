@@ -25,11 +25,33 @@ def read_trace(file: Path) -> list[TraceRecord]:
     """All records. Raises TraceFileError that names the file and the line."""
     try:
         with file.open(encoding="utf-8") as lines:
-            return list(read_ndjson(lines))
+            records = list(read_ndjson(lines))
     except OSError as error:
         raise TraceFileError(f"{file}: {error.strerror}") from error
     except ValueError as error:  # UnicodeDecodeError is one too
         raise TraceFileError(f"{file}: {error}") from error
+    for line, record in enumerate(records, 1):
+        member = _ill_typed(record)
+        if member:
+            raise TraceFileError(f"{file}: record {line} has a {member} of the wrong type")
+    return records
+
+
+_TEXTS = ("source", "target", "reference_point", "protocol", "summary", "transport", "source_address", "target_address")
+_IDS = ("call_id", "conversation_id", "imdn_message_id", "group_id")
+
+
+def _ill_typed(record: TraceRecord) -> str:
+    """The first member that is not what docs/formats.md says; "" for none."""
+    if type(record.number) is not int:
+        return "number"
+    if type(record.at) not in (int, float):
+        return "time"
+    if type(record.details) is not dict:
+        return "details"
+    wrong = [name for name in _TEXTS if type(getattr(record, name)) is not str]
+    wrong += [name for name in _IDS if type(getattr(record, name)) not in (str, type(None))]
+    return wrong[0] if wrong else ""
 
 
 def show(file: Path, *, as_json: bool = False) -> str:

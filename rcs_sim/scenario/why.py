@@ -9,7 +9,7 @@ from ims_core.trace import TraceRecord
 from rcs_sim.client.display import Shown
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_state import MessageTransport
-from rcs_sim.scenario.oracle import Oracle
+from rcs_sim.scenario.oracle import Oracle, in_order
 from rcs_sim.scenario.oracle_documents import WhyDocument, WhyMessage, WhyStep
 from rcs_sim.scenario.oracle_readings import Passage
 from rcs_sim.scenario.oracle_rules import ViolationKind
@@ -43,7 +43,7 @@ class Why:
     __slots__ = ("_facts", "_losses", "oracle")
 
     def __init__(self, records: Iterable[TraceRecord]) -> None:
-        kept = list(records)
+        kept = in_order(records)
         self.oracle = Oracle(kept)
         self._facts = TraceFacts(self.oracle.readings.screens.phones)
         for record in kept:

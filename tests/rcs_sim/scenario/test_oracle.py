@@ -8,12 +8,15 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rcs_sim
 from ims_core.errors import SimulatorError
 from ims_core.trace import ListSink, RecordKind, TraceRecord
-from rcs_sim.scenario.oracle import Oracle, UnknownMessage
+from rcs_sim.scenario.oracle import Oracle, UnknownMessage, in_order
 from rcs_sim.scenario.simulation import Simulation
+from rcs_sim.scenario.why import Why
 from tests.support.oracle_traces import SealedConversation
 
 _TEXTS = ("Hi Bob, are we still on for tonight?", "ok", "a long way " * 200)
@@ -114,6 +117,43 @@ def test_scrambled_octets_under_a_plain_label_miss_a_lock() -> None:
         return [replace(changed, raw=changed.raw.replace(b"text/plain;charset=UTF-8", b"application/sealed-thing"))]
 
     assert _kinds(_doctored(retyped)) == [("missing lock", "m1"), ("missing lock", "m1")]
+
+
+def test_traces_that_were_put_together_are_counted_anew() -> None:
+    records = [*SealedConversation().records, *SealedConversation().records]
+    assert [record.number for record in in_order(records)] == list(range(1, len(records) + 1))
+    assert in_order(records[:5]) == records[:5]
+    assert len(Oracle(records).messages) == 1
+
+
+_MEMBERS = ("what", "peer", "direction", "text", "transport", "scheme", "label", "machine", "state", "reason")
+_WORDS = ("message", "sent", "delivered", "label", "out", "in", "mls", "RCS · encrypted", "consent", "given")
+_DETAILS = st.dictionaries(
+    st.sampled_from(_MEMBERS), st.one_of(st.sampled_from(_WORDS), st.none(), st.integers()), max_size=8
+)
+_RECORDS = st.builds(
+    TraceRecord,
+    number=st.integers(0, 30),
+    at=st.floats(0, 1e6),
+    kind=st.sampled_from(RecordKind),
+    source=st.sampled_from(["alice", "bob", "red.pcscf", "red.smsc", "red.kds"]),
+    target=st.sampled_from(["alice", "bob", "red.pcscf", "red.smsc"]),
+    reference_point=st.sampled_from(["Gm", "CS", ""]),
+    protocol=st.sampled_from(["SIP", "MSRP", "SM", "HTTP", ""]),
+    raw=st.binary(max_size=60),
+    imdn_message_id=st.sampled_from(["a", "b", None]),
+    conversation_id=st.sampled_from(["c", None]),
+    details=_DETAILS,
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(_RECORDS, max_size=25))
+def test_any_records_are_judged_and_explained(records: list[TraceRecord]) -> None:
+    why = Why(records)
+    assert why.oracle.table()
+    assert why.text()
+    assert len(why.document().messages) == len(why.oracle.messages) == len(why.oracle.document().messages)
 
 
 def test_a_message_has_several_names() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from ims_core.trace import RecordKind, TraceRecord
-from rcs_sim.scenario.trace_views import TraceFileError, ladder, read_trace, save_pcapng, show
+from rcs_sim.scenario.oracle import UnknownMessage
+from rcs_sim.scenario.trace_views import TraceFileError, ladder, oracle, read_trace, save_pcapng, show, why
+from tests.support.oracle_traces import SealedConversation
 
 _RECORDS = [
     TraceRecord(
@@ -88,3 +91,47 @@ def test_an_empty_file_is_an_empty_trace(tmp_path: Path) -> None:
     (tmp_path / "t.ndjson").write_text("\n\n")
     assert show(tmp_path / "t.ndjson") == ""
     assert ladder(tmp_path / "t.ndjson", None, as_svg=True).startswith("<svg")
+
+
+_ENDS = '"source": "a", "target": "b"'
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"number": 1, "at": 0, "kind": "message"', "line 1 is not a trace record"),
+        ('{"number": 1, "at": 0, "kind": "message", "source": "a"}', "line 1 is not a trace record"),
+        (f'{{"number": "1", "at": 0, "kind": "message", {_ENDS}}}', "record 1 has a number of the wrong type"),
+        (f'{{"number": 1, "at": null, "kind": "message", {_ENDS}}}', "a time of the wrong type"),
+        ('{"number": 1, "at": 0, "kind": "shown", "source": 7, "target": "b"}', "a source of the wrong type"),
+        (f'{{"number": 1, "at": 0, "kind": "shown", {_ENDS}, "details": []}}', "a details of the wrong type"),
+        (f'{{"number": 1, "at": 0, "kind": "shown", {_ENDS}, "imdn_message_id": 3}}', "a imdn_message_id of the"),
+    ],
+)
+def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "bad.ndjson"
+    path.write_text(line + "\n", encoding="utf-8")
+    for view in (oracle, lambda each: why(each, None), show):
+        with pytest.raises(TraceFileError, match=words):
+            view(path)
+
+
+def test_the_oracle_gives_its_verdict_as_exit_status(tmp_path: Path) -> None:
+    path, script = tmp_path / "t.ndjson", SealedConversation()
+    path.write_text("".join(record.to_json() + "\n" for record in script.records), encoding="utf-8")
+    text, status = oracle(path)
+    assert ("no violation" in text, status) == (True, 0)
+    script.got("bob", "one", "the first one is sealed", scheme="mls")
+    path.write_text("".join(record.to_json() + "\n" for record in script.records), encoding="utf-8")
+    text, status = oracle(path, as_json=True)
+    assert ([each["violation"] for each in json.loads(text)["violations"]], status) == (["duplicate"], 1)
+
+
+def test_why_speaks_of_one_message_or_of_all(tmp_path: Path) -> None:
+    path, script = tmp_path / "t.ndjson", SealedConversation()
+    path.write_text("".join(record.to_json() + "\n" for record in script.records), encoding="utf-8")
+    assert why(path, None).startswith("m1 alice to +12025550152")
+    assert "came as far as bob" in why(path, "m1")
+    assert json.loads(why(path, "one", as_json=True))["messages"][0]["id"] == "m1"
+    with pytest.raises(UnknownMessage):
+        why(path, "m2")
