@@ -13,6 +13,7 @@ from rcs_sim.client.e2ee.legacy_account import LegacyAccount
 from rcs_sim.client.e2ee.legacy_encryption import LegacyEncryption
 from rcs_sim.client.kds_client import KdsClient
 from rcs_sim.client.phone import Phone
+from rcs_sim.devices.policy import DevicePolicy
 from tests.support.kds import KdsSide, response_of
 from tests.support.stub_core import ALICE, BOB, World, device
 
@@ -80,9 +81,9 @@ class LegacyPair:
 
 
 @asynccontextmanager
-async def legacy_pair(world: World) -> AsyncIterator[LegacyPair]:
+async def legacy_pair(world: World, policy: DevicePolicy | None = None) -> AsyncIterator[LegacyPair]:
     """Both phones, on and equipped."""
-    policy = device("android")
+    policy = policy or device("android")
     alice = world.phone("alice", ALICE, policy, reads_after_s=1.0)
     bob = world.phone("bob", BOB, policy, reads_after_s=1.0)
     pair = LegacyPair(world, Directory(), alice, bob)

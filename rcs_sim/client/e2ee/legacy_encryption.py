@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from rcs_sim.client.capabilities import Occasion
 from rcs_sim.client.content import content_of
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.display import Shown
@@ -28,6 +29,7 @@ from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.identity import ContactKey, is_number
 from rcs_sim.client.inbox import Arrival, Inbox
 from rcs_sim.client.kds_client import ClaimResult, KdsClient
+from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.messenger import Messenger
 from rcs_sim.client.pager import compose_receipt, date_time_of
@@ -46,10 +48,12 @@ from rcs_sim.wire.prekey_directory import PrekeyBundle
 __all__ = ["LegacyEncryption", "LegacyThread"]
 
 CLAIM_PAUSE_S = 60.0  # after a claim that failed (choice)
+ASK_PAUSE_S = 60.0  # between two questions for the tags of a peer who answers none (choice)
 MAX_ATTEMPTS = 3  # of one message, the first included (choice)
 MAX_REMEMBERED = 1024  # messages of one conversation of which something is known; the oldest are forgotten
 _WISHES = ("positive-delivery", "negative-delivery", "display")
 _NO_DISPLAY = ("positive-delivery", "negative-delivery")
+_READ = (MessageState.DELIVERED, MessageState.DISPLAYED)
 _P = SealingPower
 V = TypeVar("V")
 
@@ -61,6 +65,7 @@ class LegacyThread:
     in use."""
 
     __slots__ = (
+        "asks_again_at",
         "attempts",
         "beginning",
         "blocked_until",
@@ -82,6 +87,7 @@ class LegacyThread:
         self.is_locked = False
         self.is_superseded = False
         self.blocked_until = 0.0
+        self.asks_again_at = 0.0
         self.beginning = 0
         self.attempts: dict[str, int] = {}
         self.sealed_in: dict[str, int] = {}
@@ -189,15 +195,29 @@ class LegacyEncryption:
         if thread.is_claiming:
             return _P.BUSY
         is_blocked = self._messenger.alarms.now() < thread.blocked_until
-        if not may_wait or is_blocked or not self._may_begin(thread):
+        if not may_wait or is_blocked or not self.account.is_ready:
             return _P.NO_STATE
-        self._claim(thread)
+        if not self._asks(thread):
+            if not self._may_begin(thread):
+                return _P.NO_STATE
+            self._claim(thread)
         return _P.BUSY
+
+    def _asks(self, thread: LegacyThread) -> bool:
+        """Whether the tags of a peer of whom none were ever seen are being asked for, as for MLS (choice)."""
+        messenger, peer = self._messenger, thread.conversation.peer
+        now, discovery = messenger.alarms.now(), messenger.discovery
+        if thread.is_locked or discovery is None or messenger.capabilities.entry(peer).tags.services:
+            return False
+        if now >= thread.asks_again_at:
+            thread.asks_again_at = now + ASK_PAUSE_S
+            discovery.ask_if_due(peer, Occasion.FAILURE)
+        return messenger.capabilities.entry(peer).is_asking
 
     def _may_begin(self, thread: LegacyThread) -> bool:
         """A conversation that is locked is repaired; another one is begun if both sides announce the scheme."""
         announces = self._messenger.capabilities.entry(thread.conversation.peer).tags.mls.legacy
-        return self.account.is_ready and (thread.is_locked or announces)
+        return thread.is_locked or announces
 
     def scheme_of(self, conversation: Conversation) -> Scheme | None:
         return Scheme.LEGACY if conversation.is_encrypted else None
@@ -241,7 +261,7 @@ class LegacyEncryption:
         thread = self._threads.get(message.conversation.peer)
         if not imdn.is_failure or thread is None:
             return True
-        if imdn.message_id == message.wire_id:
+        if imdn.message_id == message.wire_id and message.state not in _READ:
             self._not_read(thread, message)
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -22,10 +23,11 @@ from rcs_sim.e2ee.encrypted_entity import EncryptedEntity
 from rcs_sim.e2ee.legacy.body import LEGACY_CONTENT_TYPE
 from rcs_sim.server.kds_settings import KdsFault
 from rcs_sim.wire.cpim import CpimMessage, compose_cpim
+from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
 from rcs_sim.wire.prekey_directory import PrekeyPath
 from tests.rcs_sim.client.stories import play
 from tests.support.legacy_phones import LegacyPair, legacy_pair
-from tests.support.stub_core import ALICE, BOB, World
+from tests.support.stub_core import ALICE, BOB, World, device
 
 LOCKED = "RCS · encrypted"
 
@@ -119,6 +121,17 @@ def test_a_peer_without_the_tag_is_written_to_in_clear() -> None:
     _play(story)
 
 
+def test_a_device_that_asks_nobody_asks_before_it_writes_in_clear() -> None:
+    async def story(world: World) -> None:
+        android = device("android")
+        capability = replace(android.capability, asks_on_open=False, asks_on_send=False)
+        async with legacy_pair(world, replace(android, capability=capability)) as pair:
+            assert (await _locked(pair)).scheme is Scheme.LEGACY
+            assert len(world.core.of("OPTIONS")) == 1
+
+    play(story)
+
+
 @pytest.mark.parametrize("fault", [KdsFault(is_down=True), KdsFault(empty_pool=True), KdsFault(wrong_directory=True)])
 def test_without_a_bundle_an_unlocked_conversation_goes_on_in_clear_and_is_locked_later(fault: KdsFault) -> None:
     async def story(pair: LegacyPair) -> None:
@@ -176,6 +189,19 @@ def test_a_phone_that_lost_its_keys_says_so_and_gets_the_message_in_a_new_sessio
         assert shown.count("security code changed") == 1
         assert not pair.in_clear("after the reset")
         assert pair.directory.calls.count(PrekeyPath.CLAIM) == 2
+
+    _play(story)
+
+
+def test_a_failure_that_is_told_of_a_message_that_was_read_changes_nothing() -> None:
+    async def story(pair: LegacyPair) -> None:
+        message = await _locked(pair)
+        side = pair.side(pair.alice)
+        failed = Imdn(message.wire_id, "2026-11-22T12:00:00Z", ImdnKind.DELIVERY, ImdnStatus.FAILED)
+        assert not side.accepts_receipt(message, failed, None, dialled_key(BOB))
+        (thread,) = side._threads.values()
+        assert thread.held.can_seal
+        assert message.state is MessageState.DISPLAYED
 
     _play(story)
 
