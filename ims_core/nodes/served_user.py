@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Final, TypeAlias
 
 from ims_core.cx import UserProfile
 from ims_core.nodes.filter_criteria import CriteriaIndex
@@ -21,16 +22,19 @@ from ims_core.store.bindings import StoredBinding
 from ims_core.wire.sip.address_headers import Contact
 from ims_core.wire.sip.dialog import Dialog
 from ims_core.wire.sip.feature_tags import FeatureSet, is_feature_tag
-from ims_core.wire.sip.grammar import unquote
+from ims_core.wire.sip.memo import Memo
 from ims_core.wire.sip.message import Request
-from ims_core.wire.sip.params import parse_header_params
+from ims_core.wire.sip.params import Params, parse_header_params
 from ims_core.wire.sip.subscription import Notifier
 from ims_core.wire.sip.uri import SipUri, TelUri, Uri, parse_uri
 
 __all__ = ["FULL_Q", "Binding", "RegSubscription", "ServedUser", "UserTable", "binding_key", "features_of"]
 
 FULL_Q = 1000  # q is kept in thousandths
-_INSTANCE = "+sip.instance"
+_INSTANCE: Final = "+sip.instance"
+_INSTANCE_AS_USUAL: Final = ';+sip.instance="<'
+_END_OF_INSTANCE: Final = '>"'
+_BEHIND_PARAMETER: Final = ("", ";")
 
 
 class Binding:
@@ -75,20 +79,9 @@ class Binding:
     ) -> Binding:
         """What a REGISTER asks for with one *contact*; expiry and outbound are the registrar's to decide."""
         binding = cls.__new__(cls)
-        instance, reg_id, q, tags = "", 0, FULL_Q, ""
-        for name, value in contact.params.pairs:  # one pass: this is done for every registration
-            word = name.lower()
-            if word == _INSTANCE:
-                # as Contact.instance reads it
-                instance = instance or unquote(value or "").removeprefix("<").removesuffix(">")
-            elif word[0] == "+" or is_feature_tag(word):
-                tags += f";{name}" if value is None else f";{name}={value}"
-            elif word == "reg-id":
-                reg_id = contact.reg_id or 0
-            elif word == "q":
-                q = int(contact.q * FULL_Q)
-        binding.instance, binding.reg_id, binding.q = instance, reg_id, q
-        binding.tags = sys.intern(tags)  # few phone models, few tag sets
+        instance, others = _instance_and_others(contact)
+        tags, reg_id, q = _traits[others] if instance or others else _NO_TRAITS
+        binding.instance, binding.reg_id, binding.q, binding.tags = instance, reg_id, q, tags
         binding.number = binding.order = 0
         binding.key = f"{instance} {reg_id if has_outbound else 0}" if instance else binding_key(contact, False)
         binding.impi, binding.path = impi, path
@@ -135,6 +128,41 @@ class Binding:
     def features(self) -> FeatureSet:
         """Its feature tags; the instance is one of them (RFC 5626 §4.1)."""
         return features_of(self.tags)
+
+
+_Traits: TypeAlias = tuple[str, int, int]  # feature tags as text, reg-id, q in thousandths
+_NO_TRAITS: Final[_Traits] = ("", 0, FULL_Q)
+
+
+def _instance_and_others(contact: Contact) -> tuple[str, str]:
+    """The instance, and the text of the other parameters, which few models of phones share among them."""
+    text = contact.params.received_text
+    before, found, rest = text.partition(_INSTANCE_AS_USUAL)
+    instance, end, after = rest.partition(_END_OF_INSTANCE)
+    others = before + after
+    is_usual = found and end and '"' not in instance and "\\" not in instance and after[:1] in _BEHIND_PARAMETER
+    if is_usual and _INSTANCE not in others.lower():
+        return instance, others
+    kept = [(name, value) for name, value in contact.params.pairs if name.lower() != _INSTANCE]
+    return contact.instance or "", str(Params(tuple(kept)))
+
+
+def _read_traits(text: str) -> _Traits:
+    contact = Contact(None, _NOBODY, parse_header_params(text))
+    tags, reg_id, q = "", 0, FULL_Q
+    for name, value in contact.params.pairs:
+        word = name.lower()
+        if word[0] == "+" or is_feature_tag(word):
+            tags += f";{name}" if value is None else f";{name}={value}"
+        elif word == "reg-id":
+            reg_id = contact.reg_id or 0
+        elif word == "q":
+            q = int(contact.q * FULL_Q)
+    return sys.intern(tags), reg_id, q
+
+
+_NOBODY: Final = parse_uri("sip:nobody.invalid")
+_traits: Memo[_Traits] = Memo(_read_traits)
 
 
 class RegSubscription:

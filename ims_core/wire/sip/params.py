@@ -63,6 +63,11 @@ class Params:
             )
         return pairs
 
+    @property
+    def received_text(self) -> str:
+        """What they were read from; "" for those that were not received."""
+        return self._text
+
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name, without quotes; "" for a parameter without value."""
         wanted = name.lower()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pytest
+
 from ims_core.cx import UserProfile
 from ims_core.nodes.served_user import Binding, UserTable, binding_key, features_of
 from ims_core.service_profile import ServiceProfile
 from ims_core.store.bindings import StoredBinding
 from ims_core.wire.sip.address_headers import Contact
+from ims_core.wire.sip.params import Params
 from ims_core.wire.sip.uri import parse_uri
 from tests.support.core_cases import NOW, make_request
 
@@ -50,6 +53,33 @@ def test_a_contact_is_read_in_one_pass() -> None:
     assert (binding.instance, binding.q, binding.reg_id) == ("urn:uuid:9", 700, 3)
     assert (binding.tags, binding.cseq) == (';+g.x="a,b";video', 4)
     assert features_of(binding.tags).values("+g.x") == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("instance", "read"),
+    [
+        (';+sip.instance="<urn:uuid:9>"', "urn:uuid:9"),
+        (';+SIP.Instance="<urn:uuid:9>"', "urn:uuid:9"),
+        (' ; +sip.instance = "<urn:uuid:9>"', "urn:uuid:9"),
+        (';+sip.instance="urn:uuid:9"', "urn:uuid:9"),
+        (";+sip.instance=urn:uuid:9", "urn:uuid:9"),
+        (';+sip.instance="<urn:\\uuid:9>"', "urn:uuid:9"),
+        (';+sip.instance="<urn:a>";+sip.instance="<urn:b>"', "urn:a"),
+        (';+sip.instance="<urn:a>" ;+Sip.Instance=x', "urn:a"),
+        (';+sip.instance="<>"', ""),
+        (";+sip.instance", ""),
+        ("", ""),
+    ],
+)
+def test_the_instance_is_found_however_it_is_written(instance: str, read: str) -> None:
+    for text in (f"<sip:a@h>;q=0.5{instance};+g.y;reg-id=2", f"<sip:a@h>{instance};+g.y;reg-id=2;q=0.5"):
+        contact = Contact.parse(text)
+        binding = Binding.asked_for(make_request("REGISTER", "sip:h"), contact, impi="i", path=(), now=NOW)
+        assert binding.instance == read == (contact.instance or "")
+        assert (binding.tags, binding.reg_id, binding.q) == (";+g.y", 2, 500)
+        made = Contact.of("sip:a@h", params=Params(contact.params.pairs))
+        again = Binding.asked_for(make_request("REGISTER", "sip:h"), made, impi="i", path=(), now=NOW)
+        assert (again.instance, again.tags, again.reg_id, again.q) == (read, ";+g.y", 2, 500)
 
 
 def test_what_makes_two_contacts_one_binding() -> None:
