@@ -9,6 +9,7 @@ from ims_core.store.record_table import Store
 from ims_core.transport.http_sockets import SocketHttpClient
 from ims_core.transport.link import Address, Transport
 from ims_core.transport.tokens import Tokens
+from rcs_sim.e2ee.acs_proof import AcsProof, sign_acs_proof
 from rcs_sim.e2ee.profile import DirectoryLifetime
 from rcs_sim.e2ee.public_key_info import spki_of_point
 from rcs_sim.e2ee.trust_anchors import TrustAnchor
@@ -200,6 +201,10 @@ class KeyService:
             await self.listener.close()
             if isinstance(self._http, SocketHttpClient):
                 await self._http.close()
+
+    def proof(self, digits: str, participant_spki: bytes, expiry_s: int) -> AcsProof:
+        """What the carrier's configuration server would vouch for: that this number has this participant key."""
+        return sign_acs_proof(self._proof_key, expiry_s, digits, participant_spki)
 
     @property
     def uri(self) -> str:

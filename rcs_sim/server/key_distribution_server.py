@@ -123,6 +123,15 @@ class KeyDistributionServer:
     def fault(self, fault: KdsFault) -> None:
         self._desk.fault = self._prekey_desk.fault = fault
 
+    @property
+    def pki(self) -> VendorPki:
+        """The authorities that certificates are issued by; a scenario may give it others."""
+        return self._pki
+
+    @pki.setter
+    def pki(self, pki: VendorPki) -> None:
+        self._pki = pki
+
     def restore(
         self,
         now: float,

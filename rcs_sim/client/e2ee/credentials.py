@@ -27,7 +27,7 @@ from rcs_sim.e2ee.participant_key import ParticipantKey
 from rcs_sim.e2ee.profile import E2eeProfile
 from rcs_sim.e2ee.trust_anchors import TrustAnchorList, read_trust_list
 from rcs_sim.mls.key_log import WriteLine
-from rcs_sim.wire.encryption_parameters import EncryptionParameters
+from rcs_sim.wire.encryption_parameters import EncryptionParameters, MlsServerProperties
 from rcs_sim.wire.key_directory import KdsErrorCode, UploadRequest
 
 __all__ = ["CredentialState", "Credentials"]
@@ -35,6 +35,7 @@ __all__ = ["CredentialState", "Credentials"]
 RENEW_BEFORE_S = FLOOR_S + 24 * 3600  # of a certificate: a day before nobody may commit any more (choice)
 PUBLISH_EVERY_S = 24 * 3600  # fresh key packages (digest RCC.16 §2.4)
 PROOF_PAUSE_S = 3600.0  # between two configurations that are asked for because of a proof (choice)
+_DEPLOYED = MlsServerProperties()
 _FIRST_RETRIES, _SHORT_S, _LONG_S = 3, 30.0, 300.0  # retry ladder (digest RCC.16 §10.8)
 
 
@@ -61,6 +62,7 @@ class Credentials:
         "_display",
         "_errands",
         "_failures",
+        "_is_doubted",
         "_kds",
         "_key_log",
         "_msisdn",
@@ -122,6 +124,12 @@ class Credentials:
         return self._kds
 
     @property
+    def server(self) -> MlsServerProperties:
+        """What the carrier's messaging server does; as deployed ones do where no configuration says it."""
+        parameters = self._parameters
+        return _DEPLOYED if parameters is None or parameters.server is None else parameters.server
+
+    @property
     def validator(self) -> CertificateValidator | None:
         """Judges certificates by the anchors in force."""
         return None if self.setting is None else self.setting.trust.validator
@@ -159,6 +167,11 @@ class Credentials:
         now_s = int(self._alarms.now())
         if self.setting is not None and self.pool.needs_refill(self.setting, now_s):
             self._begin()
+
+    def enrol_anew(self) -> None:
+        """The certificate is not to be used any longer than it takes to get another one."""
+        self._is_doubted = True
+        self._begin()
 
     async def first_verdict(self, within_s: float) -> None:
         """Returns when it is ready, or has failed for the first time, or after *within_s*."""
@@ -227,7 +240,8 @@ class Credentials:
     async def _certify(self, kds: KdsClient, trust: X509Identity) -> DeviceIdentity:
         now_s = int(self._alarms.now())
         held = None if self.setting is None else self.setting.identity
-        if held is not None and held.certificate.not_after_s - now_s > RENEW_BEFORE_S:
+        is_old = held is not None and held.certificate.not_after_s - now_s <= RENEW_BEFORE_S
+        if held is not None and not is_old and not self._is_doubted:
             return held
         vendor_id = await self._vendor_of(kds)
         if held is not None:
@@ -239,6 +253,7 @@ class Credentials:
         proof = b"" if self._parameters is None else self._parameters.identity_proof
         response = await kds.enrol(enrolment.certificate_request(proof))
         identity = enrolment.accept(response.leaf, response.chain, trust, int(self._alarms.now()))
+        self._is_doubted = False
         self.kds_number = self.profile.kds if response.kds is None else response.kds
         self._display.state("encryption", "certified", reason="renewed" if held is not None else "enrolled")
         return identity

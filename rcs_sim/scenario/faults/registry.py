@@ -6,9 +6,11 @@ from difflib import get_close_matches
 
 from rcs_sim.scenario.faults.acs_faults import ACS_FAULTS
 from rcs_sim.scenario.faults.caps_faults import CAPS_FAULTS
+from rcs_sim.scenario.faults.cert_faults import CERT_FAULTS
 from rcs_sim.scenario.faults.content_faults import CONTENT_FAULTS
 from rcs_sim.scenario.faults.fault_kind import FaultError, FaultKind
 from rcs_sim.scenario.faults.ims_faults import IMS_FAULTS
+from rcs_sim.scenario.faults.kds_faults import KDS_FAULTS
 from rcs_sim.scenario.faults.msrp_faults import MSRP_FAULTS
 from rcs_sim.scenario.faults.net_faults import NET_FAULTS
 from rcs_sim.scenario.faults.sip_faults import SIP_FAULTS
@@ -30,6 +32,8 @@ FAULTS: dict[str, FaultKind] = {
         *MSRP_FAULTS,
         *CONTENT_FAULTS,
         *SMS_FAULTS,
+        *KDS_FAULTS,
+        *CERT_FAULTS,
     )
 }
 

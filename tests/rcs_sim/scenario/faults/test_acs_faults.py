@@ -77,7 +77,7 @@ async def test_header_enrichment_counts_for_nothing_and_an_sms_is_asked_for(stag
         await bob.power_on()
         await asyncio.sleep(60)
         assert is_registered(bob)
-    passwords = [one for one in stage.sink.records if one.source == "blue.acs" and "HTTP" == one.protocol]
+    passwords = [one for one in stage.sink.records if one.source == "blue.acs" and one.protocol == "HTTP"]
     assert passwords
     short = [one for one in stage.sink.records if one.protocol == "SM" and one.target == "bob"]
     assert short or len(stage.shown(bob, Shown.MESSAGE)) > before

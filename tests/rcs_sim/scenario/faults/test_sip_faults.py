@@ -123,7 +123,7 @@ def test_the_same_seed_drops_the_same_messages() -> None:
     story()
     assert told[0] == told[1]
     dropped = [one for one in told[0] if one[2] == "sip.drop acts"]
-    assert 0 < len(dropped)
+    assert len(dropped) > 0
 
 
 @scenario()
