@@ -22,6 +22,8 @@ from rcs_sim.server.kds_federation import FederationLink
 from rcs_sim.server.kds_listener import KdsListener
 from rcs_sim.server.kds_settings import KdsPeer, KdsSettings, PeerTable
 from rcs_sim.server.key_distribution_server import KeyDistributionServer
+from rcs_sim.server.mls_rules import MlsFocusRules
+from rcs_sim.wire.encryption_parameters import MlsServerProperties
 from rcs_sim.wire.key_directory import KdsPath
 
 __all__ = ["KeyService", "KeyServicePlan", "directory_numbers"]
@@ -134,6 +136,7 @@ class KeyService:
         self._revoked_serials = revoked_serials
         self._world = world
         self._proof_key = derive_key(plan.seed, "acs proof")
+        self._mls_server = _properties(profile.mls)
         settings = KdsSettings(
             kds=plan.kds,
             vendor_id=plan.pki.vendor_id,
@@ -223,8 +226,21 @@ class KeyService:
                 trust_anchors_uri=f"{self.uri}{KdsPath.TRUST_ANCHORS}",
                 anchors_signer=spki_of_point(anchors.signer.public),
                 anchors_generation=lambda: anchors.generation,
+                server=self._mls_server,
             )
         )
+
+
+def _properties(rules: MlsFocusRules | None) -> MlsServerProperties:
+    """What phones are told of the carrier's focus."""
+    if rules is None:
+        return MlsServerProperties.parse("")
+    return MlsServerProperties(
+        arbitrates_era=rules.arbitrates_era,
+        requires_convergence_ack=rules.requires_convergence_ack,
+        accepts_member_external_commit=rules.accepts_member_external_commit,
+        has_server_group_info=rules.has_server_group_info,
+    )
 
 
 def _modes(profile: CarrierProfile) -> tuple[DirectoryLifetime, ...]:

@@ -13,7 +13,7 @@ from ims_core.errors import RemoteProtocolError
 from ims_core.store.configuration import ConfigurationRecord
 from rcs_sim.e2ee.acs_proof import PROOF_LIFE_S, AcsProof, sign_acs_proof
 from rcs_sim.mls.signature import SignatureKey
-from rcs_sim.wire.encryption_parameters import EncryptionParameters
+from rcs_sim.wire.encryption_parameters import EncryptionParameters, MlsServerProperties
 
 __all__ = ["EncryptionService", "EncryptionSettings"]
 
@@ -23,13 +23,15 @@ _RENEWED_BEFORE_S = PROOF_LIFE_S // 2  # a proof is made anew in the second half
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncryptionSettings:
     """One carrier's. *proof_key* is known to its KDS and to nobody else; *anchors_generation* tells that of the current
-    trust-anchor list, *anchors_signer* is the public key (DER) that the list is checked with."""
+    trust-anchor list, *anchors_signer* is the public key (DER) that the list is checked with. *server* is what the
+    messaging server does as arbiter."""
 
     proof_key: SignatureKey
     kds_uri: str
     trust_anchors_uri: str
     anchors_signer: bytes
     anchors_generation: Callable[[], int]
+    server: MlsServerProperties | None = None
 
 
 class EncryptionService:
@@ -66,6 +68,7 @@ class EncryptionService:
             trust_anchors_generation=settings.anchors_generation(),
             trust_anchors_signer=settings.anchors_signer,
             identity_proof=record.identity_proof,
+            server=settings.server,
         )
 
 

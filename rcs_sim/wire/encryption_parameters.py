@@ -9,12 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 from rcs_sim.wire.autoconfig import Characteristic, Parm
 
-__all__ = ["ENCRYPTION_PARAMETERS", "PARTICIPANT_KEY_PARAMETER", "EncryptionParameters", "participant_key_value"]
+__all__ = [
+    "ENCRYPTION_PARAMETERS",
+    "PARTICIPANT_KEY_PARAMETER",
+    "EncryptionParameters",
+    "MlsServerProperties",
+    "participant_key_value",
+]
 
 PARTICIPANT_KEY_PARAMETER = "rcs-sim-participant-key"  # of the request (§14.2, choice)
 MAX_VALUE_CHARACTERS = 4096
@@ -24,23 +30,50 @@ _ANCHORS_URI = "openrcs-trust-anchors-uri"
 _GENERATION = "openrcs-trust-anchors-generation"
 _SIGNER = "openrcs-trust-anchors-signer"
 _PROOF = "openrcs-encryption-identity-proof"
+_SERVER = "rcs-sim-mls-server"  # beside them (choice)
+_NONE = "none"
 
-ENCRYPTION_PARAMETERS = (_KDS_URI, _ANCHORS_URI, _GENERATION, _SIGNER, _PROOF)
-"""Names of the ``parm`` elements, in lower case."""
+ENCRYPTION_PARAMETERS = (_KDS_URI, _ANCHORS_URI, _GENERATION, _SIGNER, _PROOF, _SERVER)
+"""Names of the ``parm`` elements, in lower case: the five of §1.4, and ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlsServerProperties:
+    """What the carrier's messaging server does as arbiter (RCC.16 digest §1.1). How phones learn it is ours: a ``parm``
+    with the names of those that are so, in words, or ``none``; without it a server is as deployed ones are (choice).
+
+    A server that does not arbitrate the era intercepts nothing: conversations are peer to peer."""
+
+    arbitrates_era: bool = True
+    requires_convergence_ack: bool = True
+    accepts_member_external_commit: bool = False
+    has_server_group_info: bool = True
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """What is not known, or does not stand there, is not so."""
+        words = frozenset(text.lower().split())
+        return cls(**{each.name: each.name.replace("_", "-") in words for each in fields(cls)})
+
+    def encode(self) -> str:
+        """The value of the ``parm``."""
+        names = (each.name.replace("_", "-") for each in fields(self) if getattr(self, each.name))
+        return " ".join(names) or _NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncryptionParameters:
-    """The five parameters. URIs are "" and octets b"" where the document has none, or none that can be read.
+    """The parameters. URIs are "" and octets b"" where the document has none, or none that can be read.
 
     *trust_anchors_signer* is a P-256 SubjectPublicKeyInfo, *identity_proof* a SignedEncryptionIdentityProof (§1.3);
-    both are DER or TLS octets that nobody has looked into yet."""
+    both are DER or TLS octets that nobody has looked into yet. *server* is None in a document that does not say."""
 
     kds_uri: str = ""
     trust_anchors_uri: str = ""
     trust_anchors_generation: int | None = None
     trust_anchors_signer: bytes = b""
     identity_proof: bytes = b""
+    server: MlsServerProperties | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -50,7 +83,7 @@ class EncryptionParameters:
 
     @classmethod
     def read(cls, find: Callable[[str], str | None]) -> Self | None:
-        """*find* gives the value of the parm with a name in lower case. None if there is not one of the five."""
+        """*find* gives the value of the parm with a name in lower case. None if there is none of them."""
         values = {name: (find(name) or "").strip()[:MAX_VALUE_CHARACTERS] for name in ENCRYPTION_PARAMETERS}
         if not any(values.values()):
             return None
@@ -62,6 +95,7 @@ class EncryptionParameters:
             trust_anchors_generation=int(generation) if is_number else None,
             trust_anchors_signer=_octets(values[_SIGNER]),
             identity_proof=_octets(values[_PROOF]),
+            server=MlsServerProperties.parse(values[_SERVER]) if values[_SERVER] else None,
         )
 
     def characteristic(self) -> Characteristic:
@@ -73,6 +107,7 @@ class EncryptionParameters:
             "" if generation is None else str(generation),
             base64.b64encode(self.trust_anchors_signer).decode("ascii"),
             base64.b64encode(self.identity_proof).decode("ascii"),
+            "" if self.server is None else self.server.encode(),
         )
         written = (Parm(name, value) for name, value in zip(ENCRYPTION_PARAMETERS, values, strict=True) if value)
         return Characteristic("SERVICEPROVIDEREXT", tuple(written))

@@ -134,6 +134,8 @@ class Arrivals:
             return
         self._context.note(thread, "not opened", f"{result.kind.name.lower()}: {result.detail}", envelope.message_id)
         reason = result.reason
+        if result.kind is RefusalKind.NOT_FOR_US and not self._context.is_arbitrated:
+            reason = ClientFailureReason.FAILED_TO_DECRYPT  # of a group that was begun anew: ours is given to its maker
         if reason is not None:
             self._report(thread, envelope, reason)
             if result.kind in _HEALING_REASONS:

@@ -40,6 +40,8 @@ class Claims:
         )
         if not theirs:
             raise ClaimFailed(ClaimOutcome.PEER_HAS_NONE, "none that passes the checks")
+        if not self.credentials.server.arbitrates_era:
+            return theirs  # nobody would pass the Welcome on to the user's other devices
         ours = await self._claim_own(kds, own.msisdn, own.client_id)
         return (*theirs, *ours)
 

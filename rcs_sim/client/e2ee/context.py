@@ -52,6 +52,11 @@ class E2eeContext:
         return mx_message_id(octets) if self.profile.message_id_form is MessageIdForm.MX else upper_uuid(octets)
 
     @property
+    def is_arbitrated(self) -> bool:
+        """Whether a focus decides which request counts; without one conversations are peer to peer."""
+        return self.credentials.server.arbitrates_era
+
+    @property
     def own_number(self) -> str:
         """Bare digits; "" before the first certificate."""
         setting = self.credentials.setting
@@ -61,10 +66,14 @@ class E2eeContext:
         """The encrypted side of *conversation*; a new one has no group. None where there can be none: no certificate
         yet, or a peer without a number."""
         found, setting = self.threads.get(conversation.peer), self.credentials.setting
-        if found is not None or setting is None or not is_number(conversation.peer):
+        if found is not None:
+            found.engine.control.is_arbitrated = self.is_arbitrated
             return found
+        if setting is None or not is_number(conversation.peer):
+            return None
         participants = (setting.identity.msisdn, conversation.peer.lstrip("+"))
         found = EncryptedThread(conversation, EncryptedConversation(setting, self.credentials.pool, participants))
+        found.engine.control.is_arbitrated = self.is_arbitrated
         self.threads[conversation.peer] = found
         return found
 
@@ -72,6 +81,7 @@ class E2eeContext:
         """What is held of the conversation is history: there is no group any more."""
         setting = self.credentials.setting or thread.engine.setting
         thread.engine = EncryptedConversation(setting, self.credentials.pool, thread.engine.participants)
+        thread.engine.control.is_arbitrated = self.is_arbitrated
 
     def note(self, thread: EncryptedThread, state: str, reason: str = "", message_id: str | None = None) -> None:
         """A STATE record about the encryption of a conversation."""

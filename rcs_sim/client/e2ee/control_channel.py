@@ -57,10 +57,18 @@ class ControlRequest:
 class _Pending:
     """A request that is under way."""
 
-    __slots__ = ("alarm", "attempts", "conversation", "cpim", "is_taken", "on_answer", "tries_again")
+    __slots__ = ("alarm", "attempts", "conversation", "cpim", "is_for_peer", "is_taken", "on_answer", "tries_again")
 
-    def __init__(self, conversation: Conversation, cpim: bytes, on_answer: Callable[[ControlAnswer], None]) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        cpim: bytes,
+        on_answer: Callable[[ControlAnswer], None],
+        *,
+        is_for_peer: bool = False,
+    ) -> None:
         self.conversation, self.cpim, self.on_answer = conversation, cpim, on_answer
+        self.is_for_peer = is_for_peer
         self.attempts = 0
         self.is_taken = False
         self.tries_again = False
@@ -77,10 +85,16 @@ class ControlChannel:
         self._pending: dict[str, _Pending] = {}
 
     def send(
-        self, conversation: Conversation, request: ControlRequest, on_answer: Callable[[ControlAnswer], None]
+        self,
+        conversation: Conversation,
+        request: ControlRequest,
+        on_answer: Callable[[ControlAnswer], None],
+        *,
+        is_for_peer: bool = False,
     ) -> None:
-        """Sends *request* in *conversation*; *on_answer* is called later, never from within."""
-        pending = _Pending(conversation, self._compose(request), on_answer)
+        """Sends *request* in *conversation*; *on_answer* is called later, never from within. What is *for the peer* has
+        no other answer than that of the transport, which counts as an acceptance."""
+        pending = _Pending(conversation, self._compose(request), on_answer, is_for_peer=is_for_peer)
         self._pending[request.control_id] = pending
         alarm = pending.alarm = self._messenger.alarms.new(lambda now: self._rang(request.control_id, now))
         alarm.set(self._messenger.alarms.now() + ANSWER_S)
@@ -148,7 +162,7 @@ class ControlChannel:
 
         def settle(outcome: Outcome, _sent: Request) -> None:
             if isinstance(outcome, Response) and outcome.status < 300:
-                pending.is_taken = True
+                self._taken(control_id, pending)
             else:
                 self._not_taken(control_id, pending)
 
@@ -156,9 +170,14 @@ class ControlChannel:
 
     def _carried(self, control_id: str, pending: _Pending, outcome: SessionOutcome) -> None:
         if outcome.outcome == 200:
-            pending.is_taken = True
+            self._taken(control_id, pending)
         else:
             self._not_taken(control_id, pending)
+
+    def _taken(self, control_id: str, pending: _Pending) -> None:
+        pending.is_taken = True
+        if pending.is_for_peer and self._pending.get(control_id) is pending:
+            self.answered(control_id, AcceptedMessage(control_id))
 
     def _not_taken(self, control_id: str, pending: _Pending) -> None:
         """Not processed: the same octets are handed over again after a pause (choice)."""

@@ -133,7 +133,17 @@ class Healing:
             self._over(thread)
             return
         context.note(thread, "repair", why)
-        self._feed(thread, HealInput.START)
+        if context.is_arbitrated:
+            self._feed(thread, HealInput.START)
+        else:
+            self._heal_without_focus(thread)
+
+    def _heal_without_focus(self, thread: EncryptedThread) -> None:
+        """Nobody knows better than the two: who holds a group gives the peer a new one, who holds none waits for it,
+        and makes one of its own when there is something to say (choice)."""
+        if thread.engine.identifier is not None:
+            self.advance_era(thread, "a peer has no usable state")
+        self._context.moved(thread)
 
     def remote_change(self, thread: EncryptedThread) -> None:
         """A Welcome or commit of somebody else has changed the state."""
@@ -216,12 +226,13 @@ class Healing:
         self.set_up(thread)
 
     def _deployment(self, thread: EncryptedThread) -> Deployment:
-        sends = self._context.profile.sends_external_commits
+        sends, server = self._context.profile.sends_external_commits, self._context.credentials.server
+        takes_resync = server.accepts_member_external_commit and not thread.is_resync_refused
         return Deployment(
-            arbitrates_era=True,
-            requires_convergence=self._context.profile.waits_for_convergence,
-            takes_member_external_commit=sends and not thread.is_resync_refused,
-            has_group_info=sends,
+            arbitrates_era=server.arbitrates_era,
+            requires_convergence=server.requires_convergence_ack,
+            takes_member_external_commit=sends and takes_resync,
+            has_group_info=sends and server.has_server_group_info,
         )
 
     def _is_elected(self, thread: EncryptedThread) -> bool:
@@ -313,7 +324,9 @@ class Healing:
     def advance_era(self, thread: EncryptedThread, why: str) -> None:
         """A new era, because a member cannot be helped otherwise: for the member who is elected; the others wait."""
         context = self._context
-        if thread.heal.is_running or thread.is_setting_up or not self._is_elected(thread):
+        if thread.heal.is_running or thread.is_setting_up:
+            return
+        if context.is_arbitrated and not self._is_elected(thread):
             return
         now_s = context.now_s()
         if not thread.eras.take(now_s):
@@ -325,7 +338,11 @@ class Healing:
     def _begin_era(self, thread: EncryptedThread, kind: AdvanceKind) -> None:
         """From here on nothing is sealed in the era that is given up."""
         thread.is_setting_up = True
-        self._requests.pull(thread, partial(self._pulled_for_era, thread, kind))
+        if self._context.is_arbitrated:
+            self._requests.pull(thread, partial(self._pulled_for_era, thread, kind))
+        else:
+            make = partial(self._make_era, thread, kind, ServerState())
+            self._claim(thread, make, partial(self._set_up_failed, thread))
 
     def _pulled_for_era(self, thread: EncryptedThread, kind: AdvanceKind, answer: ControlAnswer) -> None:
         server = read_answer(answer)
@@ -357,10 +374,12 @@ class Healing:
 
     def phoenix(self, thread: EncryptedThread, reason: DowngradeReason) -> None:
         """A new era that is born downgraded, by ourselves alone: it needs nobody's key packages."""
-        self._requests.pull(thread, partial(self._pulled_for_phoenix, thread, reason))
+        if self._context.is_arbitrated:
+            self._requests.pull(thread, lambda answer: self._rise(thread, reason, read_answer(answer)))
+        else:
+            self._rise(thread, reason, ServerState())
 
-    def _pulled_for_phoenix(self, thread: EncryptedThread, reason: DowngradeReason, answer: ControlAnswer) -> None:
-        server = read_answer(answer)
+    def _rise(self, thread: EncryptedThread, reason: DowngradeReason, server: ServerState) -> None:
         self._requests.submit(
             thread,
             lambda engine, control_id, now_s: engine.control.new_era(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.control_channel import ControlAnswer, ControlRequest, NoAnswer
 from rcs_sim.client.e2ee.thread import EncryptedThread
-from rcs_sim.e2ee.client_message import MlsGroupInfo
+from rcs_sim.e2ee.client_message import ClientOperation, MlsGroupInfo
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.enhanced_group_info import MlsEnhancedGroupInfo
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
@@ -17,7 +17,7 @@ from rcs_sim.e2ee.member.control_outcome import Adopted, ControlOutcome
 from rcs_sim.e2ee.member.encrypted_conversation import EncryptedConversation
 from rcs_sim.e2ee.member.operations import E2eeRefused, PendingOperation
 from rcs_sim.e2ee.mls_headers import MlsHeaders
-from rcs_sim.e2ee.server_message import AcceptedMessage
+from rcs_sim.e2ee.server_message import AcceptedMessage, encode_server_message
 
 __all__ = ["TRANSIENT_PAUSE_S", "Ended", "Make", "Requests", "headers_of", "own_envelope"]
 
@@ -55,6 +55,8 @@ class Requests:
             context.note(thread, "no request", str(refused))
             return False
         context.note(thread, "request", operation.kind.name.lower().replace("_", " "), control_id)
+        if not context.is_arbitrated:
+            return self._publish(thread, operation, ended)
         request = ControlRequest(
             control_id=control_id,
             body=operation.request.encode(),
@@ -63,6 +65,31 @@ class Requests:
         context.channel.send(
             thread.conversation, request, lambda answer: self._answered(thread, operation, answer, ended)
         )
+        return True
+
+    def _publish(self, thread: EncryptedThread, operation: PendingOperation, ended: Ended) -> bool:
+        """Peer to peer: counts as taken at once, and goes to the peer himself (choice: digest RCC.16 §14.4)."""
+        context = self._context
+        try:
+            bundle = thread.engine.control.publish(context.now_s())
+        except E2eeRefused as refused:
+            context.note(thread, "not published", str(refused), operation.control_id)
+            thread.engine.control.abandon()
+            return False
+        request = ControlRequest(
+            control_id=_published_id(thread, operation),
+            body=encode_server_message(bundle),
+            content_type=MlsContentType.SERVER,
+            headers=headers_of(operation.headers).to_headers(),
+        )
+
+        def delivered(answer: ControlAnswer) -> None:
+            if isinstance(answer, NoAnswer):
+                context.note(thread, "not delivered", "", request.control_id)
+            ended(NextStep.KEEP)
+            context.moved(thread)
+
+        context.channel.send(thread.conversation, request, delivered, is_for_peer=True)
         return True
 
     def pull(self, thread: EncryptedThread, answered: Callable[[ControlAnswer], None]) -> None:
@@ -141,6 +168,15 @@ class Requests:
         context.note(thread, "no answer", operation.kind.name.lower().replace("_", " "), operation.control_id)
         ended(NextStep.ASK_SERVER)
         context.moved(thread)
+
+
+def _published_id(thread: EncryptedThread, operation: PendingOperation) -> str:
+    """A commit is bound to its id; a Welcome has that of its conversation, and of its era from the second one on."""
+    if operation.request.operation is not ClientOperation.CREATE:
+        return operation.control_id
+    era = 1 if operation.result is None else operation.result.era_id
+    name = f"mls-welcome-{thread.conversation.id}"
+    return name if era == 1 else f"{name}-{era}"
 
 
 def own_envelope(thread: EncryptedThread, message_id: str) -> Envelope:

@@ -194,6 +194,8 @@ class ControlPlane:
         held = self.group
         found = None if carried is None else self._verify_carried(carried)
         extensions = () if found is None else found.extensions
+        if held is not None and not self.is_arbitrated:
+            server, extensions = held.identifier, held.group.context.extensions  # nobody knows a later state
         if kind is AdvanceKind.NORMAL and has_end_mls(extensions):
             raise E2eeRefused(SealRefusal.DOWNGRADED, "the server's group has ended MLS", spec="RCC.16 §9.1.1")
         wanted = group_id or (found.info.group_context.group_id if found is not None else None)

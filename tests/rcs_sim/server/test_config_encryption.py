@@ -18,7 +18,7 @@ from rcs_sim.mls.signature import ECDSA_P256
 from rcs_sim.server.config_encryption import EncryptionService, EncryptionSettings
 from rcs_sim.server.config_server import ConfigServer
 from rcs_sim.server.config_settings import ConfigServerSettings
-from rcs_sim.wire.encryption_parameters import EncryptionParameters, participant_key_value
+from rcs_sim.wire.encryption_parameters import EncryptionParameters, MlsServerProperties, participant_key_value
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 from tests.support.acs import ALICE, AcsPair, SubscriberTable, document_of, response_of
 
@@ -36,6 +36,7 @@ def _service(generation: Callable[[], int] = lambda: 1) -> EncryptionService:
             trust_anchors_uri="http://127.0.1.41:80/mls/v1/trust-anchors",
             anchors_signer=b"signer",
             anchors_generation=generation,
+            server=MlsServerProperties(has_server_group_info=False),
         )
     )
 
@@ -80,6 +81,7 @@ def test_a_phone_that_names_its_key_gets_the_five_parameters() -> None:
     assert found.trust_anchors_generation == 1
     assert AcsProof.decode(found.identity_proof).expiry_s == int(_NOW) + 76 * 86400
     assert _vouches_for(found, _KEYS[0])
+    assert found.server == MlsServerProperties(has_server_group_info=False)
 
 
 def test_a_phone_that_names_none_gets_what_it_always_got() -> None:

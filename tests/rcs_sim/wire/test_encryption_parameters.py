@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcs_sim.wire.autoconfig import Characteristic, ProvisioningDocument
-from rcs_sim.wire.encryption_parameters import ENCRYPTION_PARAMETERS, EncryptionParameters, participant_key_value
+from rcs_sim.wire.encryption_parameters import (
+    ENCRYPTION_PARAMETERS,
+    EncryptionParameters,
+    MlsServerProperties,
+    participant_key_value,
+)
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
 _ALL = EncryptionParameters(
@@ -18,6 +23,7 @@ _ALL = EncryptionParameters(
     trust_anchors_generation=3,
     trust_anchors_signer=b"spki",
     identity_proof=bytes(range(81)),
+    server=MlsServerProperties(accepts_member_external_commit=True),
 )
 
 
@@ -74,3 +80,25 @@ def test_any_values_are_read_without_an_error(values: dict[str, str]) -> None:
 
 def test_a_participant_key_is_base64url_without_padding() -> None:
     assert participant_key_value(b"\xfb\xff") == base64.urlsafe_b64encode(b"\xfb\xff").decode().rstrip("=") == "-_8"
+
+
+@pytest.mark.parametrize("arbitrates", [False, True])
+@pytest.mark.parametrize("acks", [False, True])
+@pytest.mark.parametrize("commits", [False, True])
+@pytest.mark.parametrize("informs", [False, True])
+def test_what_a_server_does_is_read_as_it_is_written(
+    arbitrates: bool, acks: bool, commits: bool, informs: bool
+) -> None:
+    server = MlsServerProperties(
+        arbitrates_era=arbitrates,
+        requires_convergence_ack=acks,
+        accepts_member_external_commit=commits,
+        has_server_group_info=informs,
+    )
+    assert MlsServerProperties.parse(server.encode()) == server
+
+
+def test_a_server_that_does_nothing_of_it_says_so_and_unknown_words_are_passed_over() -> None:
+    nothing = MlsServerProperties.parse("none, or more")
+    assert nothing.encode() == "none"
+    assert MlsServerProperties.parse("Arbitrates-Era SINGS") == MlsServerProperties.parse("arbitrates-era")
