@@ -74,6 +74,7 @@ class Simulation:
         self._lab: Lab | None = None
         self._taken: set[str] = set()
         self._handsets = 0
+        self._used_names: set[str] = set()
         self._with_sim: dict[str, Phone] = {}  # by number
 
     async def __aenter__(self) -> Self:
@@ -211,7 +212,7 @@ class Simulation:
             network=self.world.network,
             http=http,
             clock=self.clock,
-            tokens=self.world.tokens.child(f"phone/{name}"),
+            tokens=self._phone_tokens(name),
             trace=self.trace,
             names=self.world.names,
         )
@@ -224,6 +225,14 @@ class Simulation:
         if is_on:
             await phone.power_on()
         return phone
+
+    def _phone_tokens(self, name: str) -> Tokens:
+        """A second handset of that name draws other message ids than the first."""
+        tokens = self.world.tokens.child(f"phone/{name}")
+        if name in self._used_names:
+            tokens = tokens.child(f"handset {self._handsets}")
+        self._used_names.add(name)
+        return tokens
 
     def _subscriber(self, home: Carrier, msisdn: str | None) -> LabSubscriber:
         if msisdn is not None:

@@ -30,8 +30,9 @@ class MessageCheck:
     def __init__(self, stage: Stage, said: Said, evidence: Evidence) -> None:
         self._stage, self._said, self._evidence = stage, said, evidence
 
-    async def run(self, expected: MessageExpectation) -> None:
-        """Waits as long as the deadlines say. Raises ScenarioFailed. `never` is checked when the story ends."""
+    async def run(self, expected: MessageExpectation, within_s: float = 0.0) -> None:
+        """Waits as long as the deadlines say, and for what has none up to *within_s*. Raises ScenarioFailed. `never` is
+        checked when the story ends."""
         await self._by(expected.sent_within_s, "sent", lambda state, _: state in _ACCEPTED)
         await self._by(
             expected.sent_as_sms_within_s,
@@ -41,8 +42,16 @@ class MessageCheck:
         await self._by(expected.delivered_within_s, "delivered", lambda state, _: state in _DELIVERED)
         await self._by(expected.displayed_within_s, "displayed", lambda state, _: state is _S.DISPLAYED)
         await self._by(expected.failed_within_s, "shown as failed", lambda state, _: state is _S.FAILED)
+        await self._stage.until(lambda: self._is_so(expected), self._stage.clock.now() + within_s)
         self._as_it_is(expected)
         self._readers(expected)
+
+    def _is_so(self, expected: MessageExpectation) -> bool:
+        try:
+            self._as_it_is(expected)
+        except ScenarioFailed:
+            return False
+        return True
 
     async def _by(
         self, within_s: float | None, what: str, is_it: Callable[[MessageState, MessageTransport], bool]

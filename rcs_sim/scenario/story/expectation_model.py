@@ -106,7 +106,7 @@ class Expect(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, MessageExpectation] = Field(init=False)
 
-    within_s: Seconds = Field(0, description="how long the members here (not messages) may take to come true")
+    within_s: Seconds = Field(0, description="how long what has no deadline of its own may take to come true")
     label: PerPeer | None = Field(None, description="of a phone's conversation with another")
     scheme: dict[PhoneName, dict[PhoneName, Literal["mls", "legacy", "none"]]] | None = None
     session: PerPeer | None = Field(None, description="state of the chat session; empty without one")

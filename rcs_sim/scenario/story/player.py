@@ -152,7 +152,7 @@ class _Player:
             stage.sim.carrier(sms.carrier).send_sms(stage.number(sms.to), sms.text)
         if step.expect is not None:
             for name, expected in step.expect.messages.items():
-                await MessageCheck(stage, stage.message(name), evidence).run(expected)
+                await MessageCheck(stage, stage.message(name), evidence).run(expected, step.expect.within_s)
             await check_scene(stage, step.expect)
 
     async def _age(self, duration_s: float) -> None:

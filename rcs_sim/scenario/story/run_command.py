@@ -119,7 +119,7 @@ def _tell(row: RunRow, console: Console) -> None:
     line = escape(f"{row.name}{variant} seed {row.seed}{again}")
     stopped = f", stopped after step {row.until}" if row.until is not None else ""
     course = f"{row.steps}/{row.steps_total} steps{stopped}, {row.simulated_s:,.1f} s simulated, {row.wall_s:.2f} s"
-    console.print(f"{_SIGNS[row.verdict]} {line} [dim]{course}[/]", highlight=False)
+    console.print(f"{_SIGNS[row.verdict]} {line} [dim]{course}[/]", highlight=False, soft_wrap=True)
     if row.failure is not None:
         _tell_failure(row, console)
     elif row.until is not None or row.trace is not None:
