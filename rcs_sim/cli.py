@@ -266,12 +266,12 @@ def trace_pcapng(
 
 
 @trace_app.command("oracle")
-def trace_oracle(file: _TraceFile, as_json: _Json = False) -> None:
+def trace_oracle(file: _TraceFile, output: _Output = None, as_json: _Json = False) -> None:
     """Who could read each message, and whether every lock says the truth. Exit status 1 if one does not."""
     from rcs_sim.scenario.trace_views import oracle
 
     text, status = oracle(file, as_json=as_json)
-    _print(text, None)
+    _print(text, output)
     raise SystemExit(status)
 
 

@@ -20,6 +20,7 @@ from rcs_sim.scenario.oracle_documents import (
     OracleRow,
     OracleViolation,
 )
+from rcs_sim.scenario.oracle_hops import Metadata
 from rcs_sim.scenario.oracle_readings import Passage, Readings, Verdict
 from rcs_sim.scenario.oracle_rules import MessageDisplay, OracleRules, Violation
 from rcs_sim.scenario.oracle_screens import UserMessage
@@ -97,12 +98,16 @@ class Oracle:
         return _NOT_SENT if worst is None else str(worst.value)
 
     def metadata(self, message: object) -> dict[str, set[str]]:
-        """What each element learned about it without reading it: from its own hops and from its receipts."""
+        """What each element learned about it without reading it: from its hops, its receipts, and the INVITEs of the
+        sessions of its conversation."""
         found = self.find(message)
         seen: dict[str, set[str]] = defaultdict(set)
         for carried in self.readings.contents_about(found):
             for name in (carried.hop.source, carried.hop.target):
-                seen[name] |= {str(each) for each in carried.metadata}
+                seen[name] |= {each.value for each in carried.metadata}
+        if any(carried.hop.protocol == "MSRP" for carried in self.readings.contents_about(found)):
+            for name in self.readings.inviters(found):
+                seen[name] |= {Metadata.NUMBERS.value, Metadata.CONVERSATION.value}
         return dict(seen)
 
     def shown(self, message: object) -> MessageDisplay | None:

@@ -17,7 +17,7 @@ from rcs_sim.scenario.oracle_streams import HttpStreams, MsrpContent, MsrpStream
 from rcs_sim.scenario.traced_content import essence_of, receipt_members
 from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE, CpimMessage, CpimParseError
 from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE
-from rcs_sim.wire.mime import MediaType, MimeParseError
+from rcs_sim.wire.mime import MediaType, MimeParseError, find_header
 from rcs_sim.wire.multipart import Multipart, MultipartParseError
 
 __all__ = ["ContentReader"]
@@ -79,8 +79,7 @@ class ContentReader:
         except RemoteProtocolError:
             return []
         hop = hop_of(record)
-        if coding:
-            body = decompressed(f"\r\nContent-Encoding: {coding}\r\n".encode(), body)
+        body = _without(coding, body)
         if essence_of(content_type) == _SMS:
             return self._short_messages.read(hop, body)  # what the TPDU says counts: SIP names the service centre
         return list(_contents(hop, content_type, body, parties, conversation_id, is_derived=bool(coding)))
@@ -173,6 +172,8 @@ def _of_cpim(
     content_type, essence = str(cpim.content_type), cpim.content_type.essence
     about, receipt = _receipt_of(content_type, essence, cpim.body)
     headers = MlsHeaders.of(cpim)
+    coding = find_header(cpim.mime_headers, "Content-Encoding")
+    body = _without(coding, cpim.body)
     seen = {Metadata.MESSAGE_ID, Metadata.TIME, Metadata.SIZE}
     is_sealed = is_on_mls_plane(essence)
     facts = (
@@ -188,18 +189,23 @@ def _of_cpim(
         hop=hop,
         ids=tuple(each for each in (own_id, headers.original_message_id) if each),
         media_type=essence,
-        octets=cpim.body,
-        text=_text_of(content_type, cpim.body),
+        octets=body,
+        text=_text_of(content_type, body),
         about=about,
         receipt=receipt,
         sender=parties[0],
         recipient=parties[1],
         is_whole=is_whole,
-        is_derived=is_derived or cpim.body not in cpim.raw,
+        is_derived=is_derived or body not in cpim.raw,
         era=headers.era_id,
         conversation_id=conversation_id,
         metadata=frozenset(seen | {name for is_so, name in facts if is_so}),
     )
+
+
+def _without(coding: str | None, body: bytes) -> bytes:
+    """*body* without a Content-Encoding."""
+    return decompressed(f"\r\nContent-Encoding: {coding}\r\n".encode(), body) if coding else body
 
 
 def _receipt_of(content_type: str, essence: str, body: bytes) -> tuple[str, str]:

@@ -33,6 +33,7 @@ class TextEncoding(StrEnum):
     BASE64 = "base64"
     QUOTED_PRINTABLE = "quoted-printable"
     PERCENT = "percent-encoding"
+    HEXADECIMAL = "hexadecimal digits"
     JSON = "JSON escapes"
     XML = "XML escapes"
 
@@ -71,8 +72,10 @@ def _forms(text: str) -> Iterator[tuple[TextEncoding, bytes]]:
     for plain in (utf8, *wide.values()):
         for octets in _base64_forms(plain):
             yield TextEncoding.BASE64, octets
-    for encoding, octets in _escaped(text, utf8):
-        yield encoding, octets
+    for plain in (utf8, *wide.values()):
+        yield TextEncoding.HEXADECIMAL, plain.hex().encode()
+        yield TextEncoding.HEXADECIMAL, plain.hex().upper().encode()
+    yield from _escaped(text, utf8)
 
 
 def _is_latin(text: str) -> bool:
@@ -121,6 +124,9 @@ def _escaped(text: str, utf8: bytes) -> Iterator[tuple[TextEncoding, bytes]]:
         written = escape_xml(text, quote=has_quotes)
         yield TextEncoding.XML, written.encode("utf-8", "replace")
         yield TextEncoding.XML, written.encode("ascii", "xmlcharrefreplace")
+        for form in ("&#x{:x};", "&#x{:X};"):
+            wide = (character if character.isascii() else form.format(ord(character)) for character in written)
+            yield TextEncoding.XML, "".join(wide).encode()
 
 
 _QUOTERS: tuple[Callable[[str, str], str], ...] = (

@@ -16,10 +16,12 @@ from rcs_sim.scenario.oracle_index import TextIndex
 from rcs_sim.scenario.oracle_matching import match_showings
 from rcs_sim.scenario.oracle_numbers import number_told
 from rcs_sim.scenario.oracle_screens import Screens, UserMessage
+from rcs_sim.scenario.oracle_streams import unpacked
 
 __all__ = ["Passage", "Readings", "Verdict", "judge"]
 
 _SURE_OCTETS = 5  # of a form found in a content that belongs to the message; fewer stand in ciphertext by chance
+_INVITE = b"INVITE "
 _MAX_PLACES = 64  # at which so few octets are looked at
 _PART_CHARACTERS = 8  # of a text of which only a part came; all of it if it is shorter
 
@@ -49,7 +51,8 @@ def judge(text: str, carried: Carried) -> tuple[Verdict, str]:
     """Whether *text* can be read in a content that belongs to its message."""
     if carried.text is not None and _shows(text, carried):
         return Verdict.READABLE, TextEncoding.UTF_8.value if carried.short_message == "" else "SMS"
-    found = [_stands(pattern, carried.octets) for pattern in patterns_of(text)]
+    views = [each for each in (carried.octets, unpacked(carried.octets)) if each]
+    found = [_stands(pattern, octets) for pattern in patterns_of(text) for octets in views]
     for verdict in (Verdict.READABLE, Verdict.UNDECIDED):
         how = next((how for each, how in found if each is verdict), None)
         if how is not None:
@@ -84,12 +87,13 @@ def _shows(text: str, carried: Carried) -> bool:
 class Readings:
     """All passages of all messages of a trace. Linear in the octets of the trace."""
 
-    __slots__ = ("_about", "_ids", "_of_text", "_passages", "elements", "messages", "screens")
+    __slots__ = ("_about", "_ids", "_inviters", "_of_text", "_passages", "elements", "messages", "screens")
 
     def __init__(self, records: Sequence[TraceRecord]) -> None:
         self.screens = Screens()
         self._passages: dict[UserMessage, dict[int, Passage]] = defaultdict(dict)
         self._about: dict[UserMessage, list[Carried]] = defaultdict(list)
+        self._inviters: dict[str, set[str]] = defaultdict(set)
         self.elements: set[str] = set()
         contents = self._read(records)
         matched = match_showings(self.screens, contents)
@@ -116,6 +120,8 @@ class Readings:
             screens.read(record)
             if record.kind is RecordKind.MESSAGE:
                 self.elements |= {record.source, record.target}
+                if record.conversation_id and record.raw.startswith(_INVITE):
+                    self._inviters[record.conversation_id] |= {record.source, record.target}
             told = number_told(record)
             if told is not None:
                 screens.is_number_of(*told, record.number)
@@ -127,6 +133,10 @@ class Readings:
         """Every imdn.Message-ID under which a copy of it went."""
         seen = {each for carried in self._about.get(message, ()) if not carried.about for each in carried.ids}
         return {each for each in seen if self._ids.get(each) is message} | ({message.id} - {""})
+
+    def inviters(self, message: UserMessage) -> set[str]:
+        """The elements that know between whom the sessions of its conversation are: an INVITE went through them."""
+        return self._inviters.get(message.conversation_id, set())
 
     def contents_about(self, message: UserMessage) -> Iterator[Carried]:
         """Its contents and its receipts, in the order of the trace."""
@@ -192,10 +202,13 @@ def _views(record: TraceRecord, contents: Sequence[Carried]) -> Iterator[bytes]:
     """The octets of a record as they are, without the line ends that base64 and quoted-printable put between, and
     those of contents that do not stand in it as such."""
     yield record.raw
+    for carried in contents:
+        packed = unpacked(carried.octets)
+        if carried.is_derived:
+            yield carried.octets
+        if packed:
+            yield packed
     if b"ase64" in record.raw:
         yield record.raw.replace(b"\r\n", b"")
     if b"=\r\n" in record.raw:
         yield record.raw.replace(b"=\r\n", b"")
-    for carried in contents:
-        if carried.is_derived:
-            yield carried.octets

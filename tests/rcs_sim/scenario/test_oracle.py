@@ -147,7 +147,7 @@ _RECORDS = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(_RECORDS, max_size=25))
 def test_any_records_are_judged_and_explained(records: list[TraceRecord]) -> None:
     why = Why(records)

@@ -66,7 +66,10 @@ def test_transfer_and_content_codings_are_undone() -> None:
     script.carries("a", base64.b64encode(b"hello there"), ("alice", "red.pcscf"), mime=mime)
     packed = script.message(ALICE, BOB, gzip.compress(_CPIM + b"\r\nhi"), more="Content-Encoding: gzip\r\n")
     script.crosses("alice", "red.pcscf", packed)
-    first, second = _contents(script)
+    mime = "Content-Encoding: gzip\r\n"
+    script.carries("b", gzip.compress(b"hello again"), ("alice", "red.pcscf"), mime=mime)
+    first, second, third = _contents(script)
+    assert (third.text, third.is_derived) == ("hello again", True)
     assert (first.text, first.is_derived) == ("hello there", True)
     assert (second.ids, second.text, second.is_derived) == (("a",), "hi", True)
 

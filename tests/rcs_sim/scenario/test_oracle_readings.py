@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 from urllib.parse import quote
 
 import pytest
@@ -46,11 +47,19 @@ def _readers(script: TraceScript) -> set[str]:
         pack_septets(encode_gsm7("abc" + _TEXT)),
         quote(_TEXT).encode(),
         json.dumps({"body": _TEXT}).encode(),
+        _TEXT.encode().hex().encode(),
+        _TEXT.encode().hex().upper().encode(),
     ],
 )
 def test_no_media_type_hides_a_text(octets: bytes) -> None:
     assert _verdict(_TEXT, octets) is Verdict.READABLE
     assert _verdict(_TEXT, b"\x00\x01\x00\x02" + octets + bytes(40)) is Verdict.READABLE
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(_TEXT.encode()), zlib.compress(_TEXT.encode())])
+def test_what_is_only_compressed_is_readable(packed: bytes) -> None:
+    assert _verdict(_TEXT, packed) is Verdict.READABLE
+    assert _verdict("something else", packed) is Verdict.SEALED
 
 
 def test_ciphertext_is_sealed() -> None:
@@ -187,6 +196,21 @@ def test_a_copy_under_another_id_is_its_copy() -> None:
     script.seals("a")
     script.carries("other", _TEXT.encode(), SIP_WAY[:3])
     assert _readers(script) == set(SIP_WAY[:3])
+
+
+def test_who_passed_on_the_invitation_knows_between_whom_a_session_is() -> None:
+    script = _said()
+    invite = script.message(ALICE, BOB, b"v=0\r\n", "application/sdp").replace(b"MESSAGE", b"INVITE")
+    script.crosses("red.pcscf", "red.scscf", invite, conversation_id="conversation")
+    cpim = (
+        b"From: <tel:+1>\r\nNS: i <urn:ietf:params:imdn>\r\ni.Message-ID: a\r\n\r\nContent-Type: message/mls\r\n\r\n\1"
+    )
+    head = b"MSRP tttt SEND\r\nTo-Path: msrp://h:1/b;tcp\r\nFrom-Path: msrp://h:2/a;tcp\r\nMessage-ID: m\r\n"
+    head += b"Byte-Range: 1-%d/%d\r\nContent-Type: message/cpim\r\n\r\n" % (len(cpim), len(cpim))
+    script.crosses("alice", "red.msrp_relay", head + cpim + b"\r\n-------tttt$\r\n", protocol="MSRP")
+    seen = Oracle(script.records).metadata("a")
+    assert seen["red.scscf"] == {"numbers", "conversation id"}
+    assert "numbers" not in seen["red.msrp_relay"]
 
 
 def test_the_metadata_of_a_sealed_message_are_told_by_element() -> None:
