@@ -72,11 +72,12 @@ def demo(
     seed: Annotated[int, typer.Option(help="same seed, same octets")] = 7,
     real: Annotated[bool, typer.Option("--real", help="over loopback sockets and in real time")] = False,
     out: Annotated[Path, typer.Option(help="folder for trace, pcapng and ladder")] = Path("rcs-sim-out"),
+    legacy: Annotated[bool, typer.Option("--legacy", help="the older one-to-one scheme too")] = False,
 ) -> None:
-    """The same conversation as SMS, as plain RCS, and as plain RCS with a failing network."""
+    """The same conversation as SMS, plain RCS, encrypted RCS, and the latter two with a failing network."""
     from rcs_sim.scenario.demo import run_demo
 
-    raise SystemExit(run_demo(seed=seed, real=real, out=out, as_json=as_json))
+    raise SystemExit(run_demo(seed=seed, real=real, out=out, as_json=as_json, with_legacy=legacy))
 
 
 @app.command()

@@ -62,7 +62,8 @@ ATTACH_WITHIN_S = 10.0  # a phone does not wait longer for its circuit-switched 
 class Phone:
     """A phone can be switched on and off any number of times; its conversations, its configuration and its SIM stay.
 
-    *watchers* (``phone.watchers``) are called with a `ShownEvent` for everything that the user sees."""
+    *watchers* (``phone.watchers``) are called with a `ShownEvent` for everything that the user sees. *key_log* is given
+    the lines of `rcs_sim.mls.key_log`."""
 
     def __init__(
         self,
@@ -74,12 +75,13 @@ class Phone:
         tokens: Tokens,
         trace: Trace,
         names: NameTable,
+        key_log: Callable[[str], None] | None = None,
     ) -> None:
         if config.acs_url is not None and http is None:
             raise LocalProtocolError("a phone that asks an ACS needs an HTTP client", spec="PhoneConfig")
         self.config = config
         self._network, self._http, self._clock, self._trace, self._names = network, http, clock, trace, names
-        self._tokens = tokens
+        self._tokens, self._key_log = tokens, key_log
         self._alarms = Alarms(clock)
         self._errands = Errands(config.name)
         self.display = Display(config.name, clock, trace)
@@ -101,6 +103,15 @@ class Phone:
     @property
     def name(self) -> str:
         return self.config.name
+
+    @property
+    def clock_skew_s(self) -> float:
+        """How much its own clock is ahead of the true one."""
+        return self._alarms.skew_s
+
+    @clock_skew_s.setter
+    def clock_skew_s(self, skew_s: float) -> None:
+        self._alarms.skew_s = skew_s
 
     @property
     def watchers(self) -> list[Callable[[ShownEvent], None]]:
@@ -430,6 +441,7 @@ class Phone:
             self._errands,
             tokens,
             proof_refused=self._proof_refused,
+            key_log=self._key_log,
         )
 
     def _proof_refused(self) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "CarrierDocument",
     "DemoDocument",
     "DemoRow",
+    "DemoVerdict",
     "PcscfDocument",
     "SubscriberDocument",
     "TraceLine",
@@ -93,7 +94,13 @@ class DemoRow(_Document):
     mode: Literal["pager", "session", "large"] | None = Field(
         None, description="mode of RCS that its sender used for that copy; null if it was no RCS"
     )
-    label: str = Field(description="label of the conversation at the receiver")
+    label: str = Field(description="label of the message at the receiver")
+    scheme: Literal["mls", "legacy"] | None = Field(None, description="how it was sealed; null if it was not")
+    readers: list[str] = Field(
+        default_factory=list, description="who could read it, by the octets of every hop: elements and phones"
+    )
+    fallback_reason: str | None = Field(None, description="why it was not, or not only, carried by RCS; null if it was")
+    state: str = Field("", description="the last that its sender was told")
     delivered: bool
     displayed: bool
     duplicates: int = Field(ge=0, description="times shown beyond the first")
@@ -102,11 +109,19 @@ class DemoRow(_Document):
     reason: str | None = Field(description="why another transport than RCS was used; null if none was")
 
 
+class DemoVerdict(_Document):
+    """What the oracle says of one column."""
+
+    violations: list[str] = Field(description="each with the message and the evidence; none in a good run")
+    operators: dict[str, str] = Field(description="by carrier: one sentence on what its operator could read")
+
+
 class DemoDocument(_Document):
     """`rcs-sim demo --json`."""
 
     seed: int
     columns: dict[str, list[DemoRow]]
+    oracle: dict[str, DemoVerdict] = Field(default_factory=dict, description="by column")
     files: dict[str, str] = Field(default_factory=dict, description="what was written, by kind and column")
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from ims_core.trace import RecordKind, TraceRecord
 from ims_core.transport.clock import Clock
 from rcs_sim.client.display import Shown
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_state import MessageState, MessageTransport
-from rcs_sim.client.messages import NotSeenInTime, SentMessage
+from rcs_sim.client.messages import NotSeenInTime, SentMessage, label_of
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.documents import DemoRow
 
@@ -30,6 +30,11 @@ class MessageOutcome:
     started_at: float
     message: SentMessage
     records: Sequence[TraceRecord]
+
+    def following(self, earlier: MessageOutcome) -> MessageOutcome:
+        """This one and what had become of the same message before, as one."""
+        records = (*earlier.records, *(one for one in self.records if one not in earlier.records))
+        return replace(self, started_at=earlier.started_at, records=records)
 
     def _shown_at_receiver(self) -> list[TraceRecord]:
         return [
@@ -56,11 +61,13 @@ class MessageOutcome:
             if record.kind is RecordKind.SHOWN and record.source in ends
         ]
 
-    def row(self, column: str) -> DemoRow:
+    def row(self, column: str, readers: Iterable[str] = ()) -> DemoRow:
+        """*readers* are those that the oracle names."""
         seen = self._shown_at_receiver()
         first = seen[0] if seen else None
         carried = None if first is None else str(first.details.get("transport", ""))
-        reason = self.message.reason
+        scheme = None if first is None else first.details.get("scheme")
+        reason = None if self.message.reason is FallbackReason.NONE else self.message.reason.value
         return DemoRow.model_validate(
             {
                 "column": column,
@@ -70,13 +77,17 @@ class MessageOutcome:
                 "text": self.text,
                 "transport": "none" if carried is None else carried.lower(),
                 "mode": self.message.delivery.mode.value if carried == MessageTransport.RCS.value else None,
-                "label": "" if first is None else str(first.details.get("label", carried)),
+                "label": "" if carried is None else label_of(MessageTransport(carried), scheme),
+                "scheme": scheme,
+                "readers": sorted(readers),
+                "fallback_reason": reason,
+                "state": self.message.state.value,
                 "delivered": self.message.state in (MessageState.DELIVERED, MessageState.DISPLAYED),
                 "displayed": self.message.state is MessageState.DISPLAYED,
                 "duplicates": max(0, len(seen) - 1),
                 "wire_octets": self.wire_octets,
                 "seconds": 0.0 if first is None else round(first.at - self.started_at, 6),
-                "reason": None if reason is FallbackReason.NONE else reason.value,
+                "reason": reason,
             }
         )
 

@@ -21,6 +21,7 @@ from ims_core.transport.virtual_loop import VirtualLoop
 from rcs_sim.client.display import Shown, ShownEvent
 from rcs_sim.client.phone import Phone, PhoneConfig
 from rcs_sim.devices.policy import DevicePolicy
+from rcs_sim.mls.key_log import WriteLine
 from rcs_sim.scenario.annotator import RcsAnnotator
 from rcs_sim.scenario.faults.active_fault import ActiveFault
 from rcs_sim.scenario.faults.fault_bench import FaultBench
@@ -41,7 +42,8 @@ class Simulation:
     """A network and the phones on it.
 
     With the virtual clock it stands on in-memory links and repeats per *seed*; *is_real* puts it on loopback sockets.
-    Without *keeps_records* nothing is kept for the oracle, which costs less.
+    Without *keeps_records* nothing is kept for the oracle, which costs less. *key_log* is given the lines of
+    `rcs_sim.mls.key_log`: whoever has them can read what the phones sealed.
     It has to be entered on an event loop of the right kind, which `rcs_sim.run` makes."""
 
     def __init__(
@@ -54,6 +56,7 @@ class Simulation:
         state: Path | None = None,
         with_tls: bool = False,
         keeps_records: bool = True,
+        key_log: WriteLine | None = None,
     ) -> None:
         self.network = load_network(network) if isinstance(network, str) else network
         self.seed = seed
@@ -66,6 +69,7 @@ class Simulation:
         self.phones: dict[str, Phone] = {}
         self.numbers: dict[str, str] = {}  # of the phones, in E.164
         self.faults = FaultBench(self)
+        self._key_log = key_log
         self._is_real = is_real
         self._state = state
         self._with_tls = with_tls
@@ -215,6 +219,7 @@ class Simulation:
             tokens=self._phone_tokens(name),
             trace=self.trace,
             names=self.world.names,
+            key_log=self._key_log,
         )
         self.phones[name] = phone
         self.numbers[name] = subscriber.msisdn or ""
@@ -251,16 +256,9 @@ class Simulation:
     ) -> Phone:
         """The user of phone *name* puts his SIM into another handset (*device*), or another SIM into his handset
         (*msisdn*, of *carrier* if it is another one). What the old pair knew stays behind."""
-        old = self.phones.get(name)
-        if old is None:
-            raise SimulatorError(f"there is no phone {name!r}; there are: {', '.join(self.phones)}")
-        number = self.numbers[name]
+        number = self.numbers.get(name, "")
+        old = await self.take_sim(name)
         home = next(home.name for home in self.lab.carriers.values() if home.subscriber(number) is not None)
-        if self._with_sim.get(number) is not old:
-            raise SimulatorError(f"{name} has no SIM")
-        await old.power_off()
-        del self.phones[name], self._with_sim[number]
-        self._taken.discard(number)
         config = old.config
         return await self.add_phone(
             name,
@@ -270,6 +268,20 @@ class Simulation:
             reads_after_s=config.reads_after_s,
             accepts_after_s=config.accepts_after_s,
         )
+
+    async def take_sim(self, name: str) -> Phone:
+        """Switches phone *name* off and takes its SIM out, which the next phone of the number gets. Gives the handset,
+        which is no phone of the simulation any more. Raises SimulatorError."""
+        old = self.phones.get(name)
+        if old is None:
+            raise SimulatorError(f"there is no phone {name!r}; there are: {', '.join(self.phones)}")
+        number = self.numbers[name]
+        if self._with_sim.get(number) is not old:
+            raise SimulatorError(f"{name} has no SIM")
+        await old.power_off()
+        del self.phones[name], self._with_sim[number]
+        self._taken.discard(number)
+        return old
 
     def fault(self, word: str, /, **scope: Any) -> AbstractAsyncContextManager[ActiveFault]:
         """The fault *word* for as long as the context lasts (`rcs-sim faults` lists the words, and what *scope* may

@@ -12,7 +12,7 @@ import pytest
 
 from ims_core.trace import RecordKind
 from ims_core.transport.virtual_loop import run
-from rcs_sim.scenario.demo import COLUMNS, DemoColumn, play_column
+from rcs_sim.scenario.demo_column import COLUMNS, DemoColumn, play_column
 from tests.support.peers import require_package
 from tests.support.sip_differential import KNOWN_DIFFERENCES, compare
 

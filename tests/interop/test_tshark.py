@@ -17,7 +17,7 @@ from ims_core.trace import ListSink, RecordKind, TraceRecord
 from ims_core.transport.virtual_loop import run
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.parser import parse_datagram
-from rcs_sim.scenario.demo import COLUMNS, DemoColumn, play_column
+from rcs_sim.scenario.demo_column import COLUMNS, DemoColumn, play_column
 from rcs_sim.scenario.documents import DemoRow
 from rcs_sim.scenario.exported_pdu import exported_pdu
 from rcs_sim.scenario.simulation import Simulation

@@ -1,17 +1,16 @@
-"""The demo: three columns of one conversation, and the files that it leaves."""
+"""The demo: its columns of one conversation, and the files that it leaves."""
 
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from ims_core.trace import RecordKind, read_ndjson
-from ims_core.transport.virtual_loop import run
-from rcs_sim.scenario.demo import COLUMNS, play_column, run_demo
+from rcs_sim.scenario.demo import run_demo
+from rcs_sim.scenario.demo_column import COLUMNS
 from rcs_sim.scenario.documents import schema_text
 
 
@@ -35,7 +34,8 @@ def test_the_json_is_one_line_as_its_schema_says(printed: str) -> None:
     assert printed.count("\n") == 1
     document = json.loads(printed)
     jsonschema.validate(document, json.loads(schema_text("demo")))
-    assert (document["seed"], list(document["columns"])) == (11, ["sms", "rcs", "rcs-failing"])
+    assert (document["seed"], list(document["columns"])) == (11, [column.name for column in COLUMNS])
+    assert list(document["columns"]) == ["sms", "rcs", "rcs-failing", "mls", "mls-failing"]
     for rows in document["columns"].values():
         assert [row["id"] for row in rows] == ["m1", "m2", "m3", "m4", "m5"]
         assert {(row["delivered"], row["duplicates"]) for row in rows} == {(True, 0)}
@@ -46,6 +46,32 @@ def test_plain_rcs_uses_pager_mode_and_a_session_one_text_of_which_is_too_long_f
     assert [row["mode"] for row in rows] == ["pager", "session", "session", "session", "session"]
     assert max(len(row["text"].encode()) for row in rows) > 1000
     assert {(row["transport"], row["reason"]) for row in rows} == {("rcs", None)}
+
+
+def test_the_oracle_finds_no_violation_in_any_column(printed: str) -> None:
+    oracle = json.loads(printed)["oracle"]
+    assert [verdict["violations"] for verdict in oracle.values()] == [[]] * len(COLUMNS)
+    assert "all 5 messages" in oracle["rcs"]["operators"]["red"]
+    assert "none of 5 messages" in oracle["mls"]["operators"]["blue"]
+    assert "1 of 5 messages" in oracle["mls-failing"]["operators"]["red"]
+
+
+def test_the_network_reads_plain_rcs_and_not_what_is_under_a_lock(printed: str) -> None:
+    columns = json.loads(printed)["columns"]
+    for row in columns["rcs"]:
+        assert {name.partition(".")[0] for name in row["readers"]} == {"alice", "bob", "red", "blue"}
+    assert {(row["label"], row["scheme"], *row["readers"]) for row in columns["mls"]} == {
+        ("RCS · encrypted", "mls", "alice", "bob")
+    }
+
+
+def test_without_keys_the_first_text_has_no_lock_and_what_fails_under_the_lock_is_never_sent_in_clear(
+    printed: str,
+) -> None:
+    rows = json.loads(printed)["columns"]["mls-failing"]
+    assert [(row["label"], row["scheme"]) for row in rows] == [("RCS", None), *[("RCS · encrypted", "mls")] * 4]
+    assert [set(row["readers"]) == {"alice", "bob"} for row in rows] == [False, True, True, True, True]
+    assert [row["seconds"] > 60 for row in rows] == [False, False, True, True, False]  # sent again by their user
 
 
 def test_the_network_fails_for_two_messages_and_the_rest_go_by_rcs(printed: str) -> None:
@@ -105,9 +131,3 @@ def test_a_person_gets_tables_what_was_shown_and_a_short_ladder(
     ):
         assert words in shown
     assert "Traceback" not in shown
-
-
-def test_another_seed_is_another_run_of_the_same_conversation() -> None:
-    plays = [run(partial(play_column, COLUMNS[1], seed=seed, is_real=False), clock="virtual") for seed in (1, 2)]
-    assert [row.text for row in plays[0].rows] == [row.text for row in plays[1].rows]
-    assert plays[0].records[50].raw != plays[1].records[50].raw

@@ -11,6 +11,8 @@ import rcs_sim
 from ims_core.errors import SimulatorError
 from ims_core.trace import ListSink, RecordKind
 from rcs_sim.client.message_state import MessageTransport
+from rcs_sim.mls.key_log import KeyLog
+from rcs_sim.mls.messages import MLSMessage, PrivateMessage
 from rcs_sim.scenario.simulation import Simulation
 
 Story = Callable[[Simulation], Awaitable[None]]
@@ -159,3 +161,29 @@ def test_a_phone_that_cannot_leave_does_not_keep_the_simulation_from_ending() ->
         await sim.cut("alice")
 
     _play(story)
+
+
+def test_whoever_has_the_key_log_reads_what_every_hop_carried_sealed() -> None:
+    lines: list[str] = []
+    carried: list[bytes] = []
+
+    async def main() -> None:
+        async with Simulation("two-carriers", key_log=lines.append) as sim:
+            alice = await sim.add_phone("alice")
+            await sim.add_phone("bob", "ios", "blue", msisdn="+12025550152")
+            await asyncio.sleep(1)
+            message = await alice.chat("+12025550152").send("sealed")
+            await message.delivered(within_s=20)
+            passages = sim.oracle.readings.passages(sim.oracle.find(message))
+            carried.extend(passage.carried.octets for passage in passages if passage.carried is not None)
+
+    rcs_sim.run(main, clock="virtual")
+    assert len(carried) >= 3  # phone, relay, relay, phone
+    assert len({message for message in carried if b"sealed" in message}) == 0
+    log = KeyLog(lines)
+    for octets in carried:
+        private = MLSMessage.decode(octets).body
+        assert isinstance(private, PrivateMessage)
+        content = log.open(private).content.content
+        assert isinstance(content, bytes)
+        assert b"sealed" in content
