@@ -15,6 +15,7 @@ from ims_core.wire.sip.editor import Editor, header_line
 from ims_core.wire.sip.grammar import SipParseError, end_of_value, is_token, refuse_injection, unfold
 from ims_core.wire.sip.header import Header
 from ims_core.wire.sip.header_names import KEYS, key_of
+from ims_core.wire.sip.memo import Memo
 from ims_core.wire.sip.reasons import REASONS
 from ims_core.wire.sip.shape import Order, Shape, shape_of
 from ims_core.wire.sip.uri import URIS, Uri
@@ -148,6 +149,16 @@ class SipMessage:
                     continue
             other.append(header)
         return other
+
+    def echoes(self, sent: SipMessage) -> bool:
+        """Whether every Via, From, To, Call-ID and CSeq is that of *sent*, but for a tag behind To: the usual case."""
+        shape, sent_shape = self._shape or self.shape, sent._shape or sent.shape
+        if shape.copied_keys != sent_shape.copied_keys or not shape.copied:
+            return False
+        came, went = shape.copy(self._lines), sent_shape.copy(sent._lines)
+        to, tag_at = came[-3], len(went[-3]) + 5
+        is_same = came[-2:] == went[-2:] and came[:-3] == went[:-3]
+        return is_same and (to == went[-3] or (to.startswith(f"{went[-3]};tag=") and is_token(to[tag_at:])))
 
     def repeated(self, names: frozenset[str]) -> str | None:
         """The first of these canonical keys that more than one header field has; None if there is none."""
@@ -301,8 +312,7 @@ class Response(SipMessage):
         self._start, self._lines, self._keys, self._octets, self.body = start, lines, keys, octets, body
         self._first, self._all = {}, None
         self._shape = keys.shape if type(keys) is Order else None
-        status, _, self.reason = start[8:].partition(" ")
-        self.status = int(status)
+        self.status, self.reason = _STATUSES[start]
 
     @classmethod
     def new(
@@ -347,6 +357,14 @@ class Response(SipMessage):
             return f"{self.status} {self.reason} ({self.cseq.method})"
         except SipParseError:
             return f"{self.status} {self.reason}"
+
+
+def _read_status(start: str) -> tuple[int, str]:
+    status, _, reason = start[8:].partition(" ")
+    return int(status), reason
+
+
+_STATUSES: Memo[tuple[int, str]] = Memo(_read_status)
 
 
 def status_line(status: int, reason: str | None) -> str:

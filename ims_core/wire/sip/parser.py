@@ -93,7 +93,8 @@ def check(message: Request | Response, sent: Request | None = None, *, has_sound
         if twice is not None:
             raise SipParseError(f"more than one {twice}", spec="RFC 3261 §7.3.1")
         if sent is not None:
-            _require(message, message.not_echoed(sent, _MANDATORY))
+            if not message.echoes(sent):
+                _require(message, message.not_echoed(sent, _MANDATORY))
         elif not has_sound_hop:
             _require(message, _MANDATORY)
         elif message.get(To) is None or not From.is_sound(message.text("from") or ""):  # most proxies need no From

@@ -39,7 +39,7 @@ class Shape:
     """The first of `repeated` that is to be there once at most."""
     copied: tuple[int, ...]
     """The places of what a response copies (RFC 3261 §8.2.6.2): Via, From, To, Call-ID, CSeq. Empty unless they stand
-    in that order with every Via at the top, as nearly all write them."""
+    in that order, as nearly all write them."""
     copied_keys: tuple[str, ...]
     """Their keys."""
     copy: Callable[[Sequence[str]], tuple[str, ...]]
@@ -61,8 +61,7 @@ class Shape:
         vias = self.places.get("via", ())
         behind = [self.first.get(key, -1) for key in ("from", "to", "call-id", "cseq")]
         copied = (*vias, *behind)
-        is_usual = vias == tuple(range(len(vias))) and -1 not in behind and list(copied) == sorted(copied)
-        return copied if is_usual else ()
+        return copied if -1 not in behind and list(copied) == sorted(copied) else ()
 
 
 class Order(list[str]):

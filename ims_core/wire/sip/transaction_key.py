@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NewType
 
 from ims_core.wire.sip.address_headers import From, To
@@ -12,6 +13,8 @@ __all__ = ["MAGIC_COOKIE", "TransactionKey", "cancelled_key", "client_key", "res
 
 MAGIC_COOKIE: Final = "z9hG4bK"
 """What the branch of an RFC 3261 client begins with (§8.1.1.7)."""
+
+_USUAL_CSEQ: Final = re.compile("CSeq: [0-9]{1,9} ([A-Z]+)")
 
 TransactionKey = NewType("TransactionKey", str)
 """Client and server transactions have separate key spaces: keep them in separate tables."""
@@ -42,10 +45,12 @@ def response_key(response: Response) -> TransactionKey:
     """Key of the client transaction that *response* answers: branch and CSeq method (§17.1.3).
 
     Raises SipParseError if one of them cannot be read; the rest of the top Via is not looked at."""
-    _, found, branch = (response.text("Via") or "").partition(";branch=")
+    via, cseq = response.first_lines("via", "cseq")
+    _, found, branch = via.partition(";branch=")
     if not found or not is_token(branch):  # more parameters, or malformed
         branch = response.top_via.branch or ""
-    return TransactionKey(f"{branch} {response.cseq.method}")
+    usual = _USUAL_CSEQ.fullmatch(cseq)
+    return TransactionKey(f"{branch} {response.cseq.method if usual is None else usual[1]}")
 
 
 def _server_key(request: Request, method: str) -> TransactionKey:

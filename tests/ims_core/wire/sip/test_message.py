@@ -240,6 +240,12 @@ def test_a_response_echoes_the_fields_of_its_request_but_for_the_tag() -> None:
     answer = Response.to(request, 200, to_tag="b7")
     assert answer.not_echoed(request, (Via, From, To, CallId, CSeq, Contact)) == [Contact]
     assert request.not_echoed(answer, (Via, To)) == [To]  # a tag is missing
+    assert answer.echoes(request)
+    assert not request.echoes(answer)
+    assert not answer.edit().pop(Via).done().echoes(request)
+    assert not answer.edit().set("Call-ID", "other").done().echoes(request)
+    assert not answer.edit().set("From", "<sip:other@a>;tag=1").done().echoes(request)
+    assert not Response.new(200).echoes(Request.new("MESSAGE", "sip:a"))
     for text in (
         "<tel:+12025550102>;tag=b 7",
         "<tel:+12025550102>;tag=",
@@ -247,6 +253,7 @@ def test_a_response_echoes_the_fields_of_its_request_but_for_the_tag() -> None:
         "<tel:+1>;tag=b",
     ):
         assert answer.edit().set("To", text).done().not_echoed(request, (From, To)) == [To]
+        assert not answer.edit().set("To", text).done().echoes(request)
 
 
 def test_a_repeated_field_is_told_among_those_asked_for() -> None:

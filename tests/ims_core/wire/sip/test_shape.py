@@ -14,8 +14,8 @@ def test_each_key_has_its_places() -> None:
 
 
 def test_what_a_response_copies_is_found_where_nearly_all_write_it() -> None:
-    usual = shape_of(["via", "via", "route", "from", "to", "x", "call-id", "cseq"])
-    assert usual.copied == (0, 1, 3, 4, 6, 7)
+    usual = shape_of(["route", "via", "via", "from", "to", "x", "call-id", "cseq"])
+    assert usual.copied == (1, 2, 3, 4, 6, 7)
     assert usual.copied_keys == ("via", "via", "from", "to", "call-id", "cseq")
     for keys in (["from", "via", "to", "call-id", "cseq"], ["via", "to", "from", "call-id", "cseq"],
                  ["via", "from", "to", "call-id"], ["via", "from", "via", "to", "call-id", "cseq"]):  # fmt: skip
