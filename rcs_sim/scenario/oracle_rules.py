@@ -42,13 +42,15 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class MessageDisplay:
-    """How a phone shows a message at the end: the last record that says so, else the label of its conversation."""
+    """How a phone shows a message: the last record that says so, else the label that its conversation had when it was
+    sent. *may_miss_lock* is False where nothing says that there was none."""
 
     phone: str
     label: str
     scheme: str
     has_lock: bool
     number: int
+    may_miss_lock: bool
 
 
 class OracleRules:
@@ -68,15 +70,17 @@ class OracleRules:
 
     def is_pending(self, message: UserMessage) -> bool:
         """Whether it is on its way still: its receiver has not shown it, and could not be reached."""
-        return not message.is_foreign and not message.showings and message.mark not in (*_TOLD, *_RECEIPTS)
+        if message.is_foreign or message.showings or message.mark in (*_TOLD, *_RECEIPTS):
+            return False
+        return not self._loss(message, self._readings.passages(message))
 
     # --- what is seen ------------------------------------------------------------------------------------------------
 
     def displays(self, message: UserMessage) -> list[MessageDisplay]:
         """Of the sender's phone, and of every phone that showed it."""
-        found = (
-            [] if message.is_foreign else [self._display(message.phone, message.peer, message.ticks, message.number)]
-        )
+        found = []
+        if not message.is_foreign:
+            found = [self._display(message.phone, message.peer, message.ticks, message.number)]
         last = {showing.phone: showing for showing in message.showings}
         return found + [self._display(each.phone, each.peer, [each.tick], each.number) for each in last.values()]
 
@@ -85,11 +89,13 @@ class OracleRules:
         if said is not None:
             has_lock = bool(said.has_lock)
             label = said.label or (f"{said.transport or 'RCS'} · encrypted" if has_lock else said.transport)
-            return MessageDisplay(phone, label, said.scheme, has_lock, said.number)
+            return MessageDisplay(phone, label, said.scheme, has_lock, said.number, not has_lock)
         labels = self._screens.labels(phone, peer)
-        if not labels:
-            return MessageDisplay(phone, "", "", False, number)
-        return MessageDisplay(phone, labels[-1].label, labels[-1].scheme, labels[-1].has_lock, labels[-1].number)
+        then = self._screens.label_at(phone, peer, number)
+        may_miss_lock = bool(labels) and not labels[-1].has_lock
+        if then is None:
+            return MessageDisplay(phone, "", "", False, number, may_miss_lock)
+        return MessageDisplay(phone, then.label, then.scheme, then.has_lock, then.number, may_miss_lock)
 
     def ends(self, message: UserMessage) -> set[str]:
         """The phones of the sender and of the receiver, and those that showed it."""
@@ -145,26 +151,30 @@ class OracleRules:
         if not passages or not has_arrived or any(each.verdict is not Verdict.SEALED for each in passages):
             return
         for display in self.displays(message):
-            if not display.has_lock:
+            if display.may_miss_lock:
                 why = f"it was sealed on all of its {len(passages)} hops, and shown as {display.label or 'nothing'!r}"
                 yield _violation(ViolationKind.MISSING_LOCK, message, display, why, passages)
 
     def _silent_loss(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
         """Never shown to its receiver, and its sender was not told."""
+        why = self._loss(message, passages)
+        if why:
+            display = self.displays(message)[0]
+            ticks = [message.ticks[-1].number] if message.ticks else []
+            yield _violation(ViolationKind.SILENT_LOSS, message, display, why, passages[-1:], (message.number, *ticks))
+
+    def _loss(self, message: UserMessage, passages: Sequence[Passage]) -> str:
+        """Why it is lost; "" if it is not, or nobody can tell."""
         receivers = self._screens.phones_of(message.peer, message.number)
         if message.is_foreign or message.showings or message.mark in _TOLD or not receivers:
-            return
+            return ""
         last_at = max([message.at, *(passage.hop.at for passage in passages)])
         names = ", ".join(receivers)
         if message.mark in _RECEIPTS:
-            why = f"shown as {message.mark} to its sender, and never shown by {names}"
-        elif any(self._screens.last_reached(phone) > last_at + _GRACE_S for phone in receivers):
-            why = f"its sender sees {message.mark!r}; {names} could be reached afterwards, and never showed it"
-        else:
-            return
-        display = self.displays(message)[0]
-        ticks = [message.ticks[-1].number] if message.ticks else []
-        yield _violation(ViolationKind.SILENT_LOSS, message, display, why, passages[-1:], (message.number, *ticks))
+            return f"shown as {message.mark} to its sender, and never shown by {names}"
+        if any(self._screens.last_reached(phone) > last_at + _GRACE_S for phone in receivers):
+            return f"its sender sees {message.mark!r}; {names} could be reached afterwards, and never showed it"
+        return ""
 
     def _duplicate(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
         """Shown more than once on one phone."""

@@ -78,6 +78,25 @@ def test_a_label_with_a_lock_counts_where_the_message_says_nothing() -> None:
     assert ("lying lock", "m1", "alice") in _found(script)
 
 
+def test_a_plain_message_without_a_tick_has_no_lock_because_its_conversation_got_one_later() -> None:
+    script = TraceScript()
+    script.label("alice", "RCS")
+    script.says("alice", "a", _TEXT)
+    script.carries("a", _TEXT.encode(), SIP_WAY[:4])
+    script.label("alice", "RCS · encrypted", "mls")
+    assert _found(script) == []
+
+
+def test_a_sealed_message_without_a_tick_misses_no_lock_if_its_conversation_got_one() -> None:
+    script = TraceScript()
+    script.label("alice", "RCS")
+    script.says("alice", "a", _TEXT)
+    script.label("alice", "RCS · encrypted", "mls")
+    script.seals("a")
+    script.got("bob", "a", _TEXT, scheme="mls")
+    assert _found(script) == []
+
+
 def test_the_ends_may_read_what_has_a_lock() -> None:
     script = TraceScript()
     script.says("alice", "a", _TEXT)
