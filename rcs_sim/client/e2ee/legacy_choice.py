@@ -32,8 +32,10 @@ from rcs_sim.wire.imdn import Imdn
 if TYPE_CHECKING:
     from rcs_sim.client.e2ee.legacy_encryption import LegacyEncryption
 
-__all__ = ["MlsSide", "SchemeChoice"]
+__all__ = ["UPGRADE_PAUSE_S", "UPGRADE_WAIT_S", "MlsSide", "SchemeChoice"]
 
+UPGRADE_WAIT_S = 10.0  # for the group that takes over from the legacy scheme (choice)
+UPGRADE_PAUSE_S = 60.0  # until it is waited for again (choice)
 _WAITS = SealDecision(SealStep.WAIT, FallbackReason.ENCRYPTION_BUSY)
 
 
@@ -60,10 +62,11 @@ class MlsSide(Encryption, Protocol):
 class SchemeChoice:
     """The `Encryption` of a phone that has both schemes."""
 
-    __slots__ = ("_legacy", "_messenger", "_mls")
+    __slots__ = ("_legacy", "_messenger", "_mls", "_waits_until")
 
     def __init__(self, mls: MlsSide, legacy: LegacyEncryption, messenger: Messenger) -> None:
         self._mls, self._legacy, self._messenger = mls, legacy, messenger
+        self._waits_until: dict[ContactKey, float] = {}
         legacy.may_lock = lambda conversation: not mls.holds(conversation)
         mls.locked = legacy.supersede
 
@@ -74,10 +77,10 @@ class SchemeChoice:
 
     def _side(self, conversation: Conversation) -> Encryption:
         """Whose the conversation is. What is marked and not the legacy scheme's is of MLS, even without a group."""
-        if self._mls.holds(conversation) or self._legacy.is_superseded(conversation):
-            return self._mls
         if self._legacy.is_locked(conversation):
             return self._legacy
+        if self._mls.holds(conversation) or self._legacy.is_superseded(conversation):
+            return self._mls
         is_legacy = not conversation.is_encrypted and self._eligible(conversation) is EncryptionScheme.LEGACY
         return self._legacy if is_legacy else self._mls
 
@@ -86,17 +89,26 @@ class SchemeChoice:
         return choose_scheme(self.tags, [entry.tags.mls])
 
     def _is_upgrading(self, conversation: Conversation) -> bool:
-        """Whether MLS is about to take over what the legacy scheme locks."""
-        if self._mls.holds(conversation) or not self._legacy.is_locked(conversation):
+        """Whether MLS is about to take over what the legacy scheme locks, which it does when it has a group. That is
+        waited for a while; then the old scheme goes on meanwhile."""
+        if not self._legacy.is_locked(conversation):
             return False
-        return self._eligible(conversation) is EncryptionScheme.MLS and self._mls.begin(conversation)
+        is_eligible = self._mls.holds(conversation) or self._eligible(conversation) is EncryptionScheme.MLS
+        if not is_eligible or not (self._mls.holds(conversation) or self._mls.begin(conversation)):
+            return False
+        alarms = self._messenger.alarms
+        now, until = alarms.now(), self._waits_until.get(conversation.peer)
+        if until is None or now >= until + UPGRADE_PAUSE_S:
+            until = self._waits_until[conversation.peer] = now + UPGRADE_WAIT_S
+            alarms.new(lambda now: self._messenger.encryption_moved(conversation)).set(until)
+        return now < until
 
     # --- Encryption --------------------------------------------------------------------------------------------------
 
     def decide(self, conversation: Conversation, *, may_wait: bool) -> SealDecision:
-        if may_wait and self._is_upgrading(conversation):
-            return _WAITS
-        return self._side(conversation).decide(conversation, may_wait=may_wait)
+        is_waiting = may_wait and self._is_upgrading(conversation)
+        decision = self._side(conversation).decide(conversation, may_wait=may_wait)
+        return _WAITS if is_waiting else decision
 
     def scheme_of(self, conversation: Conversation) -> Scheme | None:
         return self._side(conversation).scheme_of(conversation)

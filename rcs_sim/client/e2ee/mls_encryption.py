@@ -20,7 +20,7 @@ from rcs_sim.client.e2ee.downgrade import Downgrade
 from rcs_sim.client.e2ee.failures import Failures
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.receipts import SignedReceipts
-from rcs_sim.client.e2ee.requests import Requests
+from rcs_sim.client.e2ee.requests import Make, Requests
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.encryption import (
     EncryptedArrival,
@@ -169,6 +169,17 @@ class MlsEncryption:
             return None
         own = VerifiedUser(setting.identity.msisdn, self.credentials.participant.spki)
         return format_identity_code(identity_code(own, VerifiedUser(thread.peer_number, *keys)))
+
+    # --- what a scenario wants of it ---------------------------------------------------------------------------------
+
+    def peers(self) -> tuple[ContactKey, ...]:
+        """With whom there is a group that was not ended."""
+        return tuple(peer for peer, thread in self._context.threads.items() if thread.is_encrypted)
+
+    def request(self, peer: ContactKey, make: Make) -> bool:
+        """A request to the focus for which there is no need. False if there is no group, or it cannot be made now."""
+        thread = self._context.threads.get(peer)
+        return thread is not None and self._requests.submit(thread, make, _nothing)
 
     # --- Encryption --------------------------------------------------------------------------------------------------
 
@@ -336,7 +347,7 @@ class MlsEncryption:
 
     def _mark(self, thread: EncryptedThread) -> None:
         conversation, state = thread.conversation, thread.engine.state
-        if self.locked is not None and state is not ConversationState.NONE:
+        if self.locked is not None and state in (ConversationState.ENCRYPTED, ConversationState.DOWNGRADED):
             self.locked(conversation)
         if state is ConversationState.ENCRYPTED and not conversation.is_encrypted:
             self._context.note(thread, "encrypted")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ pytest.importorskip("doubleratchet")
 
 from ims_core.wire.sip.uri import parse_uri
 from rcs_sim.client.conversation import Conversation
-from rcs_sim.client.e2ee.legacy_choice import SchemeChoice
+from rcs_sim.client.e2ee.legacy_choice import UPGRADE_PAUSE_S, UPGRADE_WAIT_S, SchemeChoice
 from rcs_sim.client.encryption import (
     EncryptedArrival,
     Scheme,
@@ -168,6 +169,37 @@ def test_a_locked_conversation_waits_for_mls_when_both_have_got_it() -> None:
         assert rig.step(may_wait=False) is SEALS  # by the old scheme: that is no step back
 
     _play(check, is_locked=True)
+
+
+def test_while_mls_is_being_set_up_what_has_waited_enough_goes_by_the_old_scheme() -> None:
+    def check(rig: Rig) -> None:
+        rig.mls.held.add(rig.conversation.peer)
+        assert rig.step() is WAITS
+        assert rig.step(may_wait=False) is SEALS
+        assert rig.choice.scheme_of(rig.conversation) is Scheme.LEGACY
+        rig.mls.has_group(rig.conversation)
+        assert rig.step() is SEALS
+        assert rig.choice.scheme_of(rig.conversation) is Scheme.MLS
+
+    _play(check, is_locked=True)
+
+
+def test_mls_that_does_not_come_about_is_not_waited_for_longer_than_said() -> None:
+    async def story(world: World) -> None:
+        async with legacy_pair(world) as pair:
+            rig = Rig(pair, OtherScheme())
+            await rig.lock()
+            pair.alice._messenger.encryption = rig.choice
+            rig.mls.held.add(rig.conversation.peer)  # and never gets a group
+            first = pair.alice.chat(BOB).send("waits a while")
+            await first.displayed(within_s=UPGRADE_WAIT_S + 5)
+            second = pair.alice.chat(BOB).send("does not wait")
+            await second.displayed(within_s=5)
+            assert {first.scheme, second.scheme} == {Scheme.LEGACY}
+            await asyncio.sleep(UPGRADE_WAIT_S + UPGRADE_PAUSE_S)
+            assert rig.step() is WAITS
+
+    play(story)
 
 
 def test_where_mls_cannot_begin_the_old_scheme_goes_on() -> None:
