@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from rcs_sim.client.capabilities import CapabilityTimes
+from rcs_sim.client.capabilities import CapabilityTimes, PeerTags
 from rcs_sim.client.chat_mode import ModeRules
 from rcs_sim.client.delivery import DeliveryRules
+from rcs_sim.client.fallback import FallbackMechanism, mechanism_of
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.wire.rcs_configuration import RcsConfiguration
 
-__all__ = ["capability_times", "delivery_rules", "mode_rules"]
+__all__ = ["can_revoke", "capability_times", "delivery_rules", "mode_rules"]
 
 
 def delivery_rules(document: RcsConfiguration, policy: DevicePolicy) -> DeliveryRules:
@@ -60,3 +61,16 @@ def _shared_rules(octets: int, standalone: int, chat: bool, has_msrp: bool, pref
         has_msrp=has_msrp,
         prefers_sessions=prefers_sessions,
     )
+
+
+def can_revoke(*, is_sealed: bool, known: PeerTags, told: PeerTags | None, revoke_timer_s: float) -> bool:
+    """Whether the client mechanism applies (digest §8.1) by the peer's tags: those *known*, of OPTIONS, or those *told*
+    by this very answer or the session. A network that says it interworks is believed whichever of them says so. Never
+    to what is sealed: no revocation and no SMS of an encrypted conversation (digest RCC.16 §14.11)."""
+    told = known if told is None else told
+    mechanism = mechanism_of(
+        peer_interworks=known.interworks or told.interworks,
+        peer_takes_revocations=(known if known.services else told).takes_revocations,
+        revoke_timer_s=revoke_timer_s,
+    )
+    return not is_sealed and mechanism is FallbackMechanism.CLIENT

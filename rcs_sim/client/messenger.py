@@ -25,7 +25,6 @@ from rcs_sim.client.display import Display, Shown
 from rcs_sim.client.encryption import Encryption, Scheme, SealDecision, SealStep
 from rcs_sim.client.fallback import (
     Column,
-    FallbackMechanism,
     FallbackReason,
     Latch,
     LatchEvent,
@@ -36,11 +35,10 @@ from rcs_sim.client.fallback import (
     RouteDecision,
     Step,
     choose_route,
-    mechanism_of,
     next_latch,
 )
 from rcs_sim.client.identity import ContactKey, is_number, is_reachable
-from rcs_sim.client.message_rules import capability_times, delivery_rules, mode_rules
+from rcs_sim.client.message_rules import can_revoke, capability_times, delivery_rules, mode_rules
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.messages import SentMessage, label_of
 from rcs_sim.client.narration import CFS_TIMER, show_tick, trace_decision, trace_route
@@ -528,18 +526,9 @@ class Messenger:
         self._run(message, actions)
 
     def _can_revoke(self, message: SentMessage, told: PeerTags | None) -> bool:
-        """Whether the client mechanism applies (digest §8.1): by the peer's tags, of OPTIONS, of this very answer or of
-        the session. A network that says it interworks is believed whichever of them says so."""
-        if message.sealed is not None:
-            return False  # no revocation, no SMS: not of an encrypted conversation (digest RCC.16 §14.11)
         known = self.capabilities.entry(message.conversation.peer).tags
-        told = known if told is None else told
-        mechanism = mechanism_of(
-            peer_interworks=known.interworks or told.interworks,
-            peer_takes_revocations=(known if known.services else told).takes_revocations,
-            revoke_timer_s=self._rules.revoke_timer_s,
-        )
-        return mechanism is FallbackMechanism.CLIENT
+        timer_s = self._rules.revoke_timer_s
+        return can_revoke(is_sealed=message.sealed is not None, known=known, told=told, revoke_timer_s=timer_s)
 
     def revoke_answered(self, message: SentMessage, *, is_success: bool) -> None:
         """MessageRevokeResponse, or a request that nobody took."""
