@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import re
 import shlex
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -181,7 +182,7 @@ def play_orders(
         return [_told(play_order(order), done) for order in orders]
     rows: dict[int, RunRow] = {}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts) as pool:
         try:
             for index, row in _results(pool, orders):
                 rows[index] = _told(row, done)
@@ -189,6 +190,11 @@ def play_orders(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [rows[index] for index in range(len(orders))]
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the process that started the others: it tells what is over, and ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _results(pool: ProcessPoolExecutor, orders: Sequence[RunOrder]) -> Iterator[tuple[int, RunRow]]:
