@@ -38,24 +38,28 @@ class Alarm:
 
 
 class Alarms:
-    """All alarms of a phone. While it is switched off none rings; those that were due ring when it is on again."""
+    """All alarms of a phone. While it is switched off none rings; those that were due ring when it is on again.
 
-    __slots__ = ("_clock", "_heap", "is_frozen", "missed")
+    *skew_s* is how much the phone's own clock is ahead of the true one. A change leaves alarms that are set at the true
+    time for which they were set."""
+
+    __slots__ = ("_clock", "_heap", "is_frozen", "missed", "skew_s")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heap = DeadlineHeap()
         self.is_frozen = False
+        self.skew_s = 0.0
         self.missed: list[Alarm] = []
 
     def now(self) -> float:
-        return self._clock.now()
+        return self._clock.now() + self.skew_s
 
     def new(self, ring: Callable[[float], None]) -> Alarm:
         return Alarm(self, ring)
 
     def set(self, alarm: Alarm, at: float | None) -> None:
-        self._heap.set(alarm, None if at is None else self._heap.time() + at - self._clock.now())
+        self._heap.set(alarm, None if at is None else self._heap.time() + at - self.now())
 
     def freeze(self) -> None:
         self.is_frozen = True

@@ -30,7 +30,17 @@ _HEADERS: tuple[HeaderInput, ...] = (("Event", "reg"), ("Accept", CONTENT_TYPE),
 class RegistrationEvents:
     """One phone's ``reg`` subscription. *told* gets event and retry-after of the own contact at its end."""
 
-    __slots__ = ("_alarm", "_dialog", "_dialogs", "_display", "_notify_wait_s", "_subscriber", "_told", "_ua")
+    __slots__ = (
+        "_alarm",
+        "_alarms",
+        "_dialog",
+        "_dialogs",
+        "_display",
+        "_notify_wait_s",
+        "_subscriber",
+        "_told",
+        "_ua",
+    )
 
     def __init__(
         self,
@@ -42,7 +52,7 @@ class RegistrationEvents:
         notify_wait_s: float,
     ) -> None:
         self._ua = ua
-        self._alarm = alarms.new(self._rang)
+        self._alarms, self._alarm = alarms, alarms.new(self._rang)
         self._display = display
         self._told = told
         self._notify_wait_s = notify_wait_s
@@ -176,4 +186,4 @@ class RegistrationEvents:
         self._ua.send(dialog.request("SUBSCRIBE", headers), settle)
 
     def _now(self) -> float:
-        return self._ua.stack.clock.now()
+        return self._alarms.now()

@@ -175,10 +175,11 @@ class LinkTap:
             if left is None:
                 return None
             if left is not passing.octets:
-                passing = self._changed(passing, left)
+                passing = self.changed(passing, left)
         return passing.octets
 
-    def _changed(self, passing: Passing, octets: bytes) -> Passing:
+    def changed(self, passing: Passing, octets: bytes) -> Passing:
+        """The same on its way, with other octets."""
         frames = passing.frames
         if frames:
             read = [read_frame(part) for is_frame, part in FrameCutter().feed(octets) if is_frame]

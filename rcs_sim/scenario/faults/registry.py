@@ -5,12 +5,15 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from rcs_sim.scenario.faults.acs_faults import ACS_FAULTS
+from rcs_sim.scenario.faults.adversary_faults import ADVERSARY_FAULTS
 from rcs_sim.scenario.faults.caps_faults import CAPS_FAULTS
 from rcs_sim.scenario.faults.cert_faults import CERT_FAULTS
 from rcs_sim.scenario.faults.content_faults import CONTENT_FAULTS
+from rcs_sim.scenario.faults.device_faults import DEVICE_FAULTS
 from rcs_sim.scenario.faults.fault_kind import FaultError, FaultKind
 from rcs_sim.scenario.faults.ims_faults import IMS_FAULTS
 from rcs_sim.scenario.faults.kds_faults import KDS_FAULTS
+from rcs_sim.scenario.faults.mls_faults import MLS_FAULTS
 from rcs_sim.scenario.faults.msrp_faults import MSRP_FAULTS
 from rcs_sim.scenario.faults.net_faults import NET_FAULTS
 from rcs_sim.scenario.faults.sip_faults import SIP_FAULTS
@@ -34,6 +37,9 @@ FAULTS: dict[str, FaultKind] = {
         *SMS_FAULTS,
         *KDS_FAULTS,
         *CERT_FAULTS,
+        *MLS_FAULTS,
+        *DEVICE_FAULTS,
+        *ADVERSARY_FAULTS,
     )
 }
 
