@@ -29,7 +29,7 @@ M = TypeVar("M", bound="SipMessage")
 
 def header_line(name: str, text: str) -> str:
     """A header field for the wire. Raises LocalProtocolError for a value that would end the line or inject another."""
-    if "\n" in text or "\r" in text or "\0" in text:
+    if not text.isprintable():
         refuse_injection(text, name)
     return f"{name}: {text}"
 
@@ -54,12 +54,13 @@ class Editor(Generic[M]):
         """One field of that name with this value: at the place of the first of that name, or at the end."""
         key, line = _field(header, text)
         keys = self._keys
-        count = keys.count(key)
-        if not count:
-            return self._insert(len(keys), key, line)
+        if key not in keys:
+            keys.append(key)
+            self._lines.append(line)
+            return self
         place = keys.index(key)
         self._lines[place] = line
-        if count > 1:
+        if keys.count(key) > 1:
             self._remove(key, place + 1)
         return self
 
@@ -70,7 +71,11 @@ class Editor(Generic[M]):
     def push(self, header: Header | str, text: str | None = None) -> Self:
         """A field above the first of that name; at the top of the header section if there is none."""
         key, line = _field(header, text)
-        return self._insert(self._keys.index(key) if key in self._keys else 0, key, line)
+        keys = self._keys
+        place = keys.index(key) if key in keys else 0
+        keys.insert(place, key)
+        self._lines.insert(place, line)
+        return self
 
     @overload
     def append(self, header: Header, text: None = None) -> Self: ...
@@ -88,8 +93,9 @@ class Editor(Generic[M]):
         keys = self._keys
         for name in names:
             key = KEYS.get(name) or key_of(name) if isinstance(name, str) else name.KEY
-            if key in keys:
-                self._remove(key, 0)
+            while key in keys:
+                place = keys.index(key)
+                del keys[place], self._lines[place]
         return self
 
     def replace_first(self, header: Header) -> Self:
