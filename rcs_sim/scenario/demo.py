@@ -16,6 +16,7 @@ from rich.table import Table
 from ims_core.pcapng import write_pcapng
 from ims_core.trace import RecordKind, TraceRecord
 from ims_core.transport.virtual_loop import run
+from rcs_sim.e2ee.legacy.libraries import require_legacy_libraries
 from rcs_sim.scenario.demo_column import COLUMNS, LEGACY, DemoColumn, PlayedColumn, play_column
 from rcs_sim.scenario.documents import DemoDocument, DemoRow
 from rcs_sim.scenario.exported_pdu import exported_pdu
@@ -30,7 +31,9 @@ _WIDTH = 180  # columns of the output where it goes to no terminal
 
 def run_demo(*, seed: int, real: bool, out: Path, as_json: bool, with_legacy: bool = False) -> int:
     """Plays every column, writes its files, prints the result; 0 if nothing was lost unseen or shown twice, and no
-    phone said what is not so."""
+    phone said what is not so. Raises LegacyUnavailable."""
+    if with_legacy:
+        require_legacy_libraries()
     out.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=as_json)
     if not console.is_terminal:

@@ -6,7 +6,6 @@ A phone whose carrier has no key service makes none of what encrypts: ten thousa
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ims_core.transport.http_message import HttpClient
@@ -18,6 +17,7 @@ from rcs_sim.client.errands import Errands
 from rcs_sim.client.inbox import Inbox
 from rcs_sim.client.kds_client import KdsClient
 from rcs_sim.client.messenger import Messenger
+from rcs_sim.e2ee.legacy.libraries import LegacyUnavailable, require_legacy_libraries
 from rcs_sim.e2ee.participant_key import ParticipantKey
 from rcs_sim.e2ee.profile import E2eeProfile
 from rcs_sim.mls.key_log import WriteLine
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["PhoneEncryption"]
 
 ENROLS_WITHIN_S = 10.0  # a phone that boots does not wait longer before it registers without encryption (choice)
-_LEGACY_LIBRARIES = ("x3dh", "doubleratchet")
 
 
 class PhoneEncryption:
@@ -176,9 +175,10 @@ class PhoneEncryption:
     def _new_legacy(self) -> LegacyEncryption | None:
         """None without its libraries: the phone does not announce the scheme then."""
         messenger = self._messenger
-        if not all(map(find_spec, _LEGACY_LIBRARIES)):
-            missing = "the legacy scheme needs the libraries x3dh and doubleratchet: install rcs-sim[legacy]"
-            messenger.display.state("legacy encryption", "off", reason=missing)
+        try:
+            require_legacy_libraries()
+        except LegacyUnavailable as missing:
+            messenger.display.state("legacy encryption", "off", reason=str(missing))
             return None
         from rcs_sim.client.e2ee.legacy_account import LegacyAccount
         from rcs_sim.client.e2ee.legacy_encryption import LegacyEncryption
