@@ -17,6 +17,8 @@ __all__ = ["TextEncoding", "TextPattern", "is_legible", "looks_random", "pattern
 
 _JSON_QUOTES = slice(1, -1)
 _RUN, _LONG_RUN, _LONG_RUN_BELOW = 8, 16, 4  # legible octets around a text of a few octets (choice)
+_SIGHT = 64  # octets before and behind that are looked at
+_SIGNS = frozenset(b' \t\r\n"<>{}')  # an identifier has none of these
 _AROUND, _DIFFERENT = 64, 46  # octets, and how many values they have: of random ones 57, seldom below 50
 _LEAST_OF_PART = 4  # octets of a form that leaves out what its neighbours change: fewer say nothing
 _LEGIBLE = frozenset((9, 10, 13, *range(0x20, 0x7F)))
@@ -141,17 +143,20 @@ def _lower_hexadecimal(written: str) -> str:
 
 
 def is_legible(octets: bytes, start: int, length: int) -> bool:
-    """Whether the *length* octets from *start* stand in something written, and not in octets that have them by chance:
-    they are all that is there, or part of a run of legible octets."""
+    """Whether the *length* octets from *start* stand in something written, and not in octets that have them by chance
+    or in an identifier: they are all that is there, or a word in a run of legible octets that has other signs than
+    letters and digits."""
     if length == len(octets):
         return True
     wanted = _LONG_RUN if length < _LONG_RUN_BELOW else _RUN
     first, last = start, start + length
-    while first > 0 and last - first < wanted and octets[first - 1] in _LEGIBLE:
+    if octets[first - 1 : first].isalnum() or octets[last : last + 1].isalnum():
+        return False
+    while first > 0 and start - first < _SIGHT and octets[first - 1] in _LEGIBLE:
         first -= 1
-    while last < len(octets) and last - first < wanted and octets[last] in _LEGIBLE:
+    while last < len(octets) and last - start < _SIGHT and octets[last] in _LEGIBLE:
         last += 1
-    return last - first >= wanted
+    return last - first >= wanted and not _SIGNS.isdisjoint(octets[first:last])
 
 
 def looks_random(octets: bytes, start: int) -> bool:

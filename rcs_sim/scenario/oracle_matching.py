@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rcs_sim.scenario.oracle_attribution import SmsCopies
 from rcs_sim.scenario.oracle_hops import Carried, digits_of, same_text
 from rcs_sim.scenario.oracle_screens import Screens, Showing, UserMessage
 
 __all__ = ["Matched", "match_showings"]
 
 _Words = tuple[str, ...]
+_Arrivals = dict[tuple[str, _Words], list[tuple[int, UserMessage]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Matched:
     by_id: dict[str, UserMessage]
 
 
-def match_showings(screens: Screens, contents: Iterable[Carried]) -> Matched:
+def match_showings(screens: Screens, contents: Sequence[Carried]) -> Matched:
     """Gives each text that was shown to its message: by id, else by sender, receiver and words.
 
     What is shown once more than it was sent belongs to the last message that it can be."""
@@ -39,16 +41,44 @@ def match_showings(screens: Screens, contents: Iterable[Carried]) -> Matched:
             message.showings.append(showing)
         else:
             waiting.append(showing)
-    book = _Book(screens)
+    book, arrivals = _Book(screens), _arrivals(screens, contents)
     foreign: dict[tuple[str, str, _Words], UserMessage] = {}
     for showing in waiting:
-        message = book.message_of(showing) or by_id.get(showing.message_id) or _foreign(showing, foreign)
+        message = (
+            _arrived(showing, arrivals)
+            or book.message_of(showing)
+            or by_id.get(showing.message_id)
+            or _foreign(showing, foreign)
+        )
         message.showings.append(showing)
         if showing.message_id:
             by_id.setdefault(showing.message_id, message)
     for message in screens.sent:
         message.showings.sort(key=lambda showing: showing.number)
     return Matched([*screens.sent, *foreign.values()], by_id)
+
+
+def _arrivals(screens: Screens, contents: Iterable[Carried]) -> _Arrivals:
+    """By phone and words, the short messages that came to it, and of which messages they are copies."""
+    copies = SmsCopies(screens, screens.sent)
+    found: _Arrivals = defaultdict(list)
+    for carried in contents:
+        if carried.short_message:
+            for message in copies.messages_of(carried):
+                found[carried.hop.target, tuple(message.text.split())].append((carried.hop.number, message))
+    return found
+
+
+def _arrived(showing: Showing, arrivals: _Arrivals) -> UserMessage | None:
+    """The message whose copy came to the phone last, if it has no id and was not shown before."""
+    if showing.message_id:
+        return None
+    came = arrivals.get((showing.phone, tuple(showing.text.split())), [])
+    place = bisect_left(came, showing.number, key=lambda each: each[0])
+    message = came[place - 1][1] if place else None
+    if message is None or any(shown.phone == showing.phone for shown in message.showings):
+        return None
+    return message
 
 
 def _foreign(showing: Showing, known: dict[tuple[str, str, _Words], UserMessage]) -> UserMessage:

@@ -22,6 +22,7 @@ __all__ = ["Passage", "Readings", "Verdict", "judge"]
 
 _SURE_OCTETS = 5  # of a form found in a content that belongs to the message; fewer stand in ciphertext by chance
 _INVITE = b"INVITE "
+_LONG_ID = 16  # characters of an identifier that is nothing else
 _MAX_PLACES = 64  # at which so few octets are looked at
 _PART_CHARACTERS = 8  # of a text of which only a part came; all of it if it is shorter
 
@@ -51,7 +52,10 @@ def judge(text: str, carried: Carried) -> tuple[Verdict, str]:
     """Whether *text* can be read in a content that belongs to its message."""
     if carried.text is not None and _shows(text, carried):
         return Verdict.READABLE, TextEncoding.UTF_8.value if carried.short_message == "" else "SMS"
-    views = [each for each in (carried.octets, unpacked(carried.octets)) if each]
+    octets = carried.octets
+    for each in (each for each in carried.ids if len(each) >= _LONG_ID):  # it may have a short text in it
+        octets = octets.replace(each.encode(), bytes(len(each.encode())))
+    views = [each for each in (octets, unpacked(octets)) if each]
     found = [_stands(pattern, octets) for pattern in patterns_of(text) for octets in views]
     for verdict in (Verdict.READABLE, Verdict.UNDECIDED):
         how = next((how for each, how in found if each is verdict), None)

@@ -168,6 +168,8 @@ class OracleRules:
         receivers = self._screens.phones_of(message.peer, message.number)
         if message.is_foreign or message.showings or message.mark in _TOLD or not receivers:
             return ""
+        if self._screens.is_wiped_after(message.phone, message.number):
+            return ""  # there is no message any more of which its user could be told
         last_at = max([message.at, *(passage.hop.at for passage in passages)])
         names = ", ".join(receivers)
         if message.mark in _RECEIPTS:
@@ -178,11 +180,12 @@ class OracleRules:
 
     def _duplicate(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
         """Shown more than once on one phone."""
-        by_phone: dict[str, list[Showing]] = {}
+        by_phone: dict[tuple[str, int], list[Showing]] = {}
         for showing in message.showings:
             if showing.tick.what == Shown.MESSAGE:
-                by_phone.setdefault(showing.phone, []).append(showing)
-        for phone, showings in by_phone.items():
+                screen = showing.phone, self._screens.wipes_before(showing.phone, showing.number)
+                by_phone.setdefault(screen, []).append(showing)
+        for (phone, _), showings in by_phone.items():
             if len(showings) > 1:
                 numbers = tuple(showing.number for showing in showings)
                 how = ", ".join(showing.tick.transport or "?" for showing in showings)
@@ -197,7 +200,14 @@ class OracleRules:
         if first is None or message.is_foreign:
             return
         moments = self._locks.get((message.phone, message.peer), ())
-        before = [number for number in moments if number < first.hop.number and number != message.number]
+        since = self._screens.wipes_before(message.phone, message.number)  # a phone that was reset remembers nothing
+        before = [
+            number
+            for number in moments
+            if number < first.hop.number
+            and number != message.number
+            and self._screens.wipes_before(message.phone, number) == since
+        ]
         locked = before[-1] if before else None
         if locked is None or any(locked <= way.number < first.hop.number for way in self._screens.ways_out(message)):
             return

@@ -18,6 +18,7 @@ __all__ = ["Label", "Screens", "Showing", "Tick", "UserMessage", "WayOut"]
 _LOCK = "encrypted"  # in a label
 _TEXTS = (Shown.MESSAGE, Shown.CHANGE)
 _TICKS = (Shown.SENT, Shown.DELIVERED, Shown.DISPLAYED, Shown.SENT_AS_SMS, Shown.FAILED)
+_NEVER: list[int] = []
 _ENDED = ("ended", "downgraded")
 
 
@@ -117,7 +118,7 @@ class UserMessage:
 class Screens:
     """Everything that is shown, by phone. Fed with every record, in order."""
 
-    __slots__ = ("_by_id", "_labels", "_numbers", "_phones", "_reached", "_ways_out", "sent", "showings")
+    __slots__ = ("_by_id", "_labels", "_numbers", "_phones", "_reached", "_ways_out", "_wipes", "sent", "showings")
 
     def __init__(self) -> None:
         self.sent: list[UserMessage] = []
@@ -128,6 +129,7 @@ class Screens:
         self._phones: dict[str, None] = {}
         self._numbers: dict[str, list[tuple[int, str]]] = defaultdict(list)
         self._reached: dict[str, float] = {}
+        self._wipes: dict[str, list[int]] = defaultdict(list)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -190,7 +192,9 @@ class Screens:
         if not machine:
             return
         self._phones.setdefault(record.source)
-        if machine == "consent" and state == "given":
+        if machine == "phone" and state == "wiped":
+            self._wipes[record.source].append(record.number)
+        elif machine == "consent" and state == "given":
             self._add_way_out(record, _word(details, "peer"), "the user agreed to go on without encryption")
         elif machine == "encryption" and state in _ENDED:
             self._add_way_out(record, _word(details, "peer"), "the phone took the encryption as ended")
@@ -240,6 +244,13 @@ class Screens:
         labels = self.labels(phone, peer)
         place = bisect_left(labels, number, key=lambda label: label.number)
         return labels[place - 1] if place else None
+
+    def wipes_before(self, phone: str, number: int) -> int:
+        """How often *phone* had been reset to its factory state before record *number*: its screen was empty then."""
+        return bisect_left(self._wipes.get(phone, _NEVER), number)
+
+    def is_wiped_after(self, phone: str, number: int) -> bool:
+        return any(each > number for each in self._wipes.get(phone, _NEVER)[-1:])
 
     def ways_out(self, message: UserMessage) -> Iterator[WayOut]:
         """Those that hold for the conversation of *message*, or for it alone."""

@@ -109,3 +109,18 @@ def test_words_that_are_part_of_a_longer_message_are_nobodys() -> None:
     oracle = Oracle(script.records)
     assert oracle.verdict("a") == "undecided"
     assert "red.archive" in oracle.readers("b")
+
+
+def test_a_text_that_came_by_sms_is_the_message_that_left_by_sms() -> None:
+    script = TraceScript()
+    script.says("alice", "a", "ok")
+    script.tick("alice", "failed", "a")
+    script.says("alice", "b", "ok")
+    _sms(script, "ok", "alice", "red.smsc")
+    script.tick("alice", "sent", "b", transport="SMS")
+    _sms(script, "ok", "red.smsc", "bob")
+    shown = script.got("bob", None, "ok", transport="SMS")
+    script.tick("alice", "delivered", "b", transport="SMS")
+    oracle = Oracle(script.records)
+    assert [[each.number for each in message.showings] for message in oracle.messages] == [[], [shown]]
+    assert oracle.violations() == []

@@ -80,7 +80,16 @@ def test_a_few_octets_count_only_where_something_is_written() -> None:
     written = b"\x00\x01Content-Type: text/plain ok\xff"
     assert is_legible(written, written.index(b"ok"), 2)
     assert not is_legible(b"\x00it is ok\x00", 7, 2)
-    assert is_legible(b"\x00they say so\x00", 1, 5)
+    assert is_legible(b"\x00they say so\x00", 1, 4)
+    assert not is_legible(b"\x00they say so\x00", 1, 3)
+
+
+@pytest.mark.parametrize(
+    "identifier", [b"MxkS1JxlXzR1vJZZpnSrN97Tk", b"7f3a0c5e-2b91-4d6f-8e10-5c9d2a4b6e01", b"Mx-k=jxYGvE5Qaaaaaaaa"]
+)
+def test_a_letter_in_an_identifier_is_none_of_the_text(identifier: bytes) -> None:
+    octets = b"\x20\x18" + identifier + b"\x00" * 20
+    assert not any(is_legible(octets, place, 1) for place in range(2, 2 + len(identifier)))
 
 
 def test_octets_of_a_cipher_look_random_and_written_ones_do_not() -> None:

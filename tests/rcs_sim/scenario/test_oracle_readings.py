@@ -73,6 +73,14 @@ def test_a_short_text_that_stands_in_ciphertext_by_chance_is_not_there() -> None
     assert _verdict("ok", bytes(octets)) is Verdict.SEALED
 
 
+def test_a_short_text_in_the_id_of_its_message_is_not_there() -> None:
+    octets = b'\x00{"id": "message b of the day"}\x00' + sealed_octets("a")
+    assert (
+        judge("b", Carried(hop=_HOP, ids=("message b of the day",), media_type="message/mls", octets=octets))[0]
+        is Verdict.SEALED
+    )
+
+
 def test_a_short_text_between_octets_that_mean_something_else_is_not_decided() -> None:
     octets = b"\xf0\x01ok\x92\x00" + bytes(60)
     assert _verdict("ok", octets) is Verdict.UNDECIDED

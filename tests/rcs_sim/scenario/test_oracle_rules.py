@@ -317,6 +317,34 @@ def test_a_user_who_chose_sms_for_one_message_has_agreed_for_that_one() -> None:
     assert _found(script) == [("silent downgrade", "m3", "alice")]
 
 
+# --- a phone that was reset -------------------------------------------------------------------------------------------
+
+
+def test_a_phone_that_was_reset_has_no_lock_to_keep() -> None:
+    script = SealedConversation()
+    script.state("alice", "phone", "wiped")
+    _in_clear(script)
+    assert _found(script) == []
+
+
+def test_a_phone_that_was_reset_shows_a_message_anew() -> None:
+    script = SealedConversation()
+    script.state("bob", "phone", "wiped")
+    script.got("bob", "one", "the first one is sealed", scheme="mls")
+    assert _found(script) == []
+    script.got("bob", "one", "the first one is sealed", scheme="mls")
+    assert _found(script) == [("duplicate", "m1", "bob")]
+
+
+def test_nobody_can_be_told_by_a_phone_that_was_reset() -> None:
+    script = SealedConversation()
+    script.says("alice", "a", _TEXT)
+    script.seals("a")
+    script.tick("alice", "delivered", "a", scheme="mls")
+    script.state("alice", "phone", "wiped")
+    assert [each[0] for each in _found(script)] == []
+
+
 def test_every_kind_of_violation_has_its_control_here() -> None:
     assert {kind.value for kind in ViolationKind} == {
         "lying lock",
