@@ -107,6 +107,11 @@ class MsrpRelay:
         """Whether it listens for TLS."""
         return any(address.transport is Transport.TLS for address in self.config.listen)
 
+    @property
+    def is_in_service(self) -> bool:
+        """Between `start` and `fail` or the end."""
+        return self.stack.is_listening
+
     def address(self, transport: Transport) -> Address:
         """Own listening address. Raises LocalProtocolError if there is none."""
         return self.stack.address(transport)

@@ -124,6 +124,11 @@ class MsrpStack:
         for connection in tuple(self._connections):
             connection.give_up(why)
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether anybody can connect."""
+        return bool(self._listeners)
+
     def address(self, transport: Transport) -> Address:
         """The own listening address with its real port. Raises LocalProtocolError if there is none."""
         for listener in self._listeners:

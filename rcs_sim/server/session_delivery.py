@@ -79,7 +79,7 @@ class SessionHandOut:
         self, key: _Key, user: ServedUser, parties: SessionParties, offer: DeviceOffer, template: Request, now: float
     ) -> None:
         services = self._services
-        if not services.book.has_room(user.key):
+        if not services.has_room(user.key):
             offer.finished(_OVERLOADED, None, now)
             return
         services.book.enter(user.key)

@@ -59,6 +59,11 @@ class SessionMedia:
     def offers_tls(self) -> bool:
         return self._anchor.offers_tls
 
+    @property
+    def is_in_service(self) -> bool:
+        """Whether sessions can be begun."""
+        return self._anchor.is_in_service
+
     def leg(self, user: TimedLegUser, *, max_octets: int) -> MediaLeg:
         """A side of a session that ends here."""
         return self._anchor.leg(_LegUser(self, user), max_octets=max_octets)

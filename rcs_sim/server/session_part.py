@@ -106,6 +106,8 @@ class Sessions:
                 raise ContentRefused(403, f"no service {service}"[:150])
         if is_originating and not self._services.rate.allows(user.key, now):
             raise ContentRefused(503, "too many messages and sessions in a short time", retry)
+        if not self._services.shared.media.is_in_service:
+            raise ContentRefused(503, "the MSRP relay is out of service", retry)
         is_full = len(self._services.shared.calls) >= context.config.session_max_calls
         if is_full or not self._services.book.has_room(user.key):
             raise ContentRefused(503, "there is no room for another session", retry)

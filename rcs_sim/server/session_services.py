@@ -39,3 +39,7 @@ class SessionServices:
     def offers_tls(self) -> bool:
         """Whether our offers are for TLS."""
         return self.shared.offers_tls
+
+    def has_room(self, owner: str) -> bool:
+        """Whether another session of *owner* can be begun: there is room, and an anchor for its media."""
+        return self.shared.media.is_in_service and self.book.has_room(owner)

@@ -56,11 +56,10 @@ class PeerSessions:
         if opening is not None:
             opening.add(body, said)
             return
-        book = self._services.book
-        if not book.has_room(user.key):
+        if not self._services.has_room(user.key):
             said(_OVERLOADED, now)
             return
-        book.enter(user.key)
+        self._services.book.enter(user.key)
         opening = self._opening[key] = _Opening(self, self._services, key, SessionParties(user, peer, (peer,), ids))
         opening.add(body, said)
         opening.start(now)

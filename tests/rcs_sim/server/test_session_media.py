@@ -15,6 +15,7 @@ END = LegEnd(LegEndKind.LOST, "gone")
 
 class Anchor:
     offers_tls = True
+    is_in_service = True
 
     def leg(self, user: MediaLegUser, *, max_octets: int) -> MediaLeg:
         self.leg_user, self.max_octets = user, max_octets
@@ -58,6 +59,7 @@ def test_each_call_of_the_anchor_comes_with_the_time_and_is_followed_by_what_it_
         cast(MediaAnchor, anchor), now=lambda: 7.0, after=lambda: turns.append(1), contact_address=lambda: "h:1"
     )
     assert media.offers_tls
+    assert media.is_in_service
     assert media.contact_address() == "h:1"
     assert media.leg(user, max_octets=9) is LEG
     assert media.bridge(user) is BRIDGE

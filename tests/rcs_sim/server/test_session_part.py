@@ -236,6 +236,28 @@ async def test_who_invites_and_hangs_up_without_end_is_slowed_down_and_leaves_no
         assert sessions.services.pending == {}
 
 
+@pytest.mark.parametrize(("case", "sender", "recipient"), [("orig", BOB, ALICE), ("term", ALICE, BOB)])
+def test_without_its_relay_a_server_begins_no_session_and_says_so(case: str, sender: str, recipient: str) -> None:
+    @on_virtual_time
+    async def story() -> None:
+        async with session_lab() as lab:
+            await lab.register()
+            await lab.party("alice", f"tel:{ALICE}")
+            await lab.party("bob", gruu(PHONE))
+            await lab.relay.fail()
+            answers = []
+            for number in range(2):
+                caller = await lab.party(f"caller{number}", f"sip:caller{number}")
+                caller.invite(sender=sender, recipient=recipient, case=case)
+                await lab.settle()
+                answers.append((caller.status, caller.response.text("Retry-After") is not None))
+                if not number:
+                    await lab.relay.start()
+            assert answers == [(503, True), (200, False)]
+
+    story()
+
+
 @pytest.mark.parametrize(
     "config",
     [
