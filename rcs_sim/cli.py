@@ -17,6 +17,7 @@ __all__ = [
     "bench",
     "demo",
     "doctor",
+    "faults",
     "main",
     "phone",
     "profiles",
@@ -186,6 +187,17 @@ def scenarios(
     from rcs_sim.scenario.story.run_command import show_scenarios
 
     raise SystemExit(show_scenarios(names or [], as_json=as_json))
+
+
+@app.command()
+def faults(
+    word: Annotated[str | None, typer.Argument(help="one of them, such as kds.down; default all")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Everything that can be made to go wrong: what it does, its scope, an example, the scenarios that use it."""
+    from rcs_sim.scenario.faults.fault_list import show_faults
+
+    raise SystemExit(show_faults(word, as_json=as_json))
 
 
 @app.command()

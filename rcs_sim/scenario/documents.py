@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from rcs_sim.devices.policy import DevicePolicy
+from rcs_sim.scenario.faults.fault_document import FaultListDocument
 from rcs_sim.scenario.model import CarrierProfile, NetworkFile
 from rcs_sim.scenario.oracle_documents import OracleDocument, WhyDocument
 from rcs_sim.scenario.story.run_document import RunDocument, ScenarioListDocument
@@ -152,6 +153,7 @@ SCHEMAS: Mapping[str, TypeAdapter[Any]] = {
     "carrier": TypeAdapter(CarrierProfile),
     "demo": TypeAdapter(DemoDocument),
     "device": TypeAdapter(DevicePolicy),
+    "faults": TypeAdapter(FaultListDocument),
     "network": TypeAdapter(NetworkFile),
     "oracle": TypeAdapter(OracleDocument),
     "run": TypeAdapter(RunDocument),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from ims_core.errors import SimulatorError
@@ -105,8 +107,8 @@ class FaultKind:
     @property
     def python(self) -> str:
         """The example in Python."""
-        scope = {"from_" if key == "from" else key: value for key, value in (self.example or {}).items()}
-        arguments = "".join(f", {key}={value!r}" for key, value in scope.items())
+        scope = {f"{key}_" if iskeyword(key) else key: value for key, value in (self.example or {}).items()}
+        arguments = "".join(f", {key}={json.dumps(value)}" for key, value in scope.items())
         return f'async with sim.fault("{self.word}"{arguments}): ...'
 
     def document(self) -> dict[str, Any]:

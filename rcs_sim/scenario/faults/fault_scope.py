@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FaultScope", "checked_scope"]
 
-_OTHER_NAMES = {"from_": "from", "who": "of"}
+_OTHER_NAMES = {"from_": "from", "as_": "as", "who": "of"}
 _NUMBERS = (KeyKind.SECONDS, KeyKind.RATIO, KeyKind.COUNT, KeyKind.NUMBER)
 
 
