@@ -119,7 +119,7 @@ class _Player:
             for index, step in enumerate(self._story.file.steps[:last]):
                 self._step = index
                 await self._fork(stage, index)
-                stage.mark(f"step {index + 1}: {step.title}", step=index + 1, **({"id": step.id} if step.id else {}))
+                _mark(stage, index, step)
                 await self._play_step(stage, evidence, faults, index, step)
                 self._done = index + 1
             self._step = None
@@ -231,6 +231,12 @@ class _Player:
             fork_records=self._fork_records,
         )
         return Played(row, records)
+
+
+def _mark(stage: Stage, index: int, step: Step) -> None:
+    """In the trace: here it begins."""
+    told = f"step {index + 1}: {step.title}" + (f": {step.note}" if step.note else "")
+    stage.mark(told, step=index + 1, **({"id": step.id} if step.id else {}))
 
 
 def _told(error: BaseException) -> str:

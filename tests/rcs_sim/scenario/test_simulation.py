@@ -50,6 +50,49 @@ def test_a_second_device_of_a_number_has_another_name_address_and_imei() -> None
     _play(story)
 
 
+def test_a_sim_goes_into_another_handset_and_another_sim_into_a_handset() -> None:
+    async def story(sim: Simulation) -> None:
+        old = await sim.add_phone("bob", "ios", "blue", msisdn="+12025550152")
+        new = await sim.exchange("bob", device="android")
+        assert sim.phones["bob"] is new
+        assert not old.is_on
+        assert (new.is_registered, new.number, new.config.policy.name) == (True, "+12025550152", "android")
+        assert new.config.imei != old.config.imei
+        other = await sim.exchange("bob", msisdn="+12025550153")
+        assert (other.number, sim.numbers["bob"], other.config.policy.name) == (
+            "+12025550153",
+            "+12025550153",
+            "android",
+        )
+        again = await sim.add_phone("ben", "ios", "blue", msisdn="+12025550152")
+        assert again.config.smsc is not None
+        assert again.number == "+12025550152"
+
+    _play(story)
+
+
+def test_what_another_handset_sends_has_other_ids() -> None:
+    async def story(sim: Simulation) -> None:
+        bob = await sim.add_phone("bob", "android", "blue", msisdn="+12025550152")
+        first = bob.chat("+12025550101").send("one")
+        second = (await sim.exchange("bob")).chat("+12025550101").send("two")
+        assert first.id != second.id
+
+    _play(story)
+
+
+def test_only_a_phone_with_a_sim_can_exchange_it() -> None:
+    async def story(sim: Simulation) -> None:
+        await sim.add_phone("phone", msisdn="+12025550101")
+        await sim.add_phone("tablet", msisdn="+12025550101")
+        with pytest.raises(SimulatorError, match="tablet has no SIM"):
+            await sim.exchange("tablet", device="ios")
+        with pytest.raises(SimulatorError, match="there is no phone 'x'; there are: phone, tablet"):
+            await sim.exchange("x", device="ios")
+
+    _play(story)
+
+
 @pytest.mark.parametrize(
     ("add", "words"),
     [

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from rcs_sim.scenario.story.actions import perform
 from tests.rcs_sim.scenario.story.stories import played
 
 _SEND = "- alice: {send: {to: bob, text: one, as: m1}}\n- expect: {m1: {delivered_within_s: 5}}\n"
@@ -55,4 +54,3 @@ def test_a_user_says_yes_to_send_as_text(tmp_path: Path) -> None:
     )
     row = played(tmp_path, steps, "policy: {client_fallback: ask, carrier: no-store}\n").row
     assert row.verdict == "pass", row.failure
-    assert perform.__doc__

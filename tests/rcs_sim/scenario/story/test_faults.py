@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ims_core.trace import RecordKind
-from rcs_sim.scenario.story.faults import StoryFaults
 from tests.rcs_sim.scenario.story.stories import played
 
 
@@ -31,4 +30,3 @@ def test_a_fault_that_is_not_there_cannot_end(tmp_path: Path) -> None:
     assert row.verdict == "broken"
     assert row.failure is not None
     assert "no net.partition is under way" in row.failure.seen
-    assert StoryFaults.__doc__

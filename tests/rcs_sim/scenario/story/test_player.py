@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_trace_and_another_seed_another(tmp_path: P
 def test_the_trace_says_where_each_step_begins(tmp_path: Path) -> None:
     result = played(tmp_path, f"{_DELIVERED}\n- {{id: last, note: done}}")
     marks = [record for record in result.records if record.source == "scenario"]
-    assert [mark.summary for mark in marks] == ["step 1: alice: send", "step 2: expect", "step 3: last (note)"]
+    assert [mark.summary for mark in marks] == ["step 1: alice: send", "step 2: expect", "step 3: last (note): done"]
     assert all(mark.kind is RecordKind.STATE for mark in marks)
     result.write_trace(tmp_path / "a" / "b.rcstrace")
     with (tmp_path / "a" / "b.rcstrace").open(encoding="utf-8") as lines:

@@ -13,7 +13,6 @@ from lxml import etree
 from rcs_sim.cli import main
 from rcs_sim.scenario.documents import schema_text
 from rcs_sim.scenario.loader import profile_names
-from rcs_sim.scenario.story.run_command import run_scenarios
 from tests.rcs_sim.scenario.story.stories import written
 
 Command = Callable[..., tuple[int, str, str]]
@@ -122,4 +121,3 @@ def test_scenarios_are_listed(command: Command) -> None:
     assert [row["id"] for row in document["scenarios"]] == profile_names("scenarios")
     status, output, _ = command("scenarios", "basics")
     assert (status, "basics/" in output) == (0, True)
-    assert run_scenarios.__doc__

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from rcs_sim.scenario.story.scene_checks import check_scene
 from tests.rcs_sim.scenario.story.stories import played
 
 _SEND = "- alice: {send: {to: bob, text: one, as: m1}}\n- expect: {m1: {delivered_within_s: 5}}\n"
@@ -56,4 +55,3 @@ def test_what_is_not_is_told_with_what_was_seen(tmp_path: Path, expected: str, t
     assert row.verdict == "fail"
     assert row.failure is not None
     assert (row.failure.about, row.failure.expected, row.failure.seen) == told
-    assert check_scene.__doc__
