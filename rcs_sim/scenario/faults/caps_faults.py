@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from rcs_sim.e2ee.feature_tags import MLS_VERSION, MlsTags
+from rcs_sim.e2ee.feature_tags import MlsTags
 from rcs_sim.scenario.faults.active_fault import ActiveFault
 from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import OF, on_links, passed
@@ -14,6 +14,7 @@ from rcs_sim.scenario.faults.places import home_of
 
 __all__ = ["CAPS_FAULTS", "without_mls_tags"]
 
+_MLS_VERSION = "v1"  # the only one there is; it names no revision of RCC.16
 _NEEDED_OF = replace(OF, is_required=True, meaning="what this phone tells of itself")
 _MLS_TAG = re.compile(rb'(?i);\+g\.(?:gsma\.rcs\.mls|google\.rcs\.mls)[-.a-z0-9]*(?:="[^"]*")?')
 _CONTACT = re.compile(rb"(?i)\r\n(?:contact|m)[ \t]*:[^\r]*\+(?:sip\.instance|g\.)[^\r]*")
@@ -62,7 +63,7 @@ async def _begin_lie(fault: ActiveFault) -> None:
     """The phone announces MLS, whether it can or not."""
     name = fault.scope["of"]
     service = home_of(fault.sim, name).key_service
-    tags = MlsTags(version=MLS_VERSION, kds=1 if service is None else service.plan.kds)
+    tags = MlsTags(version=_MLS_VERSION, kds=1 if service is None else service.plan.kds)
     added = "".join(f";{param}" for param in tags.to_params()).encode()
 
     def lie(passing: Passing) -> bytes | None:

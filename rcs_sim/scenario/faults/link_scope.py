@@ -9,7 +9,7 @@ from rcs_sim.scenario.faults.active_fault import ActiveFault
 from rcs_sim.scenario.faults.fault_kind import KeyKind, ScopeKey
 from rcs_sim.scenario.faults.passing import Line, Passing
 
-__all__ = ["AT_KEYS", "LINK_KEYS", "is_meant", "on_links", "passed"]
+__all__ = ["AT_KEYS", "CARRIER", "LINK_KEYS", "OF", "is_meant", "on_links", "passed"]
 
 OF = ScopeKey(name="of", kind=KeyKind.PHONE, meaning="on the links of this phone")
 CARRIER = ScopeKey(name="carrier", kind=KeyKind.CARRIER, meaning="on links that have an element of it at an end")

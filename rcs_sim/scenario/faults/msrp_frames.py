@@ -13,6 +13,7 @@ from ims_core.wire.msrp.parser import FrameDecoder, MsrpParseError, Piece
 __all__ = ["ChunkBook", "FrameCutter", "MsrpFrame", "read_frame", "rechunked"]
 
 _START = re.compile(rb"MSRP ([-0-9A-Za-z.+%=]{1,64}) ")
+_BEGUN = re.compile(rb"M(?:S(?:R(?:P(?: [-0-9A-Za-z.+%=]{0,64})?)?)?)?")
 _MAX_HELD_OCTETS = 16 * 1024 * 1024  # of a frame or message that is not whole: then it passes unseen (choice)
 
 MsrpFrame = MsrpRequest | MsrpResponse
@@ -51,7 +52,10 @@ class FrameCutter:
         while octets:
             start = _START.match(octets)
             if start is None:
-                parts.append((False, octets))
+                if _may_begin(octets):
+                    self._held = octets
+                else:
+                    parts.append((False, octets))
                 break
             end = _end_of(octets, start[1])
             if end < 0:
@@ -68,6 +72,11 @@ class FrameCutter:
         """What was held of a frame that is not whole."""
         held, self._held = self._held, b""
         return held
+
+
+def _may_begin(octets: bytes) -> bool:
+    """Whether more octets may make a frame of it."""
+    return _BEGUN.fullmatch(octets) is not None
 
 
 def _end_of(octets: bytes, transaction_id: bytes) -> int:
