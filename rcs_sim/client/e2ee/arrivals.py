@@ -35,8 +35,9 @@ from rcs_sim.e2ee.server_message import AcceptedMessage, ServerMlsRcsMessage, de
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, CpimParseError
 from rcs_sim.wire.protobuf import ProtobufError
 
-__all__ = ["Arrivals"]
+__all__ = ["COMMIT_WAIT_S", "Arrivals", "named_sender"]
 
+COMMIT_WAIT_S = 60.0  # before a commit is asked for that a message waits for (choice)
 MAX_WAITING = 1024  # wrappers of messages that are parked; the oldest go first
 _HEALING_REASONS = frozenset(
     (
@@ -115,6 +116,16 @@ class Arrivals:
         elif parked.is_era_gap:
             self._report(thread, envelope, ClientFailureReason.FAILED_TO_DECRYPT)
             self._healing.heal(thread, "a message of a later era")
+        else:
+            alarms = self._context.messenger.alarms
+            alarms.new(lambda now: self._still_waits(thread, envelope)).set(alarms.now() + COMMIT_WAIT_S)
+
+    def _still_waits(self, thread: EncryptedThread, envelope: Envelope) -> None:
+        """A message of a later epoch sets off nothing by itself; a commit that has not come by now is asked for, and
+        who is elected to help learns of it."""
+        if envelope.message_id in self._waiting:
+            self._report(thread, envelope, ClientFailureReason.CONTROL_MESSAGE_FAILED)
+            self._healing.heal(thread, "a message waits for a commit that does not come")
 
     def _overdue(self, thread: EncryptedThread) -> None:
         """No Welcome has come for a message that needs one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from rcs_sim.client.display import Shown
@@ -18,6 +19,8 @@ __all__ = ["Downgrade"]
 MAX_ATTEMPTS = 5  # of an end_mls commit (digest RCC.16 §7.3)
 _BY_THE_USER = DowngradeReason.CLIENT_ENCRYPTION_NOT_AVAILABLE  # no other fits a user's choice better (choice)
 PAUSE_S = 120.0  # between them: five in ten minutes
+RESUMES_AFTER_S = 30.0  # of a phone that was off (choice)
+MAX_PAUSE_S = 3600.0  # between two attempts of what comes after them (choice)
 
 
 class Downgrade:
@@ -30,32 +33,68 @@ class Downgrade:
 
     def end(self, thread: EncryptedThread, reason: DowngradeReason = _BY_THE_USER) -> None:
         """Ends it for both: the mark goes at once, the commit follows; a group that the peer has ended needs none."""
-        state = thread.engine.state
         self.ended(thread)
-        if state is ConversationState.ENCRYPTED:
+        if thread.engine.state is ConversationState.ENCRYPTED and not thread.is_ending:
+            thread.is_ending = True
             self._commit(thread, reason, 1)
 
     def _commit(self, thread: EncryptedThread, reason: DowngradeReason, attempt: int) -> None:
+        if not self._is_wanted(thread):
+            return
         is_sent = self._requests.submit(
             thread,
             lambda engine, control_id, now_s: engine.control.end_mls(reason, control_id, now_s),
             partial(self._committed, thread, reason, attempt),
         )
-        if not is_sent and thread.engine.state is ConversationState.ENCRYPTED:
+        if not is_sent:
             self._try_again(thread, reason, attempt)
 
+    @staticmethod
+    def _is_wanted(thread: EncryptedThread) -> bool:
+        """Not once it has ended, or the user wants it back."""
+        return thread.is_ending and thread.engine.identifier is not None and not thread.has_ended
+
     def _committed(self, thread: EncryptedThread, reason: DowngradeReason, attempt: int, step: NextStep) -> None:
-        if step is not NextStep.KEEP and thread.engine.state is ConversationState.ENCRYPTED:
+        self._healing.watch(thread)(step)
+        if step is not NextStep.KEEP and self._is_wanted(thread):
             self._try_again(thread, reason, attempt)
 
     def _try_again(self, thread: EncryptedThread, reason: DowngradeReason, attempt: int) -> None:
         """Later; when the commit cannot land at all, a new era is born downgraded (Phoenix)."""
-        if attempt >= MAX_ATTEMPTS:
-            self._healing.phoenix(thread, reason)
+        if attempt < MAX_ATTEMPTS:
+            self._after(thread, PAUSE_S, partial(self._commit, thread, reason, attempt + 1))
+        else:
+            self._phoenix(thread, reason, PAUSE_S)
+
+    def _phoenix(self, thread: EncryptedThread, reason: DowngradeReason, pause_s: float) -> None:
+        """As long as it takes, less and less often: nothing is given up that the user has given up."""
+        if not self._is_wanted(thread):
             return
+
+        def ended(step: NextStep) -> None:
+            self._context.moved(thread)
+            if step is not NextStep.KEEP and self._is_wanted(thread):
+                again = min(2 * pause_s, MAX_PAUSE_S)
+                self._after(thread, pause_s, lambda: self._phoenix(thread, reason, again))
+
+        self._healing.phoenix(thread, reason, ended)
+
+    def _after(self, thread: EncryptedThread, seconds: float, then: Callable[[], None]) -> None:
         alarms = self._context.messenger.alarms
-        alarm = alarms.new(lambda now: self._commit(thread, reason, attempt + 1))
-        alarm.set(alarms.now() + PAUSE_S)
+        if thread.end_alarm is not None:
+            thread.end_alarm.set(None)
+        thread.end_alarm = alarms.new(lambda now: then())
+        thread.end_alarm.set(alarms.now() + seconds)
+
+    def resume(self, thread: EncryptedThread) -> None:
+        """The phone is back: an end that was under way goes on when the state is known."""
+        if thread.is_ending:
+            self._after(thread, RESUMES_AFTER_S, partial(self._commit, thread, _BY_THE_USER, 1))
+
+    def landed(self, thread: EncryptedThread) -> None:
+        """The group has ended, by whomever."""
+        thread.is_ending = False
+        self.ended(thread)
 
     def ended(self, thread: EncryptedThread) -> None:
         """The conversation is not encrypted any more, and the user sees it."""
@@ -69,7 +108,11 @@ class Downgrade:
         messenger.mark_encrypted(conversation, is_encrypted=False)
 
     def revive(self, thread: EncryptedThread) -> None:
-        """Brings it back: in the group that there is, else in a new era."""
+        """Brings it back: in the group that there is, else in a new era. An end that has not landed is not wanted any
+        more."""
+        if thread.is_ending:
+            thread.is_ending = False
+            self._context.moved(thread)
         if thread.engine.state is not ConversationState.DOWNGRADED:
             return
         if not self._requests.submit(

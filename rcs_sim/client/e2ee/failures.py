@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rcs_sim.client.e2ee.arrivals import COMMIT_WAIT_S
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.downgrade import Downgrade
 from rcs_sim.client.e2ee.healing import Healing
-from rcs_sim.client.e2ee.receipts import SignedReceipts
+from rcs_sim.client.e2ee.receipts import FIRST_ERA, SignedReceipts
 from rcs_sim.client.e2ee.requests import TRANSIENT_PAUSE_S, Requests
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.fallback import FallbackReason
@@ -16,11 +17,11 @@ from rcs_sim.client.inbox import Inbox
 from rcs_sim.client.messages import SentMessage
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.failure_reason import ClientFailureReason, ClientRemedy, ServerRemedy, client_remedy, server_remedy
-from rcs_sim.e2ee.member.commit_verdict import FocusRefusal, NextStep
+from rcs_sim.e2ee.member.commit_verdict import FocusRefusal
 from rcs_sim.e2ee.member.failure_reports import ReportVerdict
 from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
 from rcs_sim.e2ee.member.self_heal import HealPhase
-from rcs_sim.e2ee.mls_headers import FocusHeaders
+from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.imdn import Imdn
 
@@ -56,6 +57,11 @@ def _is_believed_unsigned(imdn: Imdn) -> bool:
     """Who cannot read cannot always sign either: a bare failure counts (observed), and the request of somebody without
     a group for a Welcome (choice)."""
     return imdn.is_failure and imdn.client_failure_reason in _UNSIGNED
+
+
+def _is_of_former_era(thread: EncryptedThread, receipt: _Unverified) -> bool:
+    identifier, era = thread.engine.identifier, MlsHeaders.of(receipt.cpim).era_id
+    return identifier is not None and not receipt.imdn.is_failure and (era or FIRST_ERA) < identifier.era_id
 
 
 class Failures:
@@ -117,12 +123,22 @@ class Failures:
         kept = self._unverified.setdefault(thread, [])
         kept.append(receipt)
         del kept[:-MAX_UNVERIFIED]
+        alarms = self._context.messenger.alarms
+        alarms.new(lambda now: self._still_unverified(thread, receipt)).set(alarms.now() + COMMIT_WAIT_S)
+
+    def _still_unverified(self, thread: EncryptedThread, receipt: _Unverified) -> None:
+        receipt_id = receipt.cpim.message_id
+        if receipt_id and receipt in self._unverified.get(thread, ()):
+            thread.reports.add(receipt_id, receipt.sender, ClientFailureReason.CONTROL_MESSAGE_FAILED)
+            self._healing.heal(thread, "a receipt waits for a commit that does not come")
 
     def retry(self, thread: EncryptedThread) -> None:
         """The epoch of a receipt may have come."""
         for each in self._unverified.pop(thread, ()):
             if self.accepts(thread, each.message, each.imdn, each.cpim, each.sender):
                 self._inbox.report(each.message, each.imdn)
+            elif _is_of_former_era(thread, each):  # nobody can prove it any more: a copy gets another receipt
+                self._again(thread, each.message, FallbackReason.NOT_DECRYPTED)
 
     def reported(self, thread: EncryptedThread | None, imdn: Imdn, cpim: CpimMessage | None) -> bool:
         """A notification about something that is no message of the user: a request, or a control message of ours."""
@@ -187,7 +203,9 @@ class Failures:
                 self._update_leaf(thread, message, reason)
             case ServerRemedy.COMMIT_PROPOSALS:
                 self._requests.submit(
-                    thread, lambda engine, control_id, now_s: engine.control.sweep(control_id, now_s), _nothing
+                    thread,
+                    lambda engine, control_id, now_s: engine.control.sweep(control_id, now_s),
+                    self._healing.watch(thread),
                 )
                 self._again(thread, message, reason)
             case ServerRemedy.RETRY_SAME_OCTETS:
@@ -218,12 +236,10 @@ class Failures:
     def _update_leaf(self, thread: EncryptedThread, message: SentMessage, reason: FallbackReason) -> None:
         """Our certificate, if it is the stale one; nobody but its owner can help the other (RCC.16 §9.5.3)."""
         if thread.engine.needs_self_update and self._requests.submit(
-            thread, lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s), _nothing
+            thread,
+            lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s),
+            self._healing.watch(thread),
         ):
             self._again(thread, message, reason)
         else:
             self._context.messenger.not_sealed(message, reason)
-
-
-def _nothing(_step: NextStep) -> None:
-    """The message that waits is decided upon anew."""

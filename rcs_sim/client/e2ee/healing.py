@@ -12,7 +12,7 @@ from functools import partial
 from rcs_sim.client.e2ee.claims import ClaimFailed, Claims
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.control_channel import ControlAnswer, NoAnswer
-from rcs_sim.client.e2ee.requests import Requests, own_envelope
+from rcs_sim.client.e2ee.requests import Ended, Requests, own_envelope
 from rcs_sim.client.e2ee.server_state import ServerState, read_answer
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.e2ee.client_message import AdvanceKind
@@ -74,6 +74,8 @@ class Healing:
             case NextStep.KEEP:
                 self._set_up_over(thread)
             case NextStep.STOP | NextStep.FORGET | NextStep.OTHER_REPAIR:
+                if thread.engine.identifier is None:
+                    self._context.renew_engine(thread)  # another attempt begins with nothing
                 self._set_up_failed(thread, "the focus refused it")
             case NextStep.ASK_SERVER:
                 self._set_up_over(thread)
@@ -126,7 +128,7 @@ class Healing:
         context = self._context
         if thread.heal.is_running or thread.is_setting_up:
             return
-        if thread.engine.state in (ConversationState.DOWNGRADED, ConversationState.LEFT):
+        if thread.has_ended or thread.engine.state is ConversationState.LEFT:
             return
         if not thread.heals.take(context.now_s()):
             context.note(thread, "no repair", "the budget of today is used up")
@@ -145,8 +147,18 @@ class Healing:
             self.advance_era(thread, "a peer has no usable state")
         self._context.moved(thread)
 
+    def watch(self, thread: EncryptedThread) -> Ended:
+        """For requests that nobody waits for: one whose outcome is unknown is brought to an end."""
+
+        def ended(step: NextStep) -> None:
+            if step is NextStep.ASK_SERVER:
+                self.heal(thread, "the outcome of a request is unknown")
+
+        return ended
+
     def remote_change(self, thread: EncryptedThread) -> None:
-        """A Welcome or commit of somebody else has changed the state."""
+        """A Welcome or commit of somebody else has changed the state: that is progress."""
+        thread.heals.clear()
         if thread.heal.is_running:
             self._feed(thread, HealInput.REMOTE)
 
@@ -372,15 +384,19 @@ class Healing:
         ):
             self._set_up_failed(thread, "no new era could be made")
 
-    def phoenix(self, thread: EncryptedThread, reason: DowngradeReason) -> None:
+    def phoenix(self, thread: EncryptedThread, reason: DowngradeReason, ended: Ended) -> None:
         """A new era that is born downgraded, by ourselves alone: it needs nobody's key packages."""
         if self._context.is_arbitrated:
-            self._requests.pull(thread, lambda answer: self._rise(thread, reason, read_answer(answer)))
+            self._requests.pull(thread, lambda answer: self._rise(thread, reason, read_answer(answer), ended))
         else:
-            self._rise(thread, reason, ServerState())
+            self._rise(thread, reason, ServerState(), ended)
 
-    def _rise(self, thread: EncryptedThread, reason: DowngradeReason, server: ServerState) -> None:
-        self._requests.submit(
+    def _rise(self, thread: EncryptedThread, reason: DowngradeReason, server: ServerState, ended: Ended) -> None:
+        is_unknown = self._context.is_arbitrated and server.group_info is None
+        if server.has_end_mls:
+            thread.engine.control.adopt_end_mls(self._context.now_s())
+            self._context.moved(thread)
+        elif is_unknown or not self._requests.submit(
             thread,
             lambda engine, control_id, now_s: engine.control.new_era(
                 (),
@@ -391,8 +407,9 @@ class Healing:
                 carried=server.group_info,
                 reason=reason,
             ),
-            lambda step: self._context.moved(thread),
-        )
+            ended,
+        ):
+            ended(NextStep.STOP)
 
     def revive(self, thread: EncryptedThread) -> None:
         """Encryption comes back in a new era."""

@@ -119,6 +119,7 @@ class MlsEncryption:
         for thread in self._context.threads.values():
             if thread.engine.operation is not None:
                 self._healing.heal(thread, "a request without an answer")
+            self._downgrade.resume(thread)
 
     @property
     def tags(self) -> MlsTags:
@@ -199,6 +200,7 @@ class MlsEncryption:
             case ConversationState.DOWNGRADED:
                 return _P.DOWNGRADED
             case ConversationState.PENDING:
+                self._healing.heal(thread, "the outcome of the create is unknown")
                 return _P.BUSY
         return self._power_to_begin(thread, may_wait=may_wait)
 
@@ -312,13 +314,16 @@ class MlsEncryption:
         engine = thread.engine
         if engine.needs_self_update:
             self._requests.submit(
-                thread, lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s), _nothing
+                thread,
+                lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s),
+                self._healing.watch(thread),
             )
         elif engine.needs_rotation:
 
             def rotated(step: NextStep) -> None:
                 if step is not NextStep.KEEP:
                     thread.engine.defer_rotation()
+                self._healing.watch(thread)(step)
 
             self._requests.submit(
                 thread, lambda engine, control_id, now_s: engine.control.rekey(control_id, now_s), rotated
@@ -327,7 +332,9 @@ class MlsEncryption:
     def _sweep(self, thread: EncryptedThread) -> None:
         """Proposals wait, and nothing is sealed before they are committed (RFC 9420 §12.4)."""
         self._requests.submit(
-            thread, lambda engine, control_id, now_s: engine.control.sweep(control_id, now_s), _nothing
+            thread,
+            lambda engine, control_id, now_s: engine.control.sweep(control_id, now_s),
+            self._healing.watch(thread),
         )
 
     def _moved(self, thread: EncryptedThread) -> None:
@@ -349,10 +356,12 @@ class MlsEncryption:
         conversation, state = thread.conversation, thread.engine.state
         if self.locked is not None and state in (ConversationState.ENCRYPTED, ConversationState.DOWNGRADED):
             self.locked(conversation)
-        if state is ConversationState.ENCRYPTED and not conversation.is_encrypted:
+        if state is ConversationState.ENCRYPTED and not conversation.is_encrypted and not thread.is_ending:
             self._context.note(thread, "encrypted")
             self._messenger.mark_encrypted(conversation, is_encrypted=True)
-        elif state is ConversationState.DOWNGRADED and conversation.is_encrypted:
+        elif thread.has_ended:
+            self._downgrade.landed(thread)
+        elif state is ConversationState.DOWNGRADED:
             self._downgrade.ended(thread)
 
     def _watch_keys(self, thread: EncryptedThread) -> None:
@@ -367,7 +376,3 @@ class MlsEncryption:
             self._messenger.display.show(
                 Shown.TOMBSTONE, conversation.peer, conversation_id=conversation.id, text="security code changed"
             )
-
-
-def _nothing(_step: NextStep) -> None:
-    """The next send looks again."""

@@ -17,7 +17,7 @@ from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.cpim_header import CpimHeader
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
 
-__all__ = ["SignedReceipts"]
+__all__ = ["FIRST_ERA", "SignedReceipts"]
 
 FIRST_ERA = 1  # of a receipt without Era-ID (digest RCC.16 §6.4)
 

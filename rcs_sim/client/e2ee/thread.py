@@ -16,7 +16,8 @@ class EncryptedThread:
     """*blocked_until* is when a set-up may be tried again after one that failed, in seconds of the phone's clock, and
     *blocked_why* what failed; *asks_again_at* when the tags of the peer may be asked for again. *attempts* counts how
     often each message was sealed anew, by its first id. *is_resync_refused*: the focus takes no external commit of a
-    member. *participant_keys* are the last known ones of the peer (SubjectPublicKeyInfo)."""
+    member. *is_ending*: the user has given encryption up, and the focus does not know yet; *end_alarm* is the next
+    attempt to tell it. *participant_keys* are the last known ones of the peer (SubjectPublicKeyInfo)."""
 
     __slots__ = (
         "alarm",
@@ -25,11 +26,13 @@ class EncryptedThread:
         "blocked_until",
         "blocked_why",
         "conversation",
+        "end_alarm",
         "engine",
         "eras",
         "failures",
         "heal",
         "heals",
+        "is_ending",
         "is_resync_refused",
         "is_setting_up",
         "participant_keys",
@@ -46,12 +49,14 @@ class EncryptedThread:
         self.eras = RollingBudget(ERA_ADVANCES_PER_HOUR)
         self.attempts: dict[str, int] = {}
         self.is_setting_up = False
+        self.is_ending = False
         self.is_resync_refused = False
         self.asks_again_at = 0.0
         self.blocked_until = 0.0
         self.blocked_why = ""
         self.participant_keys: frozenset[bytes] = frozenset()
         self.alarm: Alarm | None = None
+        self.end_alarm: Alarm | None = None
 
     @property
     def peer_number(self) -> str:
@@ -62,6 +67,11 @@ class EncryptedThread:
     def is_encrypted(self) -> bool:
         """Whether a group stands that was not ended."""
         return self.engine.state is ConversationState.ENCRYPTED
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether encryption was ended, and the focus knows; an end that is under way can still be refused."""
+        return self.engine.state is ConversationState.DOWNGRADED and self.engine.operation is None
 
     def __repr__(self) -> str:
         return f"EncryptedThread({self.conversation.peer}, {self.engine!r})"

@@ -18,7 +18,18 @@ from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
-from tests.support.encrypted_phones import LOCKED, engine_of, inject, locked, mls_of, notes
+from tests.support.encrypted_phones import (
+    LOCKED,
+    engine_of,
+    hand_in,
+    headers_of_state,
+    inject,
+    locked,
+    mls_of,
+    notes,
+    sealed_by,
+    sealed_cpim,
+)
 
 _NOW = "2026-03-02T10:15:30.000Z"
 _S, _C = ServerFailureReason, ClientFailureReason
@@ -240,8 +251,6 @@ async def test_identical_reports_are_one_and_a_peer_gets_two_resends_an_hour(sta
 
 @scenario("two-carriers")
 async def test_messages_that_cannot_be_read_are_told_five_times_at_most(stage: Stage) -> None:
-    from tests.support.encrypted_phones import hand_in, headers_of_state, sealed_by, sealed_cpim
-
     alice, bob = await locked(stage)
     message_id = "Mxmx3rTTt9S62b3SsNez3LbQ"
     for _ in range(8):
