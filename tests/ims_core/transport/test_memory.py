@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from ims_core.errors import ConnectionLost, ConnectTimeout, LocalProtocolError, TransportError
-from ims_core.transport.link import Address, Flow, Transport
+from ims_core.transport.link import Address, Flow, TappedFlow, Transport
 from ims_core.transport.memory import LinkProfile, MemoryNetwork
 from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import VirtualClock, run
@@ -392,3 +393,86 @@ def test_closing_the_network_ends_everything() -> None:
 def test_an_impossible_link_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(LocalProtocolError):
         LinkProfile(**wrong)  # type: ignore[arg-type]  # is_up is a bool and not in these
+
+
+class _OnTheLine:
+    """A tap that loses what has a given word in it, answers it, and sees the rest."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+
+    def sending(self, flow: TappedFlow, octets: bytes) -> bool:
+        self.seen.append(octets)
+        if b"secret" in octets:
+            flow.hand_in(b"taken")
+            return True
+        return False
+
+
+@pytest.mark.parametrize("address", [_TCP, _UDP])
+def test_a_tap_sees_what_leaves_and_can_take_and_answer_it(address: Address) -> None:
+    async def story(network: MemoryNetwork) -> None:
+        alice, bob = Recorder("alice"), Recorder("bob")
+        await network.listen(address, bob)
+        network.book.tap = tap = _OnTheLine()
+        flow = network.connect(_A, address, alice)
+        flow.send(b"in clear")
+        flow.send(b"a secret")
+        assert alice.octets == [], "nothing may be delivered from within send"
+        await asyncio.sleep(1)
+        assert bob.stream == b"in clear"
+        assert alice.stream == b"taken"
+        network.book.tap = None
+        flow.send(b", secret")
+        await asyncio.sleep(1)
+        assert bob.stream == b"in clear, secret"
+        assert tap.seen == [b"in clear", b"a secret"]
+        flow.close()
+        flow.send(b"closed")
+        assert tap.seen == [b"in clear", b"a secret"]
+
+    _world(story)
+
+
+def test_links_are_changed_one_after_the_other_and_back_in_any_order() -> None:
+    async def story(network: MemoryNetwork) -> None:
+        network.set_link(_A, _B, LinkProfile(latency_s=0.1))
+        slower = network.change_links(lambda source, target, link: replace(link, latency_s=link.latency_s + 1))
+        down = network.change_links(lambda source, target, link: replace(link, is_up=source != _A))
+        assert network.link(_A, _B) == LinkProfile(latency_s=1.1, is_up=False)
+        assert network.link(_B, _A) == LinkProfile(latency_s=1.0)
+        slower()
+        slower()
+        assert network.link(_A, _B) == LinkProfile(latency_s=0.1, is_up=False)
+        down()
+        assert network.link(_A, _B) == LinkProfile(latency_s=0.1)
+
+    _world(story)
+
+
+def test_a_change_of_links_counts_for_connections_that_stand() -> None:
+    async def story(network: MemoryNetwork) -> None:
+        alice, bob = Recorder("alice"), Clocked("bob")
+        await network.listen(_TCP, bob)
+        flow = network.connect(_A, _TCP, alice)
+        flow.send(b"1")
+        await asyncio.sleep(1)
+        end = network.change_links(lambda source, target, link: replace(link, latency_s=2.0))
+        flow.send(b"2")
+        await asyncio.sleep(3)
+        end()
+        flow.send(b"3")
+        await asyncio.sleep(1)
+        assert bob.times == [0.0, 3.0, 4.0]
+
+    _world(story)
+
+
+def test_the_book_knows_who_has_an_address() -> None:
+    async def story(network: MemoryNetwork) -> None:
+        await network.listen(_TCP, Recorder("bob"))
+        assert _TCP in network.book
+        assert _UDP not in network.book
+        assert network.book.addresses() == frozenset({_TCP})
+
+    _world(story)

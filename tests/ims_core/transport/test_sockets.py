@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from ims_core.errors import SimulatorError, TransportError
-from ims_core.transport.link import Address, Transport
+from ims_core.transport.link import Address, TappedFlow, Transport
 from ims_core.transport.sip_stack import FailureReason, Hop
 from ims_core.transport.sockets import SocketNetwork
 from ims_core.transport.virtual_loop import RealClock, run
@@ -37,6 +37,25 @@ async def test_octets_go_both_ways(network: SocketNetwork, transport: Transport)
         await until(lambda: bob.ends == [None])
     await until(lambda: network.book.name_of(flow.local) is None)
     assert not alice.ends
+
+
+@pytest.mark.parametrize("transport", ALL)
+async def test_a_tap_takes_and_answers_what_leaves(network: SocketNetwork, transport: Transport) -> None:
+    class Tap:
+        def sending(self, flow: TappedFlow, octets: bytes) -> bool:
+            flow.hand_in(b"taken: " + octets)
+            return True
+
+    alice, bob = Recorder("alice"), Recorder("bob")
+    address = await listen_at(network, transport, bob)
+    network.book.tap = Tap()
+    flow = network.connect(HOST, address, alice)
+    flow.send(b"hello")
+    assert alice.octets == []
+    await until(lambda: alice.stream == b"taken: hello")
+    network.book.tap = None
+    flow.send(b"through")
+    await until(lambda: bob.stream == b"through")
 
 
 async def test_a_host_that_is_not_ours_ends_in_closed(network: SocketNetwork) -> None:
