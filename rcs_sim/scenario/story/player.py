@@ -22,6 +22,7 @@ from rcs_sim.scenario.story.checks import MessageCheck, history_line, times_show
 from rcs_sim.scenario.story.evidence import Evidence, Finding
 from rcs_sim.scenario.story.fallback_policies import carrier_changes
 from rcs_sim.scenario.story.faults import StoryFaults
+from rcs_sim.scenario.story.mishaps import MishapLog
 from rcs_sim.scenario.story.reading import Story
 from rcs_sim.scenario.story.run_document import FailureDocument, FindingDocument, MessageDocument, RunRow
 from rcs_sim.scenario.story.scene_checks import check_scene
@@ -69,10 +70,13 @@ def play_story(story: Story, seed: int, *, is_real: bool = False, until: str | N
     is_real = is_real or story.file.clock == "real"
     started = time.perf_counter()
     player = _Player(story, seed, is_real=is_real, until=until)
-    try:
-        run(player.play, clock="real" if is_real else "virtual")
-    except Exception as error:  # the edge: one broken run must not end the others
-        player.broke(error)
+    with MishapLog() as log:
+        try:
+            run(player.play, clock="real" if is_real else "virtual")
+        except Exception as error:  # the edge: one broken run must not end the others
+            player.broke(error)
+    if log.mishaps:
+        player.broke(ScenarioFailed("rcs-sim itself", "no exception in a timer or a task", "; ".join(log.mishaps)))
     return player.result(time.perf_counter() - started)
 
 
@@ -185,9 +189,12 @@ class _Player:
     # --- what went wrong ---------------------------------------------------------------------------------------------
 
     def broke(self, error: BaseException) -> None:
-        """Before or after anything could be played."""
+        """Before or after anything could be played, or beside it."""
         if self._verdict is not Verdict.BROKEN:
+            labels = {} if self._failure is None else self._failure.labels
             self._note_failure(Verdict.BROKEN, error, None)
+            if labels and self._failure is not None:
+                self._failure = self._failure.model_copy(update={"labels": labels})
 
     def _note_failure(self, verdict: Verdict, error: BaseException, stage: Stage | None) -> None:
         self._verdict = verdict
