@@ -8,19 +8,19 @@ import quopri
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from html import escape as escape_xml
 from urllib.parse import quote, quote_plus
 
 from ims_core.wire.sms.alphabet import encode_gsm7, is_gsm7
 
-__all__ = ["TextEncoding", "TextPattern", "is_legible", "looks_random", "patterns_of"]
+__all__ = ["TextEncoding", "TextPattern", "is_legible", "looks_random", "patterns_of", "without_mls_head"]
 
 _JSON_QUOTES = slice(1, -1)
 _RUN, _LONG_RUN, _LONG_RUN_BELOW = 8, 16, 4  # legible octets around a text of a few octets (choice)
 _SIGHT = 64  # octets before and behind that are looked at
 _SIGNS = frozenset(b' \t\r\n"<>{}')  # an identifier has none of these
 _AROUND, _DIFFERENT = 64, 46  # octets, and how many values they have: of random ones 57, seldom below 50
-_LEAST_OF_PART = 4  # octets of a form that leaves out what its neighbours change: fewer say nothing
 _LEGIBLE = frozenset((9, 10, 13, *range(0x20, 0x7F)))
 
 
@@ -49,12 +49,16 @@ class TextPattern:
     encoding: TextEncoding
 
 
+# Octets of forms that leave out what their neighbours change, or that any identifier can have: fewer say nothing.
+_LEAST = {TextEncoding.BASE64: 4, TextEncoding.GSM_7: 4, TextEncoding.HEXADECIMAL: 8}
+
+
+@lru_cache(maxsize=1024)  # the hops of a message stand close together
 def patterns_of(text: str) -> tuple[TextPattern, ...]:
     """All forms of *text*, each octet string once, the plainest name first."""
     found: dict[bytes, TextEncoding] = {}
     for encoding, octets in _forms(text):
-        is_part = encoding in (TextEncoding.BASE64, TextEncoding.GSM_7)
-        if octets and not (is_part and len(octets) < _LEAST_OF_PART):
+        if len(octets) >= _LEAST.get(encoding, 1):
             found.setdefault(octets, encoding)
     return tuple(TextPattern(octets, encoding) for octets, encoding in found.items())
 
@@ -164,3 +168,27 @@ def looks_random(octets: bytes, start: int) -> bool:
     first = max(0, min(start - _AROUND // 2, len(octets) - _AROUND))
     around = octets[first : first + _AROUND]
     return len(around) == _AROUND and len(set(around)) >= _DIFFERENT
+
+
+_PRIVATE_MESSAGE = b"\x00\x01\x00\x02"  # MLSMessage: mls10, mls_private_message (RFC 9420 §6)
+_EPOCH_AND_CONTENT_TYPE = 9  # octets
+
+
+def without_mls_head(octets: bytes) -> bytes:
+    """The sealed part of an MLSMessage: group id, epoch and authenticated data are in clear by design, and none of them
+    is a text. Other octets are given back as they are."""
+    if not octets.startswith(_PRIVATE_MESSAGE):
+        return octets
+    group_id = _vector_end(octets, len(_PRIVATE_MESSAGE))
+    end = group_id and _vector_end(octets, group_id + _EPOCH_AND_CONTENT_TYPE)
+    return octets[end:] if end else octets
+
+
+def _vector_end(octets: bytes, start: int) -> int:
+    """Where a vector ends whose length is a variable-size integer (RFC 9420 §2.1.2); 0 if it does not end here."""
+    if start >= len(octets):
+        return 0
+    width = (1, 2, 4, 0)[octets[start] >> 6]
+    length = int.from_bytes(octets[start : start + width], "big") & ((1 << (8 * width - 2)) - 1 if width else 0)
+    end = start + width + length
+    return end if width and end <= len(octets) else 0

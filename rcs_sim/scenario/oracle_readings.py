@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ims_core.trace import RecordKind, TraceRecord
+from rcs_sim.e2ee.content_types import is_on_mls_plane
 from rcs_sim.scenario.oracle_attribution import SmsCopies, StraySearch
 from rcs_sim.scenario.oracle_contents import ContentReader
-from rcs_sim.scenario.oracle_encodings import TextEncoding, TextPattern, is_legible, looks_random, patterns_of
+from rcs_sim.scenario.oracle_encodings import (
+    TextEncoding,
+    TextPattern,
+    is_legible,
+    looks_random,
+    patterns_of,
+    without_mls_head,
+)
 from rcs_sim.scenario.oracle_hops import Carried, Hop, hop_of, same_text
 from rcs_sim.scenario.oracle_index import TextIndex
 from rcs_sim.scenario.oracle_matching import match_showings
@@ -56,7 +64,12 @@ def judge(text: str, carried: Carried) -> tuple[Verdict, str]:
     for each in (each for each in carried.ids if len(each) >= _LONG_ID):  # it may have a short text in it
         octets = octets.replace(each.encode(), bytes(len(each.encode())))
     views = [each for each in (octets, unpacked(octets)) if each]
-    found = [_stands(pattern, octets) for pattern in patterns_of(text) for octets in views]
+    short_views = [without_mls_head(each) for each in views] if is_on_mls_plane(carried.media_type) else views
+    found = [
+        _stands(pattern, octets)
+        for pattern in patterns_of(text)
+        for octets in (views if len(pattern.octets) >= _SURE_OCTETS else short_views)
+    ]
     for verdict in (Verdict.READABLE, Verdict.UNDECIDED):
         how = next((how for each, how in found if each is verdict), None)
         if how is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -192,6 +193,9 @@ class OracleRules:
                 why = f"shown {len(showings)} times ({how})"
                 yield Violation(ViolationKind.DUPLICATE, message, phone, why, numbers[:_MAX_EVIDENCE])
 
+    def _is_reset_between(self, phone: str, one: int, other: int) -> bool:
+        return self._screens.wipes_before(phone, one) != self._screens.wipes_before(phone, other)
+
     def _silent_downgrade(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
         """In clear from a phone that had shown its conversation as encrypted, and nobody had ended that."""
         first = next(
@@ -200,15 +204,12 @@ class OracleRules:
         if first is None or message.is_foreign:
             return
         moments = self._locks.get((message.phone, message.peer), ())
-        since = self._screens.wipes_before(message.phone, message.number)  # a phone that was reset remembers nothing
-        before = [
-            number
-            for number in moments
-            if number < first.hop.number
-            and number != message.number
-            and self._screens.wipes_before(message.phone, number) == since
-        ]
-        locked = before[-1] if before else None
+        place = bisect_left(moments, first.hop.number) - 1
+        while place >= 0 and moments[place] == message.number:
+            place -= 1
+        locked = moments[place] if place >= 0 else None
+        if locked is not None and self._is_reset_between(message.phone, locked, first.hop.number):
+            locked = None  # a phone that was reset remembers nothing
         if locked is None or any(locked <= way.number < first.hop.number for way in self._screens.ways_out(message)):
             return
         why = f"{message.phone} showed the conversation as encrypted, and sent this in clear without a word"

@@ -87,6 +87,11 @@ class WayOut:
     message_id: str
     what: str
 
+    @property
+    def key(self) -> str:
+        """What it is about: one message, or a conversation, or whoever is at the other end."""
+        return self.message_id or self.conversation_id or self.peer
+
 
 @dataclass(slots=True, eq=False)
 class UserMessage:
@@ -125,7 +130,7 @@ class Screens:
         self.showings: list[Showing] = []
         self._by_id: dict[str, UserMessage] = {}
         self._labels: dict[tuple[str, str], list[Label]] = defaultdict(list)
-        self._ways_out: dict[str, list[WayOut]] = defaultdict(list)
+        self._ways_out: dict[tuple[str, str], list[WayOut]] = defaultdict(list)
         self._phones: dict[str, None] = {}
         self._numbers: dict[str, list[tuple[int, str]]] = defaultdict(list)
         self._reached: dict[str, float] = {}
@@ -205,7 +210,7 @@ class Screens:
         is_of_one = not what.startswith("the phone")  # the end of an encryption is of all messages
         message_id = (record.imdn_message_id or "") if is_of_one else ""
         way = WayOut(record.number, peer, record.conversation_id or "", message_id, what)
-        self._ways_out[record.source].append(way)
+        self._ways_out[record.source, way.key].append(way)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -254,15 +259,8 @@ class Screens:
 
     def ways_out(self, message: UserMessage) -> Iterator[WayOut]:
         """Those that hold for the conversation of *message*, or for it alone."""
-        for way in self._ways_out.get(message.phone, ()):
-            if way.message_id:
-                is_meant = way.message_id == message.id
-            elif way.conversation_id:
-                is_meant = way.conversation_id == message.conversation_id
-            else:
-                is_meant = way.peer == message.peer
-            if is_meant:
-                yield way
+        for key in dict.fromkeys((message.id, message.conversation_id, message.peer)):
+            yield from self._ways_out.get((message.phone, key), ())
 
 
 def _tick(record: TraceRecord) -> Tick:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ims_core.wire.sms.alphabet import encode_gsm7, pack_septets
-from rcs_sim.scenario.oracle_encodings import TextEncoding, is_legible, looks_random, patterns_of
+from rcs_sim.scenario.oracle_encodings import TextEncoding, is_legible, looks_random, patterns_of, without_mls_head
 
 _TEXTS = ("meet me at the harbour", 'Grüße & <Küsse> aus "Köln"', "50% off = 3/4 + more", "привет 👍")
 
@@ -98,3 +98,15 @@ def test_octets_of_a_cipher_look_random_and_written_ones_do_not() -> None:
     written = b"Content-Type: text/plain\r\nContent-Disposition: inline\r\n\r\nthis is what was said, word for word"
     assert not looks_random(written, 60)
     assert not looks_random(bytes(range(40)), 20)
+
+
+def test_of_an_mls_message_the_sealed_part_is_looked_at() -> None:
+    head = b"\0\1\0\2" + b"\x24" + b"7f3a0c5e-2b91-4d6f-8e10-5c9d2a4b6e01" + bytes(8) + b"\1" + b"\x40\x41" + bytes(65)
+    assert without_mls_head(head + b"sealed") == b"sealed"
+    for octets in (b"", b"\0\1\0\2", head[:30], b"\0\1\0\2\xc0" + head, b"text"):
+        assert without_mls_head(octets) == octets
+
+
+@given(st.binary(max_size=80))
+def test_any_octets_have_a_sealed_part_or_are_left_alone(octets: bytes) -> None:
+    assert (b"\0\1\0\2" + octets).endswith(without_mls_head(b"\0\1\0\2" + octets))

@@ -81,6 +81,12 @@ def test_a_short_text_in_the_id_of_its_message_is_not_there() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["a", "7", "k", "6b", "ok"])
+def test_no_short_text_stands_in_the_head_of_an_mls_message(text: str) -> None:
+    head = b"\0\1\0\2" + b"\x24" + b"7f3a6b5e-2b91-4d6f-8e10-5c9d2a4b6e01" + bytes(8) + b"\1" + b"\x05k 7 a"
+    assert _verdict(text, head + b"\xff" * 20) is Verdict.SEALED
+
+
 def test_a_short_text_between_octets_that_mean_something_else_is_not_decided() -> None:
     octets = b"\xf0\x01ok\x92\x00" + bytes(60)
     assert _verdict("ok", octets) is Verdict.UNDECIDED
