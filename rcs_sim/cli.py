@@ -23,6 +23,7 @@ __all__ = [
     "profiles",
     "run",
     "scenarios",
+    "trace_dissector",
     "trace_ladder",
     "trace_oracle",
     "trace_pcapng",
@@ -74,11 +75,12 @@ def demo(
     real: Annotated[bool, typer.Option("--real", help="over loopback sockets and in real time")] = False,
     out: Annotated[Path, typer.Option(help="folder for trace, pcapng and ladder")] = Path("rcs-sim-out"),
     legacy: Annotated[bool, typer.Option("--legacy", help="the older one-to-one scheme too")] = False,
+    key_log: Annotated[bool, typer.Option("--key-log", help="with each encrypted trace, the keys to read it")] = False,
 ) -> None:
     """The same conversation as SMS, plain RCS, encrypted RCS, and the latter two with a failing network."""
     from rcs_sim.scenario.demo import run_demo
 
-    raise SystemExit(run_demo(seed=seed, real=real, out=out, as_json=as_json, with_legacy=legacy))
+    raise SystemExit(run_demo(seed=seed, real=real, out=out, as_json=as_json, with_legacy=legacy, with_keys=key_log))
 
 
 @app.command()
@@ -276,6 +278,14 @@ def trace_pcapng(
 
     count = save_pcapng(file, output)
     print(f"{output}: {count} messages")
+
+
+@trace_app.command("dissector")
+def trace_dissector(output: _Output = None) -> None:
+    """Lua script with which Wireshark and tshark show what encrypted messages say, given a key log."""
+    from rcs_sim.scenario.wireshark import dissector_text
+
+    _print(dissector_text(), output)
 
 
 @trace_app.command("oracle")

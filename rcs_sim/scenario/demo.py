@@ -21,6 +21,7 @@ from rcs_sim.scenario.demo_column import COLUMNS, LEGACY, DemoColumn, PlayedColu
 from rcs_sim.scenario.documents import DemoDocument, DemoRow
 from rcs_sim.scenario.exported_pdu import exported_pdu
 from rcs_sim.scenario.ladder import ladder_svg, ladder_text, lanes_of
+from rcs_sim.scenario.wireshark import key_log_file
 
 __all__ = ["run_demo"]
 
@@ -29,7 +30,9 @@ _SHOWN_HOPS = 24  # of the way of a message
 _WIDTH = 180  # columns of the output where it goes to no terminal
 
 
-def run_demo(*, seed: int, real: bool, out: Path, as_json: bool, with_legacy: bool = False) -> int:
+def run_demo(
+    *, seed: int, real: bool, out: Path, as_json: bool, with_legacy: bool = False, with_keys: bool = False
+) -> int:
     """Plays every column, writes its files, prints the result; 0 if nothing was lost unseen or shown twice, and no
     phone said what is not so. Raises LegacyUnavailable."""
     if with_legacy:
@@ -38,7 +41,9 @@ def run_demo(*, seed: int, real: bool, out: Path, as_json: bool, with_legacy: bo
     console = Console(stderr=as_json)
     if not console.is_terminal:
         console.width = _WIDTH
-    played = _play((*COLUMNS, LEGACY) if with_legacy else COLUMNS, seed, real, console)
+    with _progress(console) as progress:
+        columns = (*COLUMNS, LEGACY) if with_legacy else COLUMNS
+        played = [_play(column, seed, real, with_keys, progress) for column in columns]
     files = {kind: path for one in played for kind, path in _write_files(one, out).items()}
     if as_json:
         document = DemoDocument(
@@ -53,16 +58,17 @@ def run_demo(*, seed: int, real: bool, out: Path, as_json: bool, with_legacy: bo
     return 0 if all(one.is_good for one in played) else 1
 
 
-def _play(columns: Sequence[DemoColumn], seed: int, is_real: bool, console: Console) -> list[PlayedColumn]:
-    played: list[PlayedColumn] = []
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
-    ) as progress:
-        for column in columns:
-            task = progress.add_task(column.title, total=None)
-            play = partial(play_column, column, seed=seed, is_real=is_real)
-            played.append(run(play, clock="real" if is_real else "virtual"))
-            progress.remove_task(task)
+def _progress(console: Console) -> Progress:
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    return Progress(*columns, console=console, transient=True)
+
+
+def _play(column: DemoColumn, seed: int, is_real: bool, with_keys: bool, progress: Progress) -> PlayedColumn:
+    task = progress.add_task(column.title, total=None)
+    keys: list[str] | None = [] if with_keys else None
+    play = partial(play_column, column, seed=seed, is_real=is_real, keys=keys)
+    played = run(play, clock="real" if is_real else "virtual")
+    progress.remove_task(task)
     return played
 
 
@@ -73,7 +79,13 @@ def _write_files(one: PlayedColumn, out: Path) -> dict[str, str]:
     with capture.open("wb") as stream:
         write_pcapng(one.records, stream, exported=exported_pdu)
     ladder.write_text(ladder_svg(one.records, title=one.column.title), encoding="utf-8")
-    return {f"{name}.{kind}": str(path) for kind, path in (("trace", trace), ("pcapng", capture), ("ladder", ladder))}
+    written = {"trace": trace, "pcapng": capture, "ladder": ladder}
+    if one.keys:
+        written["keylog"] = out / f"{name}.keylog"
+        with key_log_file(written["keylog"]) as write:
+            for line in one.keys:
+                write(line)
+    return {f"{name}.{kind}": str(path) for kind, path in written.items()}
 
 
 _HEADINGS = ("", "from", "text", "by", "label", "read by", "state", "shown", "wire octets", "seconds", "why")

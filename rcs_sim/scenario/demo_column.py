@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ims_core.trace import ListSink, TraceRecord
 from rcs_sim.client.display import ShownEvent
@@ -100,13 +100,14 @@ LEGACY = DemoColumn("legacy", "encrypted RCS (legacy one-to-one scheme)", _ENCRY
 
 @dataclass(frozen=True, slots=True)
 class PlayedColumn:
-    """What came of it; *records* are those of the whole run."""
+    """What came of it; *records* are those of the whole run, *keys* the lines of a key log if there was to be one."""
 
     column: DemoColumn
     rows: list[DemoRow]
     outcomes: list[MessageOutcome]
     records: list[TraceRecord]
     verdict: DemoVerdict
+    keys: list[str] = field(default_factory=list, repr=False)
 
     @property
     def is_good(self) -> bool:
@@ -115,12 +116,14 @@ class PlayedColumn:
         return told and not any(row.duplicates for row in self.rows) and not self.verdict.violations
 
 
-async def play_column(column: DemoColumn, *, seed: int, is_real: bool) -> PlayedColumn:
-    """The conversation in one column, in a network of its own."""
-    sink = ListSink()
-    async with Simulation(network=column.network, seed=seed, is_real=is_real, sinks=[sink]) as simulation:
+async def play_column(column: DemoColumn, *, seed: int, is_real: bool, keys: list[str] | None = None) -> PlayedColumn:
+    """The conversation in one column, in a network of its own. *keys* takes the lines of a key log."""
+    sink, key_log = ListSink(), None if keys is None else keys.append
+    async with Simulation(
+        network=column.network, seed=seed, is_real=is_real, sinks=[sink], key_log=key_log
+    ) as simulation:
         outcomes = await _Scene(column, simulation, sink).play()
-    return _played(column, outcomes, list(sink.records))
+    return replace(_played(column, outcomes, list(sink.records)), keys=keys or [])
 
 
 def _played(column: DemoColumn, outcomes: list[MessageOutcome], records: list[TraceRecord]) -> PlayedColumn:

@@ -117,7 +117,7 @@ def test_every_file_that_is_named_is_there_and_good(printed: str, out: Path) -> 
 def test_a_person_gets_tables_what_was_shown_and_a_short_ladder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_demo(seed=7, real=False, out=tmp_path, as_json=False) == 0
+    assert run_demo(seed=7, real=False, out=tmp_path, as_json=False, with_keys=True) == 0
     shown = capsys.readouterr().out
     for words in (
         "SMS only",
@@ -131,3 +131,7 @@ def test_a_person_gets_tables_what_was_shown_and_a_short_ladder(
     ):
         assert words in shown
     assert "Traceback" not in shown
+    assert "side by side" in shown
+    logs = sorted(path.name for path in tmp_path.glob("*.keylog"))
+    assert logs == ["mls-failing.keylog", "mls.keylog"]
+    assert all("MESSAGE " in (tmp_path / name).read_text() for name in logs)
