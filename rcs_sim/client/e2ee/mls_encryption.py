@@ -180,7 +180,7 @@ class MlsEncryption:
     def request(self, peer: ContactKey, make: Make) -> bool:
         """A request to the focus for which there is no need. False if there is no group, or it cannot be made now."""
         thread = self._context.threads.get(peer)
-        return thread is not None and self._requests.submit(thread, make, _nothing)
+        return thread is not None and self._requests.submit(thread, make, self._healing.watch(thread))
 
     # --- Encryption --------------------------------------------------------------------------------------------------
 
