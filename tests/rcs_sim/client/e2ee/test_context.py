@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from rcs_sim.client.identity import nameless_key
+from rcs_sim.e2ee.message_id import is_mx_message_id
+from tests.scenarios.stage import ALICE, BOB, Stage, scenario
+from tests.support.encrypted_phones import engine_of, locked, mls_of, notes, thread_of
+
+
+@pytest.mark.parametrize(("device", "is_mx"), [("android", True), ("ios", False), ("strict-v3", False)])
+@scenario("two-carriers")
+async def test_ids_have_the_form_of_the_device(stage: Stage, device: str, is_mx: bool) -> None:
+    alice = await stage.phone("alice", ALICE, device)
+    made = {mls_of(alice)._context.new_id() for _ in range(100)}
+    assert len(made) == 100
+    assert {is_mx_message_id(each) for each in made} == {is_mx}
+    assert {len(each) for each in made} == {24 if is_mx else 36}
+    assert all(each == each.upper() for each in made) is not is_mx
+
+
+@scenario("two-carriers")
+async def test_there_is_one_thread_for_a_number_and_none_for_a_name(stage: Stage) -> None:
+    alice, _bob = await stage.alice_and_bob()
+    context = mls_of(alice)._context
+    assert context.own_number == ALICE[1:]
+    assert context.is_arbitrated
+    assert thread_of(alice, BOB) is thread_of(alice, BOB)
+    assert thread_of(alice, BOB).engine.participants == {ALICE[1:], BOB[1:]}
+    named = alice._messenger.conversation(nameless_key("INFO"))
+    assert context.thread(named) is None
+
+
+@scenario("two-carriers-plain")
+async def test_without_a_key_service_there_is_no_encryption_at_all(stage: Stage) -> None:
+    alice = await stage.phone("alice", ALICE)
+    assert alice.encryption is None or alice.encryption.mls is None
+
+
+@scenario("two-carriers")
+async def test_a_renewed_engine_knows_nothing_of_the_group_and_the_trace_says_where_a_note_was_made(
+    stage: Stage,
+) -> None:
+    alice, _bob = await locked(stage)
+    thread, context = thread_of(alice, BOB), mls_of(alice)._context
+    context.note(thread, "looked at", "by a test")
+    record = [one for one in stage.sink.records if one.details.get("state") == "looked at"][-1]
+    assert (record.details["era"], record.details["epoch"], record.details["peer"]) == (1, 1, BOB)
+    context.renew_engine(thread)
+    assert engine_of(alice, BOB).identifier is None
+    assert "looked at: by a test" in notes(stage, alice)
