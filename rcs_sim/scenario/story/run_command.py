@@ -162,9 +162,9 @@ def _summarise(document: RunDocument, console: Console) -> None:
     for each in document.slo:
         measured = "nothing to measure" if each.measured is None else f"{each.measured:g}"
         line = escape(f"{each.name}: {each.slo} {measured}, threshold {each.threshold:g}")
-        console.print(f"{_SIGNS[each.verdict]} {line}", highlight=False)
+        console.print(f"{_SIGNS[each.verdict]} {line}", highlight=False, soft_wrap=True)
     for line in document.disagreements:
-        console.print(f"[red]✗[/] {escape(line)}", highlight=False)
+        console.print(f"[red]✗[/] {escape(line)}", highlight=False, soft_wrap=True)
     counts = ((document.passed, "passed"), (document.failed, "failed"), (document.broken, "broken"))
     told = ", ".join(f"{count} {word}" for count, word in counts if count or word == "passed")
     console.print(f"{document.verdict}: {told} in {document.wall_s:.1f} s", highlight=False)
