@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ims_core.errors import ProfileError
+from rcs_sim.scenario.faults.fault_kind import KeyKind
 from rcs_sim.scenario.faults.registry import FAULTS, near_words
 from rcs_sim.scenario.loader import load_carrier_profile, load_device
 from rcs_sim.scenario.model import CarrierProfile, NetworkFile
@@ -19,7 +20,7 @@ from rcs_sim.scenario.yaml_document import Location, YamlDocument
 
 __all__ = ["NameCheck", "check_step_words"]
 
-_OTHER_SCOPE_NAMES = ("from_", "who")  # of keys that are there under another name
+_OTHER_SCOPE_NAMES = ("from_", "as_", "who")  # of keys that are there under another name
 
 _DIALLED = re.compile(r"\+[1-9][0-9]{3,14}|(?:tel|sips?):\S+")
 
@@ -39,12 +40,25 @@ def check_step_words(document: YamlDocument, plain: Any) -> None:
                 )
             if key == "expect":
                 _check_expected(document, index, _mapping(value), messages)
+            if key == "fault":
+                phones += _new_phones(_mapping(value))
+                continue
             for action, said in _mapping(value).items():
                 name = _mapping(said).get("as") if isinstance(said, Mapping) else said
                 if action == "add_device" and isinstance(name, str):
                     phones.append(name)
                 elif isinstance(said, Mapping) and isinstance(name, str):
                     messages.append(name)
+
+
+def _new_phones(faults: Mapping[str, Any]) -> list[str]:
+    """Names of the phones that faults add."""
+    names = (_mapping(scope).get("as") for word, scope in faults.items() if _adds_phone(word))
+    return [name for name in names if isinstance(name, str)]
+
+
+def _adds_phone(word: str) -> bool:
+    return word in FAULTS and any(key.name == "as" and key.kind is KeyKind.TEXT for key in FAULTS[word].keys)
 
 
 def _check_expected(document: YamlDocument, index: int, value: Mapping[str, Any], messages: list[str]) -> None:
@@ -158,6 +172,8 @@ class NameCheck:
             allowed = ", ".join(near_words(word) or FAULTS)
             raise self._document.error(at, f"{word!r} is no fault; allowed: {allowed}", is_key=True)
         keys = [key.name for key in kind.all_keys]
+        if _adds_phone(word) and isinstance(scope.get("as"), str):
+            self._new_phone((*at, "as"), scope["as"])
         for name in scope:
             if name not in _OTHER_SCOPE_NAMES:
                 self._known((*at, name), name, keys, f"scope of {word}", is_key=True)

@@ -28,13 +28,15 @@ _SETTLE_S = 1.0  # after the phones are on, before the first step
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message that the story sent. *to* is a phone or a number; *step* an index."""
+    """A message that the story sent. *to* is a phone or a number; *step* an index; *at* on the simulation's clock, with
+    which the clock of its sender's phone need not agree."""
 
     name: str
     sender: str
     to: str
     message: SentMessage
     step: int
+    at: float
 
 
 class Stage:
@@ -100,7 +102,7 @@ class Stage:
     def say(self, name: str | None, sender: str, to: str, message: SentMessage, step: int) -> None:
         """Remembers *message*."""
         name = name or f"(step {step + 1})"
-        self.said[name] = Said(name, sender, to, message, step)
+        self.said[name] = Said(name, sender, to, message, step, self.clock.now())
 
     def message(self, name: str) -> Said:
         """Raises SimulatorError that lists the messages."""

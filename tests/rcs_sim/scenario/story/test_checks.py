@@ -58,3 +58,9 @@ def test_what_is_so_passes_also_when_its_time_is_long_over(tmp_path: Path, expec
 def test_a_deadline_that_was_missed_is_missed_however_late_it_is_looked_at(tmp_path: Path) -> None:
     row = played(tmp_path, f"{_SEND}- age: 1\n- expect: {{m1: {{delivered_within_s: 0.01}}}}").row
     assert row.verdict == "fail"
+
+
+def test_times_are_those_of_the_simulation_whatever_a_phone_thinks(tmp_path: Path) -> None:
+    steps = f"- fault: {{device.clock_skew: {{of: alice}}}}\n{_SEND}- end_fault: device.clock_skew"
+    row = played(tmp_path, f"{steps}\n- expect: {{m1: {{delivered_within_s: 5, shown: 1}}}}").row
+    assert row.verdict == "pass", row.failure

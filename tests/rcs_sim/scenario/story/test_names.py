@@ -77,6 +77,13 @@ def test_a_phone_that_was_added_is_a_phone(tmp_path: Path) -> None:
     assert story(tmp_path, steps).file.steps[1].actor == "tablet"
 
 
+def test_a_phone_that_a_fault_adds_is_a_phone_if_it_is_named(tmp_path: Path) -> None:
+    steps = "- fault: {device.add: {of: alice, as: tablet}}\n- tablet: {send: {to: bob, text: a}}"
+    assert story(tmp_path, steps).file.steps[1].actor == "tablet"
+    with pytest.raises(ProfileError, match="'bob' is taken"):
+        story(tmp_path, "- fault: {device.add: {of: alice, as: bob}}")
+
+
 def test_numbers_and_uris_need_no_phone(tmp_path: Path) -> None:
     steps = "- alice: {sms: {to: '+12025550144', text: a}}\n- alice: {send: {to: 'sip:carol@example.com', text: a}}"
     assert len(story(tmp_path, steps).file.steps) == 2
