@@ -1,4 +1,7 @@
-"""RCS on an IMS: application servers, handsets, encryption and the test tool."""
+"""RCS on an IMS: application servers, handsets, encryption and the test tool.
+
+PYTEST_DONT_REWRITE (for pytest, which otherwise warns where this was imported before it)
+"""
 
 from __future__ import annotations
 
