@@ -3,32 +3,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rcs_sim.client.e2ee.arrivals import COMMIT_WAIT_S
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.downgrade import Downgrade
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.receipts import FIRST_ERA, SignedReceipts
-from rcs_sim.client.e2ee.requests import TRANSIENT_PAUSE_S, Requests
+from rcs_sim.client.e2ee.requests import TRANSIENT_PAUSE_S, Requests, headers_of
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.inbox import Inbox
+from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.messages import SentMessage
+from rcs_sim.e2ee.content_types import MlsContentType
+from rcs_sim.e2ee.encrypted_entity import text_entity
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.failure_reason import ClientFailureReason, ClientRemedy, ServerRemedy, client_remedy, server_remedy
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal
 from rcs_sim.e2ee.member.failure_reports import ReportVerdict
+from rcs_sim.e2ee.member.operations import E2eeRefused
 from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
 from rcs_sim.e2ee.member.self_heal import HealPhase
 from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
-from rcs_sim.wire.cpim import CpimMessage
+from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, compose_cpim
 from rcs_sim.wire.imdn import Imdn
 
 __all__ = ["Failures", "refusal_of"]
 
 MAX_ATTEMPTS = 5  # of one message, the first included (choice)
 MAX_UNVERIFIED = 64  # receipts of an epoch that has not come, kept per conversation
+_READ = (MessageState.DELIVERED, MessageState.DISPLAYED)
 _NO_REMEDY = frozenset((ClientRemedy.NONE, ClientRemedy.LOG))
 _UNSIGNED = frozenset((None, ClientFailureReason.CONTROL_MESSAGE_FAILED))
 _ESCALATES = frozenset((ClientRemedy.ESCALATE, ClientRemedy.REPLACE_LEAF, ClientRemedy.SELF_HEAL))
@@ -67,7 +72,7 @@ def _is_of_former_era(thread: EncryptedThread, receipt: _Unverified) -> bool:
 class Failures:
     """Of one phone."""
 
-    __slots__ = ("_context", "_downgrade", "_healing", "_inbox", "_receipts", "_requests", "_unverified")
+    __slots__ = ("_context", "_copies", "_downgrade", "_healing", "_inbox", "_receipts", "_requests", "_unverified")
 
     def __init__(
         self,
@@ -81,6 +86,7 @@ class Failures:
         self._context, self._receipts, self._requests = context, receipts, requests
         self._healing, self._downgrade, self._inbox = healing, downgrade, inbox
         self._unverified: dict[EncryptedThread, list[_Unverified]] = {}
+        self._copies: dict[EncryptedThread, dict[SentMessage, None]] = {}
 
     # --- ours to tell ------------------------------------------------------------------------------------------------
 
@@ -182,6 +188,10 @@ class Failures:
         self._healing.advance_era(thread, "a peer has no usable state")
 
     def _again(self, thread: EncryptedThread, message: SentMessage, reason: FallbackReason) -> None:
+        if message.state in _READ:
+            self._copies.setdefault(thread, {})[message] = None  # another device of the peer could not read it
+            self._context.moved(thread)
+            return
         attempts = thread.attempts[message.id] = thread.attempts.get(message.id, 1) + 1
         if attempts > MAX_ATTEMPTS:
             self._context.messenger.not_sealed(message, reason)
@@ -218,6 +228,38 @@ class Failures:
                 context.messenger.not_sealed(message, reason)
             case ServerRemedy.DO_NOT_RETRY | ServerRemedy.NONE:
                 context.messenger.not_sealed(message, reason)
+
+    def send_copies(self, thread: EncryptedThread) -> None:
+        """What one device of the peer has read and another could not goes out once more when that one is in the group;
+        nobody is asked for receipts about it."""
+        is_busy = thread.is_setting_up or thread.heal.is_running
+        if thread not in self._copies or is_busy or not thread.engine.gate(self._context.now_s()).is_open:
+            return
+        for message in self._copies.pop(thread):
+            self._send_copy(thread, message)
+
+    def _send_copy(self, thread: EncryptedThread, message: SentMessage) -> None:
+        context, copy_id = self._context, self._context.new_id()
+        try:
+            sealed = thread.engine.seal(text_entity(message.text), copy_id, context.now_s())
+        except E2eeRefused as refused:
+            context.note(thread, "no copy", str(refused), message.id)
+            return
+        headers = replace(headers_of(sealed.state), original_message_id=message.id).to_headers()
+        context.note(thread, "copy for another device", "", copy_id)
+        context.channel.notify(
+            thread.conversation,
+            compose_cpim(
+                sender=ANONYMOUS_URI,
+                recipient=ANONYMOUS_URI,
+                message_id=copy_id,
+                date_time=message.date_time,
+                body=sealed.octets,
+                content_type=MlsContentType.MESSAGE,
+                disposition_notification=("negative-delivery",),
+                extra=headers,
+            ),
+        )
 
     def _same_octets_again(self, thread: EncryptedThread, message: SentMessage, reason: FallbackReason) -> None:
         """What the focus could not deal with for the moment is right as it is."""

@@ -349,6 +349,7 @@ class MlsEncryption:
             self._watch_keys(thread)
             self._arrivals.drain(thread)
             self._failures.retry(thread)
+            self._failures.send_copies(thread)
             self._failures.flush(thread)
             self._messenger.encryption_moved(thread.conversation)
 
