@@ -57,13 +57,15 @@ class ActiveFault:
 
     def happens(self) -> bool:
         """Whether it acts on this occasion, by ``every``, ``count`` and ``probability``; whoever asks then acts."""
-        scope = self.scope
-        if self.has_ended or (scope["count"] is not None and self.acts >= scope["count"]):
+        count = self.scope.get("count")
+        if self.has_ended or (count is not None and self.acts >= count):
             return False
         self._occasions += 1
-        if self._occasions % scope["every"]:
-            return False
-        chance = float(scope["probability"])
+        return self._occasions % (self.scope.get("every") or 1) == 0 and self.takes_effect()
+
+    def takes_effect(self) -> bool:
+        """Chance alone."""
+        chance = float(self.scope["probability"])
         return chance >= 1 or self.tokens.uniform(0, 1) < chance
 
     def acted(self, what: str, source: str = "", target: str = "", *, raw: bytes = b"", **details: Any) -> None:

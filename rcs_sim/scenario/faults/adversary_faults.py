@@ -9,7 +9,7 @@ from rcs_sim.e2ee.content_types import MLS_NAMESPACE
 from rcs_sim.scenario.faults.active_fault import ActiveFault
 from rcs_sim.scenario.faults.caps_faults import without_mls_tags
 from rcs_sim.scenario.faults.content_faults import as_another_message, is_message
-from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Reach, ScopeKey
+from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Occasion, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import CARRIER, OF, passed
 from rcs_sim.scenario.faults.mls_faults import replayed
 from rcs_sim.scenario.faults.mls_passing import flipped, focus_request, rewritten, sealed_message, spoiled
@@ -163,6 +163,7 @@ ADVERSARY_FAULTS: tuple[FaultKind, ...] = (
         keys=(replace(CARRIER, meaning="in what comes out of this carrier; else out of any"),),
         example={"carrier": "blue"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="adversary.inject_plain_imdn",
@@ -182,6 +183,7 @@ ADVERSARY_FAULTS: tuple[FaultKind, ...] = (
         ),
         example={"of": "alice"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="adversary.replay",
@@ -202,6 +204,7 @@ ADVERSARY_FAULTS: tuple[FaultKind, ...] = (
         ),
         example={"delay_s": 5},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="adversary.evil_member",
@@ -221,6 +224,7 @@ ADVERSARY_FAULTS: tuple[FaultKind, ...] = (
         ),
         example={"of": "bob", "does": "result_authenticator"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="adversary.bridge_peek",
@@ -231,5 +235,6 @@ ADVERSARY_FAULTS: tuple[FaultKind, ...] = (
         keys=(_AT,),
         example={"carrier": "red"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rcs_sim.e2ee.feature_tags import MlsTags
 from rcs_sim.scenario.faults.active_fault import ActiveFault
-from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Reach, ScopeKey
+from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Occasion, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import OF, on_links, passed
 from rcs_sim.scenario.faults.passing import Line, Passing
 from rcs_sim.scenario.faults.places import home_of
@@ -91,6 +91,7 @@ CAPS_FAULTS: tuple[FaultKind, ...] = (
         keys=(_NEEDED_OF,),
         example={"of": "bob"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="caps.unknown",
@@ -104,6 +105,7 @@ CAPS_FAULTS: tuple[FaultKind, ...] = (
         ),
         example={"of": "bob"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="caps.lie",
@@ -114,5 +116,6 @@ CAPS_FAULTS: tuple[FaultKind, ...] = (
         keys=(_NEEDED_OF,),
         example={"of": "bob"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ims_core.wire.msrp.message import MsrpRequest
 from rcs_sim.scenario.faults.active_fault import ActiveFault
-from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Reach, ScopeKey
+from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Occasion, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import CARRIER, LINK_KEYS, OF, on_links, passed
 from rcs_sim.scenario.faults.passing import Line, Passing
 from rcs_sim.scenario.faults.places import carriers_of
@@ -163,6 +163,7 @@ CONTENT_FAULTS: tuple[FaultKind, ...] = (
         ),
         example={"which": "no_message_id", "from": "alice", "count": 1},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="as.duplicate",
@@ -173,6 +174,7 @@ CONTENT_FAULTS: tuple[FaultKind, ...] = (
         keys=(_TO, _HOME),
         example={"of": "bob"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="as.reorder",
@@ -187,6 +189,7 @@ CONTENT_FAULTS: tuple[FaultKind, ...] = (
         ),
         example={"of": "bob", "count": 1},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="as.store_full",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ims_core.errors import SimulatorError
 from ims_core.trace import RecordKind
 from rcs_sim.scenario.faults.active_fault import ActiveFault
-from rcs_sim.scenario.faults.fault_kind import FaultError, FaultKind, Reach
+from rcs_sim.scenario.faults.fault_kind import FaultError, FaultKind, Occasion, Reach
 from rcs_sim.scenario.faults.fault_scope import checked_scope
 from rcs_sim.scenario.faults.link_tap import LinkTap
 from rcs_sim.scenario.faults.registry import fault_kind
@@ -117,7 +117,8 @@ class FaultBench:
         fault.has_begun = True
         said = {key: value for key, value in fault.scope.said.items() if key not in ("after_s",)}
         fault.mark("begins", fault.where, scope=said)
-        await fault.kind.begin(fault)
+        if fault.kind.occasion is Occasion.EACH or fault.takes_effect():
+            await fault.kind.begin(fault)
         for_s = fault.scope.get("for_s")
         if for_s is not None and not fault.has_ended:
             self._later(for_s, lambda: self.end(fault))

@@ -34,6 +34,9 @@ class FaultDocument(_Document):
     reach: Literal["both", "links", "memory"] = Field(
         description="both worlds; what elements of this process send in clear; in-memory links only"
     )
+    occasion: Literal["beginning", "each"] = Field(
+        description="acts once, when it begins, and lasts; or each time that something happens within its scope"
+    )
     scope: list[ScopeKeyDocument]
     example: str = Field(description="a step of a scenario file")
     python: str

@@ -14,7 +14,7 @@ from ims_core.errors import SimulatorError
 if TYPE_CHECKING:
     from rcs_sim.scenario.faults.active_fault import ActiveFault
 
-__all__ = ["GENERAL_KEYS", "Begin", "FaultError", "FaultKind", "KeyKind", "Reach", "ScopeKey"]
+__all__ = ["GENERAL_KEYS", "Begin", "FaultError", "FaultKind", "KeyKind", "Occasion", "Reach", "ScopeKey"]
 
 
 class FaultError(SimulatorError):
@@ -63,10 +63,22 @@ class ScopeKey:
 GENERAL_KEYS = (
     ScopeKey(name="after_s", kind=KeyKind.SECONDS, meaning="begins so much later", default=0.0),
     ScopeKey(name="for_s", kind=KeyKind.SECONDS, meaning="ends by itself after so long"),
+)
+_CHANCE = ScopeKey(
+    name="probability", kind=KeyKind.RATIO, meaning="that it takes effect at all, from the seed", default=1.0
+)
+_OFTEN = (
     ScopeKey(name="probability", kind=KeyKind.RATIO, meaning="of each occasion, from the seed", default=1.0),
     ScopeKey(name="count", kind=KeyKind.COUNT, meaning="acts so often at most"),
     ScopeKey(name="every", kind=KeyKind.COUNT, meaning="acts on each such occasion only: 2 is every second", default=1),
 )
+
+
+class Occasion(Enum):
+    """What a fault acts on, and so what probability, count and every are about."""
+
+    BEGINNING = "once, when it begins; it lasts until it ends"
+    EACH = "each time that something happens within its scope"
 
 
 class Reach(Enum):
@@ -92,11 +104,13 @@ class FaultKind:
     keys: tuple[ScopeKey, ...] = ()
     example: Mapping[str, Any] | None = None
     reach: Reach = Reach.MEMORY
+    occasion: Occasion = Occasion.BEGINNING
 
     @property
     def all_keys(self) -> tuple[ScopeKey, ...]:
-        """Its own keys, then those of every word."""
-        return (*self.keys, *GENERAL_KEYS)
+        """Its own keys, then those of every word, then how often."""
+        often = _OFTEN if self.occasion is Occasion.EACH else (_CHANCE,)
+        return (*self.keys, *GENERAL_KEYS, *often)
 
     @property
     def yaml(self) -> str:
@@ -119,6 +133,7 @@ class FaultKind:
             "clause": self.clause,
             "reversal": self.reversal,
             "reach": self.reach.name.lower(),
+            "occasion": self.occasion.name.lower(),
             "scope": [key.document() for key in self.all_keys],
             "example": self.yaml,
             "python": self.python,

@@ -74,7 +74,7 @@ def _page(fault: FaultDocument) -> list[Text | Table]:
         f"{fault.word}: {fault.meaning}",
         f"  standard   {fault.clause}",
         f"  ends with  {fault.reversal}",
-        f"  acts       {_REACH[fault.reach]}",
+        f"  acts       {_OCCASION[fault.occasion]}; {_REACH[fault.reach]}",
         f"  YAML       {fault.example}",
         f"  Python     {fault.python}",
         f"  scenarios  {', '.join(fault.scenarios) or 'none yet'}",
@@ -82,6 +82,7 @@ def _page(fault: FaultDocument) -> list[Text | Table]:
     return [*map(Text, lines), table]
 
 
+_OCCASION = {"beginning": "once, and lasts", "each": "each time that something happens within its scope"}
 _REACH = {
     "both": "in memory and on sockets",
     "links": "on what elements of this process send in clear: in memory, and on sockets without TLS",

@@ -10,7 +10,7 @@ from ims_core.core import ImsCore
 from ims_core.cx import DeregistrationReason
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.faults.active_fault import ActiveFault
-from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Reach, ScopeKey
+from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Occasion, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import AT_KEYS, CARRIER, OF, on_links, passed
 from rcs_sim.scenario.faults.passing import Line, Passing
 from rcs_sim.scenario.faults.places import carriers_of, home_of, one_phone, subscriber_of
@@ -24,8 +24,7 @@ _RESPONSE = re.compile(rb'(?i)(\r\nauthorization:[^\r]*[ ,]response=")([0-9a-f]{
 async def _begin_deregister(fault: ActiveFault) -> None:
     """The operator ends the registration (TS 24.229 §5.4.1.5)."""
     phone, reason = one_phone(fault), DeregistrationReason(fault.scope["reason"])
-    if fault.happens():
-        _deregister(fault, phone, reason)
+    _deregister(fault, phone, reason)
     fault.undo.push_async_callback(_registers_again, fault, phone)
 
 
@@ -133,6 +132,7 @@ IMS_FAULTS: tuple[FaultKind, ...] = (
         ),
         example={"of": "bob"},
         reach=Reach.BOTH,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="ims.pcscf_failover",
@@ -156,5 +156,6 @@ IMS_FAULTS: tuple[FaultKind, ...] = (
         keys=AT_KEYS,
         example={"of": "bob", "for_s": 120},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
 )

@@ -18,7 +18,7 @@ from rcs_sim.e2ee.mls_headers import MlsHeaders
 from rcs_sim.e2ee.server_message import CommitBundle
 from rcs_sim.scenario.faults.active_fault import ActiveFault
 from rcs_sim.scenario.faults.content_faults import as_another_message
-from rcs_sim.scenario.faults.fault_kind import FaultError, FaultKind, KeyKind, Reach, ScopeKey
+from rcs_sim.scenario.faults.fault_kind import FaultError, FaultKind, KeyKind, Occasion, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import OF, passed
 from rcs_sim.scenario.faults.mls_passing import (
     flipped,
@@ -78,6 +78,7 @@ def _kind(
         keys=(_SENDER if sent else _RECEIVER, *keys),
         example={"of": "bob", **(example or {})},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     )
 
 

@@ -8,7 +8,7 @@ from ims_core.transport.link import Flow
 from ims_core.transport.memory_stream import MemoryStreamFlow
 from ims_core.wire.msrp.message import MsrpRequest, MsrpResponse
 from rcs_sim.scenario.faults.active_fault import ActiveFault
-from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Reach, ScopeKey
+from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Occasion, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import CARRIER, LINK_KEYS, on_links, passed
 from rcs_sim.scenario.faults.passing import Line, Passing
 from rcs_sim.scenario.faults.places import carriers_of
@@ -79,6 +79,7 @@ MSRP_FAULTS: tuple[FaultKind, ...] = (
         begin=_begin_lose_report,
         keys=LINK_KEYS,
         example={"to": "alice"},
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="msrp.lose_200",
@@ -88,6 +89,7 @@ MSRP_FAULTS: tuple[FaultKind, ...] = (
         begin=_begin_lose_200,
         keys=LINK_KEYS,
         example={"to": "alice", "count": 1},
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="msrp.cut_mid_chunk",
@@ -100,6 +102,7 @@ MSRP_FAULTS: tuple[FaultKind, ...] = (
             *LINK_KEYS,
         ),
         example={"from": "alice", "count": 1},
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="msrp.relay_down",

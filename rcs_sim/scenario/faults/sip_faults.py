@@ -8,7 +8,7 @@ from dataclasses import replace
 from ims_core.transport.link import Address
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from rcs_sim.scenario.faults.active_fault import ActiveFault
-from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Reach, ScopeKey
+from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Occasion, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import LINK_KEYS, OF, on_links, passed
 from rcs_sim.scenario.faults.passing import Line, Passing
 
@@ -137,6 +137,7 @@ SIP_FAULTS: tuple[FaultKind, ...] = (
         ),
         example={"method": "MESSAGE", "status": 503, "from": "alice", "count": 1},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="sip.drop",
@@ -147,6 +148,7 @@ SIP_FAULTS: tuple[FaultKind, ...] = (
         keys=(_METHOD, _WHAT, replace(_CODE, name="code"), _CONTENT, *LINK_KEYS),
         example={"method": "MESSAGE", "what": "response", "to": "alice", "count": 1},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="sip.retransmit",
@@ -164,6 +166,7 @@ SIP_FAULTS: tuple[FaultKind, ...] = (
         ),
         example={"method": "MESSAGE", "to": "bob"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="sip.half_open",
@@ -174,5 +177,6 @@ SIP_FAULTS: tuple[FaultKind, ...] = (
         keys=(replace(OF, is_required=True),),
         example={"of": "bob", "for_s": 300},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
 )

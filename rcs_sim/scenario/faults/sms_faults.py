@@ -10,7 +10,7 @@ from ims_core.wire.sms.rpdu import Direction, RpAck, RpData, parse_rpdu
 from ims_core.wire.sms.sm_link import Forward, ForwardKind, Result, encode_frame
 from ims_core.wire.sms.tpdu import SmsStatusReport, parse_tpdu_to_ms
 from rcs_sim.scenario.faults.active_fault import ActiveFault
-from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Reach, ScopeKey
+from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Occasion, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import CARRIER, OF, is_meant, passed
 from rcs_sim.scenario.faults.passing import Line, Passing
 from rcs_sim.scenario.faults.places import subscriber_of
@@ -118,6 +118,7 @@ SMS_FAULTS: tuple[FaultKind, ...] = (
         keys=(ScopeKey(name="delay_s", kind=KeyKind.SECONDS, meaning="so late", default=10.0), *_KEYS),
         example={"of": "bob", "delay_s": 10},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="sms.lose",
@@ -128,6 +129,7 @@ SMS_FAULTS: tuple[FaultKind, ...] = (
         keys=_KEYS,
         example={"of": "bob", "count": 1},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="sms.duplicate",
@@ -138,6 +140,7 @@ SMS_FAULTS: tuple[FaultKind, ...] = (
         keys=(ScopeKey(name="interval_s", kind=KeyKind.SECONDS, meaning="between the two", default=2.0), *_KEYS),
         example={"of": "bob"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
     FaultKind(
         word="sms.lose_report",
@@ -148,5 +151,6 @@ SMS_FAULTS: tuple[FaultKind, ...] = (
         keys=(replace(OF, meaning="reports to this phone, which sent the message"), _KEYS[1]),
         example={"of": "alice"},
         reach=Reach.LINKS,
+        occasion=Occasion.EACH,
     ),
 )

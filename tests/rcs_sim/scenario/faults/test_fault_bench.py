@@ -66,11 +66,25 @@ async def test_one_that_cannot_begin_later_says_so_in_the_trace(stage: Stage) ->
 
 
 @scenario()
+async def test_one_that_lasts_takes_effect_or_not_by_chance_and_by_the_seed(stage: Stage) -> None:
+    server = stage.sim.carrier("blue").config_server
+    assert server is not None
+    took = []
+    for _ in range(40):
+        async with stage.sim.fault("acs.disabled", carrier="blue", probability=0.5) as fault:
+            took.append(server.fault.is_disabled)
+            assert fault.acts == server.fault.is_disabled
+    assert 5 < sum(took) < 35
+    with pytest.raises(FaultError, match="'count'"):
+        await stage.sim.begin_fault("acs.disabled", count=2)
+
+
+@scenario()
 async def test_the_scope_stands_in_the_trace(stage: Stage) -> None:
-    async with stage.sim.fault("acs.disabled", carrier="blue", count=3):
+    async with stage.sim.fault("acs.disabled", carrier="blue", probability=1):
         pass
     begins = next(one for one in stage.sink.records if one.kind is RecordKind.FAULT)
-    assert begins.details == {"fault": "acs.disabled", "number": 1, "scope": {"carrier": "blue", "count": 3}}
+    assert begins.details == {"fault": "acs.disabled", "number": 1, "scope": {"carrier": "blue", "probability": 1.0}}
     assert begins.source == "blue"
 
 

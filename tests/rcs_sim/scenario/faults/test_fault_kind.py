@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rcs_sim.scenario.faults.active_fault import ActiveFault
-from rcs_sim.scenario.faults.fault_kind import GENERAL_KEYS, FaultKind, KeyKind, Reach, ScopeKey
+from rcs_sim.scenario.faults.fault_kind import GENERAL_KEYS, FaultKind, KeyKind, Occasion, Reach, ScopeKey
 
 
 async def _nothing(fault: ActiveFault) -> None:
@@ -32,7 +34,10 @@ def test_an_example_is_quoted_where_yaml_or_python_need_it() -> None:
 
 
 def test_the_keys_of_every_word_come_after_its_own() -> None:
-    assert [key.name for key in _kind().all_keys] == ["from", *(key.name for key in GENERAL_KEYS)]
+    general = [key.name for key in GENERAL_KEYS]
+    assert [key.name for key in _kind().all_keys] == ["from", *general, "probability"]
+    often = replace(_kind(), occasion=Occasion.EACH)
+    assert [key.name for key in often.all_keys] == ["from", *general, "probability", "count", "every"]
 
 
 def test_a_document_has_what_there_is_and_no_more() -> None:
