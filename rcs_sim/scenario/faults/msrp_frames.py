@@ -14,7 +14,7 @@ __all__ = ["ChunkBook", "FrameCutter", "MsrpFrame", "read_frame", "rechunked"]
 
 _START = re.compile(rb"MSRP ([-0-9A-Za-z.+%=]{1,64}) ")
 _BEGUN = re.compile(rb"M(?:S(?:R(?:P(?: [-0-9A-Za-z.+%=]{0,64})?)?)?)?")
-_MAX_HELD_OCTETS = 16 * 1024 * 1024  # of a frame or message that is not whole: then it passes unseen (choice)
+_MAX_HELD_OCTETS = 16 * 1024 * 1024  # of a frame or message that is not whole: beyond that it passes unseen
 
 MsrpFrame = MsrpRequest | MsrpResponse
 

@@ -67,19 +67,20 @@ async def test_of_two_commits_in_one_moment_one_counts(stage: Stage) -> None:
     await _still_locked(stage, "mls.commit_race")
 
 
+@pytest.mark.parametrize(("one", "other"), [(ALICE, BOB), (BOB, BEN)], ids=["no log", "log"])
 @scenario("two-carriers")
-async def test_a_lost_commit_is_made_up_for(stage: Stage) -> None:
-    """Where the focus keeps a log, which that of blue does."""
-    bob, ben = await stage.phone("bob", BOB), await stage.phone("ben", BEN)
+async def test_a_lost_commit_is_made_up_for(stage: Stage, one: str, other: str) -> None:
+    """With the log of a focus, which that of blue keeps, and without."""
+    first, second = await stage.phone("first", one), await stage.phone("second", other)
     await asyncio.sleep(2)
-    await (await bob.chat(BEN).send("hello")).delivered(within_s=30)
-    async with stage.sim.fault("mls.drop_commit", of="ben") as fault:
-        assert commits(bob, BEN)
+    await (await first.chat(other).send("hello")).delivered(within_s=30)
+    async with stage.sim.fault("mls.drop_commit", of="second") as fault:
+        assert commits(first, other)
         await asyncio.sleep(10)
         assert fault.acts == 1
-    for sender, number, receiver in ((bob, BEN, ben), (ben, BOB, bob)):
+    for sender, number, receiver in ((first, other, second), (second, one, first)):
         message = sender.chat(number).send("sound again")
-        await asyncio.sleep(300)
+        await asyncio.sleep(600)
         assert "sound again" in texts(receiver), message.history
         assert message.scheme is Scheme.MLS
     assert marks(stage.sink.records, "mls.drop_commit") == ["begins", "acts", "ends"]
@@ -95,10 +96,11 @@ async def test_a_lost_welcome_is_made_up_for(stage: Stage) -> None:
     await _still_locked(stage, "mls.drop_welcome")
 
 
+@pytest.mark.parametrize("delay_s", [3, 10])
 @scenario("two-carriers")
-async def test_what_was_sealed_waits_for_a_late_welcome(stage: Stage) -> None:
+async def test_what_was_sealed_waits_for_a_late_welcome(stage: Stage, delay_s: float) -> None:
     alice, bob = await stage.alice_and_bob()
-    async with stage.sim.fault("mls.late_welcome", of="bob", delay_s=3, count=1) as fault:
+    async with stage.sim.fault("mls.late_welcome", of="bob", delay_s=delay_s, count=1) as fault:
         message = alice.chat(BOB).send("wait for it")
         await asyncio.sleep(60)
         assert fault.acts == 1
