@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ims_core.errors import SimulatorError
+from ims_core.errors import ProfileError, SimulatorError
 from rcs_sim.scenario.story.changes import Change
 from rcs_sim.scenario.story.player import play_story
 from rcs_sim.scenario.story.reading import Fork, Story, read_stories, read_story
@@ -22,6 +22,7 @@ from rcs_sim.scenario.story.run_document import FailureDocument, RunRow
 
 __all__ = ["RunOrder", "RunWishes", "disagreements", "orders_of", "play_order", "play_orders"]
 
+MAX_RUNS = 100_000
 TRACE_SUFFIX = ".rcstrace"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]+")
 _MAX_NAME = 120  # characters of a trace file's name
@@ -94,6 +95,8 @@ def orders_of(paths: Sequence[Path], wishes: RunWishes) -> list[RunOrder]:
     for path in paths:
         stories = read_stories(path, wishes.changes, variants=wishes.variants, fork=wishes.fork)
         orders += [order for story in stories for order in _orders(story, wishes)]
+        if len(orders) > MAX_RUNS:
+            raise ProfileError(f"more than {MAX_RUNS} runs: fewer variants, or a smaller --repeat", file=str(path))
     if wishes.trace is None:
         return orders
     if len(orders) == 1:
@@ -106,6 +109,8 @@ def _orders(story: Story, wishes: RunWishes) -> Iterator[RunOrder]:
     if wishes.until is not None:
         story.step_index(wishes.until)
     seeds = range(file.seed, file.seed + file.repeat) if wishes.seed is None else (wishes.seed,)
+    if len(seeds) * wishes.repeat > MAX_RUNS:
+        raise ProfileError(f"more than {MAX_RUNS} runs: a smaller --repeat", file=str(story.path))
     for seed in seeds:
         for repetition in range(1, wishes.repeat + 1):
             yield RunOrder(

@@ -19,7 +19,7 @@ __all__ = [
     "Violation",
 ]
 
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, le=315_360_000)]
 PhoneName = Annotated[str, Field(min_length=1)]
 
 StateWord = Literal[

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ims_core.errors import SimulatorError
-from ims_core.trace import ListSink, RecordKind, TraceRecord
+from ims_core.trace import RecordKind, TraceRecord
 from ims_core.transport.virtual_loop import run
 from rcs_sim.scenario.ladder import ladder_text, lanes_of
 from rcs_sim.scenario.loader import load_device
@@ -26,7 +26,7 @@ from rcs_sim.scenario.story.mishaps import MishapLog
 from rcs_sim.scenario.story.reading import Story
 from rcs_sim.scenario.story.run_document import FailureDocument, FindingDocument, MessageDocument, RunRow
 from rcs_sim.scenario.story.scene_checks import check_scene
-from rcs_sim.scenario.story.stage import ELEMENT, Said, Stage
+from rcs_sim.scenario.story.stage import ELEMENT, Said, Stage, StoryTrace
 from rcs_sim.scenario.story.step_model import Step
 from rcs_sim.scenario.story.verdict import ScenarioFailed, Verdict
 
@@ -86,7 +86,7 @@ class _Player:
     def __init__(self, story: Story, seed: int, *, is_real: bool, until: str | None) -> None:
         self._story, self._seed, self._is_real = story, seed, is_real
         self._until_name = until
-        self._sink = ListSink()
+        self._sink = StoryTrace()
         self._step: int | None = None
         self._done = 0
         self._verdict = Verdict.PASS

@@ -87,7 +87,9 @@ class ScenarioFile(_Strict):
     violations: Annotated[
         list[Violation], BeforeValidator(_several, json_schema_input_type=list[Violation] | Violation)
     ] = Field([], description="what the oracle has to find; anything else that it finds fails the run")
-    settles_within_s: Seconds = Field(60, description="time after the last step until every message is settled")
+    settles_within_s: Seconds = Field(
+        60, le=864_000, description="time after the last step until every message is settled"
+    )
     compares: Literal["trace", "verdict"] = Field(
         "trace", description="what runs of one seed have in common; verdict where a library draws randomness of its own"
     )

@@ -19,11 +19,28 @@ from rcs_sim.scenario.story.fallback_policies import ClientFallbackName, with_cl
 from rcs_sim.scenario.story.reading import Story
 from rcs_sim.scenario.story.scenario_file import PhoneEntry
 
-__all__ = ["ELEMENT", "Said", "Stage"]
+__all__ = ["ELEMENT", "Said", "Stage", "StoryTrace"]
 
 ELEMENT = "scenario"  # source of the records that say where in the story it is
-_POLL_S = 0.05  # between two looks at what is waited for; on the simulation's clock
+_POLL_S = 0.05  # between two looks at what is waited for, when nothing is recorded; on the simulation's clock
+_LONGEST_POLL_S = 5.0
+_POLL_GROWTH = 1.2
 _SETTLE_S = 1.0  # after the phones are on, before the first step
+
+
+class StoryTrace(ListSink):
+    """The records of a run. *bell*, if there is one, rings with the next."""
+
+    __slots__ = ("bell",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bell: asyncio.Future[None] | None = None
+
+    def write(self, record: TraceRecord) -> None:
+        super().write(record)
+        if self.bell is not None and not self.bell.done():
+            self.bell.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +59,7 @@ class Said:
 class Stage:
     """What the steps of a story act on. *base* is the folder for relative paths."""
 
-    def __init__(self, sim: Simulation, sink: ListSink, story: Story) -> None:
+    def __init__(self, sim: Simulation, sink: StoryTrace, story: Story) -> None:
         self.sim = sim
         self.sink = sink
         self.story = story
@@ -115,12 +132,27 @@ class Stage:
     # --- time and trace ----------------------------------------------------------------------------------------------
 
     async def until(self, is_met: Callable[[], bool], deadline: float) -> bool:
-        """Waits until *is_met*, or until *deadline* on the simulation's clock; whether it is."""
+        """Waits until *is_met*, or until *deadline* on the simulation's clock; whether it is. Looks whenever something
+        is recorded, and now and then."""
+        pause_s = _POLL_S
         while not is_met():
-            left = deadline - self.clock.now()
-            if left <= 0:
+            left_s = deadline - self.clock.now()
+            if left_s <= 0:
                 return False
-            await asyncio.sleep(min(_POLL_S, left))
+            pause_s = _POLL_S if await self._recorded(min(pause_s, left_s)) else pause_s * _POLL_GROWTH
+            pause_s = min(pause_s, _LONGEST_POLL_S)
+        return True
+
+    async def _recorded(self, within_s: float) -> bool:
+        """Waits for a record; False if there is none in time."""
+        bell = self.sink.bell = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(within_s):
+                await bell
+        except TimeoutError:
+            return False
+        finally:
+            self.sink.bell = None
         return True
 
     def mark(self, summary: str, **details: object) -> None:

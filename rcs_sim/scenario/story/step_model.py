@@ -33,6 +33,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Address = Annotated[str, Field(min_length=1, description="a phone of the scenario, or a number (E.164) or SIP URI")]
 Seconds = Annotated[float, Field(ge=0)]
 _DAY_S = 86_400.0
+_MOST_DAYS = 3650
 _FILLING = "The quick brown fox jumps over the lazy dog. "
 
 
@@ -207,6 +208,8 @@ class Age(_Strict):
     def _is_time(self) -> Age:
         if self.duration_s <= 0:
             raise ValueError("no time at all")
+        if self.duration_s > _MOST_DAYS * _DAY_S:
+            raise ValueError(f"more than {_MOST_DAYS} days")
         return self
 
     @property

@@ -6,16 +6,15 @@ import asyncio
 from pathlib import Path
 
 import rcs_sim
-from ims_core.trace import ListSink
 from rcs_sim.scenario.simulation import Simulation
 from rcs_sim.scenario.story.evidence import Evidence, Finding
-from rcs_sim.scenario.story.stage import Stage
+from rcs_sim.scenario.story.stage import Stage, StoryTrace
 from tests.rcs_sim.scenario.story.stories import story
 
 
 def test_what_happened_to_a_message_is_found(tmp_path: Path) -> None:
     async def main() -> None:
-        sink = ListSink()
+        sink = StoryTrace()
         found = story(tmp_path, "- bob: wipe")
         async with Simulation(found.network, sinks=[sink]) as sim:
             stage = Stage(sim, sink, found)

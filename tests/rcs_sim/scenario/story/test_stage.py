@@ -8,10 +8,9 @@ import pytest
 
 import rcs_sim
 from ims_core.errors import SimulatorError
-from ims_core.trace import ListSink
 from rcs_sim.devices.policy import Consent
 from rcs_sim.scenario.simulation import Simulation
-from rcs_sim.scenario.story.stage import Stage
+from rcs_sim.scenario.story.stage import Stage, StoryTrace
 from tests.rcs_sim.scenario.story.stories import HEAD, story, written
 
 _POLICY = "policy: {client_fallback: ask}\n"
@@ -19,7 +18,7 @@ _POLICY = "policy: {client_fallback: ask}\n"
 
 def test_phones_and_messages_go_by_name(tmp_path: Path) -> None:
     async def main() -> None:
-        sink = ListSink()
+        sink = StoryTrace()
         found = story(tmp_path, "- bob: wipe", _POLICY)
         async with Simulation(found.network, sinks=[sink]) as sim:
             stage = Stage(sim, sink, found)
@@ -49,7 +48,7 @@ def test_a_phone_has_its_own_policy_before_that_of_all(tmp_path: Path) -> None:
     path = written(tmp_path, "- bob: wipe", _POLICY, head=head)
     found = story(tmp_path, "- bob: wipe", _POLICY)
     assert path.exists()
-    stage = Stage(Simulation(found.network), ListSink(), found)
+    stage = Stage(Simulation(found.network), StoryTrace(), found)
     entry = found.file.phones["alice"]
     assert stage.client_fallback(entry) == "ask"
     assert stage.client_fallback(entry.model_copy(update={"client_fallback": "never"})) == "never"
