@@ -127,6 +127,9 @@ class TlsFlow:
     def send(self, octets: bytes) -> None:
         if not self._is_open or not octets:
             return
+        tap = self._layer.book.tap
+        if tap is not None and tap.sending(self, octets):
+            return
         if self._is_established:
             try:
                 self._write(octets)
@@ -139,6 +142,14 @@ class TlsFlow:
         if self._waiting_octets > _MAX_WAITING_OCTETS:
             flood = ConnectionLost(f"{self.remote} does not answer: {self._waiting_octets} octets were waiting")
             asyncio.get_running_loop().call_soon(self._fail, flood)
+
+    def hand_in(self, octets: bytes) -> None:
+        """As if it had come from the peer, in the next turn of the loop."""
+        asyncio.get_running_loop().call_soon(self._handed_in, octets)
+
+    def _handed_in(self, octets: bytes) -> None:
+        if self._is_open:
+            self._layer.handler.received(octets, self)
 
     def pause(self) -> None:
         self._inner.pause()
@@ -336,12 +347,13 @@ class TlsLayer:
 
     The handler is told of an accepted connection before the handshake, and of a failed one by `closed`."""
 
-    __slots__ = ("_network", "context", "handler", "handshake_s", "name")
+    __slots__ = ("_network", "book", "context", "handler", "handshake_s", "name")
 
     def __init__(
         self, network: Network, handler: FlowHandler, identity: MsrpIdentity, *, handshake_s: float = HANDSHAKE_S
     ) -> None:
         self._network, self.handler, self.handshake_s = network, handler, handshake_s
+        self.book = network.book
         self.name = handler.name
         self.context = _context(identity)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ims_core.errors import SimulatorError
@@ -104,8 +104,11 @@ class FaultBench:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for fault in reversed(self.active[:]):
-            await self.end(fault)
+        async with AsyncExitStack() as ending:  # one that cannot be undone does not keep the others
+            for fault in self.active:
+                ending.push_async_callback(self.end, fault)
+        if self._tap is not None:
+            self._tap.close()
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ class FaultDocument(_Document):
     clause: str = Field(description="of the standard that says what should happen")
     reversal: str = Field(description="what is there when it has ended")
     reach: Literal["both", "links", "memory"] = Field(
-        description="both worlds; what elements of this process send in clear; in-memory links only"
+        description="both worlds; what elements of this process send, in both worlds; in-memory links only"
     )
     occasion: Literal["beginning", "each"] = Field(
         description="acts once, when it begins, and lasts; or each time that something happens within its scope"

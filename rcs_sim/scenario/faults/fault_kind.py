@@ -85,7 +85,7 @@ class Reach(Enum):
     """In which of the two worlds a fault can act."""
 
     BOTH = "in memory and on sockets"
-    LINKS = "on what elements of this process send: in memory, and on sockets without TLS"
+    LINKS = "on what elements of this process send: in memory and on sockets"
     MEMORY = "in memory only"
 
 

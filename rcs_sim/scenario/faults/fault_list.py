@@ -85,6 +85,6 @@ def _page(fault: FaultDocument) -> list[Text | Table]:
 _OCCASION = {"beginning": "once, and lasts", "each": "each time that something happens within its scope"}
 _REACH = {
     "both": "in memory and on sockets",
-    "links": "on what elements of this process send in clear: in memory, and on sockets without TLS",
+    "links": "on what elements of this process send, in memory and on sockets",
     "memory": "in memory only",
 }

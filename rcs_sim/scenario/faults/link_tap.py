@@ -1,7 +1,7 @@
 """On the line: sees whole messages that elements of this process send, and does with them what rules say.
 
-It acts on what our own elements send, with whatever they send it to. What a foreign peer sends is not seen; nor is what
-is sealed before it reaches a flow, which on sockets are MSRP over TLS and HTTP.
+It acts on what our own elements send, with whatever they send it to; MSRP is seen above its TLS. What a foreign peer
+sends is not seen, nor is HTTP on sockets.
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ MSRP_FAULTS: tuple[FaultKind, ...] = (
         begin=_begin_lose_report,
         keys=LINK_KEYS,
         example={"to": "alice"},
+        reach=Reach.LINKS,
         occasion=Occasion.EACH,
     ),
     FaultKind(
@@ -89,6 +90,7 @@ MSRP_FAULTS: tuple[FaultKind, ...] = (
         begin=_begin_lose_200,
         keys=LINK_KEYS,
         example={"to": "alice", "count": 1},
+        reach=Reach.LINKS,
         occasion=Occasion.EACH,
     ),
     FaultKind(

@@ -107,8 +107,9 @@ async def _begin_half_open(fault: ActiveFault) -> None:
     def swallow(passing: Passing) -> bytes | None:
         if passing.target != name or passing.flow.remote not in old:
             return passing.octets
-        if not fault.acts or fault.happens():
-            passed(fault, "swallowed", passing, octets=len(passing.octets))
+        if not fault.happens():
+            return passing.octets
+        passed(fault, "swallowed", passing, octets=len(passing.octets))
         return None
 
     on_links(fault, Line.OCTETS, swallow)

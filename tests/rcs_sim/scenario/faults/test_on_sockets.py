@@ -104,6 +104,28 @@ def test_another_pcscf_is_where_the_first_one_was() -> None:
     on_sockets(story)
 
 
+def test_message_sessions_are_seen_above_their_tls() -> None:
+    async def story(sim: Simulation, alice: Phone, bob: Phone) -> None:
+        await (await alice.chat(bob).send("x" * 2000)).delivered(within_s=20)
+        assert alice.chat(bob).session == "open"
+        async with sim.fault("as.duplicate", of="bob") as twice, sim.fault("msrp.lose_200", of="bob", count=1) as lost:
+            await (await alice.chat(bob).send("y" * 5000)).delivered(within_s=20)
+            assert (twice.acts, lost.acts) == (1, 1)
+            await asyncio.sleep(0.3)  # the second copy is under way
+        assert [message.text[0] for message in bob.chat(alice).messages] == ["x", "y"]
+
+    on_sockets(story)
+
+
+def test_a_lost_welcome_on_sockets() -> None:
+    async def story(sim: Simulation, alice: Phone, bob: Phone) -> None:
+        async with sim.fault("mls.drop_welcome", of="bob", count=1) as fault:
+            alice.chat(bob).send("are you in?")
+            await until(lambda: fault.acts == 1)
+
+    assert marks(on_sockets(story, "two-carriers").records, "mls.drop_welcome") == ["begins", "acts", "ends"]
+
+
 @pytest.mark.parametrize("word", ["kds.down", "cert.expire", "caps.strip_mls"])
 def test_words_about_encryption(word: str) -> None:
     async def story(sim: Simulation, alice: Phone, bob: Phone) -> None:
