@@ -276,12 +276,8 @@ class Failures:
         messenger.alarms.new(send).set(messenger.alarms.now() + TRANSIENT_PAUSE_S)
 
     def _update_leaf(self, thread: EncryptedThread, message: SentMessage, reason: FallbackReason) -> None:
-        """Our certificate, if it is the stale one; nobody but its owner can help the other (RCC.16 §9.5.3)."""
-        if thread.engine.needs_self_update and self._requests.submit(
-            thread,
-            lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s),
-            self._healing.watch(thread),
-        ):
+        """Our certificate, if it is among the stale ones; nobody but its owner can help another (RCC.16 §9.5.3)."""
+        if self._healing.renew_leaf(thread):
             self._again(thread, message, reason)
         else:
             self._context.messenger.not_sealed(message, reason)

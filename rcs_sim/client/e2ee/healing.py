@@ -333,19 +333,35 @@ class Healing:
 
     # --- an era that somebody asks for -------------------------------------------------------------------------------
 
-    def advance_era(self, thread: EncryptedThread, why: str) -> None:
-        """A new era, because a member cannot be helped otherwise: for the member who is elected; the others wait."""
+    def advance_era(self, thread: EncryptedThread, why: str, *, is_urgent: bool = False) -> bool:
+        """A new era, because a member cannot be helped otherwise: for the member who is elected, the others wait; what
+        *is urgent* anybody does, and the focus takes the first. Returns whether it has begun."""
         context = self._context
         if thread.heal.is_running or thread.is_setting_up:
-            return
-        if context.is_arbitrated and not self._is_elected(thread):
-            return
+            return False
+        if context.is_arbitrated and not is_urgent and not self._is_elected(thread):
+            return False
         now_s = context.now_s()
         if not thread.eras.take(now_s):
             context.note(thread, "no new era", "the budget is used up")
-            return
+            return False
         context.note(thread, "new era", why)
         self._begin_era(thread, AdvanceKind.NORMAL)
+        return True
+
+    def renew_leaf(self, thread: EncryptedThread) -> bool:
+        """Our new certificate for the group, if it has an older one: by a commit of ours alone, which nobody else's old
+        certificate may stand in the way of; else by a new era of fresh key packages (RCC.16 §9.5.3, A.4.3)."""
+        engine, now_s = thread.engine, self._context.now_s()
+        if not engine.needs_self_update:
+            return False
+        if engine.stale_members(now_s) - {self._context.own_number}:
+            return self.advance_era(thread, "certificates of several members are old", is_urgent=True)
+        return self._requests.submit(
+            thread,
+            lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s),
+            self.watch(thread),
+        )
 
     def _begin_era(self, thread: EncryptedThread, kind: AdvanceKind) -> None:
         """From here on nothing is sealed in the era that is given up."""

@@ -313,11 +313,7 @@ class MlsEncryption:
         """A new certificate, or a leaf that has sealed much: told to the group with the next opportunity."""
         engine = thread.engine
         if engine.needs_self_update:
-            self._requests.submit(
-                thread,
-                lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s),
-                self._healing.watch(thread),
-            )
+            self._healing.renew_leaf(thread)
         elif engine.needs_rotation:
 
             def rotated(step: NextStep) -> None:
