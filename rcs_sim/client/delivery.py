@@ -28,6 +28,10 @@ from rcs_sim.devices.policy import Consent
 
 __all__ = ["Delivery", "DeliveryRules", "Do", "StateChange", "Waiting"]
 
+MAX_COLLISIONS = (
+    4  # of one message: that requests crossed is no failure of it, and tried again as RFC 3261 §14.1 (choice)
+)
+
 
 class Do(Enum):
     """What the phone has to do for a message."""
@@ -101,6 +105,7 @@ class Delivery:
     applies to the peer (`fallback.mechanism_of`); *mode* is the mode of RCS that carries it, or will."""
 
     __slots__ = (
+        "_collisions",
         "_is_answer_overdue",
         "_is_link_up",
         "_is_sms_under_way",
@@ -129,6 +134,7 @@ class Delivery:
         self._uniform = uniform
         self.may_fall_back = may_fall_back
         self._used: frozenset[Step] = frozenset()
+        self._collisions = 0
         self._was_accepted = False
         self._is_sms_under_way = False
         self._is_link_up = True
@@ -273,7 +279,7 @@ class Delivery:
         """The user sends a failed message once more: as it is now the turn of the conversation, with the same id."""
         if self.state is not MessageState.FAILED or self._is_sms_under_way:
             return []
-        self._used, self.has_waited_enough = frozenset(), False
+        self._used, self._collisions, self.has_waited_enough = frozenset(), 0, False
         return [Do.ROUTE_AGAIN]
 
     def encryption_moved(self) -> list[Do]:
@@ -345,7 +351,9 @@ class Delivery:
         self, decision: Decision, now: float, can_revoke: bool, modes: frozenset[ChatMode] = _NO_MODES
     ) -> list[Do]:
         self.reason = decision.reason
-        self._used |= {decision.step}
+        self._collisions += decision.reason is FallbackReason.COLLISION
+        if decision.reason is not FallbackReason.COLLISION or self._collisions >= MAX_COLLISIONS:
+            self._used |= {decision.step}
         match decision.step:
             case Step.SENT:
                 self._was_accepted = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from ims_core.reference_points import LegEnd, LegEndKind, MediaLeg
@@ -330,7 +331,7 @@ class MessageSession:
         self.machine.deadline = None
         if self.leg is not None:
             self.leg.close()
-        outcome = SessionOutcome(self._outcome.outcome, self._outcome.column, self._outcome.response, self.peer_tags)
+        outcome = replace(self._outcome, tags=self.peer_tags)
         lost = [*self._under_way.values(), *self._queue]
         self._under_way.clear()
         self._queue = []
@@ -434,7 +435,9 @@ class MessageSession:
         if end.kind is LegEndKind.FAILED and self.state is SessionState.CONNECTING:
             outcome, why = RcsOutcome.NOT_CONNECTED, SessionEnd.NOT_CONNECTED
         self._owner.complain(f"message session: {end.kind.value}: {end.why}")
-        self._over(SessionInput.MEDIA_ENDED, SessionOutcome(outcome, Column.MSRP), why)
+        is_by_connection = end.kind is not LegEndKind.FINGERPRINT
+        settled = SessionOutcome(outcome, Column.MSRP, is_by_connection=is_by_connection)
+        self._over(SessionInput.MEDIA_ENDED, settled, why)
 
     # --- CallUser ----------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ from rcs_sim.client.own_rcs import OwnRcsState
 from rcs_sim.client.pager import date_time_of
 from rcs_sim.client.pager_sender import PagerSender
 from rcs_sim.client.sealing import PLAIN, held_or_refused, seal, sealing_of
+from rcs_sim.client.session_doubts import SessionDoubts
 from rcs_sim.client.session_sender import SessionOutcome
 from rcs_sim.client.session_service import SessionService
 from rcs_sim.client.sms_outgoing import count_parts
@@ -71,6 +72,7 @@ class Messenger:
     __slots__ = (
         "_active",
         "_configuration_doubted",
+        "_doubts",
         "_label_alarm",
         "_modes",
         "_outgoing",
@@ -123,6 +125,7 @@ class Messenger:
         self._refusal: Response | None = None
         self._outgoing: dict[str, SentMessage] = {}
         self._active: dict[SentMessage, None] = {}
+        self._doubts = SessionDoubts(alarms, self._session_settled)
 
     # --- the phone's state -------------------------------------------------------------------------------------------
 
@@ -142,6 +145,7 @@ class Messenger:
 
     def connection_gone(self) -> None:
         """The phone was switched off: what was on its way has no outcome any more."""
+        self._doubts.forget()
         for message in tuple(self._active):
             self._lost_under_way(message)
 
@@ -150,6 +154,7 @@ class Messenger:
         for message in self._active:
             message.delivery.link_lost()
             self._arm(message)
+        self._doubts.link_lost()
         self.refresh_labels()
 
     # --- conversations -----------------------------------------------------------------------------------------------
@@ -480,24 +485,21 @@ class Messenger:
         response = outcome if isinstance(outcome, Response) else None
         told = tags_of(response) if response is not None and response.has("contact") else None
         narrated = "no answer" if response is None else str(response.status)
-        self._rcs_answered(message, outcome_of(outcome), Column.PAGER, response, told, narrated)
+        self._rcs_answered(message, SessionOutcome(outcome_of(outcome), Column.PAGER, response, told), narrated)
 
     def session_outcome(self, message: SentMessage, outcome: SessionOutcome) -> None:
         """What became of a message in a session, or of the INVITE for it."""
-        key, column = outcome.outcome, outcome.column
-        message.last_response = outcome.response
-        narrated = f"{column.name} {key if isinstance(key, int) else key.name.lower().replace('_', ' ')}"
-        self._rcs_answered(message, key, column, outcome.response, outcome.tags, narrated)
+        settle = self._doubts.lost if outcome.is_by_connection else self._session_settled
+        settle(message, outcome)
 
-    def _rcs_answered(
-        self,
-        message: SentMessage,
-        outcome: int | RcsOutcome,
-        column: Column,
-        response: Response | None,
-        told: PeerTags | None,
-        narrated: str,
-    ) -> None:
+    def _session_settled(self, message: SentMessage, outcome: SessionOutcome) -> None:
+        key = outcome.outcome
+        message.last_response = outcome.response
+        narrated = f"{outcome.column.name} {key if isinstance(key, int) else key.name.lower().replace('_', ' ')}"
+        self._rcs_answered(message, outcome, narrated)
+
+    def _rcs_answered(self, message: SentMessage, answer: SessionOutcome, narrated: str) -> None:
+        outcome, response = answer.outcome, answer.response
         now, delivery = self.alarms.now(), message.delivery
         if response is not None and response.status == 403 and response is not self._refusal:
             self._refusal = response  # one INVITE may have been for several messages
@@ -508,9 +510,9 @@ class Messenger:
         actions = delivery.rcs_outcome(
             outcome,
             now,
-            can_revoke=not is_void and self._can_revoke(message, told),
+            can_revoke=not is_void and self._can_revoke(message, answer.tags),
             retry_after_s=retry_after_of(response) if response is not None and response.status >= 300 else None,
-            column=column,
+            column=answer.column,
             modes=possible_modes(self._size_of(message), self._modes) if outcome not in (200, 202) else _NO_MODES,
         )
         decision = delivery.decision

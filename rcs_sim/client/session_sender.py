@@ -30,12 +30,13 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class SessionOutcome:
     """What became of a message in a session: *outcome* is a row of *column*; *response* the one to its INVITE, *tags*
-    those of the peer's Contact."""
+    those of the peer's Contact. *is_by_connection*: the MSRP connection went, and nobody said why."""
 
     outcome: Outcome
     column: Column
     response: Response | None = None
     tags: PeerTags | None = None
+    is_by_connection: bool = False
 
 
 class Carried(Protocol):

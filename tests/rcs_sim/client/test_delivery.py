@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rcs_sim.client.delivery import Delivery, DeliveryRules, Do, Waiting
-from rcs_sim.client.fallback import FallbackReason, RcsOutcome, Route, RouteDecision
+from rcs_sim.client.fallback import Column, FallbackReason, RcsOutcome, Route, RouteDecision
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.devices.policy import Consent
 
@@ -166,6 +166,20 @@ def test_the_user_may_send_what_failed_once_more_and_it_has_all_its_retries_agai
     assert delivery.handle_deadline(13) == [Do.RESEND_RCS]
     assert delivery.rcs_outcome(202, 14, can_revoke=False) == []
     assert delivery.state is MessageState.SENT
+
+
+def test_requests_that_cross_are_tried_again_four_times_and_do_not_use_up_the_try_after_a_failure() -> None:
+    delivery = _delivery(may_fall_back=False)
+    delivery.start(_RCS, 0)
+    now = 1.0
+    for _ in range(3):
+        assert delivery.rcs_outcome(491, now, can_revoke=False, column=Column.INVITE) == []
+        now += 4
+        assert delivery.handle_deadline(now) == [Do.RESEND_RCS]
+    assert delivery.rcs_outcome(500, now, can_revoke=False) == []
+    assert delivery.handle_deadline(now + 4) == [Do.RESEND_RCS]
+    delivery.rcs_outcome(491, now + 5, can_revoke=False, column=Column.INVITE)
+    assert delivery.state is MessageState.FAILED
 
 
 def test_what_goes_as_sms_by_its_users_consent_is_not_sent_again_beside_it() -> None:

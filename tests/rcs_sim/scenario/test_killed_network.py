@@ -164,11 +164,13 @@ async def _taken(phones: RealPhones, sent: list[SentMessage], count: int) -> Non
     with a message whose connection fails (digest §8.6), so one that a second kill catches fails, and says so."""
     taken = (MessageState.SENT, MessageState.DELIVERED, MessageState.DISPLAYED)
     earlier, last = sent[:-_BURST], sent[-_BURST:]
-    await until(
-        phones,
-        lambda: all(one.state in taken for one in earlier) and sum(one.state in taken for one in last) > count,
-        _WITHIN_S,
-    )
+
+    def is_over() -> bool:
+        are_taken = all(one.state in taken for one in earlier) and sum(one.state in taken for one in last) > count
+        return are_taken or any(one.state is MessageState.FAILED for one in sent)
+
+    await until(phones, is_over, _WITHIN_S)
+    assert not [f"{one!r} {one.history}" for one in sent if one.state is MessageState.FAILED], phones.ladder()
 
 
 def _check_ends(phones: RealPhones) -> None:
