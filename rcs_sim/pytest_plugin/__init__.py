@@ -57,6 +57,7 @@ _WRONG = pytest.StashKey[str]()
 _TEST = pytest.StashKey[SimulatedTest]()
 _BODY = pytest.StashKey[Any]()  # the function of the test, before any other plugin wraps it
 
+_OLD_ASYNCIO = "this pytest-asyncio has put the async fixture on a loop of its own already: use 1.1 or newer"
 _MARKERS = (
     "rcs(network=, devices=, carriers=, seed=, clock=, violations=, limit_s=, settle_s=): run it on the virtual clock, "
     "with this network and these phones; what the oracle finds fails it unless violations='allowed'",
@@ -167,6 +168,8 @@ def pytest_fixture_setup(
     test = request.node.stash.get(_TEST, None)
     function = _bound(fixturedef.func, request)
     if test is None or fixturedef.scope != "function" or not _is_async(function):
+        if test is not None and _is_async(inspect.unwrap(function)) and hasattr(function, "_force_asyncio_fixture"):
+            pytest.fail(_OLD_ASYNCIO, pytrace=False)
         return (yield)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fixturedef, "func", test.synchronous(function))

@@ -134,6 +134,44 @@ def test_async_fixtures_of_pytest_asyncio_run_on_the_loop_of_the_test(pytester: 
     ran(pytester, _dedented(text), *STRICT).assert_outcomes(passed=1)
 
 
+def test_a_fixture_that_is_on_another_loop_already_is_refused(pytester: pytest.Pytester) -> None:
+    """As pytest-asyncio did it before 1.1: the test would wait for ever, or fail in ways that nobody understands."""
+    text = """
+        import functools
+
+        def old_way(function):
+            @functools.wraps(function)
+            def on_another_loop(*args, **given):
+                return asyncio.run(function(*args, **given))
+            on_another_loop._force_asyncio_fixture = True
+            return on_another_loop
+
+        @pytest.fixture
+        @old_way
+        async def carol(rcs_simulation):
+            return 1
+
+        async def test_it(carol):
+            pass
+    """
+    done = ran(pytester, _dedented(text), *WITHOUT_ASYNCIO)
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["this pytest-asyncio has put *: use 1.1 or newer"])
+
+
+def test_a_test_may_run_on_sockets_in_real_time(pytester: pytest.Pytester) -> None:
+    text = """
+        @pytest.mark.rcs(network="two-carriers-plain", clock="real")
+        async def test_it(rcs_simulation, two_phones, operator_view):
+            assert rcs_simulation.carrier("red").acs_url.startswith("http://127.0.1.")
+            alice, bob = two_phones
+            message = await alice.chat(bob).send("hello")
+            await message.delivered(within_s=20)
+            assert operator_view.could_read(message) == {"red", "blue"}
+    """
+    ran(pytester, _dedented(text), *WITHOUT_ASYNCIO).assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize("options", EITHER)
 def test_tests_without_a_simulation_are_left_alone(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     text = """
@@ -262,6 +300,21 @@ def test_a_test_that_waits_for_ever_ends_and_shows_where_it_waits(pytester: pyte
     )
 
 
+def test_time_passes_before_the_oracle_judges_where_the_marker_says_so(pytester: pytest.Pytester) -> None:
+    text = """
+        @pytest.fixture
+        def minute(rcs_simulation):
+            before = rcs_simulation.clock.now()
+            yield
+            assert rcs_simulation.clock.now() == before + 61
+
+        @pytest.mark.rcs(settle_s=60)
+        async def test_it(minute):
+            await asyncio.sleep(1)
+    """
+    ran(pytester, _dedented(text), *WITHOUT_ASYNCIO).assert_outcomes(passed=1)
+
+
 def test_a_fixture_that_fails_tells_of_the_network_too(pytester: pytest.Pytester) -> None:
     text = """
         @pytest.fixture
@@ -295,6 +348,12 @@ def test_with_on_every_test_leaves_a_trace_and_equal_seeds_leave_equal_ones(pyte
     ran(pytester, text, *WITHOUT_ASYNCIO, *options, "c", "--rcs-seed", "4").assert_outcomes(passed=1)
     first, second, other = (next((pytester.path / name).glob("*.rcstrace")).read_bytes() for name in "abc")
     assert first == second != other
+
+
+def test_the_junit_file_names_the_trace(pytester: pytest.Pytester) -> None:
+    ran(pytester, READ_BY_ALL, *WITHOUT_ASYNCIO, "--junitxml=junit.xml")
+    report = pytester.path.joinpath("junit.xml").read_text(encoding="utf-8")
+    assert f'<property name="rcs_trace" value="{traces(pytester)[0]}"' in report
 
 
 def test_with_off_nothing_is_written(pytester: pytest.Pytester) -> None:
