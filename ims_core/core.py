@@ -66,6 +66,7 @@ class ImsCore:
         self._network = network
         self._clock = clock
         self._tokens = tokens
+        self._tokens_by_role: dict[str, Tokens] = {}
         self._trace = trace
         self._store = store
         self._running: dict[str, _Node] = {}
@@ -120,6 +121,10 @@ class ImsCore:
             case _:
                 raise ValueError(f"{role!r} is none of {', '.join(self.ROLES)}")
 
+    def _tokens_of(self, role: str) -> Tokens:
+        """A node that is started again goes on where it was: what it draws names another run."""
+        return self._tokens_by_role.setdefault(role, self._tokens.child(role))
+
     async def stop_node(self, role: str) -> None:
         """One node of the core fails; the others go on."""
         node = self._running.pop(role, None)
@@ -144,7 +149,7 @@ class ImsCore:
             ),
             network=self._network,
             clock=self._clock,
-            tokens=self._tokens.child("icscf"),
+            tokens=self._tokens_of("icscf"),
             trace=self._trace,
             names=self.names,
             hss=self._hss,
@@ -170,7 +175,7 @@ class ImsCore:
             self.numbers,
             network=self._network,
             clock=self._clock,
-            tokens=self._tokens.child("ibcf"),
+            tokens=self._tokens_of("ibcf"),
             trace=self._trace,
             names=self.names,
         )
@@ -198,7 +203,7 @@ class ImsCore:
             self.numbers,
             network=self._network,
             clock=self._clock,
-            tokens=self._tokens.child("scscf"),
+            tokens=self._tokens_of("scscf"),
             trace=self._trace,
             names=self.names,
             hss=self._hss,
@@ -220,7 +225,7 @@ class ImsCore:
             ),
             network=self._network,
             clock=self._clock,
-            tokens=self._tokens.child("pcscf"),
+            tokens=self._tokens_of("pcscf"),
             trace=self._trace,
             names=self.names,
             store=self._store,

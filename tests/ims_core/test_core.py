@@ -345,6 +345,22 @@ def test_a_binding_whose_connection_is_gone_is_dropped_and_the_sender_told_480()
     lab_story(tell, subscribers=ALL)
 
 
+def test_a_flow_of_before_a_failure_of_the_p_cscf_names_nothing_after_it_and_the_sender_is_told_480() -> None:
+    """RFC 5626 §5.3: its successor numbers its connections anew."""
+
+    async def tell(lab: Lab) -> None:
+        carol = await registered(lab, "carol", "192.0.2.30", CAROL)
+        dave = await registered(lab, "dave", "192.0.2.31", DAVE, instance="urn:uuid:dave")
+        run = lab.blue.pcscf.core.new_icid()
+        await lab.blue.stop_node("pcscf")
+        await lab.blue.start_node("pcscf")
+        assert lab.blue.pcscf.core.new_icid() != run
+        assert (await carol.message(dave.impu)).status == 480
+        assert not lab.blue.is_registered(dave.impu)
+
+    lab_story(tell, subscribers=ALL)
+
+
 def test_sms_may_terminate_only_from_the_own_gateway() -> None:
     async def tell(lab: Lab) -> None:
         _, gateway, _, _ = await lab.servers()
