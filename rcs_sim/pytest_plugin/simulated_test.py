@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ import pytest
 from rcs_sim.pytest_plugin.wishes import Wishes
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ims_core.trace import ListSink
     from rcs_sim.client.phone import Phone
     from rcs_sim.scenario.oracle_rules import Violation
@@ -44,6 +45,8 @@ class SimulatedTest:
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Runs *work* to its end on the loop of the test."""
         __tracebackhide__ = True
+        import asyncio  # here and below: a run without a simulation is spared it
+
         if self._runner is None:
             self._runner = asyncio.Runner(loop_factory=_loop_factory(self.wishes.clock))
         return self._runner.run(work)
@@ -106,6 +109,8 @@ class SimulatedTest:
         return run_body
 
     async def _limited(self, work: Coroutine[Any, Any, None]) -> None:
+        import asyncio
+
         from ims_core.errors import SimulatorError
 
         __tracebackhide__ = True
@@ -142,12 +147,17 @@ class SimulatedTest:
             pytest.fail("the marker fault needs a simulation: take rcs_simulation or two_phones", pytrace=False)
         return self.simulation
 
+    def _let_pass(self, duration_s: float) -> None:
+        import asyncio
+
+        self.run(asyncio.sleep(duration_s))
+
     def _judge(self) -> None:
         """What the oracle finds fails the test, asked or not."""
         if self.simulation is None or self.wishes.violations == "allowed":
             return
         if self.wishes.settle_s:
-            self.run(asyncio.sleep(self.wishes.settle_s))
+            self._let_pass(self.wishes.settle_s)
         found = self.simulation.oracle.violations()
         if found:
             lines = "\n".join(violation_line(each) for each in found)
@@ -163,6 +173,8 @@ def violation_line(violation: Violation) -> str:
 
 
 def _loop_factory(clock: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    import asyncio
+
     from ims_core.transport.virtual_loop import VirtualLoop
 
     return VirtualLoop if clock == "virtual" else asyncio.SelectorEventLoop
