@@ -103,6 +103,16 @@ def test_what_a_node_does_is_tested_where_it_is_called_done(row: list[str]) -> N
     assert state != "done" or _TEST.search(test)
 
 
+@pytest.mark.parametrize("title", ["MLS (RFC 9420)", "End-to-end encryption (RCC.16)", "Scenarios and faults"])
+def test_what_is_called_done_or_partial_elsewhere_is_tested_too(title: str) -> None:
+    found = rows(section(title))
+    assert len(found) > 10
+    for row in found:
+        state, test = (row[-1], row[-2]) if _STATE.fullmatch(row[-1]) else (row[-2], row[-1])
+        assert _STATE.fullmatch(state), row
+        assert state != "done" or _TEST.search(test), row
+
+
 def test_every_deviation_has_a_line() -> None:
     lines = Counter(path for row in rows(section("Deviations")) for path in _PATH.findall(row[-1]))
     assert lines == marked(_MARK)
