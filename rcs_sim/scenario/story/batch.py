@@ -8,9 +8,11 @@ import os
 import re
 import shlex
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -53,6 +55,7 @@ class RunOrder:
     variant: str
     seed: int
     repetition: int
+    is_real: bool
     compares: str
     wishes: RunWishes
     trace: Path | None = None
@@ -111,6 +114,7 @@ def _orders(story: Story, wishes: RunWishes) -> Iterator[RunOrder]:
     seeds = range(file.seed, file.seed + file.repeat) if wishes.seed is None else (wishes.seed,)
     if len(seeds) * wishes.repeat > MAX_RUNS:
         raise ProfileError(f"more than {MAX_RUNS} runs: a smaller --repeat", file=str(story.path))
+    is_real = wishes.is_real or file.clock == "real"
     for seed in seeds:
         for repetition in range(1, wishes.repeat + 1):
             yield RunOrder(
@@ -119,7 +123,8 @@ def _orders(story: Story, wishes: RunWishes) -> Iterator[RunOrder]:
                 variant=story.variant,
                 seed=seed,
                 repetition=repetition,
-                compares="verdict" if wishes.is_real or file.clock == "real" else file.compares,
+                is_real=is_real,
+                compares="verdict" if is_real else file.compares,
                 wishes=wishes,
                 names=(story.path.parent.name, story.path.stem),
             )
@@ -166,7 +171,7 @@ def _broken(order: RunOrder, why: str) -> RunRow:
         variant=order.variant,
         seed=order.seed,
         repetition=order.repetition,
-        clock="real" if order.wishes.is_real else "virtual",
+        clock="real" if order.is_real else "virtual",
         verdict="broken",
         steps=0,
         steps_total=0,
@@ -181,29 +186,38 @@ def play_orders(
     """Plays all, *jobs* at a time (the processors of this machine), and tells each as it ends. Rows in order of
     *orders*. Runs on sockets go one at a time: they share the addresses."""
     workers = min(jobs or os.cpu_count() or 1, len(orders))
-    if any(order.wishes.is_real for order in orders):
+    if any(order.is_real for order in orders):
         workers = 1
     if workers <= 1:
         return [_told(play_order(order), done) for order in orders]
     rows: dict[int, RunRow] = {}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts) as pool:
-        try:
-            for index, row in _results(pool, orders):
-                rows[index] = _told(row, done)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ProcessPoolExecutor(workers, mp_context=context)
+    try:
+        for index, row in _results(pool, orders):
+            rows[index] = _told(row, done)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C: once, and without those that wait
     return [rows[index] for index in range(len(orders))]
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C is for the process that started the others: it tells what is over, and ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """What is started meanwhile ignores Ctrl-C from its first moment: that is for the process that started it, which
+    tells what is over and ends the others."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _results(pool: ProcessPoolExecutor, orders: Sequence[RunOrder]) -> Iterator[tuple[int, RunRow]]:
-    waiting: dict[Future[RunRow], int] = {pool.submit(play_order, order): n for n, order in enumerate(orders)}
+    with _interrupts_ignored():
+        waiting: dict[Future[RunRow], int] = {pool.submit(play_order, order): n for n, order in enumerate(orders)}
     while waiting:
         finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
         for future in finished:
