@@ -99,3 +99,22 @@ def test_a_page_has_commands_and_its_links_lead_somewhere(page: Path) -> None:
     assert sum(len(_commands(body)) for _, language, _, body in _BLOCK.findall(text) if language == "console") > 3
     links = re.findall(r"\]\(([^)#]+)\)", text)
     assert all((page.parent / link).is_file() for link in links)
+
+
+def test_the_example_of_the_page_about_pytest_runs(tmp_path: Path) -> None:
+    page = (_ROOT / "docs" / "testing-with-pytest.md").read_text(encoding="utf-8")
+    example = next(text for _, language, _, text in _BLOCK.findall(page) if language == "python")
+    (tmp_path / "test_lock.py").write_text(example, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_lock.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=_WITHIN_S, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "2 passed" in done.stdout
+
+
+def test_the_example_of_a_scenario_file_passes(tmp_path: Path) -> None:
+    page = (_ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    example = next(text for _, language, _, text in _BLOCK.findall(page) if language == "yaml")
+    (tmp_path / "example.yaml").write_text(example, encoding="utf-8")
+    command = [sys.executable, "-m", "rcs_sim", "run", "example.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=_WITHIN_S, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
