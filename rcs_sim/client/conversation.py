@@ -44,7 +44,7 @@ class Conversation:
         self.alarm: Alarm | None = None
         self.is_open = False  # the user has opened it
         self.is_encrypted = False
-        self.shown_label = ""
+        self.shown_label: tuple[str, str | None] = "", None
 
     def add(self, message: SentMessage | ReceivedMessage) -> None:
         self.messages.append(message)

@@ -256,10 +256,11 @@ class Messenger:
     def _show_label(self, conversation: Conversation) -> None:
         if not conversation.is_open:
             return
-        label = self.label(conversation)
-        if label != conversation.shown_label:
-            conversation.shown_label = label
-            scheme = self.scheme(conversation) if conversation.is_encrypted else None
+        label, scheme = self.label(conversation), None
+        if conversation.is_encrypted:
+            scheme = self.scheme(conversation)
+        if (label, scheme) != conversation.shown_label:
+            conversation.shown_label = label, scheme
             self.display.show(
                 Shown.LABEL, conversation.peer, conversation_id=conversation.id, label=label, scheme=scheme
             )

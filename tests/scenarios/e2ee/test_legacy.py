@@ -68,4 +68,6 @@ async def test_a_conversation_of_the_legacy_scheme_moves_to_mls_when_the_other_s
     await answer.delivered(within_s=20)
     assert stage.sim.oracle.readers(answer) == {"alice", "bob"}
     assert [one.details["text"] for one in stage.shown(alice, Shown.TOMBSTONE)] == []
+    schemes = [one.details.get("scheme") for one in stage.shown(alice, Shown.LABEL)]
+    assert schemes[-2:] == ["legacy", "mls"], "the change of scheme is shown under the same label"
     assert not stage.sim.oracle.violations()
