@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 
 from ims_core.errors import ConnectionLost, ConnectTimeout, TransportError
-from ims_core.transport.link import HIGH_WATER_OCTETS, Address, Flow, Network, Transport
+from ims_core.transport.link import HIGH_WATER_OCTETS, Address, Flow, Network, TappedFlow, Transport
 from ims_core.transport.memory import MemoryNetwork
 from ims_core.transport.msrp_identity import MsrpIdentity
 from ims_core.transport.msrp_tls import FingerprintMismatch, TlsFlow, TlsLayer, verify_fingerprint
@@ -477,3 +477,30 @@ async def test_a_listener_that_closes_is_not_in_the_book_any_more(network: Socke
 
 def _plain(address: Address) -> Address:
     return Address(Transport.TCP, address.host, address.port)
+
+
+def test_a_tap_sees_what_is_said_before_it_is_sealed_and_can_answer() -> None:
+    async def story(pair: Pair) -> None:
+        seen: list[bytes] = []
+
+        class Tap:
+            def sending(self, flow: TappedFlow, octets: bytes) -> bool:
+                if not isinstance(flow, TlsFlow):
+                    return False  # sealed already
+                seen.append(octets)
+                if octets == b"secret":
+                    flow.hand_in(b"taken")
+                return octets == b"secret"
+
+        pair.network.book.tap = Tap()
+        flow = pair.connect()
+        flow.send(b"before it stands")
+        await until(lambda: pair.bob.stream == b"before it stands")
+        flow.send(b"secret")
+        await until(lambda: pair.alice.stream == b"taken")
+        flow.send(b", after")
+        await until(lambda: pair.bob.stream == b"before it stands, after")
+        assert seen == [b"before it stands", b"secret", b", after"]
+        flow.close()
+
+    _everywhere(story)

@@ -102,3 +102,23 @@ def test_what_is_under_way_ends_with_the_simulation() -> None:
     assert marks(sink.records, "acs.disabled") == ["begins", "acts", "ends"]
     assert marks(sink.records, "net.latency") == ["begins", "acts", "ends"]
     assert marks(sink.records, "acs.stale") == []
+
+
+def test_one_that_cannot_be_undone_does_not_keep_the_others() -> None:
+    sink = ListSink()
+
+    async def main() -> None:
+        async with Simulation("two-carriers-plain", sinks=[sink]) as sim:
+            await sim.begin_fault("acs.disabled")
+            stuck = await sim.begin_fault("acs.stale")
+            stuck.undo.callback(_cannot)
+            await sim.begin_fault("net.latency", add_s=1)
+
+    with pytest.raises(FaultError, match="no way back"):
+        rcs_sim.run(main)
+    for word in ("acs.disabled", "acs.stale", "net.latency"):
+        assert marks(sink.records, word) == ["begins", "acts", "ends"]
+
+
+def _cannot() -> None:
+    raise FaultError("no way back")
