@@ -40,6 +40,9 @@ _HELP = """\
 /type  /read   start typing; look at what came
 /accept  /decline   an invitation to chat that waits for you
 /leave         end the session with that number
+/lock          how the conversation is encrypted, and the code that both of you compare
+/unlock        go on without encryption, for both: whoever carries it can read it then
+/relock        encrypt again what was unlocked
 /airplane on|off   /off  /on   the radio; the phone
 /status        registration, number, conversations and their sessions
 /quit          de-register and end"""
@@ -156,6 +159,9 @@ class _Terminal:
             "/accept": lambda: self.phone.chat(self._chosen()).accept(),
             "/decline": lambda: self.phone.chat(self._chosen()).decline(),
             "/leave": lambda: self.phone.chat(self._chosen()).end_session(),
+            "/lock": self._show_lock,
+            "/unlock": lambda: self.phone.chat(self._chosen()).end_encryption(),
+            "/relock": lambda: self.phone.chat(self._chosen()).revive_encryption(),
             "/status": self._status,
             "/help": lambda: self._say("help", _HELP),
         }
@@ -192,13 +198,23 @@ class _Terminal:
             self._asked.send_as_sms()
             self._asked = None
 
+    def _show_lock(self) -> None:
+        """The simulator's own digits: no other client shows the same."""
+        chat = self.phone.chat(self._chosen())
+        code = chat.security_code if chat.scheme else None
+        details = {"peer": chat.peer, "label": chat.label, "scheme": chat.scheme, "security_code": code}
+        words = f" by {chat.scheme}" if chat.scheme else ""
+        compared = f", security code (simulator's) {code}" if code else ""
+        self._say("lock", f"{chat.label}{words}{compared}", details)
+
     def _status(self) -> None:
         self._was_registered |= self.phone.is_registered
         details = {
             "registered": self.phone.is_registered,
             "number": self.phone.number,
             "chats": [
-                {"peer": str(chat.peer), "label": chat.label, "session": chat.session} for chat in self.phone.chats
+                {"peer": str(chat.peer), "label": chat.label, "scheme": chat.scheme, "session": chat.session}
+                for chat in self.phone.chats
             ],
         }
         words = "registered" if self.phone.is_registered else "not registered"

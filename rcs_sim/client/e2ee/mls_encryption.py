@@ -162,14 +162,19 @@ class MlsEncryption:
             self._downgrade.revive(thread)
 
     def security_code(self, conversation: Conversation) -> str | None:
-        """What both users compare (RCC.16 Annex C.5); its digits are ours, no other client shows the same (choice)."""
+        """What both users compare (RCC.16 Annex C.5); its digits are ours, no other client shows the same. A user with
+        several devices counts with the keys of all of them, in order, so that both sides see one code (choice)."""
         thread = self._context.threads.get(conversation.peer)
-        setting = self.credentials.setting
-        keys = frozenset() if thread is None else thread.participant_keys
-        if thread is None or setting is None or len(keys) != 1:
+        group = None if thread is None else thread.engine.group
+        if thread is None or group is None:
             return None
-        own = VerifiedUser(setting.identity.msisdn, self.credentials.participant.spki)
-        return format_identity_code(identity_code(own, VerifiedUser(thread.peer_number, *keys)))
+        leaves = [leaf for _, leaf in group.group.tree.members()]
+        numbers = (self._context.own_number, thread.peer_number)
+        keys = [{participant_spki_of(leaf) for leaf in leaves if msisdn_of(leaf) == number} for number in numbers]
+        if not all(each and b"" not in each for each in keys):
+            return None
+        own, peer = (VerifiedUser(*user) for user in zip(numbers, map(b"".join, map(sorted, keys)), strict=True))
+        return format_identity_code(identity_code(own, peer))
 
     # --- what a scenario wants of it ---------------------------------------------------------------------------------
 

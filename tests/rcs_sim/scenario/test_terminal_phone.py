@@ -15,7 +15,7 @@ import pytest
 from rcs_sim.scenario.terminal_phone import PhoneOptions
 from tests.support.peers import Program, program, rcs_sim_up
 
-_ALICE, _AMY, _BOB = "+12025550101", "+12025550102", "+12025550152"
+_ALICE, _AMY, _BOB, _BEN = "+12025550101", "+12025550102", "+12025550152", "+12025550153"
 Start = Callable[..., Program]
 
 
@@ -68,6 +68,8 @@ def test_two_people_talk_in_two_terminals(start: Start) -> None:
     alice.expect("[displayed]")
     bob.say("/type")
     alice.expect("[typing]")
+    bob.say("/unlock")
+    alice.expect("[tombstone]")
     bob.say("/sms by short message")
     alice.expect("by short message")
     bob.say("/quit")
@@ -78,6 +80,30 @@ def test_two_people_talk_in_two_terminals(start: Start) -> None:
     assert all({"at", "what"} <= set(line) for line in lines)
     assert next(line for line in lines if line["what"] == "message")["direction"] == "in"
     assert "Traceback" not in alice.rest()
+
+
+def test_a_lock_is_shown_compared_given_up_and_taken_back(start: Start) -> None:
+    alice, ben = start("red", _ALICE), start("blue", _BEN, "--device", "ios")
+    alice.expect(f"[status] registered as {_ALICE}")
+    ben.expect("[status] registered")
+    for one, peer in ((alice, _BEN), (ben, _ALICE)):
+        one.say(f"/to {peer}")
+    alice.say("behind a lock")
+    ben.expect("behind a lock")
+    alice.expect("[delivered]")
+    for one, peer in ((alice, _BEN), (ben, _ALICE)):
+        one.say("/lock")
+        one.expect(f"[lock] {peer} RCS · encrypted by mls, security code (simulator's) ")
+    alice.say("/unlock")
+    alice.expect(f"[tombstone] {_BEN} encryption ended")
+    ben.expect(f"[tombstone] {_ALICE} encryption ended")
+    ben.say("/lock")
+    ben.expect(f"[lock] {_ALICE} RCS\n")
+    ben.say("/relock")
+    alice.expect(f"[label] {_BEN} RCS\n[label] {_BEN} RCS · encrypted mls")
+    for one in (alice, ben):
+        one.say("/quit")
+        assert one.process.wait(10) == 0
 
 
 def test_a_long_text_opens_a_session_which_is_shown_and_can_be_left(start: Start) -> None:

@@ -99,9 +99,22 @@ async def test_both_users_compare_the_same_code_and_see_when_it_changes(stage: S
     await bob.wipe()
     await bob.power_on()
     await (await bob.chat(ALICE).send("my new phone")).delivered(within_s=300)
-    assert alice.chat(BOB).security_code != code  # none, while the leaf of the old phone is in the group beside it
-    assert bob.chat(ALICE).security_code != code
+    assert alice.chat(BOB).security_code == bob.chat(ALICE).security_code != code
+    assert alice.chat(BOB).security_code is not None
     assert "security code changed" in [one.details["text"] for one in stage.shown(alice, Shown.TOMBSTONE)]
+
+
+@scenario("two-carriers")
+async def test_all_devices_of_a_user_show_the_same_code(stage: Stage) -> None:
+    alice = await stage.phone("alice", ALICE)
+    bob = await stage.phone("bob", BOB)
+    tablet = await stage.phone("tablet", BOB)
+    await asyncio.sleep(2)
+    await (await alice.chat(BOB).send("compare")).delivered(within_s=30)
+    await asyncio.sleep(5)
+    codes = {alice.chat(BOB).security_code, bob.chat(ALICE).security_code, tablet.chat(ALICE).security_code}
+    assert len(codes) == 1
+    assert None not in codes
 
 
 @scenario("two-carriers")
