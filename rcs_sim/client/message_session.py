@@ -85,6 +85,10 @@ class SessionOwner(Protocol):
 
     def gone(self, session: MessageSession) -> None: ...
 
+    def successor(self, session: MessageSession) -> MessageSession | None:
+        """Of a session that is gone: the one with the same peer that takes what it carried."""
+        ...
+
     def complain(self, what: str) -> None:
         """Something that the peer did goes into the trace."""
         ...
@@ -337,8 +341,13 @@ class MessageSession:
         self._queue = []
         self._owner.moved(self, self._end.value)
         self._owner.gone(self)
+        has_left = self._end is SessionEnd.PEER_LEFT  # one of several that crossed, if another one stands
+        successor = self._owner.successor(self) if has_left else None
         for item in lost:
-            item.settled(outcome)
+            if successor is None:
+                item.settled(outcome)
+            else:
+                successor.submit(item)
 
     def _rang(self, now: float) -> None:
         before = self.state

@@ -177,7 +177,7 @@ PAGER_RULES: Mapping[Outcome, OutcomeRule] = {
     483: OutcomeRule(_R.LOOPED, Step.SMS),
     486: OutcomeRule(_R.PEER_BUSY, Step.RETRY, then=Step.WAIT, cache=_C.RCS, pause_s=(1.0, 3.0)),
     600: OutcomeRule(_R.PEER_BUSY, Step.RETRY, then=Step.WAIT, cache=_C.RCS, pause_s=(1.0, 3.0)),
-    487: OutcomeRule(_R.CANCELLED, Step.NOTHING),
+    487: OutcomeRule(_R.CANCELLED, Step.SMS),  # not by us (choice): what we cancel is settled before its answer comes
     491: OutcomeRule(_R.COLLISION, Step.RETRY, pause_s=(2.1, 4.0)),
     500: OutcomeRule(_R.SERVER_FAILED, Step.RETRY, pause_s=(1.0, 3.0)),
     502: OutcomeRule(_R.SERVER_FAILED, Step.RETRY, pause_s=(1.0, 3.0)),

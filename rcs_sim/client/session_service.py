@@ -340,6 +340,12 @@ class SessionService:
             else:
                 self._chats[session.peer] = rest
 
+    def successor(self, session: MessageSession) -> MessageSession | None:
+        other = None if session.is_large else self._chats.get(session.peer)
+        if other is None or other is session:
+            return None
+        return other if other.is_pending or other.machine.takes_messages else None
+
     def complain(self, what: str) -> None:
         self.display.error(what)
 

@@ -85,7 +85,7 @@ _COLUMN: list[tuple[Outcome, Step, Step, CacheEffect]] = [
     (483, Step.SMS, Step.SMS, CacheEffect.KEEP),
     (486, Step.RETRY, Step.SMS, CacheEffect.RCS),
     (600, Step.RETRY, Step.SMS, CacheEffect.RCS),
-    (487, Step.NOTHING, Step.NOTHING, CacheEffect.KEEP),
+    (487, Step.SMS, Step.SMS, CacheEffect.KEEP),
     (491, Step.RETRY, Step.SMS, CacheEffect.KEEP),
     (500, Step.RETRY, Step.SMS, CacheEffect.KEEP),
     (502, Step.RETRY, Step.SMS, CacheEffect.KEEP),
