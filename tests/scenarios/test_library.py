@@ -29,7 +29,7 @@ def _read(path: Path) -> list[Story]:
     return read_stories(path)
 
 
-@pytest.mark.parametrize("story", _stories())
+@pytest.mark.parametrize("story", list(_stories()))
 def test_a_story_ends_as_it_should(story: Story) -> None:
     if _LEGACY in story.file.tags:
         pytest.importorskip("x3dh")
