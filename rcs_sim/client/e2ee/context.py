@@ -13,6 +13,7 @@ from rcs_sim.client.errands import Errands
 from rcs_sim.client.identity import ContactKey, is_number
 from rcs_sim.client.messenger import Messenger
 from rcs_sim.e2ee.member.encrypted_conversation import EncryptedConversation
+from rcs_sim.e2ee.member.member_setting import MemberSetting
 from rcs_sim.e2ee.message_id import mx_message_id, upper_uuid
 from rcs_sim.e2ee.profile import E2eeProfile, MessageIdForm
 
@@ -77,11 +78,19 @@ class E2eeContext:
         self.threads[conversation.peer] = found
         return found
 
-    def renew_engine(self, thread: EncryptedThread) -> None:
+    def renew_engine(self, thread: EncryptedThread, setting: MemberSetting | None = None) -> None:
         """What is held of the conversation is history: there is no group any more."""
-        setting = self.credentials.setting or thread.engine.setting
-        thread.engine = EncryptedConversation(setting, self.credentials.pool, thread.engine.participants)
+        setting = setting or self.credentials.setting or thread.engine.setting
+        participants = (setting.identity.msisdn, thread.peer_number)
+        thread.engine = EncryptedConversation(setting, self.credentials.pool, participants)
         thread.engine.control.is_arbitrated = self.is_arbitrated
+
+    def adopt(self, thread: EncryptedThread, setting: MemberSetting) -> None:
+        """There is another certificate. One of another number makes another participant, who has no group."""
+        if thread.engine.setting.identity.msisdn == setting.identity.msisdn:
+            thread.engine.control.renew(setting)
+        else:
+            self.renew_engine(thread, setting)
 
     def note(self, thread: EncryptedThread, state: str, reason: str = "", message_id: str | None = None) -> None:
         """A STATE record about the encryption of a conversation."""

@@ -311,7 +311,7 @@ class MlsEncryption:
         setting = self.credentials.setting
         if setting is not None:
             for thread in self._context.threads.values():
-                thread.engine.control.renew(setting)
+                self._context.adopt(thread, setting)
                 self._refresh_leaf(thread)
 
     def _refresh_leaf(self, thread: EncryptedThread) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from rcs_sim.client.identity import nameless_key
 from rcs_sim.e2ee.message_id import is_mx_message_id
-from tests.scenarios.stage import ALICE, BOB, Stage, scenario
+from tests.scenarios.stage import ALICE, AMY, BOB, Stage, scenario
 from tests.support.encrypted_phones import engine_of, locked, mls_of, notes, thread_of
 
 
@@ -49,3 +49,18 @@ async def test_a_renewed_engine_knows_nothing_of_the_group_and_the_trace_says_wh
     context.renew_engine(thread)
     assert engine_of(alice, BOB).identifier is None
     assert "looked at: by a test" in notes(stage, alice)
+
+
+@scenario("two-carriers")
+async def test_another_number_in_the_same_phone_is_another_participant_without_a_group(stage: Stage) -> None:
+    alice, _bob = await locked(stage)
+    amy = await stage.phone("amy", AMY)
+    context, thread = mls_of(alice)._context, thread_of(alice, BOB)
+    own, other = mls_of(alice).credentials.setting, mls_of(amy).credentials.setting
+    assert own is not None
+    assert other is not None
+    context.adopt(thread, own)
+    assert engine_of(alice, BOB).identifier is not None
+    context.adopt(thread, other)
+    assert engine_of(alice, BOB).identifier is None
+    assert thread.engine.participants == {AMY[1:], BOB[1:]}

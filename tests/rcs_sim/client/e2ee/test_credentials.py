@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from rcs_sim.client.e2ee.credentials import RENEW_BEFORE_S, Credentials, CredentialState
 from rcs_sim.client.phone import Phone
@@ -16,7 +17,7 @@ def _credentials(phone: Phone) -> Credentials:
     return phone.encryption.mls.credentials
 
 
-def _fault(stage: Stage, **changes: bool) -> None:
+def _fault(stage: Stage, **changes: Any) -> None:
     service = stage.sim.lab.carriers["red"].key_service
     assert service is not None
     service.server.fault = KdsFault(**changes)
