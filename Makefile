@@ -12,7 +12,7 @@ PYTHON   ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    one conversation as SMS, plain RCS, and RCS with a failing network; files in $(OUT)/"
+	@echo "make demo    one conversation as SMS, plain RCS and encrypted RCS, also with a failing network; files in $(OUT)/"
 	@echo "make test    the tests (peers that are not installed are skipped, and named)"
 	@echo "make check   format, lint, types, import contracts, tests"
 	@echo "make bench   the table of speed and size"
