@@ -153,6 +153,7 @@ def run(
     insert: Annotated[Path | None, typer.Option(help="with --fork: file of steps to put before it")] = None,
     trace: Annotated[Path | None, typer.Option(help="keep the trace here; of several runs in a folder")] = None,
     junit: Annotated[Path | None, typer.Option(help="write JUnit XML to this file")] = None,
+    html: Annotated[Path | None, typer.Option(help="write a report to this file: one HTML file, no network")] = None,
     out: Annotated[Path, typer.Option(help="folder for the traces of runs that do not pass")] = Path("rcs-sim-out"),
     real: Annotated[bool, typer.Option("--real", help="over loopback sockets and in real time")] = False,
     as_json: _Json = False,
@@ -177,7 +178,7 @@ def run(
         trace=trace,
         failed_folder=out,
     )
-    raise SystemExit(run_scenarios(scenarios, wishes, jobs=jobs, junit=junit, as_json=as_json))
+    raise SystemExit(run_scenarios(scenarios, wishes, jobs=jobs, junit=junit, html=html, as_json=as_json))
 
 
 @app.command()

@@ -52,6 +52,7 @@ _PACKAGES = {
     "linphonec": "linphone-cli",
     "baresip": "baresip-core",
     "node": "nodejs, at least 20",
+    "chromium": "chromium",
 }
 
 

@@ -59,6 +59,7 @@ class RunOrder:
     compares: str
     wishes: RunWishes
     trace: Path | None = None
+    view: Path | None = None  # a second place for the trace, for whoever shows it afterwards
     names: tuple[str, ...] = field(default=())
 
     @property
@@ -145,6 +146,8 @@ def play_order(order: RunOrder) -> RunRow:
             "fork": None if wishes.fork is None else wishes.fork.step,
         }
     )
+    if order.view is not None:
+        played.write_trace(order.view)
     target = order.trace
     if target is None and row.verdict != "pass":
         target = wishes.failed_folder / order.file_name

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ims_core.trace import TraceRecord
+from rcs_sim.scenario.report import html_report
 from rcs_sim.scenario.story.batch import RunOrder, RunWishes, disagreements, orders_of, play_orders
 from rcs_sim.scenario.story.catalogue import find_scenarios, list_scenarios
 from rcs_sim.scenario.story.junit import junit_xml
@@ -19,6 +23,7 @@ from rcs_sim.scenario.story.reading import read_stories
 from rcs_sim.scenario.story.run_document import RunDocument, RunRow, SloDocument
 from rcs_sim.scenario.story.slo import judge_slo
 from rcs_sim.scenario.story.verdict import EXIT_STATUS, Verdict, worst
+from rcs_sim.scenario.trace_views import TraceFileError, read_trace
 
 __all__ = ["play_batch", "run_scenarios", "show_scenarios"]
 
@@ -32,13 +37,21 @@ def run_scenarios(
     *,
     jobs: int | None = None,
     junit: Path | None = None,
+    html: Path | None = None,
     as_json: bool = False,
 ) -> int:
     """Plays what *names* stand for and prints it; the exit status. Raises ProfileError before anything is played."""
     console = Console(stderr=as_json)
     if not console.is_terminal:
         console.width = _WIDTH
-    document = play_batch(find_scenarios(names), wishes, jobs=jobs, console=console, tells=not as_json)
+    paths = find_scenarios(names)
+    if html is None:
+        document = play_batch(paths, wishes, jobs=jobs, console=console, tells=not as_json)
+    else:
+        with tempfile.TemporaryDirectory(prefix="rcs-sim-") as folder:
+            views = Path(folder)
+            document = play_batch(paths, wishes, jobs=jobs, console=console, tells=not as_json, views=views)
+            _write_html(document, html, views)
     if junit is not None:
         junit.parent.mkdir(parents=True, exist_ok=True)
         junit.write_bytes(junit_xml(document))
@@ -50,11 +63,20 @@ def run_scenarios(
 
 
 def play_batch(
-    paths: Sequence[Path], wishes: RunWishes, *, jobs: int | None = None, console: Console, tells: bool = True
+    paths: Sequence[Path],
+    wishes: RunWishes,
+    *,
+    jobs: int | None = None,
+    console: Console,
+    tells: bool = True,
+    views: Path | None = None,
 ) -> RunDocument:
-    """Plays the files at *paths*. Raises ProfileError before anything is played."""
+    """Plays the files at *paths*; the trace of run N goes to the folder *views* as well, where it is named N. Raises
+    ProfileError before anything is played."""
     started = time.perf_counter()
     orders = orders_of(paths, wishes)
+    if views is not None:
+        orders = [replace(order, view=views / str(index)) for index, order in enumerate(orders)]
     with _progress(console) as progress:
         task = progress.add_task("playing", total=len(orders))
 
@@ -65,6 +87,18 @@ def play_batch(
 
         rows = play_orders(orders, jobs=jobs, done=done)
     return _document(orders, rows, _slo(paths, rows, wishes), time.perf_counter() - started)
+
+
+def _write_html(document: RunDocument, target: Path, views: Path) -> None:
+    def records_of(index: int) -> list[TraceRecord]:
+        try:
+            return read_trace(views / str(index))
+        except TraceFileError:  # a run that broke before it had one, or whose process ended while it wrote
+            return []
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("w", encoding="utf-8") as stream:
+        stream.writelines(html_report(document, records_of))
 
 
 def _progress(console: Console) -> Progress:

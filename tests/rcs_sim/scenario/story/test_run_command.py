@@ -121,3 +121,13 @@ def test_scenarios_are_listed(command: Command) -> None:
     assert [row["id"] for row in document["scenarios"]] == profile_names("scenarios")
     status, output, _ = command("scenarios", "basics")
     assert (status, "basics/" in output) == (0, True)
+
+
+def test_a_report_has_every_run_with_its_views_and_keeps_no_other_trace(command: Command, tmp_path: Path) -> None:
+    written(tmp_path, _STEPS, "repeat: 2\n")
+    status, _, _ = command("run", "story.yaml", "--html", "out/report.html", "-j", "1")
+    page = etree.parse(tmp_path / "out" / "report.html")
+    assert status == 0
+    assert len(page.findall(".//{*}details")) == 2
+    assert len(page.findall(".//{*}svg")) == 4  # a line of time and a ladder of each
+    assert not (tmp_path / "rcs-sim-out").exists()
