@@ -23,6 +23,7 @@ __all__ = [
     "profiles",
     "run",
     "scenarios",
+    "trace_calendar",
     "trace_dissector",
     "trace_ladder",
     "trace_oracle",
@@ -182,6 +183,25 @@ def run(
 
 
 @app.command()
+def matrix(
+    scenarios: Annotated[
+        list[str] | None, typer.Argument(metavar="SCENARIO...", help="file, folder, or name; default a first lock")
+    ] = None,
+    devices: Annotated[str | None, typer.Option(help="device profiles, comma separated")] = None,
+    seed: Annotated[int | None, typer.Option(help="this seed once; default: what the file says")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="runs beside each other")] = None,
+    svg: Annotated[Path | None, typer.Option(help="write a heat map to this file")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Play scenarios between every pair of kinds of phone. Exit status 1 if a run fails."""
+    from rcs_sim.scenario.matrix import DEFAULT_DEVICES, DEFAULT_SCENARIO, run_matrix
+
+    names = [name.strip() for name in devices.split(",") if name.strip()] if devices else DEFAULT_DEVICES
+    chosen = scenarios or [DEFAULT_SCENARIO]
+    raise SystemExit(run_matrix(chosen, names, seed=seed, jobs=jobs, svg=svg, as_json=as_json))
+
+
+@app.command()
 def scenarios(
     names: Annotated[list[str] | None, typer.Argument(help="files, folders or names; default all that ship")] = None,
     as_json: _Json = False,
@@ -279,6 +299,15 @@ def trace_pcapng(
 
     count = save_pcapng(file, output)
     print(f"{output}: {count} messages")
+
+
+@trace_app.command("calendar")
+def trace_calendar(file: _TraceFile, output: _Output = None) -> None:
+    """When certificates, key packages and leaves were renewed, and when a conversation would seize; SVG if the output's
+    name ends with .svg."""
+    from rcs_sim.scenario.trace_views import calendar
+
+    _print(calendar(file, as_svg=output is not None and output.suffix == ".svg"), output)
 
 
 @trace_app.command("dissector")

@@ -9,12 +9,13 @@ from pathlib import Path
 from ims_core.errors import SimulatorError
 from ims_core.pcapng import write_pcapng
 from ims_core.trace import RecordKind, TraceRecord, read_ndjson
+from rcs_sim.scenario.calendar_chart import calendar_svg, calendar_text
 from rcs_sim.scenario.exported_pdu import exported_pdu
 from rcs_sim.scenario.ladder import ladder_svg, ladder_text
 from rcs_sim.scenario.oracle import Oracle
 from rcs_sim.scenario.why import Why
 
-__all__ = ["TraceFileError", "ladder", "oracle", "read_trace", "save_pcapng", "show", "why"]
+__all__ = ["TraceFileError", "calendar", "ladder", "oracle", "read_trace", "save_pcapng", "show", "why"]
 
 
 class TraceFileError(SimulatorError):
@@ -70,6 +71,12 @@ def _line(record: TraceRecord) -> str:
 def ladder(file: Path, lanes: Sequence[str] | None, *, as_svg: bool) -> str:
     records = read_trace(file)
     return ladder_svg(records, lanes, title=file.stem) if as_svg else ladder_text(records, lanes)
+
+
+def calendar(file: Path, *, as_svg: bool) -> str:
+    """When what of encryption was renewed, and when which conversation would seize."""
+    records = read_trace(file)
+    return calendar_svg(records, file.stem) if as_svg else calendar_text(records)
 
 
 def save_pcapng(file: Path, output: Path) -> int:

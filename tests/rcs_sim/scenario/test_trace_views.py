@@ -9,7 +9,7 @@ import pytest
 
 from ims_core.trace import RecordKind, TraceRecord
 from rcs_sim.scenario.oracle import UnknownMessage
-from rcs_sim.scenario.trace_views import TraceFileError, ladder, oracle, read_trace, save_pcapng, show, why
+from rcs_sim.scenario.trace_views import TraceFileError, calendar, ladder, oracle, read_trace, save_pcapng, show, why
 from tests.support.oracle_traces import SealedConversation
 
 _RECORDS = [
@@ -56,6 +56,11 @@ def test_a_ladder_is_text_or_svg(file: Path) -> None:
     assert svg.startswith("<svg")
     assert "sent &lt;b&gt;" in svg
     assert "<title>t</title>" in svg
+
+
+def test_a_calendar_is_text_or_svg(file: Path) -> None:
+    assert "no certificates" in calendar(file, as_svg=False)
+    assert calendar(file, as_svg=True).startswith("<svg")
 
 
 def test_a_capture_holds_the_messages_alone(file: Path, tmp_path: Path) -> None:
