@@ -118,3 +118,14 @@ def test_the_example_of_a_scenario_file_passes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rcs_sim", "run", "example.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=_WITHIN_S, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_the_list_of_scenarios_is_that_of_the_library() -> None:
+    page = (_ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    listed: set[str] = set()
+    for group, rows in re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL):
+        listed |= {f"{group}/{name}" for name in re.findall(r"^\| ([\w-]+) \|", rows, re.MULTILINE)} - {
+            f"{group}/scenario"
+        }
+    library = _ROOT / "profiles" / "scenarios"
+    assert listed == {str(path.relative_to(library).with_suffix("")) for path in library.rglob("*.yaml")}
