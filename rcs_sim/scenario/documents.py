@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.scenario.faults.fault_document import FaultListDocument
+from rcs_sim.scenario.matrix_document import MatrixDocument
 from rcs_sim.scenario.model import CarrierProfile, NetworkFile
 from rcs_sim.scenario.oracle_documents import OracleDocument, WhyDocument
 from rcs_sim.scenario.story.run_document import RunDocument, ScenarioListDocument
@@ -154,6 +155,7 @@ SCHEMAS: Mapping[str, TypeAdapter[Any]] = {
     "demo": TypeAdapter(DemoDocument),
     "device": TypeAdapter(DevicePolicy),
     "faults": TypeAdapter(FaultListDocument),
+    "matrix": TypeAdapter(MatrixDocument),
     "network": TypeAdapter(NetworkFile),
     "oracle": TypeAdapter(OracleDocument),
     "run": TypeAdapter(RunDocument),

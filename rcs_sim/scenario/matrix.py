@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from xml.sax.saxutils import escape
 
-from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.progress import Progress
@@ -17,6 +16,7 @@ from rich.table import Table
 
 from ims_core.errors import ProfileError
 from rcs_sim.scenario.loader import load_device
+from rcs_sim.scenario.matrix_document import MatrixCell, MatrixDocument
 from rcs_sim.scenario.story.batch import RunOrder, RunWishes, orders_of, play_orders
 from rcs_sim.scenario.story.catalogue import find_scenarios
 from rcs_sim.scenario.story.changes import Change
@@ -27,8 +27,6 @@ from rcs_sim.scenario.story.verdict import EXIT_STATUS, Verdict, worst
 __all__ = [
     "DEFAULT_DEVICES",
     "DEFAULT_SCENARIO",
-    "MatrixCell",
-    "MatrixDocument",
     "heat_map_svg",
     "play_matrix",
     "run_matrix",
@@ -43,31 +41,6 @@ _INK = {"pass": "green", "fail": "red", "broken": "yellow"}
 _FILL = {"pass": "#cfe8d5", "fail": "#f3c6c6", "broken": "#f4e3b5"}
 _LEFT, _TOP, _COLUMN, _ROW, _GAP = 150, 64, 140, 44, 30  # SVG user units
 _LABEL_CHARACTERS = 21
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class MatrixCell(_Document):
-    """One pair in one scenario."""
-
-    scenario: str
-    file: str
-    first: str = Field(description="device of the scenario's first phone")
-    second: str = Field(description="device of its second phone")
-    verdict: Literal["pass", "fail", "broken"] = Field(description="the worst of its runs")
-    label: str = Field(description='of the last message; "" if none was sent')
-    why: str = Field(description='of the first run that did not pass; "" if all did')
-    replays: list[str] = Field(description="the command of each run")
-
-
-class MatrixDocument(_Document):
-    """`rcs-sim matrix --json`."""
-
-    verdict: Literal["pass", "fail", "broken"]
-    devices: list[str]
-    cells: list[MatrixCell]
 
 
 def run_matrix(

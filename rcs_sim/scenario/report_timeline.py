@@ -17,6 +17,7 @@ __all__ = ["TimelineLane", "TimelineMark", "lanes_of_time", "timeline_svg"]
 MAX_LANES = 40
 MAX_MARKS = 400  # of one lane
 _LEFT, _WIDTH, _RIGHT, _LANE, _TOP = 230, 800, 40, 22, 30  # SVG user units
+_SIGN = 6  # SVG user units, of a character
 _LABEL_CHARACTERS = 36
 _COLOURS = {"step": "#555555", "fault": "#b02a2a", "epoch": "#7a4fa3", "message": "#1f5fa8"}
 _END = {"delivered": "◆", "displayed": "●", "failed": "✗", "sent": "▸"}
@@ -145,8 +146,24 @@ def _lane(lane: TimelineLane, moments: Sequence[float], places: Sequence[float],
         f'<text x="6" y="{y + 3}" fill="{colour}">{escape(name)}<title>{escape(lane.name)}</title></text>',
         f'<line x1="{start:.1f}" y1="{y}" x2="{end:.1f}" y2="{y}" stroke="{colour}" stroke-width="3" opacity="0.35"/>',
     ]
-    for x, mark in marks:
+    for x, mark in _apart(marks):
         told = f"<title>{escape(mark.told)}</title>"
         sign = escape(mark.sign)
         parts.append(f'<text x="{x:.1f}" y="{y + 4}" text-anchor="middle" fill="{colour}">{sign}{told}</text>')
     return parts
+
+
+def _apart(marks: Sequence[tuple[float, TimelineMark]]) -> list[tuple[float, TimelineMark]]:
+    """Marks that would be drawn over each other become one, with the signs of the first and the last."""
+    groups: list[list[tuple[float, TimelineMark]]] = []
+    for x, mark in marks:
+        if groups and x - groups[-1][0][0] < _SIGN * len(groups[-1][0][1].sign):
+            groups[-1].append((x, mark))
+        else:
+            groups.append([(x, mark)])
+    return [(group[0][0], _merged([mark for _, mark in group])) for group in groups]
+
+
+def _merged(marks: Sequence[TimelineMark]) -> TimelineMark:
+    signs = list(dict.fromkeys((marks[0].sign, marks[-1].sign)))
+    return TimelineMark(marks[0].at, "…".join(signs), "; ".join(dict.fromkeys(mark.told for mark in marks)))

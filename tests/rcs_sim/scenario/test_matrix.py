@@ -13,11 +13,11 @@ from ims_core.errors import ProfileError
 from rcs_sim.scenario.matrix import (
     DEFAULT_DEVICES,
     DEFAULT_SCENARIO,
-    MatrixDocument,
     heat_map_svg,
     play_matrix,
     run_matrix,
 )
+from rcs_sim.scenario.matrix_document import MatrixDocument
 from rcs_sim.scenario.story.batch import RunWishes
 from rcs_sim.scenario.story.catalogue import find_scenarios
 from rcs_sim.scenario.story.reading import read_stories

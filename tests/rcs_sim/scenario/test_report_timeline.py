@@ -71,6 +71,15 @@ def test_a_day_leaves_room_for_a_second() -> None:
     assert second - first > (third - second) / 10
 
 
+def test_marks_that_would_cover_each_other_become_one() -> None:
+    steps = [
+        _record(0, RecordKind.STATE, "scenario", f"step {n}: expect", machine="scenario", step=n) for n in range(1, 4)
+    ]
+    texts = _texts(timeline_svg([*steps, _sent(9, "x", "1")]))
+    assert "1…3" in texts
+    assert not {"1", "2", "3"} & set(texts)
+
+
 def test_texts_stay_texts() -> None:
     svg = timeline_svg([_sent(0, "<script>alert(1)</script>", "1")])
     assert "<script" not in svg
