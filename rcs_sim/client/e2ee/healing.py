@@ -23,7 +23,14 @@ from rcs_sim.e2ee.member.commit_verdict import FocusRefusal, NextStep
 from rcs_sim.e2ee.member.control_outcome import ControlRefusal, ParkedControl
 from rcs_sim.e2ee.member.control_plane import Settlement
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
-from rcs_sim.e2ee.member.self_heal import Deployment, HealInput, HealStep, fallback_input, input_of_pull
+from rcs_sim.e2ee.member.self_heal import (
+    Deployment,
+    HealInput,
+    HealPhase,
+    HealStep,
+    fallback_input,
+    input_of_pull,
+)
 from rcs_sim.e2ee.member.server_comparison import is_elected
 from rcs_sim.e2ee.server_message import decode_server_message
 from rcs_sim.mls.key_package import KeyPackage
@@ -204,8 +211,9 @@ class Healing:
         self._context.moved(thread)
 
     def _pulled(self, thread: EncryptedThread, answer: ControlAnswer) -> None:
-        """What the server holds, against what is held here."""
-        if not thread.heal.is_running:
+        """What the server holds, against what is held here. An answer that comes late, as after an outage, is not taken
+        for that of now."""
+        if thread.heal.phase is not HealPhase.PULLING:
             return
         server = read_answer(answer)
         self._servers[thread] = server
