@@ -144,7 +144,10 @@ class Failures:
             if self.accepts(thread, each.message, each.imdn, each.cpim, each.sender):
                 self._inbox.report(each.message, each.imdn)
             elif _is_of_former_era(thread, each):  # nobody can prove it any more: a copy gets another receipt
-                self._again(thread, each.message, FallbackReason.NOT_DECRYPTED)
+                kept = self._unverified.get(thread, [])
+                kept[:] = [one for one in kept if one.cpim is not each.cpim]
+                if each.message.state not in _READ:
+                    self._again(thread, each.message, FallbackReason.NOT_DECRYPTED)
 
     def reported(self, thread: EncryptedThread | None, imdn: Imdn, cpim: CpimMessage | None) -> bool:
         """A notification about something that is no message of the user: a request, or a control message of ours."""
