@@ -19,6 +19,7 @@ __all__ = [
     "doctor",
     "faults",
     "main",
+    "matrix",
     "phone",
     "profiles",
     "run",
