@@ -15,7 +15,7 @@ def test_a_phone_can_be_named_by_the_phone_itself() -> None:
             bob = await sim.add_phone("bob", device="ios", carrier="blue")
             message = await alice.chat(bob).send("hello")
             await message.delivered(within_s=5)
-            assert alice.chat(bob).label == "RCS"
+            assert alice.chat(bob).label == "RCS · encrypted"
             await (await alice.send_sms(bob, "by sms")).delivered(within_s=30)
             texts = [(each.text, each.transport.value) for each in bob.chat(alice).messages]
             assert texts == [("hello", "RCS"), ("by sms", "SMS")]
