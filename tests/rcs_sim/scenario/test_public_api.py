@@ -10,12 +10,12 @@ from ims_core.errors import SimulatorError
 
 def test_a_phone_can_be_named_by_the_phone_itself() -> None:
     async def main() -> None:
-        async with rcs_sim.Simulation(network="two-carriers", seed=7) as sim:
+        async with rcs_sim.Simulation(network="two-carriers-plain", seed=7) as sim:
             alice = await sim.add_phone("alice", device="android", carrier="red")
             bob = await sim.add_phone("bob", device="ios", carrier="blue")
             message = await alice.chat(bob).send("hello")
             await message.delivered(within_s=5)
-            assert alice.chat(bob).label == "RCS · encrypted"
+            assert alice.chat(bob).label == "RCS"
             await (await alice.send_sms(bob, "by sms")).delivered(within_s=30)
             texts = [(each.text, each.transport.value) for each in bob.chat(alice).messages]
             assert texts == [("hello", "RCS"), ("by sms", "SMS")]
