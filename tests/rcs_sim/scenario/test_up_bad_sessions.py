@@ -197,9 +197,9 @@ async def test_noise_at_the_relay_ends_its_own_connection_only(lab: _Lab, which:
     async with _unharmed(lab):
         reader, writer = await asyncio.open_connection(*lab.relay())
         writer.write(_NOISE[which])
-        writer.write_eof()
         async with asyncio.timeout(15):
-            with suppress(ConnectionError):
+            with suppress(OSError):  # the relay may have ended it already
+                writer.write_eof()
                 while await reader.read(4096):
                     pass
         writer.close()
