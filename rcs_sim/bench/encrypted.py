@@ -81,6 +81,6 @@ def measure_encrypted_set_up(repeat: int, on_run: OnRun, *, count: int = 1000) -
             what="memory of the arbitrating server for one conversation",
             value=found["server_kb"],
             unit="kB",
-            method="growth of the process by a copy of what the servers keep of all of them",
+            method="Python memory of a copy of what the servers keep of all of them",
         ),
     ]

@@ -10,13 +10,14 @@ import json
 import math
 import sys
 import time
+import tracemalloc
 from collections.abc import Sequence
 
 from ims_core.store.mls_conversations import StoredConversation
 from ims_core.transport.virtual_loop import run
 from rcs_sim.bench.memory_phones import switch_on
 from rcs_sim.bench.processes import BenchError
-from rcs_sim.bench.resident import bulk_network, resident_kb
+from rcs_sim.bench.resident import bulk_network
 from rcs_sim.client.phone import Phone
 from rcs_sim.e2ee.certificate_validator import CertificateValidator
 from rcs_sim.e2ee.credential_identity import X509Identity
@@ -67,7 +68,8 @@ async def _lock(simulation: Simulation, ours: Phone, theirs: Phone) -> float:
 
 
 def _size_kb(simulation: Simulation, pairs: Sequence[tuple[Phone, Phone]]) -> float:
-    """Growth of the process by a second copy of what the servers keep, for one conversation."""
+    """Python memory of a second copy of what the servers keep, for one conversation. Not the growth of the process: the
+    set-up has left it free memory enough for the copy."""
     kept = []
     for carrier in simulation.lab.carriers.values():
         focus = carrier.messaging_server.core.focus
@@ -79,10 +81,11 @@ def _size_kb(simulation: Simulation, pairs: Sequence[tuple[Phone, Phone]]) -> fl
         raise BenchError(f"the servers have {len(kept)} of {len(pairs)} conversations")
     records: list[StoredConversation] = [each.to_record() for each in kept]
     seams = rcs_seams(X509Identity(CertificateValidator(TrustAnchors(simulation.lab.anchors))))
-    before = resident_kb()
+    tracemalloc.start()
     copies = [MlsConversation.of_record(record, each.log, seams) for record, each in zip(records, kept, strict=True)]
-    grown = resident_kb() - before
-    return grown / len(copies)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return grown / 1024 / len(copies)
 
 
 if __name__ == "__main__":
