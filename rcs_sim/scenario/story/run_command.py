@@ -14,11 +14,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ims_core.errors import ProfileError
 from ims_core.trace import TraceRecord
 from rcs_sim.scenario.report import html_report
 from rcs_sim.scenario.story.batch import RunOrder, RunWishes, disagreements, orders_of, play_orders
 from rcs_sim.scenario.story.catalogue import find_scenarios, list_scenarios
-from rcs_sim.scenario.story.junit import junit_xml
+from rcs_sim.scenario.story.junit import junit_xml, refused_xml
 from rcs_sim.scenario.story.reading import read_stories
 from rcs_sim.scenario.story.run_document import RunDocument, RunRow, SloDocument
 from rcs_sim.scenario.story.slo import judge_slo
@@ -40,26 +41,59 @@ def run_scenarios(
     html: Path | None = None,
     as_json: bool = False,
 ) -> int:
-    """Plays what *names* stand for and prints it; the exit status. Raises ProfileError before anything is played."""
+    """Plays what *names* stand for and prints it; the exit status. Raises ProfileError before anything is played; the
+    JUnit file tells that too."""
     console = Console(stderr=as_json)
     if not console.is_terminal:
         console.width = _WIDTH
-    paths = find_scenarios(names)
-    if html is None:
-        document = play_batch(paths, wishes, jobs=jobs, console=console, tells=not as_json)
-    else:
-        with tempfile.TemporaryDirectory(prefix="rcs-sim-") as folder:
-            views = Path(folder)
-            document = play_batch(paths, wishes, jobs=jobs, console=console, tells=not as_json, views=views)
-            _write_html(document, html, views)
+    try:
+        document = _played(find_scenarios(names), wishes, jobs, html, console, tells=not as_json)
+    except ProfileError as error:
+        if junit is not None:
+            _write(junit, refused_xml(_refused(names, wishes, error)))
+        raise
     if junit is not None:
-        junit.parent.mkdir(parents=True, exist_ok=True)
-        junit.write_bytes(junit_xml(document))
+        _write(junit, junit_xml(document))
     if as_json:
         print(json.dumps(document.model_dump(by_alias=True), ensure_ascii=False))
     else:
         _summarise(document, console)
     return EXIT_STATUS[Verdict(document.verdict)]
+
+
+def _played(
+    paths: Sequence[Path], wishes: RunWishes, jobs: int | None, html: Path | None, console: Console, *, tells: bool
+) -> RunDocument:
+    if html is None:
+        return play_batch(paths, wishes, jobs=jobs, console=console, tells=tells)
+    with tempfile.TemporaryDirectory(prefix="rcs-sim-") as folder:
+        views = Path(folder)
+        document = play_batch(paths, wishes, jobs=jobs, console=console, tells=tells, views=views)
+        _write_html(document, html, views)
+    return document
+
+
+def _write(target: Path, octets: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(octets)
+
+
+def _refused(names: Sequence[str], wishes: RunWishes, error: ProfileError) -> dict[str, str | None]:
+    """Each file of the batch with the reason why it cannot be played, None if it could be. *error* is the first."""
+    try:
+        paths = find_scenarios(names)
+    except ProfileError:
+        return {error.file: str(error)}
+    reasons = {str(path): _reason(path, wishes) for path in paths}
+    return reasons if any(reasons.values()) else {error.file: str(error)}
+
+
+def _reason(path: Path, wishes: RunWishes) -> str | None:
+    try:
+        orders_of([path], wishes)
+    except ProfileError as error:
+        return str(error)
+    return None
 
 
 def play_batch(
