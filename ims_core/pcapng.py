@@ -21,6 +21,7 @@ _MAX_UDP_PAYLOAD = 65_507
 _MAX_SEGMENT = 65_000  # a loopback interface carries segments of this size
 _PLAIN_PORT = {5061: 5060, 443: 80, 8443: 8080, 2856: 2855}
 _FIN, _SYN, _PSH, _ACK = 0x01, 0x02, 0x08, 0x10
+_DECRYPTION_SECRETS, _TLS_KEY_LOG = 0x0000000A, 0x544C534B
 _OPTION_END, _OPTION_COMMENT, _OPTION_TSRESOL = 0, 1, 9
 _MAX_COMMENT = 60_000
 
@@ -28,9 +29,14 @@ ExportedPdu = Callable[[TraceRecord], "tuple[str, bytes] | None"]
 """Gives the name of a Wireshark dissector and the octets for it, or None for a record that is an IP packet."""
 
 
-def write_pcapng(records: Iterable[TraceRecord], output: BinaryIO, *, exported: ExportedPdu | None = None) -> None:
-    """Writes every message record that has octets. *output* is left open."""
+def write_pcapng(
+    records: Iterable[TraceRecord], output: BinaryIO, *, exported: ExportedPdu | None = None, tls_secrets: bytes = b""
+) -> None:
+    """Writes every message record that has octets. *output* is left open. *tls_secrets* are the lines of an NSS key log
+    (SSLKEYLOGFILE): they go into a Decryption Secrets Block, for captures of the lab's TLS links that are merged in."""
     sink = PcapngSink(output, exported=exported)
+    if tls_secrets:
+        sink.embed_tls_secrets(tls_secrets)
     for record in records:
         sink.write(record)
 
@@ -48,6 +54,10 @@ class PcapngSink:
         for linktype in (_LINKTYPE_RAW, _LINKTYPE_UPPER_PDU):
             resolution = _option(_OPTION_TSRESOL, b"\x06") + _option(_OPTION_END, b"")
             output.write(_block(1, struct.pack("<HHI", linktype, 0, 0) + resolution))
+
+    def embed_tls_secrets(self, lines: bytes) -> None:
+        """A Decryption Secrets Block (draft-ietf-opsawg-pcapng §4.7); before the packets that it is for."""
+        self._output.write(_block(_DECRYPTION_SECRETS, struct.pack("<II", _TLS_KEY_LOG, len(lines)) + _pad(lines)))
 
     def write(self, record: TraceRecord) -> None:
         if record.kind is not RecordKind.MESSAGE or not record.raw:

@@ -26,6 +26,7 @@ __all__ = [
     "scenarios",
     "trace_calendar",
     "trace_dissector",
+    "trace_keylog",
     "trace_ladder",
     "trace_oracle",
     "trace_pcapng",
@@ -115,6 +116,10 @@ def phone(
     k: Annotated[str | None, typer.Option(envvar="RCS_SIM_K", help="AKA key, 32 hexadecimal digits")] = None,
     opc: Annotated[str | None, typer.Option(envvar="RCS_SIM_OPC", help="AKA OPc, 32 hexadecimal digits")] = None,
     ca: Annotated[Path | None, typer.Option(help="certificate to trust for TLS")] = None,
+    key_log: Annotated[
+        Path | None,
+        typer.Option(help="write the keys of encrypted messages to this file: whoever has it can read them"),
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """One emulated phone in this terminal, against this network or another."""
@@ -132,6 +137,7 @@ def phone(
         k=k,
         opc=opc,
         ca=ca,
+        key_log=key_log,
         as_json=as_json,
     )
     raise SystemExit(run_phone(options))
@@ -157,6 +163,7 @@ def run(
     junit: Annotated[Path | None, typer.Option(help="write JUnit XML to this file")] = None,
     html: Annotated[Path | None, typer.Option(help="write a report to this file: one HTML file, no network")] = None,
     out: Annotated[Path, typer.Option(help="folder for the traces of runs that do not pass")] = Path("rcs-sim-out"),
+    key_log: Annotated[bool, typer.Option("--key-log", help="beside every trace, the keys to read it")] = False,
     real: Annotated[bool, typer.Option("--real", help="over loopback sockets and in real time")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -179,6 +186,7 @@ def run(
         is_real=real,
         trace=trace,
         failed_folder=out,
+        key_log=key_log,
     )
     raise SystemExit(run_scenarios(scenarios, wishes, jobs=jobs, junit=junit, html=html, as_json=as_json))
 
@@ -270,11 +278,11 @@ def why(
 
 
 @trace_app.command("show")
-def trace_show(file: _TraceFile, as_json: _Json = False) -> None:
+def trace_show(file: _TraceFile, output: _Output = None, as_json: _Json = False) -> None:
     """Every record on a line."""
     from rcs_sim.scenario.trace_views import show
 
-    _print(show(file, as_json=as_json), None)
+    _print(show(file, as_json=as_json), output)
 
 
 @trace_app.command("ladder")
@@ -282,41 +290,64 @@ def trace_ladder(
     file: _TraceFile,
     output: _Output = None,
     lanes: Annotated[str | None, typer.Option(help="elements to show, comma separated, left to right")] = None,
+    as_json: _Json = False,
 ) -> None:
     """Ladder diagram; SVG if the output's name ends with .svg."""
     from rcs_sim.scenario.trace_views import ladder
 
-    as_svg = output is not None and output.suffix == ".svg"
-    _print(ladder(file, lanes.split(",") if lanes else None, as_svg=as_svg), output)
+    names = lanes.split(",") if lanes else None
+    _print(ladder(file, names, as_svg=_is_svg(output), as_json=as_json), output)
 
 
 @trace_app.command("pcapng")
 def trace_pcapng(
     file: _TraceFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="file to write")] = Path("trace.pcapng"),
+    tls_keys: Annotated[
+        Path | None, typer.Option(help="TLS secrets to embed: what SSLKEYLOGFILE of `rcs-sim up --tls` named")
+    ] = None,
+    as_json: _Json = False,
 ) -> None:
     """Capture file that Wireshark decodes."""
     from rcs_sim.scenario.trace_views import save_pcapng
 
-    count = save_pcapng(file, output)
-    print(f"{output}: {count} messages")
+    count = save_pcapng(file, output, tls_keys)
+    print(json.dumps({"file": str(output), "messages": count}) if as_json else f"{output}: {count} messages")
+
+
+@trace_app.command("keylog")
+def trace_keylog(
+    file: _TraceFile,
+    output: _Output = None,
+    keys: Annotated[Path | None, typer.Option(help="key log; default the one beside the trace, FILE.keylog")] = None,
+    as_json: _Json = False,
+) -> None:
+    """The keys that open what is sealed in this trace, for Wireshark and tshark; with --json also what they open."""
+    from rcs_sim.scenario.trace_views import key_log
+    from rcs_sim.scenario.wireshark import write_private
+
+    text = key_log(file, keys, as_json=as_json)
+    if output is None:
+        print(text)
+    else:
+        write_private(output, text)
 
 
 @trace_app.command("calendar")
-def trace_calendar(file: _TraceFile, output: _Output = None) -> None:
+def trace_calendar(file: _TraceFile, output: _Output = None, as_json: _Json = False) -> None:
     """When certificates, key packages and leaves were renewed, and when a conversation would seize; SVG if the output's
     name ends with .svg."""
     from rcs_sim.scenario.trace_views import calendar
 
-    _print(calendar(file, as_svg=output is not None and output.suffix == ".svg"), output)
+    _print(calendar(file, as_svg=_is_svg(output), as_json=as_json), output)
 
 
 @trace_app.command("dissector")
-def trace_dissector(output: _Output = None) -> None:
+def trace_dissector(output: _Output = None, as_json: _Json = False) -> None:
     """Lua script with which Wireshark and tshark show what encrypted messages say, given a key log."""
     from rcs_sim.scenario.wireshark import dissector_text
 
-    _print(dissector_text(), output)
+    _print(json.dumps({"lua": dissector_text()}) if as_json else dissector_text(), output)
 
 
 @trace_app.command("oracle")
@@ -327,6 +358,10 @@ def trace_oracle(file: _TraceFile, output: _Output = None, as_json: _Json = Fals
     text, status = oracle(file, as_json=as_json)
     _print(text, output)
     raise SystemExit(status)
+
+
+def _is_svg(output: Path | None) -> bool:
+    return output is not None and output.suffix == ".svg"
 
 
 def _print(text: str, output: Path | None) -> None:

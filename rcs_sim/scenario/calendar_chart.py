@@ -5,14 +5,15 @@ refreshed and leaves replaced, and when a conversation would seize because a lea
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 from xml.sax.saxutils import escape
 
 from ims_core.trace import TraceRecord
 from rcs_sim.scenario.calendar_events import DAY_S, Calendar, Leaf, Renewal, read_calendar
 
-__all__ = ["Health", "Seizure", "Stretch", "calendar_svg", "calendar_text", "seizures", "stretches"]
+__all__ = ["Health", "Seizure", "Stretch", "calendar_members", "calendar_svg", "calendar_text", "seizures", "stretches"]
 
 FLOOR_S = 30 * DAY_S  # RCC.16 A.4.3.1 §1(a)
 _COLUMNS = 100  # of the chart in a terminal
@@ -86,6 +87,18 @@ def _bad(health: Iterable[Stretch]) -> Iterator[Stretch]:
         open_ = each if each.health is not Health.GOOD else None
     if open_ is not None:
         yield open_
+
+
+def calendar_members(records: Iterable[TraceRecord]) -> dict[str, Any]:
+    """The calendar as JSON members: times in seconds since the epoch."""
+    calendar = read_calendar(records)
+    leaves = [
+        {"conversation": conversation, "phone": phone, "leaves": [asdict(leaf) for leaf in leaves]}
+        for (conversation, phone), leaves in calendar.leaves.items()
+    ]
+    found = {name: [asdict(each) for each in getattr(calendar, name)] for name in ("renewals", "refreshes", "refusals")}
+    seized = [asdict(each) for each in seizures(calendar)]
+    return {"begin": calendar.begin, "end": calendar.end, **found, "leaves": leaves, "seizures": seized}
 
 
 # ------------------------------------------------------------------------------------------------------------ terminal

@@ -21,7 +21,7 @@ from rcs_sim.scenario.demo_column import COLUMNS, LEGACY, DemoColumn, PlayedColu
 from rcs_sim.scenario.documents import DemoDocument, DemoRow
 from rcs_sim.scenario.exported_pdu import exported_pdu
 from rcs_sim.scenario.ladder import ladder_svg, ladder_text, lanes_of
-from rcs_sim.scenario.wireshark import key_log_file
+from rcs_sim.scenario.wireshark import KEY_LOG_SUFFIX, key_log_file
 
 __all__ = ["run_demo"]
 
@@ -81,7 +81,7 @@ def _write_files(one: PlayedColumn, out: Path) -> dict[str, str]:
     ladder.write_text(ladder_svg(one.records, title=one.column.title), encoding="utf-8")
     written = {"trace": trace, "pcapng": capture, "ladder": ladder}
     if one.keys:
-        written["keylog"] = out / f"{name}.keylog"
+        written["keylog"] = trace.with_suffix(KEY_LOG_SUFFIX)
         with key_log_file(written["keylog"]) as write:
             for line in one.keys:
                 write(line)

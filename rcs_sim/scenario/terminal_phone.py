@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +25,10 @@ from rcs_sim.client.display import ShownEvent
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.messages import NotSeenInTime, SentMessage
 from rcs_sim.client.phone import Phone, PhoneConfig
+from rcs_sim.mls.key_log import WriteLine
 from rcs_sim.scenario.loader import load_device, load_network
 from rcs_sim.scenario.subscribers import imsi_of
+from rcs_sim.scenario.wireshark import key_log_file
 
 __all__ = ["PhoneOptions", "run_phone"]
 
@@ -63,18 +65,21 @@ class PhoneOptions:
     k: str | None = field(default=None, repr=False)
     opc: str | None = field(default=None, repr=False)
     ca: Path | None = None
+    key_log: Path | None = None
     as_json: bool = False
 
 
 def run_phone(options: PhoneOptions) -> int:
-    """Runs until `/quit`, the end of the input or a signal; 0 if the phone was registered at some time."""
-    return run(lambda: _Terminal(options).run(), clock="real")
+    """Runs until `/quit`, the end of the input or a signal; 0 if the phone was registered at some time. Raises OSError
+    if the key log cannot be written."""
+    with nullcontext() if options.key_log is None else key_log_file(options.key_log) as write:
+        return run(lambda: _Terminal(options, write).run(), clock="real")
 
 
 class _Terminal:
     """Reads commands, shows what the phone shows."""
 
-    def __init__(self, options: PhoneOptions) -> None:
+    def __init__(self, options: PhoneOptions, key_log: WriteLine | None = None) -> None:
         self._options = options
         self._clock = RealClock()
         self._network = SocketNetwork(self._clock, tls=TlsPolicy(trusted=options.ca))
@@ -96,6 +101,7 @@ class _Terminal:
             tokens=Tokens(),
             trace=trace,
             names=NameTable(),
+            key_log=key_log,
         )
         self.phone.watchers.append(self._shown)
         self._peer: str | None = None

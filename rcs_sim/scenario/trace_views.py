@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ims_core.errors import SimulatorError
 from ims_core.pcapng import write_pcapng
 from ims_core.trace import RecordKind, TraceRecord, read_ndjson
-from rcs_sim.scenario.calendar_chart import calendar_svg, calendar_text
+from rcs_sim.mls.codec import TlsDecodeError
+from rcs_sim.scenario.calendar_chart import calendar_members, calendar_svg, calendar_text
 from rcs_sim.scenario.exported_pdu import exported_pdu
-from rcs_sim.scenario.ladder import ladder_svg, ladder_text
+from rcs_sim.scenario.key_log_view import key_log_document, key_log_lines
+from rcs_sim.scenario.ladder import ladder_svg, ladder_text, lanes_of, rungs_of
 from rcs_sim.scenario.oracle import Oracle
 from rcs_sim.scenario.why import Why
+from rcs_sim.scenario.wireshark import KEY_LOG_SUFFIX
 
-__all__ = ["TraceFileError", "calendar", "ladder", "oracle", "read_trace", "save_pcapng", "show", "why"]
+__all__ = ["TraceFileError", "calendar", "key_log", "ladder", "oracle", "read_trace", "save_pcapng", "show", "why"]
 
 
 class TraceFileError(SimulatorError):
@@ -68,23 +73,46 @@ def _line(record: TraceRecord) -> str:
     return f"{record.number:6} {moment} {kind:6} {record.reference_point:4} {ends:42} {record.summary}"
 
 
-def ladder(file: Path, lanes: Sequence[str] | None, *, as_svg: bool) -> str:
+def ladder(file: Path, lanes: Sequence[str] | None, *, as_svg: bool, as_json: bool = False) -> str:
     records = read_trace(file)
+    if as_json:
+        shown = lanes_of(records) if lanes is None else list(lanes)
+        rungs = [{**asdict(rung), "kind": rung.kind.value} for rung in rungs_of(records, shown)]
+        return json.dumps({"lanes": shown, "rungs": rungs})
     return ladder_svg(records, lanes, title=file.stem) if as_svg else ladder_text(records, lanes)
 
 
-def calendar(file: Path, *, as_svg: bool) -> str:
+def calendar(file: Path, *, as_svg: bool, as_json: bool = False) -> str:
     """When what of encryption was renewed, and when which conversation would seize."""
     records = read_trace(file)
+    if as_json:
+        return json.dumps(calendar_members(records))
     return calendar_svg(records, file.stem) if as_svg else calendar_text(records)
 
 
-def save_pcapng(file: Path, output: Path) -> int:
-    """Writes the messages of the trace to *output*; returns how many."""
+def save_pcapng(file: Path, output: Path, tls_keys: Path | None = None) -> int:
+    """Writes the messages of the trace to *output*, with the TLS secrets of the NSS key log *tls_keys*; returns how
+    many messages. Raises OSError."""
+    secrets = b"" if tls_keys is None else tls_keys.read_bytes()
     records = [record for record in read_trace(file) if record.kind is RecordKind.MESSAGE]
     with output.open("wb") as stream:
-        write_pcapng(records, stream, exported=exported_pdu)
+        write_pcapng(records, stream, exported=exported_pdu, tls_secrets=secrets)
     return len(records)
+
+
+def key_log(file: Path, keys: Path | None, *, as_json: bool = False) -> str:
+    """The lines of the key log *keys* (the one beside the trace without it) that are for the trace, and what they open.
+    Raises TraceFileError."""
+    source = keys or file.with_suffix(KEY_LOG_SUFFIX)
+    records = read_trace(file)
+    try:
+        document = key_log_document(records, source.read_text(encoding="ascii").splitlines())
+    except FileNotFoundError as error:
+        how = "`--key-log` of demo, run and phone writes one, --keys names another"
+        raise TraceFileError(f"{source}: no key log there: {how}") from error
+    except (OSError, UnicodeDecodeError, TlsDecodeError) as error:
+        raise TraceFileError(f"{source}: {error}") from error
+    return document.model_dump_json() if as_json else key_log_lines(document)
 
 
 def oracle(file: Path, *, as_json: bool = False) -> tuple[str, int]:

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import TextIO
 
 from rcs_sim.mls.key_log import KEY_LOG_HEADER, WriteLine
 
-__all__ = ["dissector_text", "key_log_file"]
+__all__ = ["KEY_LOG_SUFFIX", "dissector_text", "key_log_file", "write_private"]
+
+KEY_LOG_SUFFIX = ".keylog"  # beside the trace that it is for
 
 
 def dissector_text() -> str:
@@ -21,8 +24,7 @@ def dissector_text() -> str:
 @contextmanager
 def key_log_file(path: Path) -> Iterator[WriteLine]:
     """A new key log, which its owner alone may read; each line is in the file when the call returns. Raises OSError."""
-    path.unlink(missing_ok=True)
-    with open(path, "x", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
+    with _private(path) as stream:
 
         def write(line: str) -> None:
             stream.write(line + "\n")
@@ -30,3 +32,14 @@ def key_log_file(path: Path) -> Iterator[WriteLine]:
 
         write(KEY_LOG_HEADER)
         yield write
+
+
+def write_private(path: Path, text: str) -> None:
+    """A new file that its owner alone may read. Raises OSError."""
+    with _private(path) as stream:
+        stream.write(text + "\n")
+
+
+def _private(path: Path) -> TextIO:
+    path.unlink(missing_ok=True)
+    return open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import shutil
+import ssl
 import struct
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ims_core.pcapng import write_pcapng
 from ims_core.trace import RecordKind, TraceRecord
+from ims_core.transport.lab_ca import LabCa
 from ims_core.wire.msrp.message import MsrpResponse
 from tests.support.msrp_endpoints import send_frame
 
@@ -114,3 +117,43 @@ def test_tshark_shows_msrp_on_its_ports_and_on_those_of_phones(tmp_path: Path, t
     fields = ["-Y", "msrp", "-T", "fields", "-e", "msrp.method", "-e", "msrp.status.code"]
     lines = subprocess.run([*tshark, *fields], capture_output=True, check=True, text=True).stdout.split()
     assert lines == ["SEND", "200"] * len(chunks)
+
+
+def _tls_link(keys: Path) -> list[tuple[bool, bytes]]:
+    """What crosses a TLS link that carries one request, as (is from the client, octets)."""
+    authority = LabCa(keys.parent)
+    sides = []
+    for is_server in (False, True):
+        context = authority.server_context("red.pcscf", ["127.0.1.10"]) if is_server else authority.client_context()
+        context.keylog_filename = str(keys)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        name = None if is_server else "127.0.1.10"
+        sides.append(
+            (context.wrap_bio(incoming, outgoing, server_side=is_server, server_hostname=name), incoming, outgoing)
+        )
+    crossed: list[tuple[bool, bytes]] = []
+    for _ in range(4):
+        for is_client, (tls, _, outgoing), (_, incoming, _) in ((True, *sides), (False, *reversed(sides))):
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+            if octets := outgoing.read():
+                crossed.append((is_client, octets))
+                incoming.write(octets)
+    sides[0][0].write(_REQUEST % (0, b""))
+    return [*crossed, (True, sides[0][2].read())]
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_embedded_tls_secrets_open_a_tls_link(tmp_path: Path) -> None:
+    keys, path = tmp_path / "tls.keys", tmp_path / "trace.pcapng"
+    phone, edge = "10.1.0.9:49152", "127.0.1.10:5061"
+    records = [
+        _record(number, octets, "TCP", *((phone, edge) if is_client else (edge, phone)))
+        for number, (is_client, octets) in enumerate(_tls_link(keys), 1)
+    ]
+    for secrets, methods in ((b"", []), (keys.read_bytes(), ["OPTIONS"])):
+        with path.open("wb") as stream:
+            write_pcapng(records, stream, tls_secrets=secrets)
+        fields = ["-Y", "sip", "-T", "fields", "-e", "sip.Method"]
+        shown = subprocess.run(["tshark", "-r", str(path), *fields], capture_output=True, check=True, text=True)
+        assert shown.stdout.split() == methods

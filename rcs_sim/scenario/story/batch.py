@@ -33,7 +33,8 @@ _MAX_NAME = 120  # characters of a trace file's name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunWishes:
     """What the user asked for. *seed* None: what the files say. *trace* is where traces are kept whatever comes of the
-    run: a file for a single run, a folder for several. *failed_folder* is for the traces of those that do not pass."""
+    run: a file for a single run, a folder for several. *failed_folder* is for the traces of those that do not pass.
+    *key_log*: beside every trace, what opens its sealed messages."""
 
     seed: int | None = None
     repeat: int = 1
@@ -44,6 +45,7 @@ class RunWishes:
     is_real: bool = False
     trace: Path | None = None
     failed_folder: Path = Path("rcs-sim-out")
+    key_log: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ def play_order(order: RunOrder) -> RunRow:
         story = read_story(order.path, order.variant, wishes.changes, fork=wishes.fork)
     except SimulatorError as error:  # it was right a moment ago
         return _broken(order, str(error))
-    played = play_story(story, order.seed, is_real=wishes.is_real, until=wishes.until)
+    played = play_story(story, order.seed, is_real=wishes.is_real, until=wishes.until, with_keys=wishes.key_log)
     row = played.row.model_copy(
         update={
             "repetition": order.repetition,

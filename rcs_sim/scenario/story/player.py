@@ -7,12 +7,13 @@ import hashlib
 import time
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ims_core.errors import SimulatorError
 from ims_core.trace import RecordKind, TraceRecord
 from ims_core.transport.virtual_loop import run
+from rcs_sim.mls.key_log import KEY_LOG_HEADER
 from rcs_sim.scenario.ladder import ladder_text, lanes_of
 from rcs_sim.scenario.loader import load_device
 from rcs_sim.scenario.model import NetworkFile
@@ -29,6 +30,7 @@ from rcs_sim.scenario.story.scene_checks import check_scene
 from rcs_sim.scenario.story.stage import ELEMENT, Said, Stage, StoryTrace
 from rcs_sim.scenario.story.step_model import Step
 from rcs_sim.scenario.story.verdict import ScenarioFailed, Verdict
+from rcs_sim.scenario.wireshark import KEY_LOG_SUFFIX, write_private
 
 __all__ = ["Played", "network_of", "play_story"]
 
@@ -41,14 +43,17 @@ _SMS_LABEL = "SMS"
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """The report of a run, and its trace."""
+    """The report of a run, its trace, and the lines of a key log if there was to be one."""
 
     row: RunRow
     records: list[TraceRecord]
+    keys: list[str] | None = field(default=None, repr=False)
 
     def write_trace(self, path: Path) -> None:
-        """Raises OSError."""
+        """With the key log beside it. Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        if self.keys is not None:
+            write_private(path.with_suffix(KEY_LOG_SUFFIX), "\n".join([KEY_LOG_HEADER, *self.keys]))
         with path.open("w", encoding="utf-8") as stream:
             stream.writelines(record.to_json() + "\n" for record in self.records)
 
@@ -64,12 +69,14 @@ def network_of(story: Story) -> NetworkFile:
     return story.network.model_copy(update={"carriers": carriers})
 
 
-def play_story(story: Story, seed: int, *, is_real: bool = False, until: str | None = None) -> Played:
-    """Plays *story* on a loop of its own, up to and with step *until* if that is given. Raises nothing: what goes wrong
-    is the report's verdict."""
+def play_story(
+    story: Story, seed: int, *, is_real: bool = False, until: str | None = None, with_keys: bool = False
+) -> Played:
+    """Plays *story* on a loop of its own, up to and with step *until* if that is given. *with_keys* keeps what opens
+    its sealed messages. Raises nothing: what goes wrong is the report's verdict."""
     is_real = is_real or story.file.clock == "real"
     started = time.perf_counter()
-    player = _Player(story, seed, is_real=is_real, until=until)
+    player = _Player(story, seed, is_real=is_real, until=until, with_keys=with_keys)
     with MishapLog() as log:
         try:
             run(player.play, clock="real" if is_real else "virtual")
@@ -83,8 +90,9 @@ def play_story(story: Story, seed: int, *, is_real: bool = False, until: str | N
 class _Player:
     """One run."""
 
-    def __init__(self, story: Story, seed: int, *, is_real: bool, until: str | None) -> None:
+    def __init__(self, story: Story, seed: int, *, is_real: bool, until: str | None, with_keys: bool) -> None:
         self._story, self._seed, self._is_real = story, seed, is_real
+        self._keys: list[str] | None = [] if with_keys else None
         self._until_name = until
         self._sink = StoryTrace()
         self._step: int | None = None
@@ -102,7 +110,9 @@ class _Player:
         """Raises what could not be judged."""
         story = self._story
         last = len(story.file.steps) if self._until_name is None else story.step_index(self._until_name) + 1
-        sim = Simulation(network_of(story), self._seed, is_real=self._is_real, sinks=[self._sink])
+        key_log = None if self._keys is None else self._keys.append
+        network = network_of(story)
+        sim = Simulation(network, self._seed, is_real=self._is_real, sinks=[self._sink], key_log=key_log)
         async with sim:
             started_at = sim.clock.now()
             stage = Stage(sim, self._sink, story)
@@ -237,7 +247,7 @@ class _Player:
             trace_hash=_hash(records),
             fork_records=self._fork_records,
         )
-        return Played(row, records)
+        return Played(row, records, self._keys)
 
 
 def _mark(stage: Stage, index: int, step: Step) -> None:

@@ -8,8 +8,19 @@ from pathlib import Path
 import pytest
 
 from ims_core.trace import RecordKind, TraceRecord
+from rcs_sim.mls.key_log import KEY_LOG_HEADER
 from rcs_sim.scenario.oracle import UnknownMessage
-from rcs_sim.scenario.trace_views import TraceFileError, calendar, ladder, oracle, read_trace, save_pcapng, show, why
+from rcs_sim.scenario.trace_views import (
+    TraceFileError,
+    calendar,
+    key_log,
+    ladder,
+    oracle,
+    read_trace,
+    save_pcapng,
+    show,
+    why,
+)
 from tests.support.oracle_traces import SealedConversation
 
 _RECORDS = [
@@ -140,3 +151,29 @@ def test_why_speaks_of_one_message_or_of_all(tmp_path: Path) -> None:
     assert json.loads(why(path, "one", as_json=True))["messages"][0]["id"] == "m1"
     with pytest.raises(UnknownMessage):
         why(path, "m2")
+
+
+def test_views_for_machines_are_json(file: Path) -> None:
+    drawn = json.loads(ladder(file, None, as_svg=False, as_json=True))
+    assert drawn["lanes"] == ["alice", "red.pcscf"]
+    assert [(rung["source"], rung["target"], rung["kind"]) for rung in drawn["rungs"]] == [
+        ("alice", "red.pcscf", "message"),
+        ("alice", "alice", "shown"),
+    ]
+    dates = json.loads(calendar(file, as_svg=False, as_json=True))
+    assert (dates["renewals"], dates["leaves"], dates["seizures"]) == ([], [], [])
+
+
+def test_the_key_log_beside_a_trace_is_taken_or_another_one(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(TraceFileError, match="no key log there: `--key-log` of demo, run and phone writes one"):
+        key_log(file, None)
+    (tmp_path / "t.keylog").write_text(f"{KEY_LOG_HEADER}\n")
+    assert "open 0 of the 0 passages" in key_log(file, None)
+    assert json.loads(key_log(file, None, as_json=True)) == {"lines": [], "messages": []}
+    other = tmp_path / "other"
+    other.write_bytes(b"\xff")
+    with pytest.raises(TraceFileError, match="other: "):
+        key_log(file, other)
+    other.write_text("PASSWORD 1\n")
+    with pytest.raises(TraceFileError, match="other: a line of a key log was expected"):
+        key_log(file, other)

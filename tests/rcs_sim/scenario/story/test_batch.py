@@ -12,8 +12,9 @@ from rcs_sim.scenario.story.batch import RunWishes, disagreements, orders_of, pl
 from rcs_sim.scenario.story.changes import Change
 from rcs_sim.scenario.story.reading import Fork
 from rcs_sim.scenario.story.run_document import RunRow
+from rcs_sim.scenario.trace_views import key_log
 from tests.rcs_sim.scenario.story.rows import row
-from tests.rcs_sim.scenario.story.stories import written
+from tests.rcs_sim.scenario.story.stories import HEAD, written
 
 _STEPS = "- alice: {send: {to: bob, text: one, as: m1}}\n- expect: {m1: {delivered_within_s: 5}}"
 _FAILS = "- alice: {send: {to: bob, text: one, as: m1}}\n- expect: {m1: {delivered_within_s: 0.01}}"
@@ -37,6 +38,16 @@ def test_traces_of_one_run_go_to_a_file_and_of_several_to_a_folder(tmp_path: Pat
     done = play_order(order)
     assert done.trace == str(tmp_path / "t.rcstrace")
     assert (tmp_path / "t.rcstrace").read_text(encoding="utf-8").count("\n") == done.records
+
+
+def test_a_key_log_lies_beside_the_trace_if_it_is_wanted(tmp_path: Path) -> None:
+    path = written(tmp_path, _STEPS, head=HEAD.replace("-plain", ""))
+    for wanted in (False, True):
+        (order,) = orders_of([path], RunWishes(trace=tmp_path / f"{wanted}.rcstrace", key_log=wanted))
+        assert play_order(order).verdict == "pass"
+    assert not (tmp_path / "False.keylog").exists()
+    assert "open 0 of" not in key_log(tmp_path / "True.rcstrace", None)
+    assert (tmp_path / "False.rcstrace").read_bytes() == (tmp_path / "True.rcstrace").read_bytes()
 
 
 def test_a_run_that_fails_keeps_its_trace_and_tells_how_to_do_it_again(tmp_path: Path) -> None:
