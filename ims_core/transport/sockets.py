@@ -139,15 +139,16 @@ class SocketNetwork:
 
     def _udp_flow(self, local_host: str, remote: Address, handler: FlowHandler) -> Flow:
         source = self._udp_sources.get((local_host, id(handler)))
-        if source is not None:
-            return source.flow_to(remote)
+        local = Address(Transport.UDP, local_host, 0) if source is None else source.address
         try:
-            return self._open_udp(Address(Transport.UDP, local_host, 0), handler, remote).flow_to(remote)
+            return (source or self._open_udp(local, handler, remote)).flow_to(remote)
         except OSError as error:
-            local = Address(Transport.UDP, local_host, 0)
-            flow = StreamFlow(self, handler, local, remote, is_accepted=False)
-            self._fail_soon(flow, None, listen_error(local, error))
-            return flow
+            failure = listen_error(local, error)
+            if source is not None:
+                failure = TransportError(f"cannot send to {remote}: {error.strerror or error}")
+        flow = StreamFlow(self, handler, local, remote, is_accepted=False)
+        self._fail_soon(flow, None, failure)
+        return flow
 
     def _fail_soon(self, flow: StreamFlow, bound: socket.socket | None, error: TransportError) -> None:
         if bound is not None:

@@ -1,14 +1,17 @@
-"""UDP receive path: echo rate of our transport beside that of asyncio's DatagramProtocol."""
+"""UDP receive path: echo rate of our transport beside that of asyncio's DatagramProtocol, and beside the kernel's own
+part of it: the same system calls in a loop that looks at no datagram."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ims_core.transport.datagrams import has_batches
 from rcs_sim.bench.processes import BenchError, cpu_s_of_tree, python_child, result_of_child, running
 from rcs_sim.bench.row import Measured, OnRun, Unmeasured, median
 
 __all__ = ["measure_udp"]
 
+_KINDS = ("ours", "asyncio", "calls")
 _IN_FLIGHT = 32
 _OCTETS = 1184  # the pager MESSAGE of the parser rows
 _WARM_UP = 2000
@@ -27,12 +30,12 @@ class _Run:
 
 def measure_udp(repeat: int, on_run: OnRun, *, count: int = 60_000) -> list[Measured | Unmeasured]:
     """*count* datagrams a run. The gate is on the server's CPU time: the wall rate counts the load's waits too."""
-    runs: dict[str, list[_Run]] = {"ours": [], "asyncio": []}
+    runs: dict[str, list[_Run]] = {kind: [] for kind in (_KINDS if has_batches() else _KINDS[:2])}
     for number in range(repeat):
         for kind, of_kind in runs.items():
             of_kind.append(_run(kind, count))
         on_run(number + 1, repeat)
-    ours, theirs = (_median(of_kind) for of_kind in runs.values())
+    ours, theirs, *calls = (_median(of_kind) for of_kind in runs.values())
     return [
         Measured(
             row="udp",
@@ -46,14 +49,22 @@ def measure_udp(repeat: int, on_run: OnRun, *, count: int = 60_000) -> list[Meas
             method=(
                 f"{count} datagrams a run; server {ours.server_cpu_us / ours.wall_us:.0%} busy,"
                 f" load {ours.load_cpu_us:.1f} µs CPU a datagram"
+                + "".join(
+                    f"; the system calls alone, without a line of code a datagram: {run.server_cpu_us:.2f} µs"
+                    for run in calls
+                )
             ),
-            details={"rate_ratio": theirs.wall_us / ours.wall_us, "load_cpu_us": ours.load_cpu_us},
+            details={
+                "rate_ratio": theirs.wall_us / ours.wall_us,
+                "load_cpu_us": ours.load_cpu_us,
+                "calls_alone_us": calls[0].server_cpu_us if calls else 0.0,
+            },
         )
     ]
 
 
 def _run(kind: str, count: int) -> _Run:
-    with running(python_child("rcs_sim.bench.udp_echo", kind)) as server:
+    with running(python_child("rcs_sim.bench.udp_echo", kind, _OCTETS)) as server:
         port = server.read_json()["port"]
         _drive(port, min(count, _WARM_UP))
         cpu_start = cpu_s_of_tree(server.pid)

@@ -1,17 +1,22 @@
-"""Echo servers over UDP: one on our transport, one on asyncio's DatagramProtocol, each in a process of its own.
+"""Echo servers over UDP, each in a process of its own: one on our transport, one on asyncio's DatagramProtocol, and one
+that makes the system calls and nothing else.
 
-Run as `python -m rcs_sim.bench.udp_echo ours|asyncio`; prints its port as JSON and ends with its standard input.
+Run as `python -m rcs_sim.bench.udp_echo ours|asyncio|calls OCTETS`; prints its port as JSON and ends with its standard
+input. `calls` takes datagrams of OCTETS alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import select
+import socket
 import sys
 from typing import cast
 
 from ims_core.errors import TransportError
 from ims_core.transport.clock import Clock
+from ims_core.transport.datagrams import AT_ONCE, Batch, batches
 from ims_core.transport.link import Address, Flow, Transport
 from ims_core.transport.sockets import SocketNetwork
 from ims_core.transport.virtual_loop import RealClock
@@ -19,6 +24,8 @@ from ims_core.transport.virtual_loop import RealClock
 __all__ = ["until_input_ends"]
 
 _HOST = "127.0.0.1"
+_IPV4_OCTETS = 16  # of a sockaddr_in
+_BUFFER_OCTETS = 4 << 20
 
 
 class _Echo:
@@ -72,5 +79,29 @@ async def _echo_asyncio() -> None:
     transport.close()
 
 
+def _echo_calls(octets: int) -> None:
+    """The floor: what comes goes back from the same memory, with no work for one datagram in this process."""
+    receive, send = batches()
+    batch = Batch(_IPV4_OCTETS)
+    for index in range(AT_ONCE):
+        batch.places[index] = octets
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound, select.epoll() as ready:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_OCTETS)
+        bound.bind((_HOST, 0))
+        number, headers, end = bound.fileno(), batch.headers, sys.stdin.fileno()
+        ready.register(number, select.EPOLLIN)
+        ready.register(end, select.EPOLLIN)
+        print(json.dumps({"port": bound.getsockname()[1]}), flush=True)
+        while all(source != end for source, _ in ready.poll()):
+            while (count := receive(number, headers, AT_ONCE, 0, None)) > 0:
+                send(number, headers, count, 0)
+                if count < AT_ONCE:
+                    break
+
+
 if __name__ == "__main__":
-    asyncio.run(_echo_ours() if sys.argv[1] == "ours" else _echo_asyncio())
+    if sys.argv[1] == "calls":
+        _echo_calls(int(sys.argv[2]))
+    else:
+        asyncio.run(_echo_ours() if sys.argv[1] == "ours" else _echo_asyncio())

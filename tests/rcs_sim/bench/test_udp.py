@@ -13,4 +13,5 @@ def test_both_echoes_are_measured() -> None:
     assert row.peer_value is not None
     assert row.limit is not None
     assert "/s against" in row.wall
+    assert row.details["calls_alone_us"] >= 0
     assert heard == [(1, 1)]
