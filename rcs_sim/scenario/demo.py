@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -43,7 +44,11 @@ def run_demo(
         console.width = _WIDTH
     with _progress(console) as progress:
         columns = (*COLUMNS, LEGACY) if with_legacy else COLUMNS
-        played = [_play(column, seed, real, with_keys, progress) for column in columns]
+        wish = partial(_play, seed=seed, is_real=real, with_keys=with_keys, progress=progress)
+        if real:  # by the clock on the wall: beside each other, each in a network of its own
+            played = run(lambda: _beside_each_other(wish, columns), clock="real")
+        else:
+            played = [run(partial(wish, column), clock="virtual") for column in columns]
     files = {kind: path for one in played for kind, path in _write_files(one, out).items()}
     if as_json:
         document = DemoDocument(
@@ -63,11 +68,17 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _play(column: DemoColumn, seed: int, is_real: bool, with_keys: bool, progress: Progress) -> PlayedColumn:
+_Play = Callable[[DemoColumn], Coroutine[None, None, PlayedColumn]]
+
+
+async def _beside_each_other(play: _Play, columns: Sequence[DemoColumn]) -> list[PlayedColumn]:
+    """Raises what the first that fails raises; the loop's end stops the others."""
+    return await asyncio.gather(*(play(column) for column in columns))
+
+
+async def _play(column: DemoColumn, *, seed: int, is_real: bool, with_keys: bool, progress: Progress) -> PlayedColumn:
     task = progress.add_task(column.title, total=None)
-    keys: list[str] | None = [] if with_keys else None
-    play = partial(play_column, column, seed=seed, is_real=is_real, keys=keys)
-    played = run(play, clock="real" if is_real else "virtual")
+    played = await play_column(column, seed=seed, is_real=is_real, keys=[] if with_keys else None)
     progress.remove_task(task)
     return played
 
