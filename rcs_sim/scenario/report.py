@@ -35,6 +35,7 @@ details { border: 1px solid #d4d4d4; border-radius: 4px; margin: .5rem 0; paddin
 summary { cursor: pointer; }
 .pass { color: #1d6b35; } .fail { color: #b02a2a; } .broken { color: #8a5a00; } .unreached { color: #777; }
 .wide { overflow-x: auto; }
+table.summary td:nth-child(n+2):nth-child(-n+5) { white-space: nowrap; }
 """
 
 
@@ -59,7 +60,8 @@ def _parts(document: RunDocument, records_of: RecordsOf) -> Iterator[str]:
     yield _thresholds(document)
     yield "<h2>Runs</h2>\n"
     for index, row in enumerate(document.runs):
-        yield from _run(index, row, records_of(index))
+        is_open = row.verdict != "pass" or len(document.runs) == 1
+        yield from _run(index, row, records_of(index), is_open=is_open)
     yield "</body></html>\n"
 
 
@@ -94,10 +96,10 @@ def _thresholds(document: RunDocument) -> str:
 # ------------------------------------------------------------------------------------------------------------- one run
 
 
-def _run(index: int, row: RunRow, records: Sequence[TraceRecord]) -> Iterator[str]:
-    is_open = "" if row.verdict == "pass" else ' open="open"'
+def _run(index: int, row: RunRow, records: Sequence[TraceRecord], *, is_open: bool) -> Iterator[str]:
+    attribute = ' open="open"' if is_open else ""
     yield (
-        f'<details id="run{index}"{is_open}><summary><span class="{row.verdict}">{_WORDS[row.verdict]}</span> '
+        f'<details id="run{index}"{attribute}><summary><span class="{row.verdict}">{_WORDS[row.verdict]}</span> '
         f"{escape(_title(row))}, seed {row.seed}: {row.steps}/{row.steps_total} steps</summary>\n"
     )
     if row.failure is not None:

@@ -131,3 +131,11 @@ def test_nothing_is_fetched_and_nothing_runs(tmp_path: Path) -> None:
     links = [value for each in tree.iter() for name, value in each.attrib.items() if name in ("href", "src")]
     assert links == ["#run0"]
     assert not [each for name in ("link", "script", "img", "iframe") for each in tree.findall(f".//{{*}}{name}")]
+
+
+def test_a_run_is_open_where_it_is_the_only_one_or_did_not_pass(tmp_path: Path) -> None:
+    good = _run(tmp_path).row
+    bad = good.model_copy(update={"verdict": "fail"})
+    for rows, opened in (((good,), [True]), ((good, bad, good), [False, True, False])):
+        found = _tree(_document(*rows)).findall(".//{*}details")
+        assert [one.get("open") == "open" for one in found] == opened
