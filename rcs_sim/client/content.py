@@ -82,11 +82,15 @@ class Receipts:
 
 @dataclass(frozen=True, slots=True)
 class Encrypted:
-    """A body of the encryption plane: a sealed message, or control (RCC.16 §4.2). *content* is what a phone without
-    encryption makes of it."""
+    """A body of the encryption plane: a sealed message, or control (RCC.16 §4.2)."""
 
     cpim: CpimMessage
-    content: Content
+
+    @property
+    def content(self) -> Content:
+        """What a phone without encryption makes of it."""
+        content_type = self.cpim.content_type
+        return content_of(self.cpim, content_type.essence, str(content_type), self.cpim.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +199,9 @@ def _read_cpim(cpim: CpimMessage) -> Incoming:
         receipts = _aggregated(str(cpim.content_type), cpim.body, is_bare=False)
         if receipts is not None:
             return receipts
-    content = content_of(cpim, essence, str(cpim.content_type), cpim.body)
-    return Encrypted(cpim, content) if essence.startswith(_ENCRYPTED) else content
+    if essence.startswith(_ENCRYPTED):
+        return Encrypted(cpim)
+    return content_of(cpim, essence, str(cpim.content_type), cpim.body)
 
 
 def content_of(cpim: CpimMessage, essence: str, content_type: str, body: bytes) -> Content:

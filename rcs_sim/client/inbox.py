@@ -154,10 +154,10 @@ class Inbox:
 
     def _encrypted_received(self, arrival: Arrival, uri: Uri, incoming: Encrypted) -> None:
         """What is known already is receipted again, and never opened twice."""
-        encryption, content = self._messenger.encryption, incoming.content
-        earlier = self._seen.find(arrival.sender, content.message_id) if content.message_id else None
+        encryption, message_id = self._messenger.encryption, incoming.cpim.message_id
+        earlier = self._seen.find(arrival.sender, message_id) if message_id else None
         if encryption is None or isinstance(earlier, ReceivedMessage):
-            self.content_received(arrival, content)
+            self.content_received(arrival, incoming.content)
             return
         encryption.arrived(
             EncryptedArrival(

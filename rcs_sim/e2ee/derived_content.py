@@ -26,6 +26,7 @@ __all__ = [
     "VerifiableVideoChatMessage",
     "derived_content_of",
     "signed_form",
+    "signed_octets_of",
 ]
 
 _VERSION = b"\x00\x01"
@@ -130,8 +131,7 @@ class DerivedContent:
 
     def encode(self) -> bytes:
         """As deployed."""
-        prefix = _VERSION + encode_opaque(_octets(self.receipt_id)) + encode_u32(self.era)
-        return prefix + encode_u8(self.statement.type_number) + self.statement.encode() + b"\x00"
+        return _framed(self.receipt_id, self.era, self.statement.type_number, self.statement.encode())
 
 
 class SignedForm(Enum):
@@ -167,18 +167,33 @@ _CODES: Mapping[str, int] = {reason: reason.code for reason in ClientFailureReas
 def derived_content_of(imdn: Imdn, receipt_id: str, era: int) -> DerivedContent | None:
     """The content that the signature of *imdn* covers, sent under *receipt_id* in *era*. None for a notification of
     another kind, or with a reason that has no number: nobody can have signed that."""
+    statement = _statement_of(imdn)
+    return None if statement is None else DerivedContent(receipt_id, era, statement)
+
+
+def signed_octets_of(imdn: Imdn, receipt_id: str, era: int) -> tuple[bytes, bytes] | None:
+    """The octets of `derived_content_of`: in full, as deployed, and those of the statement alone."""
+    statement = _statement_of(imdn)
+    if statement is None:
+        return None
+    inner = statement.encode()
+    return _framed(receipt_id, era, statement.type_number, inner), inner
+
+
+def _framed(receipt_id: str, era: int, type_number: int, statement: bytes) -> bytes:
+    prefix = _VERSION + encode_opaque(_octets(receipt_id)) + encode_u32(era)
+    return prefix + encode_u8(type_number) + statement + b"\x00"
+
+
+def _statement_of(imdn: Imdn) -> ReceiptStatement | None:
     delivery, display = _DELIVERY.get(imdn.status), _DISPLAY.get(imdn.status)
     if imdn.kind == ImdnKind.DISPLAY and display is not None:
-        return DerivedContent(receipt_id, era, VerifiableDisplayImdn(imdn.message_id, display))
+        return VerifiableDisplayImdn(imdn.message_id, display)
     if imdn.kind != ImdnKind.DELIVERY or delivery is None or imdn.server_failure_reason is not None:
         return None
     token = imdn.client_failure_reason
     code = 0 if token is None else _CODES.get(token)
-    return (
-        None
-        if code is None
-        else DerivedContent(receipt_id, era, VerifiableDeliveryImdn(imdn.message_id, delivery, code))
-    )
+    return None if code is None else VerifiableDeliveryImdn(imdn.message_id, delivery, code)
 
 
 def _read_version(reader: Reader) -> None:

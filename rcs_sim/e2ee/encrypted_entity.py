@@ -6,7 +6,6 @@ begins with is an empty block of CPIM headers (inferred).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +18,7 @@ from rcs_sim.wire.mime import (
     MimeHeaders,
     MimeParseError,
     decode_transfer_encoding,
+    find_blank_line,
     find_header,
     parse_mime_headers,
 )
@@ -40,7 +40,6 @@ __all__ = [
 
 DEFAULT_CONTENT_TYPE = "text/plain;charset=UTF-8"
 MAX_HEADER_OCTETS = 16 * 1024  # either block; those known are below 1 KiB
-_BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
 _TEXTUAL = ("application/xml", "application/json")
 _SPEC = "RCC.16 §7.5.1"
 _ORIGIN_SURFACE = CpimHeader(REACTIONS_NAMESPACE, "Origin-Surface-Type", "1")  # (observed): its meaning is unknown
@@ -87,18 +86,18 @@ class EncryptedEntity:
         """A Content-Length beyond what is there is not honoured. What does not begin with header blocks is text.
 
         Raises EntityError, and nothing else, on any octets."""
-        first = _BLANK_LINE.search(content, 0, MAX_HEADER_OCTETS)
+        first = find_blank_line(content, 0, MAX_HEADER_OCTETS)
         if first is None:
             return cls._raw_text(content)
-        block, body = _split_part(content, first.end())
+        block, body = _split_part(content, first[1])
         try:
             mime = parse_mime_headers(block)
-            headers = _read_inner_headers(content[: first.start()])
+            headers = _read_inner_headers(content[: first[0]])
         except (MimeParseError, CpimParseError) as error:
-            if first.start() == 0:  # an empty block of CPIM headers: it is framed, and broken
+            if first[0] == 0:  # an empty block of CPIM headers: it is framed, and broken
                 raise EntityError(f"headers inside the ciphertext: {error}", spec=_SPEC, raw=block[:64]) from error
             return cls._raw_text(content)
-        if first.start() and find_header(mime, "Content-Type") is None:
+        if first[0] and find_header(mime, "Content-Type") is None:
             return cls._raw_text(content)
         return cls(
             _decode_body(mime, body),
@@ -152,10 +151,10 @@ class EncryptedEntity:
 
 def _split_part(content: bytes, start: int) -> tuple[bytes, bytes]:
     """MIME headers and body; without a second empty line there is no body, or no MIME header."""
-    end = _BLANK_LINE.search(content, start, start + MAX_HEADER_OCTETS)
+    end = find_blank_line(content, start, start + MAX_HEADER_OCTETS)
     if content.startswith((b"\r\n", b"\n"), start):
         return b"", content[content.index(b"\n", start) + 1 :]
-    return (b"", content[start:]) if end is None else (content[start : end.start()], content[end.end() :])
+    return (b"", content[start:]) if end is None else (content[start : end[0]], content[end[1] :])
 
 
 def _read_inner_headers(head: bytes) -> tuple[CpimHeader, ...]:

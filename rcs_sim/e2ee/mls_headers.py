@@ -11,7 +11,7 @@ from rcs_sim.e2ee.content_types import MLS_NAMESPACE, SIM_NAMESPACE
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.cpim_header import CpimHeader
 
-__all__ = ["FocusHeaders", "HeaderFault", "MlsHeaders"]
+__all__ = ["FocusHeaders", "HeaderFault", "MlsHeaders", "receipt_headers", "receipt_signature"]
 
 AUTHENTICATOR_OCTETS = 32
 _ERA = "Era-ID"
@@ -71,6 +71,20 @@ class MlsHeaders:
         if self.original_message_id:
             headers.append(CpimHeader.of(MLS_NAMESPACE, _ORIGINAL, self.original_message_id))
         return tuple(headers)
+
+
+def receipt_headers(signature: bytes, era_id: int) -> tuple[CpimHeader, CpimHeader]:
+    """The two headers of a signed receipt, in the order in which peers write them."""
+    return (
+        CpimHeader(MLS_NAMESPACE, _SIGNATURE, _base64(signature)),
+        CpimHeader(MLS_NAMESPACE, _ERA, str(era_id)),
+    )
+
+
+def receipt_signature(message: CpimMessage) -> tuple[bytes, int | None]:
+    """Signature, empty without one, and era of a receipt. Never raises."""
+    signature = _octets(message.get(MLS_NAMESPACE, _SIGNATURE))
+    return signature, _number(message.get(MLS_NAMESPACE, _ERA), _MAX_ERA)
 
 
 def _fault(era: str | None, era_id: int | None, authenticator: str | None, octets: bytes) -> HeaderFault | None:

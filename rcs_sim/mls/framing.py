@@ -13,9 +13,11 @@ from rcs_sim.mls.identifiers import ContentType, SenderType, WireFormat
 from rcs_sim.mls.messages import AuthenticatedContent, FramedContent, FramedContentAuthData, PublicMessage
 
 __all__ = [
+    "is_framed_signature",
     "membership_tag",
     "protect_public",
     "sign_content",
+    "sign_framed",
     "signed_octets",
     "unprotect_public",
     "verify_membership_tag",
@@ -45,12 +47,22 @@ def signed_octets(wire_format: WireFormat, content: FramedContent, context: Grou
     return prefix + content.encode() + context.encode()
 
 
+def sign_framed(suite: CipherSuite, key: SignatureKey, signed: bytes) -> bytes:
+    """The signature over *signed*, which is what `signed_octets` gives."""
+    return suite.sign_with_label(key, _LABEL, signed)
+
+
+def is_framed_signature(suite: CipherSuite, public: bytes, signed: bytes, signature: bytes) -> bool:
+    """Whether the owner of *public* has signed *signed*, which is what `signed_octets` gives."""
+    return suite.verify_with_label(public, _LABEL, signed, signature)
+
+
 def sign_content(
     suite: CipherSuite, key: SignatureKey, wire_format: WireFormat, content: FramedContent, context: GroupContext | None
 ) -> AuthenticatedContent:
     """*content* signed with *key*. A Commit lacks its confirmation tag still, which depends on the signature: see
     `with_confirmation_tag`."""
-    signature = suite.sign_with_label(key, _LABEL, signed_octets(wire_format, content, context))
+    signature = sign_framed(suite, key, signed_octets(wire_format, content, context))
     return AuthenticatedContent(wire_format, content, FramedContentAuthData(signature))
 
 
@@ -64,7 +76,7 @@ def verify_signature(
 ) -> None:
     """ValSem010: the signature is by the owner of *public*, who the caller says is the sender."""
     signed = signed_octets(authenticated.wire_format, authenticated.content, context)
-    if not suite.verify_with_label(public, _LABEL, signed, authenticated.auth.signature):
+    if not is_framed_signature(suite, public, signed, authenticated.auth.signature):
         raise MlsValidationError("ValSem010", "a message is not signed by its sender", spec="RFC 9420 §6.1")
 
 

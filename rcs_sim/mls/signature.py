@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -28,6 +30,7 @@ __all__ = [
 
 _KEPT_KEYS = 4096  # loaded public keys: those of a few groups of 1000
 _SPEC = "RFC 9420 §5.1.1"
+_DIGESTS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 
 LibraryPrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 
@@ -99,11 +102,14 @@ _Verify = Callable[[bytes, bytes], None]
 
 
 class _Ecdsa:
-    __slots__ = ("_algorithm", "_curve", "verifier")
+    """The library is given digests: what it has to find out about a hash each time costs more than the hash."""
+
+    __slots__ = ("_curve", "_digest", "_hashed", "verifier")
 
     def __init__(self, curve: NistCurve, algorithm: HashAlgorithm) -> None:
         self._curve = curve
-        self._algorithm = algorithm
+        self._digest = _DIGESTS[algorithm.name]
+        self._hashed = Prehashed(algorithm)
         self.verifier = lru_cache(maxsize=_KEPT_KEYS)(self._verifier)
 
     def load_private(self, octets: bytes) -> LibraryPrivateKey:
@@ -121,17 +127,17 @@ class _Ecdsa:
 
     def signer(self, private: LibraryPrivateKey) -> tuple[bytes, Callable[[bytes], bytes]]:
         assert isinstance(private, ec.EllipticCurvePrivateKey)
-        sign, algorithm = private.sign, ec.ECDSA(self._algorithm, deterministic_signing=True)
+        sign, algorithm, digest = private.sign, ec.ECDSA(self._hashed, deterministic_signing=True), self._digest
         public = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        return public, lambda octets: sign(octets, algorithm)
+        return public, lambda octets: sign(digest(octets).digest(), algorithm)
 
     def _verifier(self, public: bytes) -> _Verify | None:
         try:
             verify = self._curve.load_point(public).verify
         except ValueError:
             return None
-        algorithm = ec.ECDSA(self._algorithm)
-        return lambda signature, octets: verify(signature, octets, algorithm)
+        algorithm, digest = ec.ECDSA(self._hashed), self._digest
+        return lambda signature, octets: verify(signature, digest(octets).digest(), algorithm)
 
 
 class _Eddsa:

@@ -38,10 +38,10 @@ from rcs_sim.server.mls_gate import verify_application_message
 from rcs_sim.server.mls_pull import ReadThrottle, answer_pull
 from rcs_sim.server.mls_refusal import MlsRefused
 from rcs_sim.server.mls_rules import MlsFocusRules
+from rcs_sim.server.pager_content import ContentKind, PagerContent
 from rcs_sim.server.part_context import PartContext
 from rcs_sim.server.passing_message import PassingMessage
 from rcs_sim.server.relayed_request import rfc3339
-from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE
 
 __all__ = ["MlsFocus"]
 
@@ -75,12 +75,19 @@ class MlsFocus:
 
     # -- what passes -------------------------------------------------------------------------------------------------
 
+    def looks_at(self, content: PagerContent, *, is_from_user: bool) -> bool:
+        if self._rules.is_peer_to_peer:
+            return False
+        if content.kind is ContentKind.RECEIPT:
+            return is_from_user and _is_for_servers_to_say(None, content)
+        return classify_content_type(content.media_type) is not None
+
     def takes(self, message: PassingMessage, now: float) -> bool:
         content = message.content
-        if not content.media_type.startswith("message/") or self._rules.is_peer_to_peer:
+        if not self.looks_at(content, is_from_user=message.is_from_user):
             return False
         media_type = classify_content_type(content.media_type)
-        if message.is_from_user and _is_for_servers_to_say(media_type, content.media_type, content.body):
+        if message.is_from_user and _is_for_servers_to_say(media_type, content):
             self._note("control message discarded", "only a focus says that", message)
             return True
         if media_type is None or content.cpim is None:
@@ -435,11 +442,15 @@ class _Resumption:
         self.focus.resume(now)
 
 
-def _is_for_servers_to_say(media_type: MlsContentType | None, name: str, body: bytes) -> bool:
-    """What no phone says: answers of a focus. From another network they are trusted."""
-    return media_type in _OF_SERVERS or (name.startswith(IMDN_CONTENT_TYPE) and _SERVER_REASON in body)
+def _is_for_servers_to_say(media_type: MlsContentType | None, content: PagerContent) -> bool:
+    """What no phone says: answers of a focus, one among several receipts included. From another network they are
+    trusted."""
+    if content.kind is not ContentKind.RECEIPT:
+        return media_type in _OF_SERVERS
+    return _SERVER_REASON in content.body or any(each.server_failure_reason is not None for each in content.receipts)
 
 
 def _digits(key: str) -> str:
     """Digits of an identity key that is a number."""
-    return digits_of(key) if key.startswith("tel:+") else ""
+    digits = key[5:] if key.startswith("tel:+") else ""
+    return digits if digits.isascii() and digits.isdecimal() else digits_of(digits)

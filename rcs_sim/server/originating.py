@@ -71,7 +71,7 @@ class OriginatingMessages:
     ) -> bool:
         """Whether the focus of the conversation, which is here, has taken it, or no phone may say that."""
         focus = self._context.ways.focus
-        if focus is None or not content.media_type.startswith("message/"):
+        if focus is None or not focus.looks_at(content, is_from_user=True):
             return False
         peer = key_of_uri(request.request_uri)
         instance = self._instance_of(request, user, now)

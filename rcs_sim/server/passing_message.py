@@ -49,6 +49,10 @@ class PassingMessage:
 class ConversationFocus(Protocol):
     """The arbiter of encrypted conversations."""
 
+    def looks_at(self, content: PagerContent, *, is_from_user: bool) -> bool:
+        """Whether content of this kind may be for it: most is not, and goes on without further ado."""
+        ...
+
     def takes(self, message: PassingMessage, now: float) -> bool:
         """Whether *message* ends here: its sender is told that it was received whole, and nobody else gets it."""
         ...

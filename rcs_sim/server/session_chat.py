@@ -171,7 +171,7 @@ class ChatSession:
     def _is_taken(self, leg: SessionLeg, content: PagerContent, now: float) -> bool:
         """Whether the focus of the conversation, which is here, has taken it, or no phone may say that."""
         focus, parties = self._services.context.ways.focus, self.parties
-        if focus is None or not self.carries_encryption or not content.media_type.startswith("message/"):
+        if focus is None or not self.carries_encryption or not focus.looks_at(content, is_from_user=leg.is_to_user):
             return False
         passing = PassingMessage(
             parties.user, parties.peer_key, content, leg.is_to_user, parties.ids, self, leg.instance

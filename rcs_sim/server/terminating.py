@@ -74,7 +74,7 @@ class TerminatingMessages:
     ) -> bool:
         """Whether the focus of the conversation, which is here, has taken it."""
         focus = self._context.ways.focus
-        if focus is None:
+        if focus is None or not focus.looks_at(content, is_from_user=False):
             return False
         passing = PassingMessage(user, sender, content, False, ids_of(request, (sender, user.key)))
         if focus.takes(passing, now):

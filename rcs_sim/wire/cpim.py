@@ -6,7 +6,6 @@ follows the RFC exactly. Headers are known by namespace and name, never by the p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Flag, auto
 
@@ -37,6 +36,7 @@ from rcs_sim.wire.mime import (
     MimeHeaders,
     MimeParseError,
     decode_transfer_encoding,
+    find_blank_line,
     find_header,
     parse_mime_headers,
 )
@@ -64,7 +64,6 @@ ANONYMOUS_URI = "sip:anonymous@anonymous.invalid"
 MAX_HEADER_OCTETS = 16 * 1024  # CPIM headers or MIME headers; the longest known block is below 2 KiB
 MAX_HEADERS = 100
 _SPEC = "RFC 3862 §2"
-_BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
 _CONTROLS = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D})
 _DEFAULT_TYPE = MediaType("text/plain", (("charset", "us-ascii"),))  # RFC 2045 §5.2
 _OPAQUE_TYPE = MediaType("application/octet-stream")
@@ -83,7 +82,8 @@ class CpimAnomaly(Flag):
 
 _NO_ANOMALY = CpimAnomaly.NONE
 
-_Field = tuple[str, str, str, str, int]  # namespace, name, parameters as written, raw value, index of the line
+# namespace, name, name in lower case, parameters as written, raw value, index of the line
+_Field = tuple[str, str, str, str, str, int]
 
 
 class CpimMessage:
@@ -106,15 +106,15 @@ class CpimMessage:
     @classmethod
     def parse(cls, octets: bytes) -> CpimMessage:
         """Raises CpimParseError, and nothing else, on any octets."""
-        end = _BLANK_LINE.search(octets, 0, MAX_HEADER_OCTETS)
+        end = find_blank_line(octets, 0, MAX_HEADER_OCTETS)
         if end is None:
             raise CpimParseError("no empty line after the CPIM headers, so no MIME part", spec=_SPEC, raw=octets)
         message = cls.__new__(cls)
         message.raw = octets
         message.anomalies = _NO_ANOMALY
-        message._lines = message._split_lines(octets[: end.start()])
+        message._lines = message._split_lines(octets[: end[0]])
         message._fields = message._read_fields()
-        message._read_part(end.end())
+        message._read_part(end[1])
         return message
 
     def _split_lines(self, head: bytes) -> list[str]:
@@ -139,7 +139,7 @@ class CpimMessage:
             written, colon, rest = line.partition(":")
             if not colon or line[0] in " \t" or "\r" in line:
                 raise CpimParseError("not a header (CPIM has no continuation line)", spec=_SPEC, raw=line.encode())
-            prefix, name = split_header_name(written)
+            prefix, name, folded = split_header_name(written)
             parameters = ""
             if rest[:1] == " ":
                 value = rest[1:]
@@ -151,7 +151,7 @@ class CpimMessage:
             elif namespace is None:
                 self.anomalies |= CpimAnomaly.UNDECLARED_PREFIX
             else:
-                fields.append((namespace, name, parameters, value, index))
+                fields.append((namespace, name, folded, parameters, value, index))
         return fields
 
     def _split_parameters(self, rest: str) -> tuple[str, str]:
@@ -175,9 +175,9 @@ class CpimMessage:
         octets = self.raw
         if octets.startswith((b"\r\n", b"\n"), start):  # no MIME header at all
             return b"", octets[octets.index(b"\n", start) + 1 :]
-        end = _BLANK_LINE.search(octets, start, start + MAX_HEADER_OCTETS)
+        end = find_blank_line(octets, start, start + MAX_HEADER_OCTETS)
         if end is not None:
-            return octets[start : end.start()], octets[end.end() :]
+            return octets[start : end[0]], octets[end[1] :]
         if start < len(octets) <= start + MAX_HEADER_OCTETS:
             return octets[start:], b""
         raise CpimParseError("no MIME part", spec=_SPEC, raw=octets[-64:])
@@ -219,14 +219,13 @@ class CpimMessage:
     def raw_value(self, namespace: str, name: str) -> str | None:
         """Value of the first such header as written, else of the first whose name differs in case only (choice: the RFC
         compares exactly, peers vary)."""
+        wanted, found = name.lower(), None
         for field in self._fields:
-            if field[1] == name and field[0] == namespace:
-                return field[3]
-        wanted = name.lower()
-        for field in self._fields:
-            if field[0] == namespace and field[1].lower() == wanted:
-                return field[3]
-        return None
+            if field[2] == wanted and field[0] == namespace:
+                if field[1] == name:
+                    return field[4]
+                found = field[4] if found is None else found
+        return found
 
     def get(self, namespace: str, name: str) -> str | None:
         """Value of the first such header, escapes resolved; None without one."""
@@ -236,7 +235,7 @@ class CpimMessage:
     def get_all(self, namespace: str, name: str) -> tuple[CpimHeader, ...]:
         """Every such header in order, names compared without regard to case."""
         wanted = name.lower()
-        return tuple(_header(field) for field in self._fields if field[0] == namespace and field[1].lower() == wanted)
+        return tuple(_header(field) for field in self._fields if field[0] == namespace and field[2] == wanted)
 
     @property
     def headers(self) -> tuple[CpimHeader, ...]:
@@ -314,8 +313,8 @@ class CpimMessage:
         another namespace is returned as it is."""
         if not is_name(prefix):
             raise LocalProtocolError(f"no CPIM prefix: {prefix!r}", spec="RFC 3862 §3.4")
-        ours = {field[4]: field for field in self._fields if field[0] == namespace}
-        if any(field[0] != namespace and self._prefix_of(field[4]) == f"{prefix}." for field in self._fields):
+        ours = {field[5]: field for field in self._fields if field[0] == namespace}
+        if any(field[0] != namespace and self._prefix_of(field[5]) == f"{prefix}." for field in self._fields):
             return self
         replaced: dict[int, str] = {}
         for index, line in enumerate(self._lines):
@@ -330,7 +329,7 @@ class CpimMessage:
 
     def _line_indices(self, namespace: str, name: str) -> list[int]:
         wanted = name.lower()
-        return [field[4] for field in self._fields if field[0] == namespace and field[1].lower() == wanted]
+        return [field[5] for field in self._fields if field[2] == wanted and field[0] == namespace]
 
     def _prefix_of(self, index: int) -> str:
         prefix, dot, _ = self._lines[index].partition(":")[0].partition(".")
@@ -356,7 +355,7 @@ class CpimMessage:
 
 
 def _header(field: _Field) -> CpimHeader:
-    return CpimHeader(field[0], field[1], field[3], scan_parameters(field[2]))
+    return CpimHeader(field[0], field[1], field[4], scan_parameters(field[3]))
 
 
 def compose_cpim(

@@ -41,6 +41,7 @@ MLS = "http://www.gsma.com/rcs/mls"
 SIM = "urn:rcs-sim:mls"  # (choice): headers that this simulator's MLS focus adds
 USUAL_PREFIXES = {IMDN: "imdn", CPM: "cpm", GSMA: "rcs", MAAP: "maap", MLS: "mls", SIM: "sim"}  # digest §4.3
 
+_MAX_CACHED = 128  # characters of an NS header; those in use repeat and are shorter
 _CORE_URI = "urn:ietf:params:cpim-headers:"
 # RFC 3862 §3.6: Name = 1*NAMECHAR; NAMECHAR has no "." and no ":"
 _NAME = re.compile(r"[!#-'*+\-^-`|~A-Za-z0-9]+")
@@ -114,8 +115,9 @@ class CpimAddress:
 
 
 @lru_cache(maxsize=256)
-def split_header_name(written: str) -> tuple[str, str]:
-    """Prefix ("" without one) and name of a header name as written (RFC 3862 §2.2). ``ns`` comes back as ``NS``.
+def split_header_name(written: str) -> tuple[str, str, str]:
+    """Prefix ("" without one), name, and name in lower case, of a header name as written (RFC 3862 §2.2). ``ns`` comes
+    back as ``NS``.
 
     Raises CpimParseError."""
     prefix, dot, name = written.partition(".")
@@ -123,7 +125,7 @@ def split_header_name(written: str) -> tuple[str, str]:
         prefix, name = "", prefix
     if not _NAME.fullmatch(name.replace(".", "-")) or (dot and not _NAME.fullmatch(prefix)):
         raise CpimParseError("malformed header name", spec="RFC 3862 §2.2", raw=written[:80].encode())
-    return prefix, "NS" if name.upper() == "NS" else name
+    return prefix, "NS" if name.upper() == "NS" else name, name.lower()
 
 
 def split_parameters(rest: str) -> tuple[str, str] | None:
@@ -143,12 +145,20 @@ def scan_parameters(written: str) -> Parameters:
 
 def declare_namespace(value: str, declared: dict[str, str]) -> None:
     """Takes an NS header into force for the lines after it (RFC 3862 §3.4). Raises CpimParseError."""
+    prefix, uri = _read_declaration(value) if len(value) > _MAX_CACHED else _cached_declaration(value)
+    declared[prefix] = uri
+
+
+def _read_declaration(value: str) -> tuple[str, str]:
     prefix, bracket, rest = value.partition("<")
     uri, closing, _ = rest.partition(">")
     prefix = prefix.strip()
     if not (bracket and closing and uri) or (prefix and not _NAME.fullmatch(prefix)):
         raise CpimParseError("malformed NS header", spec="RFC 3862 §3.4", raw=value[:80].encode())
-    declared[prefix] = CORE if uri == _CORE_URI else uri
+    return prefix, CORE if uri == _CORE_URI else uri
+
+
+_cached_declaration = lru_cache(maxsize=256)(_read_declaration)
 
 
 def is_name(text: str) -> bool:
@@ -187,9 +197,18 @@ def escape_value(text: str) -> str:
 
 def write_header(header: CpimHeader) -> str:
     """The header without prefix and line end. Raises LocalProtocolError where RFC 3862 §2.2 cannot carry it."""
-    if not _NAME.fullmatch(header.name) or header.name.upper() == "NS" or _NOT_RAW.search(header.raw):
+    raw = header.raw
+    is_printable = raw.isascii() and raw.isprintable()  # nearly always, and known at once
+    if not _is_header_name(header.name) or (not is_printable and _NOT_RAW.search(raw)):
         raise LocalProtocolError(f"no CPIM header: {header!r}", spec="RFC 3862 §2.2")
-    return f"{header.name}:{''.join(_write_parameter(*pair) for pair in header.parameters)} {header.raw}"
+    if not header.parameters:
+        return f"{header.name}: {raw}"
+    return f"{header.name}:{''.join(_write_parameter(*pair) for pair in header.parameters)} {raw}"
+
+
+@lru_cache(maxsize=256)
+def _is_header_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and name.upper() != "NS"
 
 
 def _write_parameter(name: str, value: str) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "MimeHeaders",
     "MimeParseError",
     "decode_transfer_encoding",
+    "find_blank_line",
     "find_header",
     "parse_mime_headers",
 ]
@@ -90,6 +91,18 @@ def _quoted(value: str) -> str:
     if _TOKEN.fullmatch(value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def find_blank_line(octets: bytes, start: int, stop: int) -> tuple[int, int] | None:
+    """The first empty line after a line that begins at or after *start*, and before *stop*: where the line feed before
+    it stands, and where the octets after it begin. At 0 an empty line needs none before it. Bare LF is accepted."""
+    if start == 0 and octets.startswith((b"\n", b"\r\n")):
+        return 0, 1 if octets[0] == 0x0A else 2
+    found = octets.find(b"\n\r\n", start, stop)
+    bare = octets.find(b"\n\n", start, stop if found < 0 else found + 1)
+    if bare >= 0:
+        return bare, bare + 2
+    return None if found < 0 else (found, found + 3)
 
 
 def parse_mime_headers(block: bytes) -> MimeHeaders:

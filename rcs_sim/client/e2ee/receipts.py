@@ -7,12 +7,12 @@ from dataclasses import replace
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.pager import compose_receipt, date_time_of
-from rcs_sim.e2ee.derived_content import derived_content_of
+from rcs_sim.e2ee.derived_content import signed_octets_of
 from rcs_sim.e2ee.failure_reason import ClientFailureReason
 from rcs_sim.e2ee.member.failure_reports import DueReport
 from rcs_sim.e2ee.member.operations import E2eeRefused
 from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
-from rcs_sim.e2ee.mls_headers import MlsHeaders
+from rcs_sim.e2ee.mls_headers import receipt_headers, receipt_signature
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.cpim_header import CpimHeader
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
@@ -33,30 +33,29 @@ class SignedReceipts:
     def sign(self, thread: EncryptedThread, receipt_id: str, imdn: Imdn) -> tuple[CpimHeader, ...] | None:
         """Signature and era, in this order and nothing else; None where there is no group to sign with."""
         identifier = thread.engine.identifier
-        content = None if identifier is None else derived_content_of(imdn, receipt_id, identifier.era_id)
+        content = None if identifier is None else signed_octets_of(imdn, receipt_id, identifier.era_id)
         if identifier is None or content is None:
             return None
         try:
-            signature = thread.engine.sign_receipt(content.encode())
+            signature = thread.engine.sign_receipt(content[0])
         except E2eeRefused as refused:
             self._context.note(thread, "receipt not sent", str(refused), imdn.message_id)
             return None
-        return MlsHeaders(era_id=identifier.era_id, signature=signature).to_headers()
+        return receipt_headers(signature, identifier.era_id)
 
     def verdict(self, thread: EncryptedThread, imdn: Imdn, cpim: CpimMessage, sender: str) -> ReceiptVerdict | None:
         """What the signature on *imdn* is worth; None without one. *sender* is the asserted number, bare digits."""
-        headers = MlsHeaders.of(cpim)
-        if not headers.signature:
+        signature, era_id = receipt_signature(cpim)
+        if not signature:
             return None
-        era = FIRST_ERA if headers.era_id is None else headers.era_id
-        content = derived_content_of(imdn, cpim.message_id or "", era)
-        if content is None:
+        era = FIRST_ERA if era_id is None else era_id
+        expected = signed_octets_of(imdn, cpim.message_id or "", era)  # the full form, and the old one (choice)
+        if expected is None:
             return ReceiptVerdict.OTHER_STATEMENT
         identifier = thread.engine.identifier
         if identifier is not None and era > identifier.era_id:
             return ReceiptVerdict.UNKNOWN_EPOCH  # its epochs count anew: the Welcome has not come yet
-        expected = (content.encode(), content.statement.encode())  # the full form, and the old one (choice)
-        return thread.engine.verify_receipt(headers.signature, expected, sender)
+        return thread.engine.verify_receipt(signature, expected, sender)
 
     def failure(self, thread: EncryptedThread, due: DueReport) -> bytes:
         """The CPIM that tells the sender of a message why it was not read: signed where there is a group; else bare,

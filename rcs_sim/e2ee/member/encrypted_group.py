@@ -28,6 +28,7 @@ from rcs_sim.e2ee.member.operations import (
     group_info_of_pending,
     welcome_as_sent,
 )
+from rcs_sim.e2ee.member.receipt_carrier import EpochKeys
 from rcs_sim.e2ee.member.roster import Roster, roster_of
 from rcs_sim.e2ee.secret_payload import SecretPayload
 from rcs_sim.mls.commit_builder import CommitRequest, PendingCommit
@@ -66,6 +67,7 @@ class EncryptedGroup:
         "_names",
         "_operation",
         "_past_ends_s",
+        "_receipt_epoch",
         "continuity_token",
         "era",
         "identifier",
@@ -103,6 +105,7 @@ class EncryptedGroup:
 
     def _adopt(self, group: Group) -> None:
         self._group = group
+        self._receipt_epoch: EpochKeys | None = None
         self.roster: Roster = roster_of(group.tree)
         self.is_downgraded: bool = has_end_mls(group.context.extensions)
         self.identifier = EpochIdentifier(self.era, int(group.epoch), group.epoch_authenticator)
@@ -138,6 +141,15 @@ class EncryptedGroup:
     def names(self) -> dict[bytes, str]:
         """Certified number of each signature key of this epoch and of those that can still be read."""
         return self._names
+
+    @property
+    def receipt_epoch(self) -> EpochKeys:
+        """What signatures of receipts are made and verified with in this epoch."""
+        if self._receipt_epoch is None:
+            group = self._group
+            keys = tuple(None if leaf is None else leaf.signature_key for leaf in group.tree.leaf_array())
+            self._receipt_epoch = EpochKeys(group.context, keys, group.state.secrets.membership_key)
+        return self._receipt_epoch
 
     @property
     def has_stale_own_leaf(self) -> bool:

@@ -16,6 +16,7 @@ from rcs_sim.e2ee.derived_content import (
     VerifiableVideoChatMessage,
     derived_content_of,
     signed_form,
+    signed_octets_of,
 )
 from rcs_sim.e2ee.failure_reason import ClientFailureReason
 from rcs_sim.mls.codec import TlsDecodeError
@@ -98,3 +99,16 @@ def test_a_component_for_resent_messages_and_an_option_are_refused() -> None:
     for wrong in (octets[:-1] + b"\1", octets[:-2] + b"\1\0", octets + b"\0", octets[:8] + b"\3" + octets[9:]):
         with pytest.raises(TlsDecodeError):
             DerivedContent.decode(wrong)
+
+
+def test_the_octets_of_both_forms_are_those_of_the_typed_content() -> None:
+    for imdn in (
+        Imdn("m", "", ImdnKind.DELIVERY, ImdnStatus.DELIVERED),
+        Imdn("m", "", ImdnKind.DISPLAY, ImdnStatus.DISPLAYED),
+        Imdn("m", "", ImdnKind.DELIVERY, ImdnStatus.FAILED, client_failure_reason=ClientFailureReason.INVALID_COMMIT),
+    ):
+        found = derived_content_of(imdn, "receipt", 7)
+        assert found is not None
+        assert signed_octets_of(imdn, "receipt", 7) == (found.encode(), found.statement.encode())
+    unsigned = Imdn("m", "", ImdnKind.DELIVERY, ImdnStatus.FAILED, server_failure_reason="incorrect-era")
+    assert signed_octets_of(unsigned, "receipt", 7) is None

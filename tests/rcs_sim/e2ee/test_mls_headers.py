@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcs_sim.e2ee.content_types import MLS_NAMESPACE
-from rcs_sim.e2ee.mls_headers import FocusHeaders, HeaderFault, MlsHeaders
+from rcs_sim.e2ee.mls_headers import FocusHeaders, HeaderFault, MlsHeaders, receipt_headers, receipt_signature
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimHeader, CpimMessage, compose_cpim
 
 _AUTHENTICATOR = "4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eE="
@@ -86,3 +86,16 @@ def test_headers_of_the_focus_survive_a_round_trip() -> None:
     assert b"NS: sim <urn:rcs-sim:mls>\r\nsim.In-Reply-To: m0\r\n" in read.raw
     assert FocusHeaders.of(message()) == FocusHeaders()
     assert FocusHeaders().to_headers() == ()
+
+
+@given(st.binary(max_size=400), st.integers(0, 2**32 - 1))
+def test_the_headers_of_a_receipt_are_those_of_the_typed_form(signature: bytes, era: int) -> None:
+    found = message(*receipt_headers(signature, era))
+    assert receipt_signature(found) == (signature, era)
+    if signature:
+        assert receipt_headers(signature, era) == MlsHeaders(signature=signature, era_id=era).to_headers()
+
+
+def test_what_a_receipt_lacks_is_empty() -> None:
+    assert receipt_signature(message()) == (b"", None)
+    assert receipt_signature(message(mls("Era-ID", "x"), mls("MLS-Derived-Content-Signature", "?"))) == (b"", None)

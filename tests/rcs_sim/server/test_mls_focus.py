@@ -326,7 +326,12 @@ def test_a_phone_does_not_speak_for_a_focus_and_another_network_may() -> None:
     lab = lab_of()
     device = carol()
     imdn = Imdn("id", "", ImdnKind.DELIVERY, ImdnStatus.FAILED, server_failure_reason="incorrect-era")
+    parts = b"".join(b"--x\r\nContent-Type: message/imdn+xml\r\n\r\n" + imdn.encode() + b"\r\n" for _ in range(2))
+    aggregate = parts + b"--x--\r\n"
+    foreign = imdn.encode().replace(b'encoding="UTF-8"', b'encoding="UTF-16"').decode().encode("utf-16")
     forged = (
+        sent_by(device, BOB, "f5", aggregate, "multipart/mixed;boundary=x", case="orig"),
+        sent_by(device, BOB, "f6", foreign, "message/imdn+xml", case="orig"),
         sent_by(device, BOB, "f1", b"\x22\x00", SERVER, case="orig"),
         sent_by(device, BOB, "f2", b"", "message/mls-rcs-server-kick", case="orig"),
         message(imdn_cpim(imdn), sender=CAROL, recipient=BOB, case="orig", call_id="f3"),
@@ -337,7 +342,7 @@ def test_a_phone_does_not_speak_for_a_focus_and_another_network_may() -> None:
         assert answer is not None
         assert answer.status == 200
         assert lab.take() == []
-    assert sum(note.summary == "control message discarded" for note in lab.notes) == 4
+    assert sum(note.summary == "control message discarded" for note in lab.notes) == len(forged)
     for request in (
         sent_by(zoe(), BOB, "t1", b"\x22\x00", SERVER),
         message(imdn_cpim(imdn), sender=ZOE, recipient=BOB, call_id="t2"),

@@ -50,9 +50,14 @@ def test_escaped_values_have_no_control_character_and_come_back(text: str) -> No
 
 @pytest.mark.parametrize(
     ("written", "expected"),
-    [("From", ("", "From")), ("imdn.Message-ID", ("imdn", "Message-ID")), ("ns", ("", "NS")), ("a.b.c", ("a", "b.c"))],
+    [
+        ("From", ("", "From", "from")),
+        ("imdn.Message-ID", ("imdn", "Message-ID", "message-id")),
+        ("ns", ("", "NS", "ns")),
+        ("a.b.c", ("a", "b.c", "b.c")),
+    ],
 )
-def test_names_are_split_at_their_prefix(written: str, expected: tuple[str, str]) -> None:
+def test_names_are_split_at_their_prefix(written: str, expected: tuple[str, str, str]) -> None:
     assert split_header_name(written) == expected
 
 

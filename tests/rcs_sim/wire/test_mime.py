@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcs_sim.wire.mime import MediaType, MimeParseError, decode_transfer_encoding, find_header, parse_mime_headers
+from rcs_sim.wire.mime import (
+    MediaType,
+    MimeParseError,
+    decode_transfer_encoding,
+    find_blank_line,
+    find_header,
+    parse_mime_headers,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +79,17 @@ def test_any_octets_give_a_value_or_the_modules_own_error(block: bytes, media_ty
     with contextlib.suppress(MimeParseError):
         decode_transfer_encoding("base64", body)
     decode_transfer_encoding("quoted-printable", body)
+
+
+_BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
+
+
+_PIECES = st.sampled_from([b"\r", b"\n", b"a", b"\r\n", b":"])
+
+
+@given(st.lists(_PIECES, max_size=12), st.integers(0, 3), st.integers(0, 14))
+def test_an_empty_line_is_found_as_its_definition_finds_it(parts: list[bytes], start: int, stop: int) -> None:
+    octets = b"".join(parts)
+    start, stop = min(start, len(octets)), max(stop, 2)
+    expected = _BLANK_LINE.search(octets, start, stop)
+    assert find_blank_line(octets, start, stop) == (None if expected is None else expected.span())
