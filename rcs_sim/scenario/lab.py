@@ -409,6 +409,7 @@ class Carrier:
             store_max_per_user=profile.store_max_per_user,
             offline_options=OfflineOptions(profile.offline_options),
             has_interworking=profile.interworking,
+            interworking_after_s=profile.interworking_after_s,
             client_rules=rules,
             smsc_number=self.entry.smsc,
             msrp_tls=profile.msrp_tls,

@@ -41,7 +41,12 @@ class CarrierProfile(_Strict):
     store_and_forward: bool = True
     store_days: float = Field(7, gt=0)
     store_max_per_user: int = Field(1000, ge=1)
-    interworking: bool = Field(False, description="network fallback: the messaging server may send SMS (IM-SM)")
+    interworking: bool = Field(
+        False, description="the messaging server sends text as SMS where there is no RCS (IM-SM)"
+    )
+    interworking_after_s: float = Field(
+        20, ge=0, description="network fallback: then also what no RCS phone has taken for so long; 0: never that"
+    )
     offline_options: Literal["480", "automata"] = Field(
         "automata",
         description="answer to OPTIONS for an offline user; automata tells his tags, so that a sender can revoke",

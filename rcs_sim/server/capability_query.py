@@ -21,6 +21,7 @@ __all__ = ["CapabilityQueries"]
 _ALLOW = "INVITE, ACK, CANCEL, BYE, MESSAGE, OPTIONS, NOTIFY, UPDATE"
 _CARRIED = ("Allow", "Accept", "Supported", "User-Agent")  # of the first device that answers
 _GONE = (404, 430, 480)  # what the core answers for a binding that is not there any more
+_FALLBACK = FeatureSet.of({"+g.gsma.rcs.msgfallback": ()})
 _NOT_OF_A_USER = ("+sip.instance", "automata")
 
 
@@ -73,7 +74,9 @@ class CapabilityQueries:
     def respond(
         self, exchange: Exchange, user: ServedUser, features: FeatureSet, headers: tuple[HeaderInput, ...]
     ) -> None:
-        """200 with the tags in Contact."""
+        """200 with the tags in Contact; one more if this network falls back to SMS for its users (digest §8.1)."""
+        if self._context.config.falls_back:
+            features = features.union(_FALLBACK)
         contact = Contact.of(user.identity, params=features.to_params())
         answer = (("P-Asserted-Identity", f"<{user.identity}>"), contact, *headers)
         self._context.outbox.add(Respond(exchange, 200, answer))

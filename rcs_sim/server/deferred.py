@@ -48,6 +48,7 @@ class StoreAndForward:
         for held in sorted(loaded, key=lambda held: held.expires_at):
             self._context.seen.put((held.sender, held.message_id, held.owner), Sighting.ACCEPTED, now)
             self._expiry.add(held)
+            self._watch(held, now)
         for record in unreadable:
             self._context.outbox.note("stored message dropped", "it cannot be read", user=record.owner)
             self._context.outbox.add(Forget(DEFERRED_MESSAGES, DEFERRED_MESSAGES.key(record)))
@@ -85,8 +86,15 @@ class StoreAndForward:
             is_limited=message.is_limited,
         )
         self._expiry.add(held)
+        self._watch(held, now)
         context.outbox.add(Persist(DEFERRED_MESSAGES, held.to_record(), _Keeping(self, held, then)))
         return held
+
+    def _watch(self, held: HeldMessage, now: float) -> None:
+        """For the network's own fallback, where it has one: a chat message that no device has."""
+        fallback = self._context.ways.fallback
+        if fallback is not None and held.is_limited and not held.is_delivered:
+            fallback.watch(held, now)
 
     def _drop_older_eras(self, message: IncomingMessage, instances: frozenset[str]) -> None:
         """What a Welcome of a newer era makes useless for these devices (none named: for any)."""
@@ -274,6 +282,16 @@ class StoreAndForward:
             self.wake(held.owner, None, now)
         else:
             self._forget_cursors(held)
+
+    def end_interworking(self, held: HeldMessage, is_accepted: bool, now: float) -> None:
+        """The SMSC took the message, or not. Only then is it removed: a crash in between gives two copies, which the
+        receiver's phone merges (digest §8.3), and loses none."""
+        if is_accepted:
+            self._remove(held, "left as short message")
+        else:
+            held.state = HeldState.WAITING
+        self._decide_revocations(held, now)
+        self.wake(held.owner, None, now)
 
     def expire(self, held: HeldMessage, now: float) -> None:
         """Its time is over (F04)."""

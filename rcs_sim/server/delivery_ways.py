@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ims_core.wire.sip.message import HeaderInput, Request
 from ims_core.wire.sip.uri import Uri
 from rcs_sim.server.device_offer import DeviceOffer
+from rcs_sim.server.mailbox import HeldMessage
+from rcs_sim.server.pager_content import PagerContent
 from rcs_sim.server.passing_message import ConversationFocus, Said, SpeakingSession
 from rcs_sim.server.served_users import ServedUser
 
-__all__ = ["DeliveryWays", "PeerDelivery", "SessionDelivery"]
+__all__ = ["DeliveryWays", "FallbackWay", "PeerDelivery", "SessionDelivery"]
 
 
 class SessionDelivery(Protocol):
@@ -39,12 +42,28 @@ class PeerDelivery(Protocol):
         ...
 
 
+class FallbackWay(Protocol):
+    """Sends as SMS what no device of an RCS user has taken in time."""
+
+    def watch(self, held: HeldMessage, now: float) -> None:
+        """A message was stored that no device has taken."""
+        ...
+
+    def replaces(
+        self, template: Request, content: PagerContent, sender: Uri, then: Callable[[bool, float], None], now: float
+    ) -> bool:
+        """Takes a message that would be refused for want of a store; *then* learns whether it is gone. False: it cannot
+        be sent as SMS."""
+        ...
+
+
 class DeliveryWays:
     """The ways that there are besides MESSAGE, and who takes messages out of a conversation."""
 
-    __slots__ = ("by_session", "focus", "to_peer")
+    __slots__ = ("by_session", "fallback", "focus", "to_peer")
 
     def __init__(self) -> None:
         self.by_session: SessionDelivery | None = None
         self.to_peer: PeerDelivery | None = None
         self.focus: ConversationFocus | None = None
+        self.fallback: FallbackWay | None = None

@@ -98,7 +98,7 @@ class DeviceFork:
 
     def interworked(self, now: float) -> None:
         """It left as short message."""
-        self._note("message interworked", "no RCS device is known")
+        self._note("message interworked", "no RCS device is known, or none is there")
         self._end(ForkEnd.STORED, 202, "", now)
 
     # -- outcomes of the copies --------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ class DeviceFork:
         if self._refusals and not self._waiting:
             self._relay_refusal(now)
         elif not self._context.config.has_store_and_forward or not self._message.may_be_stored:
-            self._end(ForkEnd.REFUSED, _UNAVAILABLE, _NO_STORE, now)
+            self._refuse_absent(now)
         elif not self._forward.make_room(self._message):
             self._note("message refused", _STORE_FULL)
             self._end(ForkEnd.REFUSED, _UNAVAILABLE, _STORE_FULL, now)
@@ -167,6 +167,19 @@ class DeviceFork:
                     self._held.late_offers.add(offer)
                 if not offer.came_back:
                     self._forward.absent(self._held, offer, offer.status, now)
+
+    def _refuse_absent(self, now: float) -> None:
+        """No device is there, and nothing is stored: what the network does not send as SMS is its sender's again."""
+
+        def submitted(is_accepted: bool, then: float) -> None:
+            if is_accepted:
+                self.interworked(then)
+            else:
+                self._end(ForkEnd.REFUSED, _UNAVAILABLE, _NO_STORE, then)
+
+        message, fallback = self._message, self._context.ways.fallback
+        if fallback is None or not fallback.replaces(message.template, message.content, message.sender, submitted, now):
+            self._end(ForkEnd.REFUSED, _UNAVAILABLE, _NO_STORE, now)
 
     def _kept(self, error: StoreError | None, now: float) -> None:
         if error is not None:

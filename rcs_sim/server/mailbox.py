@@ -24,6 +24,7 @@ class HeldState(enum.Enum):
 
     WAITING = enum.auto()
     REVOKING = enum.auto()  # being removed on request of its sender: not handed out any more
+    INTERWORKING = enum.auto()  # on its way out as short message: not handed out unless the SMSC refuses it
     GONE = enum.auto()
 
 

@@ -104,6 +104,7 @@ class MessagingServerConfig:
 
     offline_options: OfflineOptions = OfflineOptions.UNAVAILABLE
     has_interworking: bool = False
+    interworking_after_s: float = 0.0  # that a text waits for an RCS device before it goes by SMS; 0: for ever
     interworking_max_parts: int = 10
     interworking_answer_s: float = 10.0  # for the SMSC to take all parts of a text
     smsc_number: str = ""  # service centre address of the own SMSC, "+12025550199"
@@ -115,6 +116,11 @@ class MessagingServerConfig:
     def host(self) -> str:
         """Own IP address."""
         return self.local_host or (self.listen[0].host if self.listen else "127.0.0.1")
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether this network sends as SMS what the devices of its RCS users do not take: `msgfallback`."""
+        return self.has_interworking and self.interworking_after_s > 0
 
     def cpim_from(self, instance: str, user_agent: str) -> CpimFrom:
         """How CPIM From is written for that device."""

@@ -39,6 +39,7 @@ from rcs_sim.server.messaging_actions import (
 from rcs_sim.server.messaging_config import MessagingServerConfig
 from rcs_sim.server.mls_delivery import MlsDelivery
 from rcs_sim.server.mls_focus import MlsFocus
+from rcs_sim.server.network_fallback import NetworkFallback
 from rcs_sim.server.originating import OriginatingMessages
 from rcs_sim.server.part_context import PartContext
 from rcs_sim.server.relayed_request import max_forwards_of
@@ -98,6 +99,8 @@ class ParticipatingFunction:
         self._notices = ServerNotices(context)
         self._forward = StoreAndForward(context, self._notices)
         self._interworking = Interworking(context, self._notices) if config.has_interworking else None
+        if self._interworking is not None and config.falls_back:
+            context.ways.fallback = NetworkFallback(context, self._forward, self._interworking)
         self._originating = OriginatingMessages(context, self._forward, self._interworking)
         self._terminating = TerminatingMessages(context, self._forward, self._notices, self._interworking)
         self._queries = CapabilityQueries(context)

@@ -38,12 +38,14 @@ class RevocationServer:
     def decide(self, request: Request, key: MessageKey, now: float) -> None:
         """*request* is the MESSAGE with the revocation, answered already; *key* names the message to remove.
 
-        While a copy is on its way to a device nothing is said: its answer decides."""
+        While a copy is on its way to a device, or to the SMSC, nothing is said: its answer decides."""
         sender, message_id, owner = key
         fork = self._pending.get(key)
         held = self._context.mailboxes.find(owner, sender, message_id)
         box = self._context.mailboxes.get(owner)
-        if fork is not None:
+        if held is not None and held.state is HeldState.INTERWORKING:
+            held.revocations.append(lambda then: self.decide(request, key, then))
+        elif fork is not None:
             fork.revocations.append(lambda then: self.decide(request, key, then))
         elif held is None or box is None or held.state is not HeldState.WAITING:
             self._decide_unheld(request, key, held, now)

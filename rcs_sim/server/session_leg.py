@@ -58,11 +58,11 @@ class SessionContext:
         return self.context.config.msrp_tls and self.media.offers_tls
 
     def contact(self, icsi: str, *, has_fallback: bool = False) -> str:
-        """Contact of a new leg. What it says of fallback decides how the phone falls back (digest §8.1)."""
-        config = self.context.config
+        """Contact of a new leg. What it says of fallback decides how the phone falls back (digest §8.1): who speaks for
+        a user says whether that user's network does it, who speaks to him what the other side has said."""
         uri = f"sip:pf-leg-{self.calls.next_number()}@{self.media.contact_address()}"
         tag = f'+g.3gpp.icsi-ref="{icsi.replace(":", "%3A")}"'
-        fallback = ";+g.gsma.rcs.msgfallback" if has_fallback or config.has_interworking else ""
+        fallback = ";+g.gsma.rcs.msgfallback" if has_fallback else ""
         return f"<{uri}>;{tag};+g.gsma.rcs.msgrevoke{fallback}"
 
     def call_config(self, *, is_to_user: bool) -> CallConfig:
@@ -214,7 +214,7 @@ class SessionLeg:
         call = Call.incoming(
             invite,
             shared.context.tokens.word(),
-            contact=shared.contact(self._icsi),
+            contact=self._contact(),
             uniform=shared.context.tokens.uniform,
             config=shared.call_config(is_to_user=self.is_to_user),
         )
@@ -243,7 +243,7 @@ class SessionLeg:
         else:
             body = self.description.answer(offered, like)
         if has_fallback:
-            self.call.contact = self._shared.contact(self._icsi, has_fallback=True)
+            self.call.contact = self._contact(has_fallback=True)
         outputs = self.call.call.answer(body, now, headers=headers)
         self._offer_at_refresh()
         self.call.run(outputs, now)
@@ -255,11 +255,13 @@ class SessionLeg:
 
     # -- as calling party --------------------------------------------------------------------------------------------
 
-    def invite(self, template: Editor[Request], like: MsrpMedia, *, is_tls: bool, now: float) -> None:
+    def invite(
+        self, template: Editor[Request], like: MsrpMedia, *, is_tls: bool, now: float, has_fallback: bool = False
+    ) -> None:
         """Sends an INVITE: *template* with Contact and offer."""
         shared = self._shared
         body = self.description.offer(like, is_tls=is_tls)
-        invite = template.set("Contact", shared.contact(self._icsi)).body(body, _SDP_TYPE).done()
+        invite = template.set("Contact", self._contact(has_fallback=has_fallback)).body(body, _SDP_TYPE).done()
         call = Call.outgoing(
             invite,
             uniform=shared.context.tokens.uniform,
@@ -267,6 +269,10 @@ class SessionLeg:
         )
         self.call = self._run(call)
         self.call.run(call.start(now), now)
+
+    def _contact(self, *, has_fallback: bool = False) -> str:
+        speaks_for_user = not self.is_to_user and self._shared.context.config.falls_back
+        return self._shared.contact(self._icsi, has_fallback=has_fallback or speaks_for_user)
 
     def _offer_at_refresh(self) -> None:
         offered = self.description.as_offer

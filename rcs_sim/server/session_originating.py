@@ -220,6 +220,6 @@ class OriginatingSession:
         self._services.context.outbox.note(summary, why, user=self._parties.user.key)
 
 
-def has_fallback_tag(response: Response) -> bool:
-    """Whether the network of who answered falls back to SMS (digest §8.1)."""
-    return any("+g.gsma.rcs.msgfallback" in contact.lower() for contact in response.texts("Contact"))
+def has_fallback_tag(message: Request | Response) -> bool:
+    """Whether the network of who says this falls back to SMS (digest §8.1)."""
+    return any("+g.gsma.rcs.msgfallback" in contact.lower() for contact in message.texts("Contact"))

@@ -15,7 +15,6 @@ from ims_core.wire.sip.uri import parse_uri
 from rcs_sim.server.device_capabilities import CPM_SESSION, takes_sessions
 from rcs_sim.server.device_offer import OfferInput, verdict_of
 from rcs_sim.server.device_registry import Device
-from rcs_sim.server.interworking import Interworking
 from rcs_sim.server.messaging_actions import Exchange
 from rcs_sim.server.relayed_request import route_of_dialog
 from rcs_sim.server.session_body import first_message_in
@@ -100,7 +99,8 @@ class TerminatingSession:
         self._branches[leg] = device
         identity = self._parties.user.identity
         editor = invite_for_device(self._invite, services.context, device, identity, self._route)
-        leg.invite(editor, self._offered.media, is_tls=is_tls, now=now)
+        has_fallback = has_fallback_tag(self._invite)
+        leg.invite(editor, self._offered.media, is_tls=is_tls, now=now, has_fallback=has_fallback)
 
     # -- what large message mode does otherwise ----------------------------------------------------------------------
 
@@ -176,32 +176,36 @@ class TerminatingSession:
         ]
         if declined:
             self._relay(*min(declined, key=lambda refusal: (refusal[0] < 600, refusal[0])), now)
-        elif self._may_accept():
+        elif self._is_interworked():
+            self._accept(now, has_fallback=True)
+        elif self._may_be_stored():
             self._accept(now)
         elif self._refusals:
             self._relay(*min(self._refusals, key=lambda refusal: refusal[0]), now)
         else:
             self._refuse(480, now, "no device of the recipient takes sessions at present")
 
-    def _may_accept(self) -> bool:
-        config, interworking = self._services.context.config, self._services.interworking
-        if interworking is not None and self._is_interworked(interworking):
-            return True
+    def _may_be_stored(self) -> bool:
+        config = self._services.context.config
         return config.accepts_for_absent and config.has_store_and_forward and not is_of_group(self._invite)
 
-    def _is_interworked(self, interworking: Interworking) -> bool:
-        """Whether what comes will leave as short messages (§19.8 step 5)."""
-        if avoids_interworking(self._invite) or is_of_group(self._invite) or self.ICSI != CPM_SESSION:
+    def _is_interworked(self) -> bool:
+        """Whether what comes will leave as short messages (§19.8 step 5), because no RCS device of the user is known or
+        because his network does that for RCS users too."""
+        interworking, falls_back = self._services.interworking, self._services.context.config.falls_back
+        if interworking is None or self.ICSI != CPM_SESSION:
+            return False
+        if avoids_interworking(self._invite) or is_of_group(self._invite):
             return False
         parties = self._parties
-        return interworking.serves(parties.user.key) and interworking.joins(
+        return (falls_back or interworking.serves(parties.user.key)) and interworking.joins(
             parties.asserted[0], parse_uri(parties.user.identity)
         )
 
-    def _accept(self, now: float) -> None:
+    def _accept(self, now: float, *, has_fallback: bool = False) -> None:
         """On behalf of the user: each message goes to the devices in another way, or into the store (§19.4 step 2)."""
         try:
-            self._near.accept(self._offered, self._offered.media, now)
+            self._near.accept(self._offered, self._offered.media, now, has_fallback=has_fallback)
         except MediaRefused as refusal:
             self._refuse(488, now, refusal.why)
             return

@@ -50,14 +50,16 @@ class ClientPolicy:
 
 NETWORK_POLICIES: Mapping[NetworkFallbackName, CarrierPolicy] = {
     "up-2.x": CarrierPolicy(
-        "the network sends text as SMS to whom it knows no RCS device of (IM-SM); its sender sees that it did",
-        "digest §8.1, §8.4",
-        {"interworking": True},
+        "interworking: the network itself sends as SMS what no RCS device takes, whether there is none (IM-SM) or none"
+        " is there for interworking_after_s; it announces that (msgfallback), so no phone revokes; its sender sees it",
+        "digest §8.1, §8.4, §19.8",
+        {"interworking": True, "interworking_after_s": 20},
     ),
     "up-3.0": CarrierPolicy(
-        "the same for text in clear; what is encrypted the network neither reads nor sends as SMS, it stores it",
+        "the network sends text as SMS only to whom it knows no RCS device of; between RCS users, whose conversations"
+        " may be encrypted, it stores, and fallback is the sender's (msgrevoke)",
         "digest §8.1, §8.4; RCC.16 §7.2",
-        {"interworking": True, "store_and_forward": True},
+        {"interworking": True, "interworking_after_s": 0, "store_and_forward": True},
     ),
     "none": CarrierPolicy("the network sends no SMS: fallback is the sender's", "digest §8.1", {"interworking": False}),
 }

@@ -55,5 +55,16 @@ def test_no_policy_leaves_the_device_as_it_is() -> None:
     assert with_client_policy(device, "never").fallback.consent is Consent.NEVER
 
 
+def test_networks_differ_in_what_they_do_themselves() -> None:
+    """Who sends the SMS: for people without RCS, and for RCS users who are away."""
+    profiles = {name: load_carrier_profile("google-like", carrier_changes(name, None)) for name in NETWORK_POLICIES}
+    does = {
+        name: (each.interworking, each.interworking and each.interworking_after_s > 0)
+        for name, each in profiles.items()
+    }
+    assert does == {"up-2.x": (True, True), "up-3.0": (True, False), "none": (False, False)}
+    assert 0 < profiles["up-2.x"].interworking_after_s < profiles["up-2.x"].revoke_timer_s
+
+
 def test_the_carrier_policy_has_the_last_word() -> None:
     assert carrier_changes("up-3.0", "no-store")["store_and_forward"] is False
