@@ -87,6 +87,12 @@ class PeerTags:
         return "+g.gsma.rcs.msgrevoke" in self.services
 
     @property
+    def reads_references(self) -> bool:
+        """Whether the peer knows headers of CPIM that came after the first profiles: the names of the tags that UP 4.0
+        has for replies and reactions are not public, this older one stands for all of them (choice)."""
+        return "+g.gsma.rcs.cpimext" in self.services
+
+    @property
     def interworks(self) -> bool:
         return "+g.gsma.rcs.msgfallback" in self.services
 

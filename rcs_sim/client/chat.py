@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ims_core.errors import SimulatorError
+from rcs_sim.client.change_sender import ChangeSender
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.inbox import Inbox
@@ -74,6 +76,50 @@ class Chat:
         message = self._messenger.send_text(self._conversation, text, as_sms=as_sms)
         self._inbox.arm(self._conversation)
         return message
+
+    def find(self, message_id: str) -> SentMessage | ReceivedMessage | None:
+        """The message of the thread that is known by that imdn.Message-ID here or at the other end."""
+        sent = self._messenger.find(message_id)
+        if sent is not None and sent.conversation is self._conversation and sent.change is None:
+            return sent
+        found = self._inbox.changes.find(self.peer, message_id)
+        return found if isinstance(found, ReceivedMessage) else None
+
+    def reply(self, target: SentMessage | ReceivedMessage | str, text: str) -> SentMessage:
+        """Answers a message of this thread, given itself or by its id. As `send`."""
+        message = self._changing.reply(self._conversation, self._target(target), text)
+        self._inbox.arm(self._conversation)
+        return message
+
+    def react(self, target: SentMessage | ReceivedMessage | str, emoji: str) -> SentMessage:
+        """Puts *emoji*, exactly one, on a message of this thread, in the place of an earlier one of this user. The
+        result is the message that tells the peer: it is no message of the thread, and never an SMS."""
+        return self._changing.react(self._conversation, self._target(target), emoji)
+
+    def unreact(self, target: SentMessage | ReceivedMessage | str) -> SentMessage:
+        """Takes the own reaction back. Raises LocalProtocolError if there is none."""
+        return self._changing.take_back(self._conversation, self._target(target))
+
+    def edit(self, target: SentMessage | ReceivedMessage | str, text: str, *, anyway: bool = False) -> SentMessage:
+        """Gives an own message of the last 15 minutes a new text. *anyway*: as a handset that does not look whose it
+        is, and of when."""
+        return self._changing.edit(self._conversation, self._target(target), text, anyway=anyway)
+
+    def recall(self, target: SentMessage | ReceivedMessage | str, *, anyway: bool = False) -> SentMessage:
+        """Takes an own message of the last 15 minutes back, for everybody. *anyway* as in `edit`."""
+        return self._changing.recall(self._conversation, self._target(target), anyway=anyway)
+
+    @property
+    def _changing(self) -> ChangeSender:
+        return ChangeSender(self._messenger)
+
+    def _target(self, target: SentMessage | ReceivedMessage | str) -> SentMessage | ReceivedMessage:
+        if not isinstance(target, str):
+            return target
+        found = self.find(target)
+        if found is None:
+            raise SimulatorError(f"there is no message {target!r} in the conversation with {self.peer}")
+        return found
 
     @property
     def session(self) -> str:

@@ -6,14 +6,17 @@ Nothing here raises for what a peer sent: octets that cannot be read become a `R
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ims_core.wire.sip.core_headers import ContentEncoding
 from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.message import HeaderInput, Request
 from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE, CpimMessage, CpimParseError
+from rcs_sim.wire.cpim_header import CpimHeader
 from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE, Imdn, ImdnParseError, parse_imdn
 from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE, IsComposing, IsComposingParseError
+from rcs_sim.wire.message_reference import REFERENCE_NAMESPACES, MessageReference, read_reference
 from rcs_sim.wire.mime import MediaType, MimeParseError
 from rcs_sim.wire.revocation import (
     REVOCATION_CONTENT_TYPE,
@@ -60,7 +63,8 @@ class Content:
     """A message for the user. *text* is None for content that is kept but not rendered (*body*, *content_type*).
 
     *message_id* is "" where the sender asks for no receipts by CPIM; *wishes* are its Disposition-Notification values;
-    *date_time* is the CPIM DateTime as written; *cpim_from* the URI in CPIM From, "" without one."""
+    *date_time* is the CPIM DateTime as written; *cpim_from* the URI in CPIM From, "" without one; *reference* is the
+    earlier message that it bears on."""
 
     text: str | None
     content_type: str
@@ -69,6 +73,7 @@ class Content:
     date_time: str = ""
     wishes: tuple[str, ...] = ()
     cpim_from: str = ""
+    reference: MessageReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +206,15 @@ def _read_cpim(cpim: CpimMessage) -> Incoming:
             return receipts
     if essence.startswith(_ENCRYPTED):
         return Encrypted(cpim)
-    return content_of(cpim, essence, str(cpim.content_type), cpim.body)
+    about = cpim.headers_in(REFERENCE_NAMESPACES)
+    return content_of(cpim, essence, str(cpim.content_type), cpim.body, about)
 
 
-def content_of(cpim: CpimMessage, essence: str, content_type: str, body: bytes) -> Content:
-    """The content *body*, which stood in *cpim* or was sealed in it."""
+def content_of(
+    cpim: CpimMessage, essence: str, content_type: str, body: bytes, about: Sequence[CpimHeader] = ()
+) -> Content:
+    """The content *body*, which stood in *cpim* or was sealed in it. *about* are the headers beside it, which were
+    sealed with it: those outside say nothing about what is inside."""
     text = MediaType.parse(content_type).decode_text(body) if essence == "text/plain" else None
     return Content(
         text,
@@ -215,6 +224,7 @@ def content_of(cpim: CpimMessage, essence: str, content_type: str, body: bytes) 
         cpim.date_time or "",
         cpim.disposition_notification,
         _cpim_from(cpim),
+        read_reference(about) if about else None,
     )
 
 

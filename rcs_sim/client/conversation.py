@@ -5,6 +5,7 @@ from __future__ import annotations
 from rcs_sim.client.alarms import Alarm
 from rcs_sim.client.fallback import Latch
 from rcs_sim.client.identity import ContactKey
+from rcs_sim.client.message_changes import MessageChanges
 from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.typing import TypingReceiver, TypingSender
 
@@ -19,6 +20,7 @@ class Conversation:
 
     __slots__ = (
         "alarm",
+        "changes",
         "id",
         "is_encrypted",
         "is_open",
@@ -42,6 +44,7 @@ class Conversation:
         self.peer_typing = TypingReceiver()
         self.read_at: float | None = None
         self.alarm: Alarm | None = None
+        self.changes: MessageChanges | None = None  # most have none
         self.is_open = False  # the user has opened it
         self.is_encrypted = False
         self.shown_label: tuple[str, str | None] = "", None
@@ -50,6 +53,12 @@ class Conversation:
         self.messages.append(message)
         if len(self.messages) > MAX_MESSAGES:
             del self.messages[0]
+
+    def changing(self) -> MessageChanges:
+        """What was changed about its messages, to be changed further."""
+        if self.changes is None:
+            self.changes = MessageChanges()
+        return self.changes
 
     def next_deadline(self) -> float | None:
         """Of typing, and of reading by itself."""

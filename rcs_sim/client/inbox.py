@@ -10,6 +10,7 @@ from ims_core.wire.msrp.session_events import MessageReceived
 from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.uri import SipUri, Uri, parse_uri
 from rcs_sim.client.capabilities import ContactState, Knowledge
+from rcs_sim.client.change_receiver import ChangeReceiver
 from rcs_sim.client.content import (
     Content,
     Discarded,
@@ -37,7 +38,6 @@ from rcs_sim.client.receipts import ReceiptSender, receipt_target
 from rcs_sim.client.sms_incoming import TextReceived
 from rcs_sim.client.typing import TypingSender, TypingSignal
 from rcs_sim.client.user_agent import UserAgent
-from rcs_sim.e2ee.encrypted_entity import EntityReference, ReferenceType
 from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
 from rcs_sim.wire.imdn import Imdn, ImdnKind
 from rcs_sim.wire.iscomposing import IsComposing
@@ -45,7 +45,6 @@ from rcs_sim.wire.revocation import RevokeResponse
 
 __all__ = ["Arrival", "Inbox"]
 
-CHANGE_WITHIN_S = 15 * 60.0
 _NETWORK_SUFFIX = ".3gppnetwork.org"
 
 
@@ -62,12 +61,13 @@ class Arrival:
 class Inbox:
     """The receiving side of one phone. *ua* is set while it has RCS; *reads_after_s* None never reads by itself."""
 
-    __slots__ = ("_merger", "_messenger", "_reads_after_s", "_seen", "receipts", "ua")
+    __slots__ = ("_merger", "_messenger", "_reads_after_s", "_seen", "changes", "receipts", "ua")
 
     def __init__(self, messenger: Messenger, receipts: ReceiptSender, reads_after_s: float | None) -> None:
         self._messenger = messenger
         self._reads_after_s = reads_after_s
         self._seen = SeenMessages()
+        self.changes = ChangeReceiver(messenger, self._seen)
         self._merger = CopyMerger(messenger.policy.fallback.merge_window_s)
         self.receipts = receipts
         self.ua: UserAgent | None = None
@@ -180,6 +180,7 @@ class Inbox:
         messenger.latch(conversation, messenger.capabilities.message_received(sender, now))
         message = self._new_message(conversation, arrival, content, now)
         message.scheme = scheme
+        is_shown = not self.changes.read(message, content)
         if content.message_id:
             self._seen.remember(sender, content.message_id, message)
         shown = self._seen.find(sender, replaces) if replaces else None
@@ -189,8 +190,13 @@ class Inbox:
             return
         if replaces:
             self._seen.remember(sender, replaces, message)  # it may come yet, or go out a third time
+        if not is_shown:
+            if self.changes.received(sender, message):
+                self.receipts.delivered(message)
+            return
         self._typing_ended(conversation)
-        self._take(conversation, message)
+        ids = (content.message_id, replaces) if replaces else (content.message_id,)
+        self.changes.target_came(sender, ids, lambda: self._take(conversation, message))
         self.receipts.delivered(message)
         if message.merged_into is not None and message.is_read:
             self.receipts.displayed(message)
@@ -212,7 +218,7 @@ class Inbox:
             body=b"" if content.text is not None else content.body,
             date_time=content.date_time,
             wishes=content.wishes,
-            reply_to=receipt_target(self._messenger.policy, arrival.sender, content.cpim_from, home),
+            receipts_to=receipt_target(self._messenger.policy, arrival.sender, content.cpim_from, home),
         )
         message.thread_id = arrival.thread_id or conversation.id
         message.session = arrival.session
@@ -228,42 +234,6 @@ class Inbox:
         self.receipts.delivered(message)
         if message.is_read:
             self.receipts.displayed(message)
-
-    def change_received(
-        self, arrival: Arrival, content: Content, reference: EntityReference, text: str, scheme: Scheme
-    ) -> None:
-        """A reaction to a message, a new text for it or its recall: receipted as delivered, and shown with its target.
-        Only who wrote a message changes it (digest RCC.16 §14.11)."""
-        messenger, now = self._messenger, self._messenger.alarms.now()
-        conversation = messenger.conversation(arrival.sender, arrival.thread_id)
-        message = self._new_message(conversation, arrival, content, now)
-        message.scheme, message.text = scheme, None
-        self._seen.remember(arrival.sender, content.message_id, message)
-        if not self._may_change(arrival.sender, reference, message):
-            messenger.display.state("change", "dropped", reason="not of the author, or too late", message_id=message.id)
-            return
-        messenger.display.show(
-            Shown.CHANGE,
-            conversation.peer,
-            message=message,
-            message_id=message.id,
-            conversation_id=conversation.id,
-            kind=reference.kind,
-            target=reference.target_id,
-            text=text,
-            scheme=scheme,
-        )
-        self.receipts.delivered(message)
-
-    def _may_change(self, sender: ContactKey, reference: EntityReference, change: ReceivedMessage) -> bool:
-        """Anybody may react; texts are changed by their author, within 15 minutes by his own clock."""
-        if reference.kind not in (ReferenceType.EDIT, ReferenceType.RECALL):
-            return True
-        target = self._seen.find(sender, reference.target_id)
-        if not isinstance(target, ReceivedMessage):
-            return self._messenger.find(reference.target_id) is None  # not ours: it may come later
-        written, changed = target.sent_at, change.sent_at
-        return written is None or changed is None or changed - written <= CHANGE_WITHIN_S
 
     # --- SMS ---------------------------------------------------------------------------------------------------------
 
@@ -290,7 +260,7 @@ class Inbox:
 
     def _take(self, conversation: Conversation, message: ReceivedMessage) -> None:
         """Shows it, unless its other copy was shown (digest §8.3), or it is of a kind that is kept unseen."""
-        if message.text is None:
+        if message.text is None or message.is_recalled:
             conversation.add(message)
             return
         other = self._merger.admit(
@@ -325,6 +295,8 @@ class Inbox:
             text=message.text,
             transport=message.transport.value,
             scheme=message.scheme,
+            reply_to=message.reply_to or None,
+            quote=self.changes.quote_of(conversation.peer, message),
         )
         if self._reads_after_s is not None and conversation.read_at is None:
             conversation.read_at = message.received_at + self._reads_after_s

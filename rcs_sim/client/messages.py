@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from ims_core.errors import SimulatorError
@@ -11,13 +12,16 @@ from ims_core.wire.sip.message import Request, Response
 from rcs_sim.client.alarms import Alarm
 from rcs_sim.client.delivery import Delivery, StateChange
 from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.client.message_changes import MessageChanges
 from rcs_sim.client.message_state import MessageState, MessageTransport
+from rcs_sim.wire.cpim_header import CpimHeader
+from rcs_sim.wire.message_reference import ReferenceType
 
 if TYPE_CHECKING:
     from rcs_sim.client.conversation import Conversation
     from rcs_sim.client.encryption import Scheme, SealedContent
 
-__all__ = ["NotSeenInTime", "ReceivedMessage", "SentMessage", "label_of"]
+__all__ = ["Change", "NotSeenInTime", "ReceivedMessage", "SentMessage", "label_of"]
 
 LEAVES_WITHIN_S = 300.0  # longest time in "queued": a capability answer or a registration is awaited, both shorter
 
@@ -38,9 +42,58 @@ class NotSeenInTime(SimulatorError):
         self.message_id, self.expected, self.seen, self.within_s = message_id, expected, seen, within_s
 
 
-class SentMessage:
-    """A text that the user of this phone sent. Awaiting it waits until it has left the phone, or has failed."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a message does to an earlier one, in place of being one itself. *target_id* is the id that the peers know it
+    by, *key* the one that this phone does; *emoji* is that of a reaction, *text* the new text of an edit."""
 
+    kind: ReferenceType
+    target_id: str
+    key: str
+    emoji: str = ""
+    text: str = ""
+
+
+class _Shown:
+    """What became of a message after it was sent, as this phone shows it."""
+
+    __slots__ = ()
+    id: str
+    text: str | None
+    conversation: Conversation
+
+    @property
+    def _changes(self) -> MessageChanges | None:
+        return self.conversation.changes
+
+    @property
+    def reactions(self) -> dict[str, str]:
+        """The emoji of each member who has one on it: "" is the own user, others are contact keys."""
+        return {} if self._changes is None else self._changes.reactions(self.id)
+
+    @property
+    def is_recalled(self) -> bool:
+        return self._changes is not None and self._changes.is_recalled(self.id)
+
+    @property
+    def is_edited(self) -> bool:
+        return self._changes is not None and self._changes.text(self.id) is not None
+
+    @property
+    def shown_text(self) -> str | None:
+        """The text on the screen now: after edits; "" after a recall."""
+        if self._changes is None:
+            return self.text
+        new = self._changes.text(self.id)
+        return "" if self.is_recalled else self.text if new is None else new
+
+
+class SentMessage(_Shown):
+    """A text that the user of this phone sent. Awaiting it waits until it has left the phone, or has failed. *change*:
+    it is no text of its own but a reaction, an edit, a recall; *about* are the CPIM headers that name the earlier
+    message, and *reply_to* is that message where this is an answer to it."""
+
+    text: str
     direction: ClassVar[str] = "out"
     shown_count: ClassVar[int] = 1
 
@@ -48,7 +101,9 @@ class SentMessage:
         "_scheme",
         "_sealed",
         "_waiters",
+        "about",
         "alarm",
+        "change",
         "contribution_id",
         "conversation",
         "cpim",
@@ -61,6 +116,7 @@ class SentMessage:
         "last_response",
         "on_consent",
         "on_retry",
+        "reply_to",
         "shown_state",
         "text",
         "was_locked",
@@ -98,6 +154,9 @@ class SentMessage:
         self.cpim = b""
         self.last_request: Request | None = None
         self.last_response: Response | None = None
+        self.about: tuple[CpimHeader, ...] = ()
+        self.change: Change | None = None
+        self.reply_to = ""
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     @property
@@ -211,14 +270,16 @@ class SentMessage:
         return f"<SentMessage {self.id} {self.state.value} by {self.transport.value}: {self.text[:40]!r}>"
 
 
-class ReceivedMessage:
+class ReceivedMessage(_Shown):
     """A message of the peer. *text* is None for content that is kept but not rendered; *sent_at* is what the sender or
-    the service centre says, None if it cannot be read. *shown_count* never exceeds 1."""
+    the service centre says, None if it cannot be read. *shown_count* never exceeds 1. *change* and *reply_to* as in
+    `SentMessage`; where receipts go is *receipts_to*, a URI."""
 
     direction: ClassVar[str] = "in"
 
     __slots__ = (
         "body",
+        "change",
         "content_type",
         "contribution_id",
         "conversation",
@@ -226,6 +287,7 @@ class ReceivedMessage:
         "displayed_at",
         "id",
         "merged_into",
+        "receipts_to",
         "received_at",
         "reply_to",
         "scheme",
@@ -252,6 +314,7 @@ class ReceivedMessage:
         body: bytes = b"",
         date_time: str = "",
         wishes: tuple[str, ...] = (),
+        receipts_to: str = "",
         reply_to: str = "",
     ) -> None:
         self.conversation = conversation
@@ -262,7 +325,9 @@ class ReceivedMessage:
         self.content_type, self.body = content_type, body
         self.date_time = date_time
         self.wishes = wishes
-        self.reply_to = reply_to  # where receipts go: a URI
+        self.receipts_to = receipts_to
+        self.reply_to = reply_to
+        self.change: Change | None = None
         self.scheme: Scheme | None = None  # how it was sealed
         self.session: object | None = None  # the message session that it came on
         self.thread_id = conversation.id  # Conversation-ID that it came with

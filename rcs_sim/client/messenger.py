@@ -12,14 +12,12 @@ from rcs_sim.client.alarms import Alarms
 from rcs_sim.client.capabilities import CapabilityCache, Knowledge, Occasion, PeerTags
 from rcs_sim.client.chat_mode import (
     ChatMode,
-    ContentKind,
     ModeDecision,
     choose_mode,
-    may_fall_back,
     possible_modes,
 )
 from rcs_sim.client.conversation import Conversation
-from rcs_sim.client.delivery import Delivery, Do, Waiting
+from rcs_sim.client.delivery import Do, Waiting
 from rcs_sim.client.discovery import Discovery, is_stored_nowhere, retry_after_of, tags_of
 from rcs_sim.client.display import Display, Shown
 from rcs_sim.client.encryption import Encryption, Scheme, SealDecision, SealStep
@@ -38,18 +36,18 @@ from rcs_sim.client.fallback import (
     next_latch,
 )
 from rcs_sim.client.identity import ContactKey, is_number, is_reachable
+from rcs_sim.client.message_maker import MessageMaker
 from rcs_sim.client.message_rules import can_revoke, capability_times, delivery_rules, mode_rules
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.messages import SentMessage, label_of
-from rcs_sim.client.narration import CFS_TIMER, show_tick, trace_decision, trace_route
+from rcs_sim.client.narration import CFS_TIMER, show_sent, show_tick, trace_decision, trace_route
+from rcs_sim.client.own_changes import follow_change
 from rcs_sim.client.own_rcs import OwnRcsState
-from rcs_sim.client.pager import date_time_of
 from rcs_sim.client.pager_sender import PagerSender
 from rcs_sim.client.sealing import PLAIN, held_or_refused, seal, sealing_of
 from rcs_sim.client.session_doubts import SessionDoubts
 from rcs_sim.client.session_sender import SessionOutcome
 from rcs_sim.client.session_service import SessionService
-from rcs_sim.client.sms_outgoing import count_parts
 from rcs_sim.client.sms_service import SmsService
 from rcs_sim.client.user_agent import outcome_of, redirection_of
 from rcs_sim.devices.policy import DevicePolicy
@@ -58,7 +56,6 @@ from rcs_sim.wire.rcs_configuration import RcsConfiguration
 __all__ = ["Messenger"]
 
 MAX_OUTGOING = 4096  # messages whose receipts are still understood; older ones are history
-_FITS_ANYWAY_CHARACTERS = 33  # per part, whatever the alphabet: surrogate pairs in UCS-2 with a 16-bit reference
 _UNCONFIGURED = RcsConfiguration()
 _NO_MODES: frozenset[ChatMode] = frozenset()
 _SETTLED = (MessageState.DELIVERED, MessageState.DISPLAYED, MessageState.FAILED)
@@ -78,14 +75,13 @@ class Messenger:
         "_outgoing",
         "_refusal",
         "_register_anew",
-        "_rules",
         "alarms",
         "capabilities",
         "conversations",
         "discovery",
         "display",
         "encryption",
-        "new_message_id",
+        "maker",
         "own",
         "pager",
         "policy",
@@ -107,12 +103,12 @@ class Messenger:
         self.policy = policy
         self.alarms = alarms
         self.tokens = tokens
-        self.new_message_id = tokens.uuid  # imdn.Message-ID, in the form of the device
         self.display = display
         self._register_anew = register_anew
         self._configuration_doubted = configuration_doubted
         self._modes = mode_rules(_UNCONFIGURED, policy)
-        self._rules = delivery_rules(_UNCONFIGURED, policy)
+        rules = delivery_rules(_UNCONFIGURED, policy)
+        self.maker = MessageMaker(policy, alarms, tokens, rules, consented=self._consented, retried=self._retried)
         self.capabilities = CapabilityCache(capability_times(_UNCONFIGURED, policy))
         self.own = OwnRcsState()
         self.pager: PagerSender | None = None
@@ -132,7 +128,7 @@ class Messenger:
     def configure(self, document: RcsConfiguration) -> None:
         """A configuration is in force."""
         self._modes = mode_rules(document, self.policy)
-        self._rules = delivery_rules(document, self.policy)
+        self.maker.rules = delivery_rules(document, self.policy)
         self.capabilities.set_times(capability_times(document, self.policy))
         self.own.guard_s = float(document.reconnect_guard_s)
 
@@ -193,7 +189,7 @@ class Messenger:
         """Nobody could read it, or the network refused it: it is sealed anew and has a new id (RCC.16 §10.3)."""
         if message.state in _SETTLED:
             return
-        message.sealed, message.cpim, message.wire_id = None, b"", self.new_message_id()
+        message.sealed, message.cpim, message.wire_id = None, b"", self.maker.new_id()
         self._outgoing[message.wire_id] = message
         self._active[message] = None
         self._run(message, message.delivery.seal_again(reason, self.alarms.now()))
@@ -275,66 +271,42 @@ class Messenger:
             raise LocalProtocolError("an empty text", spec="RCC.07 §3.2.1")
         if conversation.own_typing is not None:
             conversation.own_typing.message_sent()
-        message = self._new_message(conversation, text)
-        conversation.add(message)
+        message = self.maker.new(conversation, text)
+        self.send(message, as_sms=as_sms)
+        return message
+
+    def send(
+        self, message: SentMessage, *, as_sms: bool | None = None, refusal: FallbackReason = FallbackReason.NONE
+    ) -> None:
+        """What the user wants to go out: a text, or a change to one. With a *refusal* it fails at once, and its user
+        sees why."""
+        conversation = message.conversation
+        if message.change is None:
+            conversation.add(message)
         self._remember(message)
-        self.display.show(
-            Shown.MESSAGE,
-            conversation.peer,
-            message=message,
-            message_id=message.id,
-            conversation_id=conversation.id,
-            direction="out",
-            text=text,
-        )
-        if is_reachable(conversation.peer):
+        show_sent(self.display, message)
+        if not is_reachable(conversation.peer):
+            refusal = FallbackReason.NOT_ELIGIBLE
+        if refusal is FallbackReason.NONE:
             self._ask_before(conversation)
             self._route(message, as_sms=as_sms, may_wait=True)
         else:
-            refusal = RouteDecision(Route.REFUSE, FallbackReason.NOT_ELIGIBLE)
-            self._run(message, message.delivery.start(refusal, self.alarms.now()))
-        return message
+            self._run(message, message.delivery.start(RouteDecision(Route.REFUSE, refusal), self.alarms.now()))
 
     def find(self, message_id: str) -> SentMessage | None:
         """The message of ours that a receipt is about."""
         return self._outgoing.get(message_id)
-
-    def _new_message(self, conversation: Conversation, text: str) -> SentMessage:
-        now, tokens = self.alarms.now(), self.tokens
-        may_leave = self._may_fall_back(conversation, text)
-        return SentMessage(
-            conversation,
-            self.new_message_id(),
-            tokens.uuid(),
-            text,
-            date_time_of(now),
-            Delivery(self._rules, tokens.uniform, now, may_fall_back=may_leave),
-            self._consented,
-            has_report=self.policy.sms.requests_status_report,
-        )
 
     def _retried(self, message: SentMessage) -> None:
         self._active[message] = None
         self._run(message, message.delivery.try_again())
 
     def _remember(self, message: SentMessage) -> None:
-        message.on_retry = self._retried
         self._outgoing[message.id] = message
         self._active[message] = None
         if len(self._outgoing) > MAX_OUTGOING:
             oldest = self._outgoing.pop(next(iter(self._outgoing)))
             self._active.pop(oldest, None)
-
-    def _may_fall_back(self, conversation: Conversation, text: str) -> bool:
-        most = self.policy.fallback.max_sms_parts
-        is_short = len(text) <= _FITS_ANYWAY_CHARACTERS * most
-        return is_number(conversation.peer) and may_fall_back(
-            ContentKind.TEXT,
-            is_group=False,
-            is_encrypted=conversation.is_encrypted,
-            sms_parts=1 if is_short else count_parts(text, most),
-            max_sms_parts=most,
-        )
 
     def _ask_before(self, conversation: Conversation) -> None:
         self._expire(conversation)
@@ -419,6 +391,7 @@ class Messenger:
         state = message.state
         if state is not message.shown_state:
             message.shown_state = state
+            follow_change(message)
             show_tick(self.display, message)
             if state in (MessageState.DISPLAYED, MessageState.DELIVERED):
                 self._active.pop(message, None)
@@ -442,7 +415,7 @@ class Messenger:
                 if pager is not None:
                     pager.revoke(message)
             case Do.SEND_SMS:
-                self.sms.submit(message.conversation.peer, message.text, message)
+                self.sms.submit(message.conversation.peer, message.shown_text or message.text, message)
             case Do.REGISTER:
                 self._register_anew()
             case Do.ROUTE_AGAIN:
@@ -511,7 +484,7 @@ class Messenger:
         actions = delivery.rcs_outcome(
             outcome,
             now,
-            can_revoke=not is_void and self._can_revoke(message, answer.tags),
+            can_revoke=not is_void and message.change is None and self._can_revoke(message, answer.tags),
             retry_after_s=retry_after_of(response) if response is not None and response.status >= 300 else None,
             column=answer.column,
             modes=possible_modes(self._size_of(message), self._modes) if outcome not in (200, 202) else _NO_MODES,
@@ -530,7 +503,7 @@ class Messenger:
 
     def _can_revoke(self, message: SentMessage, told: PeerTags | None) -> bool:
         known = self.capabilities.entry(message.conversation.peer).tags
-        timer_s = self._rules.revoke_timer_s
+        timer_s = self.maker.rules.revoke_timer_s
         return can_revoke(is_sealed=message.sealed is not None, known=known, told=told, revoke_timer_s=timer_s)
 
     def revoke_answered(self, message: SentMessage, *, is_success: bool) -> None:

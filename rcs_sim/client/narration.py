@@ -6,9 +6,9 @@ from rcs_sim.client.chat_mode import ModeDecision
 from rcs_sim.client.display import Display, Shown
 from rcs_sim.client.fallback import FallbackReason, RouteDecision
 from rcs_sim.client.message_state import MessageState
-from rcs_sim.client.messages import SentMessage
+from rcs_sim.client.messages import Change, SentMessage
 
-__all__ = ["CFS_TIMER", "show_tick", "trace_decision", "trace_route"]
+__all__ = ["CFS_TIMER", "change_details", "show_sent", "show_tick", "trace_decision", "trace_route"]
 
 CFS_TIMER = "ChatRevokeTimer"
 
@@ -20,6 +20,27 @@ _TICKS = {
     MessageState.INTERWORKED: Shown.SENT_AS_SMS,
     MessageState.FAILED: Shown.FAILED,
 }
+
+
+def show_sent(display: Display, message: SentMessage) -> None:
+    """What the user wrote, or did to an earlier message, appears on the own screen."""
+    change = message.change
+    display.show(
+        Shown.MESSAGE if change is None else Shown.CHANGE,
+        message.conversation.peer,
+        message=message,
+        message_id=message.id,
+        conversation_id=message.conversation.id,
+        direction="out",
+        text=message.text,
+        reply_to=message.reply_to or None,
+        **({} if change is None else change_details(change)),
+    )
+
+
+def change_details(change: Change) -> dict[str, str | None]:
+    """Members of a SHOWN record about a change."""
+    return {"kind": change.kind.value, "target": change.target_id, "emoji": change.emoji or None}
 
 
 def show_tick(display: Display, message: SentMessage) -> None:

@@ -78,6 +78,11 @@ class FallbackReason(Enum):
     UNEXPECTED_MEMBER = "the encrypted conversation has an unexpected member"
     NOT_DECRYPTED = "the peer could not read it"
     ENCRYPTION_REFUSED = "the network refused the encrypted message"
+    NOT_OFFERED = "this phone has no such feature"
+    PEER_WITHOUT_FEATURE = "the phone of the peer has no such feature"
+    NOT_AUTHOR = "only who wrote a message changes it"
+    TOO_LATE = "the message was written too long ago"
+    NO_TARGET = "the message that it is about has no identifier"
 
 
 class RcsOutcome(Enum):

@@ -29,6 +29,7 @@ __all__ = [
     "message_headers",
     "receipt_about",
     "session_headers",
+    "wishes_about_change",
     "wishes_of",
 ]
 
@@ -98,6 +99,12 @@ def wishes_of(policy: MessagingPolicy, *, allows_display: bool) -> tuple[str, ..
     return tuple(wish for wish, is_wanted in wishes if is_wanted)
 
 
+def wishes_about_change(wishes: tuple[str, ...]) -> tuple[str, ...]:
+    """What of them is asked for about a reaction, an edit, a recall: nobody reads it, and it is never an SMS (digest
+    §5.5)."""
+    return tuple(wish for wish in wishes if wish not in (_DISPLAY, _INTERWORKING))
+
+
 def compose_text(
     text: str,
     *,
@@ -107,8 +114,10 @@ def compose_text(
     date_time: str,
     wishes: Sequence[str],
     sealed: SealedContent | None = None,
+    about: Sequence[CpimHeader] = (),
 ) -> bytes:
-    """The CPIM of a text, or of what it was sealed into; *sender* and *recipient* are URIs."""
+    """The CPIM of a text, or of what it was sealed into; *sender* and *recipient* are URIs, *about* the headers that
+    name an earlier message, which are sealed with the text where that is."""
     if sealed is not None:
         return compose_cpim(
             sender=sender,
@@ -127,6 +136,8 @@ def compose_text(
         date_time=date_time,
         body=text.encode("utf-8", "replace"),
         disposition_notification=wishes,
+        extra=about,
+        declared_first=dict.fromkeys(header.namespace for header in about),
     )
 
 

@@ -12,7 +12,14 @@ from ims_core.wire.sip.uri import Uri
 from rcs_sim.client.fallback import Step
 from rcs_sim.client.identity import ContactKey, is_number, request_uri_text
 from rcs_sim.client.messages import SentMessage
-from rcs_sim.client.pager import compose_revocation, compose_text, date_time_of, message_headers, wishes_of
+from rcs_sim.client.pager import (
+    compose_revocation,
+    compose_text,
+    date_time_of,
+    message_headers,
+    wishes_about_change,
+    wishes_of,
+)
 from rcs_sim.client.user_agent import FinalOutcome, UserAgent, redirection_of
 from rcs_sim.devices.policy import CpimIdentity, DevicePolicy
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CPIM_CONTENT_TYPE
@@ -62,8 +69,9 @@ class PagerSender:
                 recipient=ANONYMOUS_URI if is_anonymous else self.target(message.conversation.peer),
                 message_id=message.wire_id,
                 date_time=message.date_time,
-                wishes=self._wishes,
+                wishes=self._wishes if message.change is None else wishes_about_change(self._wishes),
                 sealed=message.sealed,
+                about=message.about,
             )
         return message.cpim
 
@@ -122,7 +130,8 @@ class PagerSender:
 
     def _send(self, message: SentMessage, request: Request, target: Uri | None = None) -> None:
         def settle(outcome: Outcome, sent: Request) -> None:
-            if message.sealed is None and self._wants_plain_text(sent, outcome):
+            may_be_bare = message.sealed is None and message.change is None  # bare, a change would be a text of its own
+            if may_be_bare and self._wants_plain_text(sent, outcome):
                 body = message.text.encode("utf-8", "replace")
                 plain = self._ua.new_request("MESSAGE", sent.request_uri_text, (), body, _PLAIN_TEXT)
                 self._send(message, plain, target)

@@ -102,7 +102,7 @@ class ReceiptSender:
     def _send_by_pager(self, message: ReceivedMessage, kind: ImdnKind, cpim: bytes, ua: UserAgent) -> None:
         """In a MESSAGE of its own."""
         headers = message_headers(message.thread_id, message.contribution_id or ua.tokens.uuid())
-        request = ua.new_request("MESSAGE", message.reply_to, headers, cpim, CPIM_CONTENT_TYPE)
+        request = ua.new_request("MESSAGE", message.receipts_to, headers, cpim, CPIM_CONTENT_TYPE)
 
         def settle(outcome: Outcome, sent: Request) -> None:
             if not isinstance(outcome, Response) or outcome.status in _PASSING:

@@ -12,7 +12,7 @@ from ims_core.wire.sip.message import Response
 from rcs_sim.client.capabilities import PeerTags
 from rcs_sim.client.fallback import Column, Outcome
 from rcs_sim.client.messages import SentMessage
-from rcs_sim.client.pager import compose_text, is_composing_document
+from rcs_sim.client.pager import compose_text, is_composing_document, wishes_about_change
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CPIM_CONTENT_TYPE
 from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE
 
@@ -124,8 +124,9 @@ class SessionSender:
             recipient=ANONYMOUS_URI,
             message_id=message.wire_id,
             date_time=message.date_time,
-            wishes=self._wishes,
+            wishes=self._wishes if message.change is None else wishes_about_change(self._wishes),
             sealed=message.sealed,
+            about=message.about,
         )
         return ContentCarried(message, body, self._settled, wants_report=self._wants_report)
 

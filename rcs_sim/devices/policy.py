@@ -11,6 +11,8 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from rcs_sim.e2ee.profile import E2eeProfile
+from rcs_sim.wire.message_reference import ReferenceDialect
+from rcs_sim.wire.reaction_text import ReactionTextForm
 
 __all__ = [
     "CapabilityPolicy",
@@ -23,6 +25,8 @@ __all__ = [
     "MessagingPolicy",
     "ProvisioningPolicy",
     "ReceiptTarget",
+    "ReferencePolicy",
+    "ReferenceUse",
     "RegistrationPolicy",
     "RequestUriForm",
     "SessionPolicy",
@@ -225,6 +229,45 @@ class MessagingPolicy:
     typing_refresh_s: int = 60
 
 
+class ReferenceUse(Enum):
+    """Where a device has a feature of a later Universal Profile: MLS came with one that has all (digest §11)."""
+
+    ALWAYS = "always"
+    SEALED = "sealed"  # in encrypted conversations
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencePolicy:
+    """Replies, reactions, edits and recalls (digest §5.5, §10.3, §10.4).
+
+    reads               Reference headers are understood; else what they stand beside is shown as a text
+    replies             answers name the message that they answer
+    edits               texts are edited, and edits of the peer are shown as such
+    recalls             messages are recalled, and those that the peer recalls are gone
+    reacts_by_text      reactions go as text, whatever the peer can do
+    text_form           the form of that text; also for peers without Reference headers. None sends them no reactions
+    reads_text          a text that reads as a reaction is taken as one if it quotes exactly one recent message
+    quoted_among        the number of messages that are recent
+    dialects            which headers stand beside reactions, edits and recalls
+    reply_dialects      the same beside replies
+    change_within_s     how long after a message its author may edit or recall it
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+    reads: bool = True
+    replies: ReferenceUse = ReferenceUse.ALWAYS
+    edits: ReferenceUse = ReferenceUse.ALWAYS
+    recalls: ReferenceUse = ReferenceUse.ALWAYS
+    reacts_by_text: bool = False
+    text_form: ReactionTextForm | None = ReactionTextForm.EMOJI_TO
+    reads_text: bool = True
+    quoted_among: int = 50
+    dialects: tuple[ReferenceDialect, ...] = (ReferenceDialect.GSMA,)
+    reply_dialects: tuple[ReferenceDialect, ...] = (ReferenceDialect.GSMA,)
+    change_within_s: float = 900.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPolicy:
     """Chat sessions and large messages over MSRP (digest §4.5, §4.6, RFC 4975).
@@ -362,6 +405,7 @@ class DevicePolicy:
     registration: RegistrationPolicy = field(default_factory=RegistrationPolicy)
     features: FeaturePolicy = field(default_factory=FeaturePolicy)
     messaging: MessagingPolicy = field(default_factory=MessagingPolicy)
+    references: ReferencePolicy = field(default_factory=ReferencePolicy)
     session: SessionPolicy = field(default_factory=SessionPolicy)
     capability: CapabilityPolicy = field(default_factory=CapabilityPolicy)
     sms: SmsPolicy = field(default_factory=SmsPolicy)

@@ -13,14 +13,11 @@ __all__ = [
     "CONTROL_TYPES",
     "GSMA_NAMESPACE",
     "MLS_NAMESPACE",
-    "REACTIONS_NAMESPACE",
     "SIM_NAMESPACE",
     "MlsContentType",
     "classify_content_type",
     "is_on_mls_plane",
 ]
-
-REACTIONS_NAMESPACE = "urn:rcs:message:reactions:"  # with the colon at its end, as observed
 
 
 class MlsContentType(StrEnum):

@@ -7,12 +7,18 @@ begins with is an empty block of CPIM headers (inferred).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from ims_core.errors import LocalProtocolError, RemoteProtocolError
-from rcs_sim.e2ee.content_types import GSMA_NAMESPACE, REACTIONS_NAMESPACE
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.cpim_header import CpimHeader, CpimParseError, is_uri, write_header
+from rcs_sim.wire.message_reference import (
+    REACTIONS_NAMESPACE,
+    MessageReference,
+    ReferenceDialect,
+    ReferenceType,
+    read_reference,
+    reference_headers,
+)
 from rcs_sim.wire.mime import (
     MediaType,
     MimeHeaders,
@@ -27,13 +33,12 @@ __all__ = [
     "DEFAULT_CONTENT_TYPE",
     "EncryptedEntity",
     "EntityError",
-    "EntityReference",
-    "ReferenceType",
     "content_type_as_sent",
     "disposition_of",
     "edit_entity",
     "reaction_entity",
     "recall_entity",
+    "referring_entity",
     "reply_entity",
     "text_entity",
 ]
@@ -47,27 +52,6 @@ _ORIGIN_SURFACE = CpimHeader(REACTIONS_NAMESPACE, "Origin-Surface-Type", "1")  #
 
 class EntityError(RemoteProtocolError):
     """The content of a payload is framed and cannot be read."""
-
-
-class ReferenceType(StrEnum):
-    """How a message bears on another one (choice, but for the first reaction, which is observed)."""
-
-    REPLY = "Reply"
-    EDIT = "Edit"
-    RECALL = "Recall"
-    ADD_REACTION = "+Reaction"
-    REMOVE_REACTION = "-Reaction"
-
-
-_REFERENCE_TYPES = {each.lower(): each for each in ReferenceType}
-
-
-@dataclass(frozen=True, slots=True)
-class EntityReference:
-    """Reference-ID and Reference-Type in the GSMA namespace. *kind* is a ReferenceType where it is known."""
-
-    target_id: str
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +118,9 @@ class EncryptedEntity:
         return self.media_type.decode_text(self.body)
 
     @property
-    def reference(self) -> EntityReference | None:
-        """Which message this one is about; None without both headers."""
-        target = self._gsma("reference-id")
-        kind = self._gsma("reference-type")
-        if not target or not kind:
-            return None
-        return EntityReference(target, _REFERENCE_TYPES.get(kind.lower(), kind))
-
-    def _gsma(self, name: str) -> str:
-        for header in self.inner_headers:
-            if header.namespace == GSMA_NAMESPACE and header.name.lower() == name:
-                return header.value.strip()
-        return ""
+    def reference(self) -> MessageReference | None:
+        """Which message this one is about; None for one that is about none."""
+        return read_reference(self.inner_headers) if self.inner_headers else None
 
 
 def _split_part(content: bytes, start: int) -> tuple[bytes, bytes]:
@@ -218,27 +192,34 @@ def text_entity(text: str, inner_headers: tuple[CpimHeader, ...] = ()) -> Encryp
     return EncryptedEntity(text.encode(), inner_headers=inner_headers)
 
 
-def _referring(target_id: str, kind: ReferenceType) -> tuple[CpimHeader, CpimHeader]:
-    reference_id = CpimHeader.of(GSMA_NAMESPACE, "Reference-ID", target_id)
-    return reference_id, CpimHeader(GSMA_NAMESPACE, "Reference-Type", kind)
+def referring_entity(text: str, about: tuple[CpimHeader, ...]) -> EncryptedEntity:
+    """A text that bears on an earlier message: the headers *about* it are sealed with it, and stand nowhere else. A
+    reaction gets the header beside them that was observed."""
+    reference = read_reference(about)
+    known = None if reference is None else reference.type
+    return text_entity(text, (*about, _ORIGIN_SURFACE) if known is not None and known.is_reaction else about)
+
+
+def _referring(text: str, target_id: str, kind: ReferenceType) -> EncryptedEntity:
+    reference = MessageReference(target_id, kind)
+    return referring_entity(text, reference_headers(reference, (ReferenceDialect.GSMA,)))
 
 
 def reply_entity(target_id: str, text: str) -> EncryptedEntity:
     """A text in answer to another message."""
-    return text_entity(text, _referring(target_id, ReferenceType.REPLY))
+    return _referring(text, target_id, ReferenceType.REPLY)
 
 
 def edit_entity(target_id: str, text: str) -> EncryptedEntity:
     """The whole new text of an earlier message of one's own."""
-    return text_entity(text, _referring(target_id, ReferenceType.EDIT))
+    return _referring(text, target_id, ReferenceType.EDIT)
 
 
 def recall_entity(target_id: str) -> EncryptedEntity:
     """Takes back an earlier message of one's own."""
-    return text_entity("", _referring(target_id, ReferenceType.RECALL))
+    return _referring("", target_id, ReferenceType.RECALL)
 
 
 def reaction_entity(target_id: str, emoji: str, is_removal: bool = False) -> EncryptedEntity:
     """A reaction to another message, or its removal."""
-    kind = ReferenceType.REMOVE_REACTION if is_removal else ReferenceType.ADD_REACTION
-    return text_entity(emoji, (*_referring(target_id, kind), _ORIGIN_SURFACE))
+    return _referring(emoji, target_id, ReferenceType.REMOVE_REACTION if is_removal else ReferenceType.ADD_REACTION)

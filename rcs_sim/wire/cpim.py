@@ -6,7 +6,7 @@ follows the RFC exactly. Headers are known by namespace and name, never by the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from enum import Flag, auto
 
 from ims_core.errors import LocalProtocolError
@@ -241,6 +241,10 @@ class CpimMessage:
     def headers(self) -> tuple[CpimHeader, ...]:
         """All headers in order, without NS and without those of an undeclared prefix (digest §0.4.3)."""
         return tuple(_header(field) for field in self._fields)
+
+    def headers_in(self, namespaces: Container[str]) -> tuple[CpimHeader, ...]:
+        """The headers of *namespaces*, in order."""
+        return tuple([_header(field) for field in self._fields if field[0] in namespaces])
 
     @property
     def sender(self) -> CpimAddress | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ims_core.wire.sip.uri import Uri
-from rcs_sim.client.e2ee.content import Change, SealedTyping, Unreadable, read_opened
+from rcs_sim.client.e2ee.content import SealedTyping, Unreadable, read_opened
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.thread import EncryptedThread
@@ -165,8 +165,6 @@ class Arrivals:
                 self._context.note(thread, "dropped", why, opened.message_id)
             case SealedTyping(state):
                 self._inbox.typing_received(wrapper.arrival.sender, state)
-            case Change():
-                self._inbox.change_received(wrapper.arrival, found.content, found.reference, found.text, Scheme.MLS)
             case _:
                 root = wrapper.headers.original_message_id
                 self._inbox.content_received(wrapper.arrival, found, Scheme.MLS, replaces=root)

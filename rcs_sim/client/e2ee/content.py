@@ -6,22 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rcs_sim.client.content import Content, content_of
-from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, EntityError, EntityReference, ReferenceType
+from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, EntityError
 from rcs_sim.e2ee.member.seen_messages import Opened
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE, IsComposing, IsComposingParseError
 
-__all__ = ["Change", "SealedTyping", "Unreadable", "read_opened"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A reaction to an earlier message, a new text for it, or its recall. *content* has the id and what is asked for by
-    receipts."""
-
-    reference: EntityReference
-    text: str
-    content: Content
+__all__ = ["SealedTyping", "Unreadable", "read_opened"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +28,9 @@ class Unreadable:
     why: str
 
 
-_CHANGES = frozenset(
-    (ReferenceType.EDIT, ReferenceType.RECALL, ReferenceType.ADD_REACTION, ReferenceType.REMOVE_REACTION)
-)
-
-
-def read_opened(opened: Opened, cpim: CpimMessage) -> Content | Change | SealedTyping | Unreadable:
-    """*cpim* is the wrapper that the sealed message came in. Any text is rendered; other unknown types are dropped."""
+def read_opened(opened: Opened, cpim: CpimMessage) -> Content | SealedTyping | Unreadable:
+    """*cpim* is the wrapper that the sealed message came in. Any text is rendered; other unknown types are dropped.
+    What it bears on is read from inside alone."""
     try:
         entity = opened.entity
     except EntityError as error:
@@ -54,11 +40,7 @@ def read_opened(opened: Opened, cpim: CpimMessage) -> Content | Change | SealedT
         return _typing(entity)
     if not essence.startswith("text/"):
         return Unreadable(f"content of the type {essence} is not known")
-    found = content_of(cpim, "text/plain", entity.content_type, entity.body)
-    reference = entity.reference
-    if reference is not None and reference.kind in _CHANGES:
-        return Change(reference, entity.text, found)
-    return found
+    return content_of(cpim, "text/plain", entity.content_type, entity.body, entity.inner_headers)
 
 
 def _typing(entity: EncryptedEntity) -> SealedTyping | Unreadable:

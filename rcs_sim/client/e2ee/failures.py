@@ -17,7 +17,7 @@ from rcs_sim.client.inbox import Inbox
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.messages import SentMessage
 from rcs_sim.e2ee.content_types import MlsContentType
-from rcs_sim.e2ee.encrypted_entity import text_entity
+from rcs_sim.e2ee.encrypted_entity import referring_entity
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.failure_reason import ClientFailureReason, ClientRemedy, ServerRemedy, client_remedy, server_remedy
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal
@@ -244,7 +244,7 @@ class Failures:
     def _send_copy(self, thread: EncryptedThread, message: SentMessage) -> None:
         context, copy_id = self._context, self._context.new_id()
         try:
-            sealed = thread.engine.seal(text_entity(message.text), copy_id, context.now_s())
+            sealed = thread.engine.seal(referring_entity(message.text, message.about), copy_id, context.now_s())
         except E2eeRefused as refused:
             context.note(thread, "no copy", str(refused), message.id)
             return

@@ -33,7 +33,7 @@ from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.messenger import Messenger
 from rcs_sim.client.pager import compose_receipt, date_time_of
-from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, EntityError, text_entity
+from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, EntityError, referring_entity
 from rcs_sim.e2ee.feature_tags import MlsTags
 from rcs_sim.e2ee.identity_code import VerifiedUser, format_identity_code, identity_code
 from rcs_sim.e2ee.legacy.body import LEGACY_CONTENT_TYPE
@@ -229,12 +229,13 @@ class LegacyEncryption:
         if thread.is_ended:
             raise NotSealed("the user goes on without", FallbackReason.ENCRYPTION_ENDED)
         try:
-            octets = thread.held.seal(text_entity(message.text).encode(), message.wire_id)
+            octets = thread.held.seal(referring_entity(message.text, message.about).encode(), message.wire_id)
         except LegacyRefused as refused:
             raise NotSealed(str(refused), FallbackReason.NO_ENCRYPTION_STATE) from refused
         self._lock(thread)
         _remember(thread.sealed_in, message.wire_id, thread.beginning)
-        wishes = _WISHES if self._inbox.receipts.allows_display else _NO_DISPLAY
+        is_read = self._inbox.receipts.allows_display and message.change is None
+        wishes = _WISHES if is_read else _NO_DISPLAY
         return SealedContent(octets, LEGACY_CONTENT_TYPE, (), Scheme.LEGACY, wishes)
 
     def arrived(self, arrival: EncryptedArrival) -> None:
@@ -347,7 +348,7 @@ class LegacyEncryption:
             self._note(thread, "dropped", f"content of the type {essence} is not known", cpim.message_id)
             return
         arrival = Arrival(found.sender, found.thread_id, found.contribution_id, found.session)
-        content = content_of(cpim, "text/plain", entity.content_type, entity.body)
+        content = content_of(cpim, "text/plain", entity.content_type, entity.body, entity.inner_headers)
         self._inbox.content_received(arrival, content, Scheme.LEGACY)
 
     def _refused(self, thread: LegacyThread, message_id: str, refused: LegacyRefused) -> None:

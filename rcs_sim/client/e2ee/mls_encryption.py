@@ -39,7 +39,7 @@ from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.messenger import Messenger
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.credential_identity import msisdn_of, participant_spki_of
-from rcs_sim.e2ee.encrypted_entity import text_entity
+from rcs_sim.e2ee.encrypted_entity import referring_entity
 from rcs_sim.e2ee.feature_tags import MlsTags, eligibility_of, mls_tags_of_profile
 from rcs_sim.e2ee.identity_code import VerifiedUser, format_identity_code, identity_code
 from rcs_sim.e2ee.member.commit_verdict import NextStep
@@ -267,7 +267,9 @@ class MlsEncryption:
         if thread is None:
             raise NotSealed("no certificate", FallbackReason.NO_ENCRYPTION_IDENTITY)
         try:
-            sealed = thread.engine.seal(text_entity(message.text), message.wire_id, self._context.now_s())
+            sealed = thread.engine.seal(
+                referring_entity(message.text, message.about), message.wire_id, self._context.now_s()
+            )
         except E2eeRefused as refused:
             reason = _REFUSALS.get(refused.refusal, FallbackReason.ENCRYPTION_UNAVAILABLE)
             raise NotSealed(str(refused), reason) from refused
@@ -277,7 +279,8 @@ class MlsEncryption:
             original_message_id=message.id if message.wire_id != message.id else "",
         )
         self._refresh_leaf(thread)
-        wishes = _WISHES if self._inbox.receipts.allows_display else _NO_DISPLAY
+        is_read = self._inbox.receipts.allows_display and message.change is None
+        wishes = _WISHES if is_read else _NO_DISPLAY
         return SealedContent(sealed.octets, MlsContentType.MESSAGE, headers.to_headers(), Scheme.MLS, wishes)
 
     def arrived(self, arrival: EncryptedArrival) -> None:

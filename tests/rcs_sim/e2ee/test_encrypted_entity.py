@@ -13,8 +13,6 @@ from rcs_sim.e2ee.content_types import GSMA_NAMESPACE
 from rcs_sim.e2ee.encrypted_entity import (
     EncryptedEntity,
     EntityError,
-    EntityReference,
-    ReferenceType,
     content_type_as_sent,
     disposition_of,
     edit_entity,
@@ -24,6 +22,7 @@ from rcs_sim.e2ee.encrypted_entity import (
     text_entity,
 )
 from rcs_sim.wire.cpim_header import CpimHeader
+from rcs_sim.wire.message_reference import MessageReference, ReferenceType
 
 
 @given(st.text(max_size=60))
@@ -65,20 +64,20 @@ def test_any_lines_decode_or_are_refused(parts: list[bytes]) -> None:
 def test_a_reference_survives_a_round_trip(entity: EncryptedEntity, kind: ReferenceType) -> None:
     read = EncryptedEntity.decode(entity.encode())
     assert read == entity
-    assert read.reference == EntityReference("m1", kind)
+    assert read.reference == MessageReference("m1", kind)
 
 
 def test_headers_are_known_by_namespace_and_not_by_prefix() -> None:
     head = f"NS: zz <{GSMA_NAMESPACE}>\r\nzz.reference-id: m1\r\nzz.Reference-Type: edit\r\n"
     read = EncryptedEntity.decode(f"{head}\r\nContent-Type: text/plain\r\n\r\nx".encode())
-    assert read.reference == EntityReference("m1", ReferenceType.EDIT)
+    assert read.reference == MessageReference("m1", ReferenceType.EDIT)
     foreign = head.replace(GSMA_NAMESPACE, "http://example.com")
     assert EncryptedEntity.decode(f"{foreign}\r\nContent-Type: text/plain\r\n\r\nx".encode()).reference is None
 
 
 def test_an_unknown_kind_of_reference_is_kept() -> None:
     headers = (CpimHeader(GSMA_NAMESPACE, "Reference-ID", "m"), CpimHeader(GSMA_NAMESPACE, "Reference-Type", "Novel"))
-    assert text_entity("x", headers).reference == EntityReference("m", "Novel")
+    assert text_entity("x", headers).reference == MessageReference("m", "Novel")
 
 
 @pytest.mark.parametrize("content", [b"hello", b"", b"a: b\r\n\r\nc", b"one\n\ntwo\n\nthree", "ö".encode()])

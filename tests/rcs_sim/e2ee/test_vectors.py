@@ -30,7 +30,7 @@ from rcs_sim.e2ee.derived_content import (
     VerifiableVideoChatMessage,
     derived_content_of,
 )
-from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, ReferenceType, text_entity
+from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, text_entity
 from rcs_sim.e2ee.encrypted_group_data import EncryptedGroupData, GroupDataTarget
 from rcs_sim.e2ee.enhanced_group_info import ControlMessage, MlsEnhancedGroupInfo
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
@@ -71,6 +71,7 @@ from rcs_sim.mls.leaf_node import Capabilities
 from rcs_sim.mls.proposals import decode_proposal
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, compose_cpim
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
+from rcs_sim.wire.message_reference import ReferenceType
 from tests.support.vectors import load_vectors
 
 Entry = dict[str, Any]

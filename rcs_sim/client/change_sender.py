@@ -1,0 +1,157 @@
+"""The user's hands on earlier messages: reply, react, edit, recall (digest §5.5, §10.3, §10.4).
+
+All of them are messages of their own, with ids and receipts of their own. Reactions, edits and recalls are never sent
+as SMS, and what cannot be done fails visibly.
+"""
+
+from __future__ import annotations
+
+from ims_core.errors import LocalProtocolError
+from rcs_sim.client.chat_mode import ContentKind
+from rcs_sim.client.conversation import Conversation
+from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.client.message_changes import OWN
+from rcs_sim.client.messages import Change, ReceivedMessage, SentMessage
+from rcs_sim.client.messenger import Messenger
+from rcs_sim.client.pager import epoch_of
+from rcs_sim.devices.policy import ReferenceUse
+from rcs_sim.wire.emoji import is_one_emoji
+from rcs_sim.wire.message_reference import MessageReference, ReferenceType, reference_headers, write_reaction
+from rcs_sim.wire.reaction_text import write_reaction_text
+
+__all__ = ["ChangeSender"]
+
+_KINDS = {
+    ReferenceType.ADD_REACTION: ContentKind.REACTION,
+    ReferenceType.REMOVE_REACTION: ContentKind.REACTION,
+    ReferenceType.EDIT: ContentKind.EDIT,
+    ReferenceType.RECALL: ContentKind.RECALL,
+}
+_SPEC = "digest §5.5"
+_POSSIBLE = FallbackReason.NONE
+_R = FallbackReason
+_Target = SentMessage | ReceivedMessage
+
+
+class ChangeSender:
+    """Of one phone. *anyway* sends what a handset would send that does not look who wrote a message, and when."""
+
+    __slots__ = ("_messenger", "_policy")
+
+    def __init__(self, messenger: Messenger) -> None:
+        self._messenger = messenger
+        self._policy = messenger.policy.references
+
+    # --- what the user does ------------------------------------------------------------------------------------------
+
+    def reply(self, conversation: Conversation, target: _Target, text: str) -> SentMessage:
+        """A text in answer to *target*. It is a text first: where nothing can name what it answers, it goes without.
+        Raises LocalProtocolError for an empty text."""
+        if not text:
+            raise LocalProtocolError("an empty text", spec="RCC.07 §3.2.1")
+        messenger, target_id = self._messenger, _id_of(target)
+        message = messenger.maker.new(conversation, text)
+        if target_id and self._may(self._policy.replies, conversation):
+            message.reply_to = target.id
+            reference = MessageReference(target_id, ReferenceType.REPLY)
+            message.about = reference_headers(reference, self._policy.reply_dialects)
+        if conversation.own_typing is not None:
+            conversation.own_typing.message_sent()
+        messenger.send(message)
+        return message
+
+    def react(self, conversation: Conversation, target: _Target, emoji: str) -> SentMessage:
+        """Raises LocalProtocolError for anything but exactly one emoji."""
+        if not is_one_emoji(emoji):
+            raise LocalProtocolError(f"a reaction is exactly one emoji, not {emoji[:40]!r}", spec=_SPEC)
+        return self._reaction(conversation, target, ReferenceType.ADD_REACTION, emoji)
+
+    def take_back(self, conversation: Conversation, target: _Target) -> SentMessage:
+        """The own reaction. Raises LocalProtocolError if there is none."""
+        emoji = target.reactions.get(OWN)
+        if emoji is None:
+            raise LocalProtocolError("there is no reaction of this user on that message", spec=_SPEC)
+        return self._reaction(conversation, target, ReferenceType.REMOVE_REACTION, emoji)
+
+    def edit(self, conversation: Conversation, target: _Target, text: str, *, anyway: bool = False) -> SentMessage:
+        """Raises LocalProtocolError for an empty text."""
+        if not text:
+            raise LocalProtocolError("an empty text", spec=_SPEC)
+        refusal = self._refusal(conversation, target, self._policy.edits, anyway=anyway)
+        return self._send(conversation, target, ReferenceType.EDIT, text, refusal)
+
+    def recall(self, conversation: Conversation, target: _Target, *, anyway: bool = False) -> SentMessage:
+        """The message is to be gone for everybody."""
+        refusal = self._refusal(conversation, target, self._policy.recalls, anyway=anyway)
+        return self._send(conversation, target, ReferenceType.RECALL, "", refusal)
+
+    # --- what is possible --------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _may(use: ReferenceUse, conversation: Conversation) -> bool:
+        return use is ReferenceUse.ALWAYS or (use is ReferenceUse.SEALED and conversation.is_encrypted)
+
+    def _is_read_by_peer(self, conversation: Conversation) -> bool:
+        """Whether the peer is taken to read Reference headers: of one who never said what it can do nobody knows, and
+        encryption came with a profile that has them."""
+        tags = self._messenger.capabilities.entry(conversation.peer).tags
+        return conversation.is_encrypted or not tags.services or tags.reads_references
+
+    def _refusal(
+        self, conversation: Conversation, target: _Target, use: ReferenceUse, *, anyway: bool
+    ) -> FallbackReason:
+        """Why the own message cannot be changed."""
+        if not self._may(use, conversation):
+            return _R.NOT_OFFERED
+        if anyway:
+            return _POSSIBLE
+        if not isinstance(target, SentMessage):
+            return _R.NOT_AUTHOR
+        written = epoch_of(target.date_time)
+        if written is not None and self._messenger.alarms.now() - written > self._policy.change_within_s:
+            return _R.TOO_LATE
+        return _POSSIBLE if self._is_read_by_peer(conversation) else _R.PEER_WITHOUT_FEATURE
+
+    # --- putting it on its way ---------------------------------------------------------------------------------------
+
+    def _reaction(self, conversation: Conversation, target: _Target, kind: ReferenceType, emoji: str) -> SentMessage:
+        if not self._policy.reacts_by_text and self._is_read_by_peer(conversation):
+            return self._send(conversation, target, kind, write_reaction(emoji, self._policy.dialects), emoji=emoji)
+        form, quote = self._policy.text_form, target.shown_text
+        if form is None or not quote:
+            return self._send(conversation, target, kind, emoji, _R.PEER_WITHOUT_FEATURE, emoji=emoji)
+        text = write_reaction_text(form, emoji, quote, is_removal=kind is ReferenceType.REMOVE_REACTION)
+        return self._send(conversation, target, kind, text, emoji=emoji, is_text=True)
+
+    def _send(
+        self,
+        conversation: Conversation,
+        target: _Target,
+        kind: ReferenceType,
+        text: str,
+        refusal: FallbackReason = _POSSIBLE,
+        *,
+        emoji: str = "",
+        is_text: bool = False,
+    ) -> SentMessage:
+        """*is_text*: it goes as a text that names nothing. What is about a sealed message is sealed, or goes not at
+        all: a text that quotes it would tell what it said."""
+        target_id = _id_of(target)
+        if not target_id and refusal is _POSSIBLE:
+            refusal = _R.NO_TARGET
+        message = self._messenger.maker.new(conversation, text, _KINDS[kind])
+        message.change = Change(kind, target_id, target.id, emoji, text if kind is ReferenceType.EDIT else "")
+        message.was_locked |= target.scheme is not None
+        if target_id and not is_text:
+            at_ms = round(message.created_at * 1000)
+            reference = MessageReference(target_id, kind)
+            message.about = reference_headers(reference, self._policy.dialects, at_ms=at_ms)
+        self._messenger.send(message, refusal=refusal)
+        return message
+
+
+def _id_of(target: _Target) -> str:
+    """By which the peer knows it; "" for a short message, which nothing can name."""
+    if isinstance(target, SentMessage):
+        return target.wire_id if target.delivery.was_rcs else ""
+    return target.id
