@@ -21,7 +21,7 @@ from ims_core.nodes.pcscf_responses import (
     ToCoreHook,
     ToUeHook,
 )
-from ims_core.nodes.request_check import max_forwards_below
+from ims_core.nodes.request_check import check_required_here, max_forwards_below
 from ims_core.nodes.security_agreement import SecurityAgreements, strip_agreement
 from ims_core.store.bindings import ACCESS_FLOWS, StoredAccess
 from ims_core.transport.link import Address, Flow, Transport
@@ -33,7 +33,9 @@ from ims_core.wire.sip.uri import SipUri, Uri, parse_uri
 __all__ = ["PcscfCore", "PcscfEffects"]
 
 _RECORD_ROUTED = frozenset(("INVITE", "SUBSCRIBE", "REFER"))  # requests that can make a dialog
-_NEEDS_DIALOG = frozenset(("BYE", "INVITE", "UPDATE"))
+_NEEDS_DIALOG = frozenset(("BYE", "INFO", "INVITE", "UPDATE"))
+# There are none outside a dialog (RFC 3261 §15, RFC 3262 §3, RFC 3311 §5.1, RFC 6086 §4.2.1)
+_ONLY_IN_DIALOG = frozenset(("BYE", "INFO", "PRACK", "UPDATE"))
 # Headers by which a UE could claim what only the network may say (RFC 3325 §7, RFC 6050 §4, RFC 5502)
 _FORGEABLE = HeaderGroup(
     *("P-Asserted-Identity", "P-Preferred-Identity", "P-Asserted-Service", "P-Served-User", "P-Called-Party-ID"),
@@ -178,12 +180,15 @@ class PcscfCore:
     def _from_ue(self, request: Request, flow: Flow, token: str, now: float) -> Decision:
         access, identity = self._sender(request, flow)
         if access is None:
-            return Reject(403, "Not registered on this flow")
+            is_stray = request.method in _ONLY_IN_DIALOG
+            return Reject(481) if is_stray else Reject(403, "Not registered on this flow")
         verdict = self.agreements.examine(access.flow_key, request, now)
         if verdict.status is not None and request.method != "ACK":
             return Reject(verdict.status, headers=(("Security-Server", verdict.server),))
         if request.require(To).tag:
             return self._in_dialog_from_ue(request, access, token)
+        if request.method in _ONLY_IN_DIALOG:
+            return Reject(481)
         return self._initial_from_ue(request, access, identity)
 
     def _initial_from_ue(self, request: Request, access: Access, identity: str) -> Decision:
@@ -227,7 +232,7 @@ class PcscfCore:
         onward = editor.done()
         hop = self.effects.hop_of(top_route(onward) or onward.request_uri)
         if hop is None:
-            return Reject(404 if request.method != "ACK" else 400)
+            return Reject(481)  # the way there is part of the dialog
         return Forward((Target(onward, hop),), self._dialog_hook(request, dialog, access.token))
 
     def _is_of(self, dialog: ProxiedDialog, access: Access) -> bool:
@@ -266,7 +271,7 @@ class PcscfCore:
             return Reject(430)
         editor = request.edit().set("Max-Forwards", max_forwards_below(request)).pop("Route")
         _NOT_FOR_UE.strip(editor, request)
-        if "id" in (request.text("Privacy") or "").replace(";", " ").split():
+        if "id" in (request.text("Privacy") or "").lower().replace(";", " ").split():
             editor.remove("P-Asserted-Identity")  # RFC 3325 §7: the UE is outside the trust domain
         if request.method in _RECORD_ROUTED:
             editor.push("Record-Route", f"<{self.own.uri(token, ';lr', self._transport_of(key))}>")
@@ -321,6 +326,9 @@ class PcscfCore:
 
     def _answer_ping(self, request: Request) -> Decision:
         """OPTIONS to the P-CSCF itself, by which SIP clients keep a flow alive (RFC 3261 §11.2)."""
+        refusal = check_required_here(request, self.supported_extensions)
+        if refusal is not None:
+            return refusal
         return Reject(200, headers=(("Allow", "REGISTER, OPTIONS"), ("Supported", "path, outbound, gruu")))
 
     def _record_route(self, access: Access) -> str:

@@ -7,20 +7,24 @@ from dataclasses import dataclass
 
 from ims_core.cx import DeregistrationReason
 from ims_core.nodes.deadlines import Deadlines
-from ims_core.nodes.decision import Answer, Decision, Reject
+from ims_core.nodes.decision import Answer, Decision, Defer, Delete, Persist, Put, Reject
 from ims_core.nodes.registrar import ContactChange
 from ims_core.nodes.served_user import Binding, RegSubscription, ServedUser
+from ims_core.store.bindings import REG_SUBSCRIPTIONS, StoredSubscription
 from ims_core.transport.sip_stack import Outcome
 from ims_core.wire.reginfo import CONTENT_TYPE, RegContact, RegInfo, RegRegistration
-from ims_core.wire.sip.core_headers import Accept, Expires, SubscriptionState, is_acceptable
-from ims_core.wire.sip.dialog import Dialog, DialogId, DialogVerdict
+from ims_core.wire.sip.address_headers import From, Route, To
+from ims_core.wire.sip.core_headers import Accept, Event, Expires, SubscriptionState, is_acceptable
+from ims_core.wire.sip.dialog import Dialog, DialogId, DialogState, DialogVerdict
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.params import parse_header_params
 from ims_core.wire.sip.subscription import Notifier, NotifierState, NotifyDue
+from ims_core.wire.sip.uri import parse_uri
 
 __all__ = ["RegEventNotifier", "SendNotify", "reg_info"]
 
 _MAX_SUBSCRIPTIONS = 16  # for one user: devices, application servers, the P-CSCF
+_LEFT_OUT = 10_000  # numbers that a restart leaves out: NOTIFYs sent since the subscription was stored had some
 # Subscription-State reasons (RFC 6665 §4.1.3) for the end of a registration
 _REASONS = {
     DeregistrationReason.REJECTED: "rejected",
@@ -41,15 +45,24 @@ class SendNotify:
 
 
 class RegEventNotifier:
-    """Decision core: subscriptions in, NOTIFY requests out."""
+    """Decision core: subscriptions in, NOTIFY requests out. What has to be stored beside is asked for with
+    `take_writes`."""
 
-    def __init__(self, contact: str, *, new_tag: Callable[[], str], longest_s: int) -> None:
-        """*contact* is the own URI for Contact; *longest_s* what a subscription gets at most."""
+    def __init__(self, contact: str, *, new_tag: Callable[[], str], longest_s: int, is_durable: bool = False) -> None:
+        """*contact* is the own URI for Contact; *longest_s* what a subscription gets at most; *is_durable*: what is
+        subscribed outlives the process."""
         self.deadlines: Deadlines[RegSubscription] = Deadlines()
         self._contact = contact
         self._new_tag = new_tag
         self._longest_s = longest_s
         self._subscriptions: dict[_Key, RegSubscription] = {}
+        self._is_durable = is_durable
+        self._writes: list[Persist] = []
+
+    def take_writes(self) -> tuple[Persist, ...]:
+        """What has to be stored since this was asked last."""
+        writes, self._writes = tuple(self._writes), []
+        return writes
 
     def __len__(self) -> int:
         return len(self._subscriptions)
@@ -62,17 +75,41 @@ class RegEventNotifier:
             return Reject(406, headers=(("Accept", CONTENT_TYPE),))
         tag = self._new_tag()
         dialog = Dialog.as_uas(request, tag)
-        subscription = RegSubscription(user, dialog, Notifier())
+        subscription = RegSubscription(user, dialog, Notifier(), _event_of(request))
         self._replace_older(user, dialog)
-        if user.subscriptions is None:
-            user.subscriptions = []
-        if len(user.subscriptions) >= _MAX_SUBSCRIPTIONS:
+        if user.subscriptions is not None and len(user.subscriptions) >= _MAX_SUBSCRIPTIONS:
             self._drop(user.subscriptions[0])
-        user.subscriptions = [*(user.subscriptions or ()), subscription]
-        self._subscriptions[_key(dialog)] = subscription
+        self._add(subscription)
         granted_s = self._granted_s(request)
         due = subscription.notifier.start(granted_s, now)
-        return Answer(self._accepted(request, granted_s, tag), self._notifies(subscription, due, (), now))
+        answer = Answer(self._accepted(request, granted_s, tag), self._notifies(subscription, due, (), now))
+        return self._when_kept(subscription, answer)
+
+    def _add(self, subscription: RegSubscription) -> None:
+        user = subscription.user
+        user.subscriptions = [*(user.subscriptions or ()), subscription]
+        self._subscriptions[_key(subscription.dialog)] = subscription
+
+    def _when_kept(self, subscription: RegSubscription, answer: Answer) -> Decision:
+        """A 2xx promises that the subscription lasts, whatever becomes of this process."""
+        if self._is_durable and subscription.notifier.state is not NotifierState.TERMINATED:
+            self._writes.append(Put(REG_SUBSCRIPTIONS, _record_of(subscription)))
+        writes = self.take_writes()
+        return Defer(writes, answer) if writes else answer
+
+    def restore(self, record: StoredSubscription, user: ServedUser | None, now: float) -> None:
+        """Takes in a subscription of an earlier run, unless its *user* is gone or its time is over. Raises
+        SipParseError."""
+        if user is None or not user.bindings or record.expires_at <= now:
+            self._writes.append(Delete(REG_SUBSCRIPTIONS, REG_SUBSCRIPTIONS.key(record)))
+            return
+        version = record.version + _LEFT_OUT
+        subscription = RegSubscription(
+            user, _dialog_of(record), Notifier.restored(record.expires_at), record.event, version
+        )
+        self._add(subscription)
+        self.deadlines.set(subscription, record.expires_at)
+        self._writes.append(Put(REG_SUBSCRIPTIONS, _record_of(subscription)))
 
     def refresh(self, request: Request, now: float) -> Decision:
         """A SUBSCRIBE within a dialog. Raises SipParseError."""
@@ -83,7 +120,8 @@ class RegEventNotifier:
             return Reject(500)
         granted_s = self._granted_s(request)
         due = subscription.notifier.refresh(granted_s, now)
-        return Answer(self._accepted(request, granted_s, None), self._notifies(subscription, due, (), now))
+        answer = Answer(self._accepted(request, granted_s, None), self._notifies(subscription, due, (), now))
+        return self._when_kept(subscription, answer)
 
     def _find(self, request: Request) -> RegSubscription | None:
         found = DialogId.of(request)
@@ -164,12 +202,14 @@ class RegEventNotifier:
     ) -> Request:
         info = reg_info(subscription.user, changes, subscription.version, now)
         subscription.version += 1
-        headers = [("Event", "reg"), ("Subscription-State", str(state)), ("Contact", f"<{self._contact}>")]
+        headers = [("Event", subscription.event), ("Subscription-State", str(state)), ("Contact", f"<{self._contact}>")]
         return subscription.dialog.request("NOTIFY", headers, info.encode(), CONTENT_TYPE)
 
     def _drop(self, subscription: RegSubscription) -> None:
-        self._subscriptions.pop(_key(subscription.dialog), None)
+        found = self._subscriptions.pop(_key(subscription.dialog), None)
         self.deadlines.remove(subscription)
+        if found is not None and self._is_durable:
+            self._writes.append(Delete(REG_SUBSCRIPTIONS, REG_SUBSCRIPTIONS.key(_record_of(subscription))))
         user = subscription.user
         rest = [each for each in user.subscriptions or () if each is not subscription]
         user.subscriptions = rest or None
@@ -210,6 +250,43 @@ def _contact(
         cseq=binding.cseq,
         unknown_params=tuple(params),
         pub_gruu=binding.pub_gruu(user.sip_impu() or ""),
+    )
+
+
+def _event_of(request: Request) -> str:
+    """What Event of its NOTIFYs says: the package, and the id of the SUBSCRIBE (RFC 6665 §8.2.1)."""
+    event = request.get(Event)
+    event_id = None if event is None else event.params.raw("id")
+    return "reg" if event_id is None else f"reg;id={event_id}"
+
+
+def _record_of(subscription: RegSubscription) -> StoredSubscription:
+    dialog = subscription.dialog
+    return StoredSubscription(
+        owner=subscription.user.default_impu,
+        event=subscription.event,
+        call_id=dialog.call_id,
+        local_party=str(dialog.local_party),
+        remote_party=str(dialog.remote_party),
+        remote_target=str(dialog.remote_target),
+        route_set=tuple(str(route) for route in dialog.route_set),
+        local_cseq=dialog.local_cseq or 0,
+        remote_cseq=dialog.remote_cseq or 0,
+        version=subscription.version,
+        expires_at=subscription.notifier.expires_at,
+    )
+
+
+def _dialog_of(record: StoredSubscription) -> Dialog:
+    return Dialog(
+        call_id=record.call_id,
+        local_party=From.parse(record.local_party),
+        remote_party=To.parse(record.remote_party),
+        remote_target=parse_uri(record.remote_target),
+        route_set=tuple(Route.parse(route) for route in record.route_set),
+        local_cseq=record.local_cseq + _LEFT_OUT,
+        remote_cseq=record.remote_cseq,
+        state=DialogState.CONFIRMED,
     )
 
 

@@ -6,11 +6,19 @@ from collections.abc import Collection, Mapping
 
 from ims_core.nodes.decision import Reject
 from ims_core.wire.sip.address_headers import Via
-from ims_core.wire.sip.core_headers import MaxForwards, ProxyRequire
+from ims_core.wire.sip.core_headers import MaxForwards, ProxyRequire, Require
+from ims_core.wire.sip.header import TokenList
 from ims_core.wire.sip.message import Request
 from ims_core.wire.sip.uri import OtherUri
 
-__all__ = ["DEFAULT_MAX_FORWARDS", "check_request", "is_same_place", "max_forwards_below", "own_branches"]
+__all__ = [
+    "DEFAULT_MAX_FORWARDS",
+    "check_request",
+    "check_required_here",
+    "is_same_place",
+    "max_forwards_below",
+    "own_branches",
+]
 
 DEFAULT_MAX_FORWARDS = 70  # RFC 3261 §16.6 step 3
 _BELOW = ("0", *[str(value) for value in range(255)])  # what each Max-Forwards becomes
@@ -32,11 +40,18 @@ def check_request(
         before = sent.get(branch)
         if before is not None and is_same_place(request, before):
             return Reject(482)
-    return _check_required(request, supported) if "proxy-require" in request.shape.first else None
+    return _check_required(request, ProxyRequire, supported) if "proxy-require" in request.shape.first else None
 
 
-def _check_required(request: Request, supported: frozenset[str]) -> Reject | None:
-    required = request.get(ProxyRequire)
+def check_required_here(request: Request, supported: frozenset[str]) -> Reject | None:
+    """What to refuse a request with that this node itself answers as UAS (RFC 3261 §8.2.2.3), or None.
+
+    Raises SipParseError."""
+    return _check_required(request, Require, supported)
+
+
+def _check_required(request: Request, header: type[TokenList], supported: frozenset[str]) -> Reject | None:
+    required = request.get(header)
     unknown = [] if required is None else [tag for tag in required.tokens if tag.lower() not in supported]
     if unknown and request.method not in ("ACK", "CANCEL"):
         return Reject(420, headers=(("Unsupported", ", ".join(unknown)),))

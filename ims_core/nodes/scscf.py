@@ -20,7 +20,7 @@ from ims_core.nodes.served_user import RegSubscription, ServedUser
 from ims_core.nodes.session_router import SessionRouter
 from ims_core.nodes.third_party_register import third_party_register
 from ims_core.service_profile import DefaultHandling, FilterCriteria
-from ims_core.store.bindings import BINDINGS, binding_record_key
+from ims_core.store.bindings import BINDINGS, REG_SUBSCRIPTIONS, binding_record_key
 from ims_core.store.record_table import Store
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.clock import Clock
@@ -94,7 +94,12 @@ class Scscf:
             new_tag=tokens.word,
             is_durable=self._store is not None,
         )
-        self._reg_event = RegEventNotifier(own.uri(params=""), new_tag=tokens.word, longest_s=config.subscription_s)
+        self._reg_event = RegEventNotifier(
+            own.uri(params=""),
+            new_tag=tokens.word,
+            longest_s=config.subscription_s,
+            is_durable=self._store is not None,
+        )
         self._sessions = SessionRouter(
             config,
             own,
@@ -115,13 +120,16 @@ class Scscf:
         await self._proxy.close()
 
     async def restore(self) -> None:
-        """Takes in the bindings of an earlier run. Raises StoreError."""
+        """Takes in the bindings of an earlier run, and who watches them. Raises StoreError."""
         if self._store is None:
             return
         table = self._store.table(BINDINGS)
         for record in sorted(await table.load_all(), key=lambda each: each.registered_at):
             if not self.registrar.restore(record, self._clock.now()):
                 await table.delete(binding_record_key(record.owner, record.key))
+        for record in await self._store.table(REG_SUBSCRIPTIONS).load_all():
+            self._reg_event.restore(record, self.registered_user(record.owner), self._clock.now())
+        self._write_pending()
         self._rearm()
 
     @property
@@ -155,7 +163,14 @@ class Scscf:
                     self._send_notify(subscription, request)
                 case _:
                     raise TypeError(f"no such action: {action!r}")
+        self._write_pending()
         self._rearm()
+
+    def _write_pending(self) -> None:
+        """What became of subscriptions, which nobody waits for."""
+        writes = self._reg_event.take_writes()
+        if writes:
+            self._proxy.write_later(Defer(writes, Discard()))
 
     # --- operator and HSS --------------------------------------------------------------------------------------------
 
@@ -219,7 +234,11 @@ class Scscf:
         if hop is None:
             subscription.notifier.notify_timed_out()
             return
-        self.stack.send_request(request, hop, lambda outcome: self._reg_event.notify_answered(subscription, outcome))
+        self.stack.send_request(request, hop, lambda outcome: self._notify_answered(subscription, outcome))
+
+    def _notify_answered(self, subscription: RegSubscription, outcome: Outcome) -> None:
+        self._reg_event.notify_answered(subscription, outcome)
+        self._write_pending()
 
     # --- timers ------------------------------------------------------------------------------------------------------
 

@@ -166,15 +166,17 @@ _traits: Memo[_Traits] = Memo(_read_traits)
 
 
 class RegSubscription:
-    """One subscription to the reg event of a user (RFC 3680). *version* is that of the next document."""
+    """One subscription to the reg event of a user (RFC 3680). *event* is what Event says, *version* that of the next
+    document."""
 
-    __slots__ = ("dialog", "notifier", "user", "version")
+    __slots__ = ("dialog", "event", "notifier", "user", "version")
 
-    def __init__(self, user: ServedUser, dialog: Dialog, notifier: Notifier) -> None:
+    def __init__(self, user: ServedUser, dialog: Dialog, notifier: Notifier, event: str, version: int = 0) -> None:
         self.user = user
         self.dialog = dialog
         self.notifier = notifier
-        self.version = 0
+        self.event = event
+        self.version = version
 
 
 class ServedUser:

@@ -13,7 +13,7 @@ from ims_core.nodes.original_dialog import OriginalDialogs
 from ims_core.nodes.own_address import OwnAddress, top_route
 from ims_core.nodes.reg_event import RegEventNotifier
 from ims_core.nodes.registrar import Registrar
-from ims_core.nodes.request_check import max_forwards_below
+from ims_core.nodes.request_check import check_required_here, max_forwards_below
 from ims_core.nodes.scscf_config import ScscfConfig
 from ims_core.nodes.served_user import ServedUser
 from ims_core.service_profile import DefaultHandling, FilterCriteria, SessionCase
@@ -30,6 +30,7 @@ __all__ = ["SessionRouter"]
 
 _RECORD_ROUTED = frozenset(("INVITE", "SUBSCRIBE", "REFER"))
 _ALLOW = "REGISTER, SUBSCRIBE, OPTIONS"  # what is answered here
+_EXTENSIONS = frozenset(("path", "gruu", "outbound"))
 _SMS = "application/vnd.3gpp.sms"
 _CLAIMS = HeaderGroup("P-Asserted-Identity", "P-Asserted-Service", "P-Served-User")
 _IN_DIALOG = "dlg"  # user part of the own Record-Route
@@ -115,6 +116,9 @@ class SessionRouter:
         if request.method == "SUBSCRIBE" and request.require(To).tag:
             return self._reg_event.refresh(request, now)
         if request.method == "OPTIONS":
+            refusal = check_required_here(request, _EXTENSIONS)
+            if refusal is not None:
+                return refusal
             return Reject(200, headers=(("Allow", _ALLOW), ("Supported", "path, gruu, outbound")))
         return Reject(481 if request.require(To).tag else 405, headers=(("Allow", _ALLOW),))
 
@@ -135,7 +139,7 @@ class SessionRouter:
             return self._to_myself(onward, now)
         hop = self._hop_of(target or onward.request_uri)
         if hop is None:
-            return Reject(404)
+            return Reject(481)  # the way there is part of the dialog
         return Forward((Target(self._record_routed(onward), hop),))
 
     # --- originating -------------------------------------------------------------------------------------------------

@@ -10,9 +10,11 @@ __all__ = [
     "ACCESS_FLOWS",
     "BINDINGS",
     "FLOW_TOKEN_KEYS",
+    "REG_SUBSCRIPTIONS",
     "FlowTokenKey",
     "StoredAccess",
     "StoredBinding",
+    "StoredSubscription",
     "binding_record_key",
 ]
 
@@ -65,6 +67,25 @@ class StoredAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSubscription:
+    """A subscription to the reg event at the S-CSCF (RFC 3680) with its dialog: the two parties with their tags, as in
+    From and To of a NOTIFY. *owner* is the default IMPU of the user who is watched; *event* is what Event says.
+    *local_cseq* and *version* are those that no NOTIFY had when this was stored."""
+
+    owner: str
+    event: str
+    call_id: str
+    local_party: str
+    remote_party: str
+    remote_target: str
+    route_set: tuple[str, ...]
+    local_cseq: int
+    remote_cseq: int
+    version: int
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class FlowTokenKey:
     """The key that a P-CSCF signs its flow tokens with (RFC 5626 §5.2); *node* is its element name."""
 
@@ -79,4 +100,7 @@ BINDINGS: RecordType[StoredBinding] = RecordType(
     "bindings", StoredBinding, lambda record: binding_record_key(record.owner, record.key)
 )
 ACCESS_FLOWS: RecordType[StoredAccess] = RecordType("access_flows", StoredAccess, lambda record: record.contact_id)
+REG_SUBSCRIPTIONS: RecordType[StoredSubscription] = RecordType(
+    "reg_subscriptions", StoredSubscription, lambda record: f"{record.call_id} {record.local_party}"
+)
 FLOW_TOKEN_KEYS: RecordType[FlowTokenKey] = RecordType("flow_token_keys", FlowTokenKey, lambda record: record.node)

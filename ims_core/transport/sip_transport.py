@@ -25,6 +25,7 @@ from ims_core.wire.sip.parser import (
     parse_datagram,
 )
 from ims_core.wire.sip.transaction import CORE_TIMERS, TimerConfig
+from ims_core.wire.stun import binding_response, is_stun
 
 __all__ = ["MessageReceiver", "SipTransport", "StackConfig"]
 
@@ -289,7 +290,10 @@ class SipTransport:
             try:
                 message = parse_datagram(octets, self.config.limits)
             except SipParseError as fault:
-                self.refuse(fault, flow)
+                if is_stun(octets):
+                    self._stun_received(octets, flow)
+                else:
+                    self.refuse(fault, flow)
                 return
             if self._trace.enabled:
                 self._trace_received(message, flow)
@@ -351,6 +355,13 @@ class SipTransport:
     def _blanks_received(self, octets: bytes, flow: Flow) -> None:
         if octets in (PING, PONG):  # other blanks keep a NAT binding open and want no answer
             self._take(KeepAlive.PING if octets == PING else KeepAlive.PONG, flow)
+
+    def _stun_received(self, octets: bytes, flow: Flow) -> None:
+        """A Binding request of a UE behind a NAT, its keep-alive over UDP (RFC 5626 §3.5.2)."""
+        answer = binding_response(octets, flow.remote.host, flow.remote.port)
+        if answer is not None:
+            flow.send(answer)
+            self._receiver.keep_alive_received(flow, False)
 
     def _hand_on(self, message: Request | Response, flow: Flow) -> None:
         if self._trace.enabled:

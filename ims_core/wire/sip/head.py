@@ -16,6 +16,7 @@ __all__ = [
     "BAD_LINE",
     "DEFAULT_LIMITS",
     "END_OF_HEAD",
+    "TOO_MANY_LINES",
     "Limits",
     "build_message",
     "content_length",
@@ -38,6 +39,7 @@ class Limits:
 DEFAULT_LIMITS: Final = Limits()
 END_OF_HEAD: Final = b"\r\n\r\n"
 BAD_LINE: Final = "RFC 3261 §7.3.1"  # the clause of a fault that leaves the other lines readable
+TOO_MANY_LINES: Final = "RFC 3261 §21.5.7, sip.max_headers"  # and of one that leaves all of them readable
 
 _STATUS_LINE = re.compile(
     r"SIP/2\.0 ([1-6][0-9]{2})(?: [^\r\n]*)?", re.I
@@ -73,7 +75,7 @@ def _refuse_too_many(lines: list[str], limits: Limits) -> None:
     fields = sum(line[:1] not in (" ", "\t") for line in lines) - 1
     if fields > limits.max_headers:
         fault = f"more than {limits.max_headers} header fields"
-        raise SipParseError(fault, spec="RFC 3261 §21.5.7", status=513)
+        raise SipParseError(fault, spec=TOO_MANY_LINES, status=513)
 
 
 def join_folds(lines: list[str]) -> list[str]:
@@ -140,7 +142,7 @@ def _answerable(head: str) -> Request | None:
     """A request of the header lines that can be read, if it has a Via to send an answer by and is not an ACK."""
     start, *lines = head.split("\r\n", _MAX_ANSWERED_LINES)[:_MAX_ANSWERED_LINES]
     method, _, rest = start.strip().partition(" ")
-    if not is_token(method) or method == "ACK" or "SIP/" not in rest.upper():
+    if not method or method == "ACK" or method.upper().startswith("SIP/") or "SIP/" not in rest.upper():
         return None
     fields = [(line, key_or_none(line)) for line in join_folds(lines)]
     kept = [(line, key) for line, key in fields if key is not None]

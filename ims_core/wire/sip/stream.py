@@ -12,6 +12,7 @@ from ims_core.wire.sip.head import (
     BAD_LINE,
     DEFAULT_LIMITS,
     END_OF_HEAD,
+    TOO_MANY_LINES,
     Limits,
     build_message,
     content_length,
@@ -167,13 +168,13 @@ def _text_of(octets: bytes | bytearray) -> str:
 
 
 def _read_head(text: str, octets: int, limits: Limits) -> _Head:
-    """The head, with its fault if only a line is bad. Raises SipParseError if framing is lost."""
+    """The head; with its fault, if it still tells where the body ends. Raises SipParseError if framing is lost."""
     fault = None
     try:
         try:
             start, lines, keys = split_head(text, limits)
         except SipParseError as refused:
-            if refused.spec != BAD_LINE:
+            if refused.spec not in (BAD_LINE, TOO_MANY_LINES):
                 raise
             fault = refusal(text, refused)
             start, lines, keys = _readable_lines(text)

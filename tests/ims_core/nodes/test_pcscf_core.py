@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ims_core.nodes.decision import Reject
 from ims_core.transport.link import Address, Transport
 from ims_core.transport.sip_stack import FailureReason, TransactionFailure
 from tests.support.core_cases import NOW, StillFlow, forward_of, make_request, only_target, status_of
@@ -101,6 +102,21 @@ def test_options_to_the_pcscf_itself_is_answered() -> None:
     assert status_of(Bench().from_ue(make_request("OPTIONS", "sip:pcscf.home.test"), StillFlow("192.0.2.66"))) == 200
 
 
+def test_options_that_require_what_is_not_known_here_are_420() -> None:
+    options = make_request("OPTIONS", "sip:pcscf.home.test", ("Require", "path, foo"))
+    decision = Bench().from_ue(options, StillFlow("192.0.2.66"))
+    assert status_of(decision) == 420
+    assert isinstance(decision, Reject)
+    assert decision.headers == (("Unsupported", "foo"),)
+
+
+def test_what_is_only_sent_within_a_dialog_is_481_outside_one_whoever_sends_it() -> None:
+    for method in ("BYE", "INFO", "PRACK", "UPDATE"):
+        request = make_request(method, "sip:bob@blue.test", sender=SIP)
+        assert status_of(Bench().from_ue(request)) == 481, method
+        assert status_of(Bench().from_ue(request, StillFlow("192.0.2.66"))) == 481, method
+
+
 def test_an_scscf_that_cannot_be_reached_is_504() -> None:
     forward = forward_of(Bench().from_ue(message()))
     assert forward.hook is not None
@@ -169,8 +185,9 @@ def test_a_ue_cannot_send_to_another_ue_by_its_token() -> None:
 
 
 def test_privacy_hides_the_caller_from_the_ue() -> None:
-    private = (("Privacy", "id"), ("P-Asserted-Identity", "<tel:+1>"))
-    assert not only_target(Bench().to_ue(terminating("MESSAGE", *private))).request.has("P-Asserted-Identity")
+    for privacy in ("id", "ID", "header;id"):
+        private = (("Privacy", privacy), ("P-Asserted-Identity", "<tel:+1>"))
+        assert not only_target(Bench().to_ue(terminating("MESSAGE", *private))).request.has("P-Asserted-Identity")
 
 
 def test_record_route_toward_the_ue() -> None:
@@ -183,9 +200,9 @@ def test_record_route_toward_the_ue() -> None:
 # --- within a dialog -------------------------------------------------------------------------------------------------
 
 
-def test_bye_update_and_invite_of_an_unknown_dialog_are_481() -> None:
+def test_bye_info_update_and_invite_of_an_unknown_dialog_are_481() -> None:
     bench = Bench()
-    for method in ("BYE", "UPDATE", "INVITE"):
+    for method in ("BYE", "INFO", "UPDATE", "INVITE"):
         assert status_of(bench.from_ue(make_request(method, "sip:bob@x", sender=SIP, to_tag="t"))) == 481
 
 

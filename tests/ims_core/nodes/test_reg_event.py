@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ims_core.cx import DeregistrationReason
-from ims_core.nodes.decision import Answer, Decision
-from ims_core.nodes.reg_event import SendNotify
+from ims_core.nodes.decision import Answer, Decision, Defer, Delete, Put
+from ims_core.nodes.reg_event import RegEventNotifier, SendNotify
 from ims_core.nodes.registrar import ContactChange
 from ims_core.nodes.served_user import ServedUser
+from ims_core.store.bindings import StoredSubscription
 from ims_core.transport.sip_stack import FailureReason, TransactionFailure
 from ims_core.wire.reginfo import RegInfo
 from ims_core.wire.sip.core_headers import SubscriptionState
@@ -67,6 +68,51 @@ def test_a_subscription_is_answered_and_the_full_state_notified_at_once() -> Non
     assert (contact.state, contact.event, contact.expires) == ("active", "registered", 3600)
     assert dict(contact.unknown_params)["+sip.instance"] == f'"<{INSTANCE}>"'
     assert contact.pub_gruu == f"{SIP};gr={INSTANCE}"
+
+
+def test_the_id_of_the_event_comes_back_in_each_notify() -> None:
+    bench, user = registered()
+    request = subscribe().edit().set("Event", "reg;id=5").done()
+    (notify,) = notifies(bench.reg_event.subscribe(request, user, NOW))
+    assert notify.text("Event") == "reg;id=5"
+
+
+def test_a_subscription_is_stored_before_it_is_answered_and_goes_on_after_a_restart() -> None:
+    bench, user = registered()
+    core = RegEventNotifier("sip:scscf", new_tag=bench.tokens.word, longest_s=600, is_durable=True)
+    decision = core.subscribe(subscribe(("Expires", "600")), user, NOW)
+    assert isinstance(decision, Defer)
+    (put,) = decision.writes
+    assert isinstance(put, Put)
+    record = put.record
+    assert isinstance(record, StoredSubscription)
+    (before,) = notifies(decision.then)
+
+    _, same_user = registered()
+    again = RegEventNotifier("sip:scscf", new_tag=bench.tokens.word, longest_s=600, is_durable=True)
+    again.restore(record, same_user, NOW + 10)
+    (sent,) = again.changed(same_user, (), DeregistrationReason.REJECTED, NOW + 20, None)
+    notify = sent.request
+    assert notify.texts("Route") == before.texts("Route")
+    for name in ("From", "To", "Call-ID", "Event", "Contact"):
+        assert notify.text(name) == before.text(name), name
+    assert notify.request_uri_text == before.request_uri_text
+    assert notify.cseq.number > before.cseq.number
+    assert RegInfo.parse(notify.body).version > RegInfo.parse(before.body).version
+    assert [type(each) for each in again.take_writes()] == [Put, Delete]
+
+
+def test_a_stored_subscription_to_somebody_who_is_gone_is_dropped() -> None:
+    bench, user = registered()
+    core = RegEventNotifier("sip:scscf", new_tag=bench.tokens.word, longest_s=600, is_durable=True)
+    decision = core.subscribe(subscribe(("Expires", "600")), user, NOW)
+    assert isinstance(decision, Defer)
+    record = decision.writes[0].record  # type: ignore[union-attr]  # the Put of the test above
+    for gone, now in ((None, NOW), (user, NOW + 600)):
+        again = RegEventNotifier("sip:scscf", new_tag=bench.tokens.word, longest_s=600, is_durable=True)
+        again.restore(record, gone, now)
+        assert [type(each) for each in again.take_writes()] == [Delete]
+        assert len(again) == 0
 
 
 def test_versions_count_and_a_change_is_told() -> None:

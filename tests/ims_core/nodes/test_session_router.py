@@ -318,3 +318,11 @@ def test_what_is_sent_to_the_node_itself() -> None:
         request = make_request(method, "sip:127.0.1.12:5060", to_tag=to_tag)
         assert status_of(bench.sessions.route(request, PCSCF, NOW)) == status, method
     assert status_of(bench.sessions.route(make_request("BYE", "sip:b@x", to_tag="t"), PCSCF, NOW)) == 481
+    wishes = make_request("OPTIONS", "sip:127.0.1.12:5060", ("Require", "path, foo"))
+    assert bench.sessions.route(wishes, PCSCF, NOW) == Reject(420, headers=(("Unsupported", "foo"),))
+
+
+def test_a_request_within_a_dialog_that_leads_nowhere_is_481() -> None:
+    own = ("Route", "<sip:dlg@127.0.1.12:5060;transport=tcp;lr>")
+    request = make_request("NOTIFY", "tel:+12025550199", own, to_tag="t")
+    assert status_of(make_bench().sessions.route(request, PCSCF, NOW)) == 481

@@ -17,6 +17,7 @@ from ims_core.transport.virtual_loop import VirtualClock, run
 from ims_core.wire.sip.headers import RetryAfter, Via
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.parser import parse_datagram
+from ims_core.wire.stun import binding_response
 from tests.support.flows import Recorder
 from tests.support.sip_pair import (
     BOTH,
@@ -100,6 +101,22 @@ def test_a_refused_connection_and_a_closed_flow_are_transport_failures_told_late
         assert len(outcomes) == 1
         await asyncio.sleep(1)
         assert [failure.reason for failure in pair.alice.failures] == [FailureReason.TRANSPORT] * 2
+
+    story(tell)
+
+
+def test_a_binding_request_on_a_udp_flow_is_answered_and_nothing_is_made_of_other_stun() -> None:
+    async def tell(pair: Pair) -> None:
+        stranger = Recorder("foreign")
+        flow = pair.raw(Transport.UDP, stranger)
+        request = bytes.fromhex("000100002112a442") + bytes(12)
+        flow.send(request)
+        flow.send(bytes.fromhex("001100002112a442") + bytes(12))
+        await asyncio.sleep(1)
+        answer = binding_response(request, flow.local.host, flow.local.port)
+        assert stranger.octets == [answer]
+        assert pair.bob.pings == [False]
+        assert pair.bob.requests == []
 
     story(tell)
 

@@ -128,3 +128,9 @@ def test_a_refusal_keeps_what_an_answer_needs() -> None:
 )
 def test_what_cannot_be_answered_is_not(head: str) -> None:
     assert refusal(head, SipParseError("x")).request is None
+
+
+def test_a_method_that_is_no_token_is_answered_all_the_same() -> None:
+    request = refusal("OPT(IONS) sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a", SipParseError("x")).request
+    assert request is not None
+    assert request.method == "OPT(IONS)"

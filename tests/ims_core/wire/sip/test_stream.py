@@ -102,7 +102,6 @@ def test_a_malformed_message_of_known_length_loses_no_other(octets: bytes) -> No
         (b"MESSAGE sip:b SIP/2.0\r\nVia: SIP/2.0/TCP a\r\nX: a\nb\r\nl: 0\r\n\r\n", 400),
         (b"MESSAGE sip:b SIP/2.0\r\nVia: SIP/2.0/TCP a\r\nl: 99999\r\n\r\n", 413),
         (b"MESSAGE sip:b SIP/2.0\r\nVia: SIP/2.0/TCP a\r\nX: " + b"x" * 5000, 513),
-        (b"MESSAGE sip:b SIP/2.0\r\nVia: SIP/2.0/TCP a\r\n" + b"X: y\r\n" * 60 + b"l: 0\r\n\r\n", 513),
     ],
 )
 def test_framing_that_is_lost_ends_the_stream(octets: bytes, status: int) -> None:
@@ -112,6 +111,15 @@ def test_framing_that_is_lost_ends_the_stream(octets: bytes, status: int) -> Non
         assert (fault.status, fault.is_fatal) == (status, True)
         assert fault.request is not None
         assert len(events) == 1
+
+
+def test_too_many_fields_cost_the_message_and_no_other() -> None:
+    many = b"MESSAGE sip:b SIP/2.0\r\nVia: SIP/2.0/TCP a\r\n" + b"X: y\r\n" * 60 + b"l: 3\r\n\r\nabc"
+    for events in (StreamDecoder(_SMALL).feed(many + _REQUEST), _cut(many + _REQUEST)):
+        fault, after = events
+        assert isinstance(fault, SipParseError)
+        assert (fault.status, fault.is_fatal) == (513, False)
+        assert isinstance(after, Request)
 
 
 _SMALL = Limits(max_message_octets=4000, max_header_octets=1000, max_headers=50)
