@@ -48,6 +48,7 @@ __all__ = ["MlsFocus"]
 _MAX_EMPTY = 10_000  # conversations without a group that are remembered
 _PULLS_KEPT = 4  # answers to pulls that may be repeated; in memory (choice)
 _SERVER_REASON = b"mls-server-failure-reason"
+_AS_USUAL = b'<?xml version="1.0" encoding="UTF-8"?>'  # what is written so has no name in disguise
 _OF_SERVERS = frozenset({MlsContentType.SERVER, MlsContentType.SERVER_KICK})
 _TAKEN = frozenset({MlsContentType.CLIENT, MlsContentType.GROUP_INFO_REQUEST})
 
@@ -447,7 +448,11 @@ def _is_for_servers_to_say(media_type: MlsContentType | None, content: PagerCont
     trusted."""
     if content.kind is not ContentKind.RECEIPT:
         return media_type in _OF_SERVERS
-    return _SERVER_REASON in content.body or any(each.server_failure_reason is not None for each in content.receipts)
+    body = content.body
+    if _SERVER_REASON in body:
+        return True
+    is_utf8 = body.startswith(_AS_USUAL) or (body.startswith(b"<") and b"encoding" not in body)
+    return not is_utf8 and any(each.server_failure_reason is not None for each in content.receipts)
 
 
 def _digits(key: str) -> str:
