@@ -141,6 +141,10 @@ class ResponseHook:
     def edit(self, editor: Editor[Response], response: Response, target: Target) -> None:
         """Changes a response on its way back; the own Via is gone already."""
 
+    def take_writes(self) -> tuple[Persist, ...]:
+        """What has to be stored before the 2xx goes on that `edit` has just seen."""
+        return ()
+
     def replace(self, outcome: Outcome, target: Target, now: float) -> Decision | None:
         """Another decision in the place of a final answer that is not 2xx; None lets it stand.
 

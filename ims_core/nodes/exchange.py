@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ims_core.nodes.best_response import is_better, with_all_challenges
-from ims_core.nodes.decision import Answer, Decision, Discard, Forward, Reject, ResponseHook, Target
+from ims_core.nodes.decision import Answer, Decision, Discard, Forward, Persist, Reject, ResponseHook, Target
 from ims_core.transport.sip_stack import ClientHandle, FailureReason, Hop, Outcome, ServerTransaction
 from ims_core.wire.sip.address_headers import Via
 from ims_core.wire.sip.grammar import SipParseError
@@ -43,6 +43,10 @@ class ExchangeOwner(Protocol):
 
     def forget(self, exchange: Exchange) -> None:
         """An INVITE exchange is over."""
+        ...
+
+    def respond_when_stored(self, writes: tuple[Persist, ...], server: ServerTransaction, response: Response) -> None:
+        """Answers with *response* when *writes* are safe, with 500 if they cannot be."""
         ...
 
     def accepted(self, branch: str, take: Callable[[Outcome], None]) -> None:
@@ -174,7 +178,12 @@ class Exchange:
         if self.is_invite and not branch.is_final:
             self._owner.accepted(branch.name, branch.take)
         self._end(branch)
-        self.server.respond(self._on_way_back(branch, response))  # each 2xx to INVITE: RFC 3261 §16.7 step 5
+        response = self._on_way_back(branch, response)
+        writes = () if branch.hook is None else branch.hook.take_writes()
+        if writes:
+            self._owner.respond_when_stored(writes, self.server, response)
+        else:
+            self.server.respond(response)  # each 2xx to INVITE: RFC 3261 §16.7 step 5
         self.is_done = True
         self._waiting.clear()
         self._cancel_all(_ELSEWHERE)

@@ -120,12 +120,17 @@ class PcscfCore:
 
     # --- registrations -----------------------------------------------------------------------------------------------
 
-    def register(self, record: StoredAccess, flow_key: FlowKey) -> None:
-        """A 200 to REGISTER granted *record*."""
+    def register(self, record: StoredAccess, flow_key: FlowKey) -> Persist | None:
+        """A 200 to REGISTER granted *record*. Returns what has to be stored before that 200 goes on: a registration
+        over UDP, since one over a connection does not outlive this process anyway."""
         self.accesses.put(Access(record, flow_key))
         self.agreements.keep(flow_key, record.expires_at)
-        self.effects.write((Put(ACCESS_FLOWS, record),))
         self.effects.rearm()
+        put = Put(ACCESS_FLOWS, record)
+        if isinstance(flow_key, Address):
+            return put
+        self.effects.write((put,))
+        return None
 
     def restore(self, record: StoredAccess) -> bool:
         """Takes in a registration of an earlier run. False if its flow did not outlive that: it was a connection."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ims_core.nodes.decision import Decision, Forward, Reject, ResponseHook, Target
+from ims_core.nodes.decision import Decision, Forward, Persist, Reject, ResponseHook, Target
 from ims_core.nodes.flow_tokens import FlowKey
 from ims_core.nodes.header_group import HeaderGroup
 from ims_core.nodes.request_check import max_forwards_below
@@ -106,6 +106,12 @@ class _RegisterHook(ResponseHook):
     token: str
     flow: Flow
     security_server: str
+    writes: list[Persist] = field(default_factory=list)
+
+    def take_writes(self) -> tuple[Persist, ...]:
+        writes = tuple(self.writes)
+        self.writes.clear()
+        return writes
 
     def edit(self, editor: Editor[Response], response: Response, target: Target) -> None:
         _TO_CORE_ONLY.strip(editor, response)
@@ -149,7 +155,8 @@ class _RegisterHook(ResponseHook):
                 core.drop_accesses(self.flow_key, impus[0], contact)
             else:
                 record = self._record(contact, impus, response, now + lifetime_s)
-                core.register(record, self.flow_key)
+                write = core.register(record, self.flow_key)
+                self.writes.extend(() if write is None else (write,))
         return None
 
     def _record(self, contact: Contact, impus: tuple[str, ...], response: Response, until: float) -> StoredAccess:

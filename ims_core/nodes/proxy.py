@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ims_core.errors import TransportError
-from ims_core.nodes.decision import Answer, Decision, Defer, Forward, Put, Reject, Router
+from ims_core.nodes.decision import Answer, Decision, Defer, Forward, Persist, Put, Reject, Router
 from ims_core.nodes.exchange import Exchange
 from ims_core.nodes.request_check import check_request
 from ims_core.store.record_table import Store, StoreError
@@ -219,6 +219,13 @@ class Proxy:
     def forget(self, exchange: Exchange) -> None:
         if exchange.key is not None:
             self._invites.pop(exchange.key, None)
+
+    def respond_when_stored(self, writes: tuple[Persist, ...], server: ServerTransaction, response: Response) -> None:
+        deferred = Defer(writes, Answer(response))
+        if self._store is None:
+            server.respond(response)
+        elif not self.background.spawn(self._defer(deferred, server.request, server), "store"):
+            server.respond(self.response_to(server.request, Reject(503)))
 
     def accepted(self, branch: str, take: Callable[[Outcome], None]) -> None:
         self._accepted[branch] = take

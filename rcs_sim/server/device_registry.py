@@ -27,6 +27,7 @@ class Device:
         "gruu",
         "instance",
         "options_silent_until",
+        "others",
         "seen_at",
         "user_agent",
     )
@@ -42,6 +43,7 @@ class Device:
         self.call_id = ""  # of its last REGISTER: a UE keeps it until it restarts (RFC 3261 §10.2.4)
         self.appeared_at = 0.0  # when it registered last, other than to refresh
         self.options_silent_until = 0.0
+        self.others: tuple[str, ...] = ()  # of one without an instance: those of the user's other devices
 
     @property
     def may_be_rcs(self) -> bool:
@@ -85,7 +87,7 @@ class DeviceRegistry:
 
     def load(self, records: Iterable[StoredDevices]) -> None:
         for record in records:
-            self._users[record.owner] = tuple(Device.of_stored(device) for device in record.devices)
+            self._users[record.owner] = _acquainted(Device.of_stored(device) for device in record.devices)
 
     def owners(self) -> list[str]:
         return list(self._users)
@@ -153,7 +155,16 @@ class DeviceRegistry:
             device for device in devices.values() if device.expires_at > now or device.seen_at + self._memory_s > now
         ]
         kept.sort(key=lambda device: (device.expires_at > now, device.seen_at), reverse=True)
-        return tuple(kept[: self._max_devices])
+        return _acquainted(kept[: self._max_devices])
+
+
+def _acquainted(devices: Iterable[Device]) -> tuple[Device, ...]:
+    """The *devices* of a user; one that cannot be named knows the names of the others."""
+    found = tuple(devices)
+    for device in found:
+        if not device.instance:
+            device.others = tuple(sorted(each.instance for each in found if each.instance))
+    return found
 
 
 _ANYBODY = Binding("", "", "", "", 3600, None)

@@ -25,6 +25,7 @@ from rcs_sim.wire.cpim_header import USUAL_PREFIXES, write_header
 
 __all__ = [
     "accept_contact_of",
+    "aim",
     "as_service",
     "conversation_id",
     "copied_headers",
@@ -112,12 +113,24 @@ def conversation_id(parties: tuple[str, str]) -> str:
 def to_device(
     template: Request, *, identity: str, device: Device, route: str, call_id: str, body: bytes | None = None
 ) -> Request:
-    """A copy of *template* for one device (digest §19.2 step 9, §19.4 step 4): by its pub-gruu; without one by the
-    *identity* of its user, and by its instance id if it has that (digest §9.5)."""
-    editor = template.edit().request_uri(device.gruu or identity).push("Route", route).set("Call-ID", call_id)
-    if device.instance and not device.gruu:
-        editor.append("Accept-Contact", f"*;+sip.instance={quote(f'<{device.instance}>')};require;explicit")
+    """A copy of *template* for one device (digest §19.2 step 9, §19.4 step 4)."""
+    editor = aim(template.edit(), device, identity).push("Route", route).set("Call-ID", call_id)
     return editor.done() if body is None else editor.body(body).done()
+
+
+def aim(editor: Editor[Request], device: Device, identity: str) -> Editor[Request]:
+    """Sends a request to one device: by its pub-gruu; without one by the *identity* of its user, and by its instance id
+    if it has that (digest §9.5). One that has neither gets what those that have one may not take (RFC 3841 §7.2.3)."""
+    editor.request_uri(device.gruu or identity)
+    if device.instance and not device.gruu:
+        editor.append("Accept-Contact", f"*;{_instance_tag(device.instance)};require;explicit")
+    for other in () if device.instance else device.others:
+        editor.append("Reject-Contact", f"*;{_instance_tag(other)}")
+    return editor
+
+
+def _instance_tag(instance: str) -> str:
+    return f"+sip.instance={quote(f'<{instance}>')}"
 
 
 def cpim_for_client(octets: bytes, mode: CpimFrom, sender: Uri | None) -> bytes | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ims_core.wire.sip.editor import Editor
 from ims_core.wire.sip.feature_tags import AcceptContact
-from ims_core.wire.sip.grammar import SipParseError, quote
+from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.headers import Contact, From, PAssertedService
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from rcs_sim.server.device_capabilities import CPM_LARGE, CPM_SESSION
 from rcs_sim.server.device_registry import Device
 from rcs_sim.server.part_context import PartContext
-from rcs_sim.server.relayed_request import accept_contact_of, copied_headers, name_service, relay, supply_ids
+from rcs_sim.server.relayed_request import accept_contact_of, aim, copied_headers, name_service, relay, supply_ids
 
 __all__ = [
     "instance_of",
@@ -116,14 +116,7 @@ def invite_for_device(
     invite: Request, context: PartContext, device: Device, identity: str, route: str
 ) -> Editor[Request]:
     """The same for one device, by its pub-gruu, or by the *identity* of its user and its instance (digest §9.5)."""
-    return _to_one_device(onward_invite(invite, context), device, identity, route)
-
-
-def _to_one_device(editor: Editor[Request], device: Device, identity: str, route: str) -> Editor[Request]:
-    editor.request_uri(device.gruu or identity).push("Route", route)
-    if device.instance and not device.gruu:
-        editor.append("Accept-Contact", f"*;+sip.instance={quote(f'<{device.instance}>')};require;explicit")
-    return editor
+    return aim(onward_invite(invite, context), device, identity).push("Route", route)
 
 
 def invite_for_message(message: Request, context: PartContext, device: Device, identity: str) -> Editor[Request]:
@@ -147,4 +140,4 @@ def invite_for_message(message: Request, context: PartContext, device: Device, i
             *session_ids(message),
         ),
     )
-    return _to_one_device(request.edit(), device, identity, context.terminating_route)
+    return aim(request.edit(), device, identity).push("Route", context.terminating_route)

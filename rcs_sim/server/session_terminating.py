@@ -9,8 +9,9 @@ from ims_core.reference_points import LegEnd
 from ims_core.wire.msrp.media import MediaRefused
 from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, Reported
 from ims_core.wire.sip.call_outputs import Ended
+from ims_core.wire.sip.core_headers import Reason
 from ims_core.wire.sip.feature_tags import FeatureSet
-from ims_core.wire.sip.message import Request, Response
+from ims_core.wire.sip.message import REASONS, Request, Response
 from ims_core.wire.sip.uri import parse_uri
 from rcs_sim.server.device_capabilities import CPM_SESSION, takes_sessions
 from rcs_sim.server.device_offer import OfferInput, verdict_of
@@ -32,6 +33,11 @@ __all__ = ["TerminatingSession", "is_incapable"]
 _ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 _NO_ANSWER = 'SIP;cause=408;text="No answer"'
 _INCAPABLE = frozenset((405, 406, 415, 416, 420, 488, 501, 505, 513, 606))
+
+
+def _reason_of(status: int) -> str:
+    """Why the other devices are cancelled where one has answered for the user (RFC 3326 §3.1)."""
+    return str(Reason.of(status, REASONS.get(status)))
 
 
 def is_incapable(status: int) -> bool:
@@ -156,7 +162,7 @@ class TerminatingSession:
             return
         self._refusals.append((status, response))
         if status >= 600:
-            self._abandon_all(now, None)  # no device of the user takes it (RFC 3261 §16.7 step 5)
+            self._abandon_all(now, _reason_of(status))  # no device of the user takes it (RFC 3261 §16.7 step 5)
         if not self._branches:
             self._conclude(now)
 

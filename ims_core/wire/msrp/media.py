@@ -131,6 +131,7 @@ class MsrpMedia:
         for index, media in enumerate(description.media):
             if media.kind.lower() == "message" and media.protocol.lower() in _PROTOCOLS:
                 try:
+                    _require_types(media)
                     return index, cls._read(media, description)
                 except MediaRefused as error:
                     refusal = error
@@ -285,7 +286,15 @@ def _read_path(text: str | None, *, is_tls: bool) -> tuple[MsrpUri, ...]:
         raise MediaRefused(f"a=path: {error}", spec="RFC 4975 §8.2") from error
     if path[0].transport.lower() != "tcp" or (path[0].is_tls and not is_tls):
         raise MediaRefused("a=path asks for another transport than m=", spec="RFC 4975 §8.1")
+    if path[-1].session_id is None:
+        raise MediaRefused("a=path whose last URI has no session id", spec="RFC 4975 §6")
     return path
+
+
+def _require_types(media: MediaDescription) -> None:
+    """An offer has to say what it takes; an answer that does not is taken to take all (choice)."""
+    if not _read_types(media, "accept-types"):
+        raise MediaRefused("no a=accept-types", spec="RFC 4975 §8.6")
 
 
 def _read_types(media: MediaDescription, name: str) -> tuple[str, ...]:

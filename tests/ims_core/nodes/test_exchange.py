@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ims_core.nodes.decision import Answer, Decision, Discard, Forward, Reject, ResponseHook, Target
+from ims_core.nodes.decision import Answer, Decision, Delete, Discard, Forward, Persist, Reject, ResponseHook, Target
 from ims_core.nodes.exchange import Exchange
+from ims_core.store.bindings import BINDINGS
 from ims_core.transport.link import Address, Transport
-from ims_core.transport.sip_stack import FailureReason, Hop, Outcome, TransactionFailure
+from ims_core.transport.sip_stack import FailureReason, Hop, Outcome, ServerTransaction, TransactionFailure
 from ims_core.wire.sip.editor import Editor
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from tests.support.core_cases import make_request
@@ -50,6 +51,7 @@ class Owner:
         self.accepted_branches: list[str] = []
         self.forgotten: list[Exchange] = []
         self.performed: list[object] = []
+        self.waiting: list[tuple[tuple[Persist, ...], Response]] = []
 
     def now(self) -> float:
         return 0.0
@@ -80,6 +82,9 @@ class Owner:
 
     def perform(self, actions: tuple[object, ...]) -> None:
         self.performed += actions
+
+    def respond_when_stored(self, writes: tuple[Persist, ...], server: ServerTransaction, response: Response) -> None:
+        self.waiting.append((writes, response))
 
 
 class Run:
@@ -274,3 +279,21 @@ def test_a_hook_is_not_asked_after_cancel() -> None:
 
 def test_no_target_at_all_is_480() -> None:
     assert Run(count=0).statuses == [480]
+
+
+class Keeping(ResponseHook):
+    """Wants something stored before each 2xx."""
+
+    def take_writes(self) -> tuple[Persist, ...]:
+        return (Delete(BINDINGS, "x"),)
+
+
+def test_a_2xx_waits_for_what_has_to_be_stored_and_other_answers_do_not() -> None:
+    run = Run("REGISTER", hook=Keeping())
+    run.answer(0, 200)
+    assert run.statuses == []
+    ((writes, response),) = run.owner.waiting
+    assert (writes, response.status) == ((Delete(BINDINGS, "x"),), 200)
+    refused = Run("REGISTER", hook=Keeping())
+    refused.answer(0, 403)
+    assert refused.statuses == [403]

@@ -187,3 +187,18 @@ def test_nothing_registers_from_the_core() -> None:
     bench = Bench()
     request = register(CONTACT, ("Route", f"<sip:{bench.token}@127.0.1.10;lr>"))
     assert status_of(bench.core.route(request, SCSCF, NOW)) == 403
+
+
+def test_a_registration_over_udp_is_stored_before_the_200_goes_on() -> None:
+    """One over a connection does not outlive the process, so nobody waits for it."""
+    bench, udp = Bench(), StillFlow("192.0.2.30", 5060, Transport.UDP)
+    for flow, waits in ((udp, True), (UE, False)):
+        bench.writes.clear()
+        decision = bench.core.route(register(CONTACT), flow, NOW)
+        bench.back(decision, granted(only_target(decision).request))
+        hook = forward_of(decision).hook
+        assert hook is not None
+        waited_for = hook.take_writes()
+        assert [type(each) for each in waited_for] == ([Put] if waits else [])
+        assert bool(bench.writes) is not waits
+        assert hook.take_writes() == ()

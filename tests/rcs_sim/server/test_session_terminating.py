@@ -93,6 +93,20 @@ def test_what_a_user_declines_stays_declined(status: int) -> None:
     story()
 
 
+@on_virtual_time
+async def test_a_device_that_declines_for_its_user_ends_the_ringing_of_the_others_with_the_reason() -> None:
+    async with session_lab() as lab:
+        alice, bob, tablet = await two_devices(lab)
+        tablet.on_invite = "ring"
+        bob.on_invite = 603
+        alice.invite()
+        await lab.settle()
+        assert alice.status == 603
+        assert tablet.end is not None
+        assert tablet.end.reason is EndReason.CANCELLED
+        assert tablet.end.reason_header == 'SIP;cause=603;text="Decline"'
+
+
 @pytest.mark.parametrize("status", [408, 480, 404, 503, 488, 405])
 def test_the_server_takes_the_session_where_no_device_can(status: int) -> None:
     @on_virtual_time

@@ -26,9 +26,10 @@ from ims_core.wire.sdp import Origin, SdpParseError, SessionDescription
 _PRINT = Fingerprint.of(b"certificate")
 _SHA_1 = Fingerprint.of(b"certificate", "SHA-1")
 _HEAD = "v=0\r\no=- 3981 3981 IN IP4 192.0.2.11\r\ns=-\r\nc=IN IP4 192.0.2.11\r\nt=0 0\r\n"
-_PATH = "a=path:msrp://192.0.2.11:51001/s;tcp\r\n"
+_TYPES = "a=accept-types:*\r\n"
+_PATH = f"{_TYPES}a=path:msrp://192.0.2.11:51001/s;tcp\r\n"
 _PLAIN = f"m=message 51001 TCP/MSRP *\r\n{_PATH}"
-_TLS = "m=message 51001 TCP/TLS/MSRP *\r\na=path:msrps://192.0.2.11:51001/s;tcp\r\n"
+_TLS = f"m=message 51001 TCP/TLS/MSRP *\r\n{_TYPES}a=path:msrps://192.0.2.11:51001/s;tcp\r\n"
 
 _MEDIA = MsrpMedia(
     host="192.0.2.11",
@@ -102,7 +103,7 @@ def test_a_connection_attribute_is_never_sent_on() -> None:
 
 
 def test_a_path_with_relays_keeps_its_order() -> None:
-    media = read("m=message 9000 TCP/MSRP *\r\na=path:msrp://relay:9000/r;tcp msrp://192.0.2.11:7/s;tcp\r\n")
+    media = read(f"m=message 9000 TCP/MSRP *\r\n{_TYPES}a=path:msrp://relay:9000/r;tcp msrp://192.0.2.11:7/s;tcp\r\n")
     assert [uri.session_id for uri in media.path] == ["r", "s"]
 
 
@@ -112,7 +113,7 @@ def test_the_first_media_that_can_be_used_is_taken() -> None:
         f"m=message 0 TCP/MSRP *\r\n{_PATH}"
         f"m=message 9 UDP/MSRP *\r\n{_PATH}"
         "m=message 9 TCP/MSRP *\r\n"
-        "m=message 9 TCP/MSRP *\r\na=path:x\r\n"
+        f"m=message 9 TCP/MSRP *\r\n{_TYPES}a=path:x\r\n"
         f"m=message 51001 TCP/TLS/MSRP *\r\n{_PATH}"
         f"m=MESSAGE 51002 TCP/MSRP *\r\nc=IN IP4 192.0.2.12\r\n{_PATH}"
         f"{_PLAIN}"
@@ -131,12 +132,16 @@ def test_the_first_media_that_can_be_used_is_taken() -> None:
             f"m=message 9 UDP/TLS/MSRP *\r\n{_PATH}",
         ),
         *(
-            "m=message 9 TCP/MSRP *\r\n",
-            "m=message 9 TCP/MSRP *\r\na=path\r\n",
-            "m=message 9 TCP/MSRP *\r\na=path:x\r\n",
+            f"m=message 9 TCP/MSRP *\r\n{_TYPES}",
+            "m=message 9 TCP/MSRP *\r\na=path:msrp://h/s;tcp\r\n",
+            "m=message 9 TCP/MSRP *\r\na=accept-types:\r\na=path:msrp://h/s;tcp\r\n",
+            f"m=message 9 TCP/MSRP *\r\n{_TYPES}a=path:msrp://h;tcp\r\n",
+            f"m=message 9 TCP/MSRP *\r\n{_TYPES}a=path:msrp://relay/r;tcp msrp://h:7;tcp\r\n",
+            f"m=message 9 TCP/MSRP *\r\n{_TYPES}a=path\r\n",
+            f"m=message 9 TCP/MSRP *\r\n{_TYPES}a=path:x\r\n",
         ),
-        "m=message 9 TCP/MSRP *\r\na=path:msrp://h/s;sctp\r\n",
-        "m=message 9 TCP/MSRP *\r\na=path:msrps://h/s;tcp\r\n",
+        f"m=message 9 TCP/MSRP *\r\n{_TYPES}a=path:msrp://h/s;sctp\r\n",
+        f"m=message 9 TCP/MSRP *\r\n{_TYPES}a=path:msrps://h/s;tcp\r\n",
         f"m=message 9 TCP/MSRP *\r\nc=ATM NSAP x\r\n{_PATH}",
         _TLS,
         f"{_TLS}a=fingerprint:SHA-256 AA\r\n",
