@@ -5,7 +5,7 @@ from __future__ import annotations
 from rcs_sim.bench.processes import result_of_child
 from rcs_sim.bench.row import Measured, OnRun, Unmeasured
 
-__all__ = ["measure_memory"]
+__all__ = ["measure_encrypting_memory", "measure_memory"]
 
 _CORE_LIMIT_KB = 8.0
 _PHONE_LIMIT_KB = 40.0
@@ -40,5 +40,28 @@ def measure_memory(repeat: int, on_run: OnRun, *, count: int = 10_000) -> list[M
             method=f"growth of the process by {count:,} registered phones that came little by little (250 each 140 s of"
             " simulated time; a burst costs more), less the registration in the core; one run",
             details=phone,
+        ),
+    ]
+
+
+def measure_encrypting_memory(repeat: int, on_run: OnRun, *, count: int = 1000) -> list[Measured | Unmeasured]:
+    """*count* phones, by twos in one conversation. One run, as above."""
+    found = result_of_child("rcs_sim.bench.memory_encrypting", count, within_s=_WITHIN_S, on_run=on_run)
+    method = f"growth of the process by {count:,} phones, half on each carrier, with servers and key service; one run"
+    return [
+        Measured(
+            row="memory-encrypted",
+            what="phone that encrypts, with its share of the network: enrolled",
+            value=found["enrolled_kb"],
+            unit="kB",
+            method=f"{method}; certificate, key packages there and here, no conversation",
+        ),
+        Measured(
+            row="memory-encrypted",
+            what="the same at rest with one conversation",
+            value=found["enrolled_kb"] + found["conversation_kb"],
+            unit="kB",
+            method="one MLS group of two phones of two carriers, one text delivered in it; two servers arbitrate",
+            details=found,
         ),
     ]

@@ -16,7 +16,7 @@ from rich.text import Text
 from ims_core.errors import SimulatorError
 from rcs_sim.bench.digest_registration import measure_digest_registration
 from rcs_sim.bench.encrypted import measure_encrypted, measure_encrypted_set_up
-from rcs_sim.bench.memory import measure_memory
+from rcs_sim.bench.memory import measure_encrypting_memory, measure_memory
 from rcs_sim.bench.messages import measure_parser, measure_proxy_step
 from rcs_sim.bench.mls import measure_mls_commits, measure_mls_members, measure_mls_messages, measure_mls_trees
 from rcs_sim.bench.msrp import measure_msrp, measure_msrp_large
@@ -44,6 +44,7 @@ ROWS: Sequence[BenchRow] = (
     BenchRow("idle", "10,000 phones and 1,000 sessions at rest", measure_idle),
     BenchRow("encrypted", "encrypted text and both receipts", measure_encrypted),
     BenchRow("encrypted-set-up", "1,000 encrypted conversations set up", measure_encrypted_set_up),
+    BenchRow("memory-encrypted", "memory of 1,000 phones that encrypt", measure_encrypting_memory),
     BenchRow("mls-message", "MLS application messages", measure_mls_messages),
     BenchRow("mls-commit", "MLS Commits in a group of 100 that was just made", measure_mls_commits),
     BenchRow("mls-tree", "MLS Commits and joining in a group of 1,000", measure_mls_trees),

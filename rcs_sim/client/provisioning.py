@@ -61,6 +61,7 @@ _GUARD_S = 5.0  # after the time limit of a request, for a driver that lost it
 _INTERRUPTIBLE = (Procedure.BACKING_OFF, Procedure.MSISDN_WAITING)
 _OTP_PORTS = (10_000, 40_000)  # digest §1.1
 _RCS_STATES = {ServiceState.DORMANT: -3, ServiceState.OFF_UNTIL_USER: -2, ServiceState.OFF_FOR_GOOD: -1}
+_NO_RESPONSE = HttpResponse(0)
 _STOPPED = {
     VersionMeaning.RESET: (ServiceState.RESET, StopReason.RESET),
     VersionMeaning.OFF_FOR_GOOD: (ServiceState.OFF_FOR_GOOD, StopReason.OFF_FOR_GOOD),
@@ -121,7 +122,7 @@ class Provisioning:
         self._poll_at = self.snapshot.expires_at
         self._deadline: float | None = None
         self._request: SendHttpRequest = SendHttpRequest(0, "", (), 0.0)
-        self._response = HttpResponse(0)
+        self._response = _NO_RESPONSE
         self._answer = Answer(False)
         self._cookies = CookieJar()
         self._msisdn = subscription.msisdn
@@ -431,7 +432,8 @@ class Provisioning:
             outputs += self._activate(snapshot, document, vers)
         else:
             outputs += self._deactivate(snapshot, vers.meaning)
-        self._answer, self._response = Answer(False), HttpResponse(0)  # the tree is the largest thing on a phone
+        self._answer, self._response = Answer(False), _NO_RESPONSE  # the tree is the largest thing on a phone
+        self._request = replace(self._request, url="", headers=())
         return outputs
 
     def _activate(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from rcs_sim.client.alarms import Alarms
+from rcs_sim.client.alarms import Alarm, Alarms
 from rcs_sim.client.fallback import RcsOutcome
 from rcs_sim.client.messages import SentMessage
 from rcs_sim.client.session_sender import SessionOutcome
@@ -26,12 +26,14 @@ class SessionDoubts:
 
     def __init__(self, alarms: Alarms, settle: Callable[[SentMessage, SessionOutcome], None]) -> None:
         self._alarms, self._settle = alarms, settle
-        self._alarm = alarms.new(lambda now: self._over())
-        self._waiting: dict[SentMessage, SessionOutcome] = {}
+        self._alarm: Alarm | None = None  # most phones never have a doubt
+        self._waiting: dict[SentMessage, SessionOutcome] | None = None
 
     def lost(self, message: SentMessage, outcome: SessionOutcome) -> None:
         """The connection of the session that carried *message* is gone; *outcome* says so."""
-        if not self._waiting:
+        if self._waiting is None:
+            self._waiting = {}
+            self._alarm = self._alarm or self._alarms.new(lambda now: self._over())
             self._alarm.set(self._alarms.now() + DOUBT_S)
         self._waiting[message] = outcome
 
@@ -41,11 +43,12 @@ class SessionDoubts:
 
     def forget(self) -> None:
         """The phone goes off: nothing has an outcome any more."""
-        self._waiting.clear()
-        self._alarm.set(None)
+        self._waiting = None
+        if self._alarm is not None:
+            self._alarm.set(None)
 
     def _over(self, instead: RcsOutcome | None = None) -> None:
-        waiting = tuple(self._waiting.items())
+        waiting = self._waiting or {}
         self.forget()
-        for message, outcome in waiting:
+        for message, outcome in waiting.items():
             self._settle(message, outcome if instead is None else replace(outcome, outcome=instead))

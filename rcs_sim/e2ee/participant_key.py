@@ -8,13 +8,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
 
 from ims_core.errors import RemoteProtocolError
 from ims_core.wire.secret import Secret
 from rcs_sim.e2ee.certificate_profile import COMMON_NAME
 from rcs_sim.e2ee.der import OID, SET, UTF8_STRING, DerError, element, sequence
-from rcs_sim.e2ee.public_key_info import public_key_info, spki_of_point
+from rcs_sim.e2ee.public_key_info import checked_public_key_info, spki_of_point
 from rcs_sim.mls.codec import encode_opaque
 from rcs_sim.mls.crypto import Random
 from rcs_sim.mls.nist_curve import P256
@@ -42,22 +41,38 @@ class ParticipantKeyError(RemoteProtocolError):
     """A query parameter that holds no participant key."""
 
 
-@dataclass(frozen=True, slots=True)
 class ParticipantKey:
-    """A participant key, ready to sign, and its *spki*, SubjectPublicKeyInfo in DER."""
+    """A participant key and its *spki*, SubjectPublicKeyInfo in DER.
 
-    key: SignatureKey
-    spki: bytes
+    A key that was drawn is loaded when it signs first: each takes 3 kB, and most phones of a network without a key
+    service never sign."""
+
+    __slots__ = ("_key", "_private", "spki")
+
+    def __init__(self, private: Secret | None, key: SignatureKey | None, spki: bytes) -> None:
+        self._private, self._key, self.spki = private, key, spki
+
+    def __repr__(self) -> str:
+        return f"ParticipantKey({key_fingerprint(self.spki)})"
 
     @classmethod
     def of(cls, key: SignatureKey) -> ParticipantKey:
         """The key that is loaded already."""
-        return cls(key, spki_of_point(key.public))
+        return cls(None, key, spki_of_point(key.public))
 
     @classmethod
     def generate(cls, random: Random) -> ParticipantKey:
         """A fresh key out of the octets that *random* gives."""
-        return cls.of(ECDSA_P256.generate(random))
+        private = ECDSA_P256.draw(random)
+        return cls(private, None, spki_of_point(ECDSA_P256.key(private).public))
+
+    @property
+    def key(self) -> SignatureKey:
+        """What signs."""
+        if self._key is None:
+            assert self._private is not None
+            self._key, self._private = ECDSA_P256.key(self._private), None
+        return self._key
 
     @classmethod
     def derive(cls, tag: bytes, device_id: bytes, label: bytes) -> ParticipantKey:
@@ -85,7 +100,7 @@ def read_participant_key(parameter: str) -> bytes:
         if len(raw) > _LONGEST_PARAMETER:
             raise ValueError("too long")
         spki = base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True)
-        found = public_key_info(spki)
+        found = checked_public_key_info(spki)
     except (ValueError, binascii.Error, DerError) as error:
         raise ParticipantKeyError("no participant key", spec="RCC.16 §4.1", raw=raw) from error
     if found.curve is not P256:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ __all__ = [
     "ECDSA_SHA384",
     "ECDSA_SHA512",
     "PublicKeyInfo",
+    "checked_public_key_info",
     "encode_algorithm",
     "is_ecdsa_signed",
     "public_key_info",
@@ -66,6 +68,21 @@ class PublicKeyInfo:
 def public_key_info(der: bytes) -> PublicKeyInfo:
     """Reads ``SubjectPublicKeyInfo``. Raises DerError on anything but an uncompressed point of P-256, P-384 or
     P-521."""
+    return _on_its_curve(_read(der), _loaded)
+
+
+def checked_public_key_info(der: bytes) -> PublicKeyInfo:
+    """The same for a key that is not used here: the library's form of it, of 2 kB, is not kept."""
+    return _on_its_curve(_read(der), _loaded.__wrapped__)
+
+
+def _on_its_curve(found: PublicKeyInfo, load: Callable[[NistCurve, bytes], object | None]) -> PublicKeyInfo:
+    if load(found.curve, found.point) is None:
+        raise DerError("not a point of its curve", spec=_SPEC, raw=found.der)
+    return found
+
+
+def _read(der: bytes) -> PublicKeyInfo:
     reader = DerReader(der)
     body = reader.nested()
     reader.finish()
@@ -75,8 +92,8 @@ def public_key_info(der: bytes) -> PublicKeyInfo:
         raise DerError("not a key on a named elliptic curve", spec=_SPEC, raw=der)
     curve = _CURVES.get(algorithm.oid())
     algorithm.finish()
-    if curve is None or _loaded(curve, point) is None:
-        raise DerError("not a point of P-256, P-384 or P-521", spec=_SPEC, raw=der)
+    if curve is None:
+        raise DerError("not a key on P-256, P-384 or P-521", spec=_SPEC, raw=der)
     return PublicKeyInfo(der, curve, point)
 
 

@@ -80,7 +80,11 @@ class SignatureScheme:
 
     def generate(self, random: Callable[[int], bytes]) -> SignatureKey:
         """A fresh key out of the octets that *random* gives."""
-        return self.key(Secret(self._family.draw(random)))
+        return self.key(self.draw(random))
+
+    def draw(self, random: Callable[[int], bytes]) -> Secret:
+        """What `key` makes a fresh key of, out of the octets that *random* gives."""
+        return Secret(self._family.draw(random))
 
     def is_public_key(self, public: bytes) -> bool:
         """Whether *public* is a key of this scheme, a NIST point being uncompressed and on its curve."""

@@ -115,6 +115,15 @@ def test_a_request_that_nobody_answers_counts_as_failed() -> None:
     assert phone.handle_deadline(deadline) == [Postponed(PostponedReason.UNAVAILABLE, 335.0)]
 
 
+def test_a_phone_at_rest_keeps_neither_the_request_nor_its_answer() -> None:
+    phone = _phone()
+    out = phone.boot(0.0)
+    _answer(phone, out, _FULL, 0.0)
+    assert phone._request == SendHttpRequest(_request(out).number, "", (), _request(out).timeout_s)
+    assert phone._response == HttpResponse(0)
+    assert _answer(phone, out, _FULL, 0.0) == []
+
+
 def test_late_answers_have_no_effect() -> None:
     phone = _phone()
     number = _request(phone.boot(0.0)).number

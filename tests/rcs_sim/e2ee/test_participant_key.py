@@ -32,6 +32,16 @@ def test_keys_come_out_of_randomness_alone() -> None:
     assert public_key_info(one.spki).point == one.key.public
 
 
+def test_a_drawn_key_is_loaded_when_it_signs_first_and_shows_nothing_of_itself() -> None:
+    participant = ParticipantKey.generate(lambda count: b"\x07" * count)
+    private = ECDSA_P256.draw(lambda count: b"\x07" * count)
+    assert spki_of_point(participant.key.public) == participant.spki
+    assert participant.key is participant.key
+    assert participant.key.public == ECDSA_P256.key(private).public
+    assert repr(participant) == f"ParticipantKey({key_fingerprint(participant.spki)})"
+    assert private.octets.hex() not in repr(participant)
+
+
 def test_keys_of_a_test_build_come_out_of_the_device_identifier() -> None:
     one = ParticipantKey.derive(b"tag", b"0123456789abcdef", b"label")
     assert one.spki == ParticipantKey.derive(b"tag", b"0123456789abcdef", b"label").spki

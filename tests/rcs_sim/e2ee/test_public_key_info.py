@@ -18,6 +18,7 @@ from rcs_sim.e2ee.public_key_info import (
     ECDSA_SHA256,
     ECDSA_SHA384,
     ECDSA_SHA512,
+    checked_public_key_info,
     encode_algorithm,
     is_ecdsa_signed,
     public_key_info,
@@ -91,3 +92,21 @@ def test_algorithms_have_no_parameters() -> None:
     assert read_algorithm(octets) == ECDSA_SHA256
     with pytest.raises(DerError):
         read_algorithm(bytes.fromhex("300c06082a8648ce3d0403020500"))
+
+
+def test_a_key_that_is_only_checked_is_read_the_same_and_not_kept() -> None:
+    before = public_key_info.cache_info().currsize
+    der = spki_of(ec.generate_private_key(ec.SECP256R1()).public_key())
+    found = checked_public_key_info(der)
+    assert public_key_info.cache_info().currsize == before
+    assert found == public_key_info(der)
+
+
+@given(st.binary(max_size=100))
+def test_checked_octets_are_a_key_or_refused_as_others_are(octets: bytes) -> None:
+    point = spki_of_point(b"\x04" + octets.ljust(64, b"\0")[:64])
+    for der in (octets, point):
+        with pytest.raises(DerError):
+            checked_public_key_info(der)
+        with pytest.raises(DerError):
+            public_key_info(der)
