@@ -59,6 +59,8 @@ class SealingPower(Enum):
     CAN_SEAL = auto()
     BUSY = auto()  # it will be able to, or know that it cannot
     NO_STATE = auto()
+    ASKING = auto()  # the focus, whether there is a group: what it says is waited for in any case
+    LOCKED_OUT = auto()  # there is a group, or there may be one, and this phone is not in it
     DOWNGRADED = auto()
     UNAVAILABLE = auto()
     NO_IDENTITY = auto()
@@ -74,6 +76,10 @@ SEALING: Mapping[tuple[SealingPower, bool], tuple[SealStep, FallbackReason]] = {
     (_P.BUSY, False): (_S.WAIT, _R.ENCRYPTION_BUSY),
     (_P.NO_STATE, True): (_S.REFUSE, _R.NO_ENCRYPTION_STATE),
     (_P.NO_STATE, False): (_S.PLAIN, _R.NONE),
+    (_P.ASKING, True): (_S.WAIT, _R.FOCUS_ASKED),
+    (_P.ASKING, False): (_S.WAIT, _R.FOCUS_ASKED),
+    (_P.LOCKED_OUT, True): (_S.REFUSE, _R.LOCKED_OUT),
+    (_P.LOCKED_OUT, False): (_S.REFUSE, _R.LOCKED_OUT),
     (_P.DOWNGRADED, True): (_S.REFUSE, _R.ENCRYPTION_ENDED),
     (_P.DOWNGRADED, False): (_S.PLAIN, _R.NONE),
     (_P.UNAVAILABLE, True): (_S.REFUSE, _R.ENCRYPTION_UNAVAILABLE),

@@ -72,6 +72,8 @@ class FallbackReason(Enum):
     ENCRYPTED_ONLY = "an encrypted conversation is never carried in clear"
     ENCRYPTION_BUSY = "the encryption of the conversation is being set up or repaired"
     NO_ENCRYPTION_STATE = "this phone has lost the keys of an encrypted conversation"
+    FOCUS_ASKED = "the network is asked whether the conversation is encrypted"
+    LOCKED_OUT = "the network holds an encrypted conversation that this phone is not in"
     ENCRYPTION_ENDED = "the encryption of the conversation has ended"
     ENCRYPTION_UNAVAILABLE = "this phone cannot encrypt now"
     NO_ENCRYPTION_IDENTITY = "this phone has no valid certificate for encryption"

@@ -23,8 +23,8 @@ def held_or_refused(sealing: SealDecision) -> RouteDecision | None:
 
 def sealing_of(message: SentMessage, encryption: Encryption | None) -> SealDecision:
     """What the encryption of its conversation says to *message*. What has waited long enough is decided by the mark
-    "shown as encrypted" alone. What was written under a lock, or was sealed before, never goes in clear, whatever has
-    become of the lock."""
+    "shown as encrypted" alone, unless the network is asked about it just now. What was written under a lock, or was
+    sealed before, never goes in clear, whatever has become of the lock."""
     is_marked = message.conversation.is_encrypted
     if message.sealed is not None:
         return _SEALED
@@ -32,7 +32,7 @@ def sealing_of(message: SentMessage, encryption: Encryption | None) -> SealDecis
         return seal_step(SealingPower.UNAVAILABLE, is_marked=is_marked or message.was_locked)
     may_wait = not message.delivery.has_waited_enough
     decision = encryption.decide(message.conversation, may_wait=may_wait)
-    if decision.step is SealStep.WAIT and not may_wait:
+    if decision.step is SealStep.WAIT and not may_wait and decision.reason is not FallbackReason.FOCUS_ASKED:
         decision = SealDecision(SealStep.REFUSE, decision.reason) if is_marked else PLAIN
     if decision.step is SealStep.PLAIN and (message.was_locked or message.scheme is not None):
         return SealDecision(SealStep.REFUSE, FallbackReason.ENCRYPTION_ENDED)  # it was written under a lock

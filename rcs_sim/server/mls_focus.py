@@ -35,7 +35,7 @@ from rcs_sim.server.mls_conversation import ConversationUnreadable, MlsConversat
 from rcs_sim.server.mls_delivery import MlsDelivery
 from rcs_sim.server.mls_fault import MlsFocusFault, as_forked, with_lie, with_lie_in_fan_out
 from rcs_sim.server.mls_gate import verify_application_message
-from rcs_sim.server.mls_pull import ReadThrottle, answer_pull
+from rcs_sim.server.mls_pull import PulledState, ReadThrottle, answer_pull
 from rcs_sim.server.mls_refusal import MlsRefused
 from rcs_sim.server.mls_rules import MlsFocusRules
 from rcs_sim.server.pager_content import ContentKind, PagerContent
@@ -46,6 +46,7 @@ from rcs_sim.server.relayed_request import rfc3339
 __all__ = ["MlsFocus"]
 
 _MAX_EMPTY = 10_000  # conversations without a group that are remembered
+_Told = tuple[PulledState, EpochIdentifier]
 _PULLS_KEPT = 4  # answers to pulls that may be repeated; in memory (choice)
 _SERVER_REASON = b"mls-server-failure-reason"
 _AS_USUAL = b'<?xml version="1.0" encoding="UTF-8"?>'  # what is written so has no name in disguise
@@ -198,26 +199,25 @@ class MlsFocus:
     def _pull(self, line: _Line, asked: _Asked, now: float) -> None:
         content = asked.message.content
         key = (asked.sender, content.message_id, hashlib.sha256(content.body).digest())
-        body = next((told for known, told in line.pulls if known == key), None)
+        told = next((told for known, told in line.pulls if known == key), None)
         try:
-            if body is None:
-                body = self._pulled(line, asked, now)
-                line.pulls.append((key, body))
+            if told is None:
+                told = self._pulled(line, asked, now)
+                line.pulls.append((key, told))
         except MlsRefused as refusal:
             self._refuse(line, asked, refusal, now)
             return
         self._note("focus state pulled", f"by {asked.sender}", asked.message)
-        self._answer(line, asked, body, now)
+        pulled, state = told
+        ids = {"message_id": self._new_id(), "date_time": rfc3339(now)}  # a known id would be dropped on the way
+        self._answer(line, asked, compose_pulled(pulled, content.message_id, state, **ids), now)
 
-    def _pulled(self, line: _Line, asked: _Asked, now: float) -> bytes:
+    def _pulled(self, line: _Line, asked: _Asked, now: float) -> _Told:
         """Raises MlsRefused."""
         if not self._throttle.allows(line.conversation.key, now):
             raise MlsRefused(0, ServerFailureReason.TRANSIENT_ERROR, "reads")
-        content = asked.message.content
-        pulled = answer_pull(self._rules, line.conversation, asked.sender, content.body)
-        state = line.conversation.state or EpochIdentifier()
-        message_id = self._new_id()
-        return compose_pulled(pulled, content.message_id, state, message_id=message_id, date_time=rfc3339(now))
+        pulled = answer_pull(self._rules, line.conversation, asked.sender, asked.message.content.body)
+        return pulled, line.conversation.state or EpochIdentifier()
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
@@ -359,7 +359,7 @@ class _Line:
         self.conversation = conversation
         self.finished: set[str] = set()
         self.is_busy = False
-        self.pulls: deque[tuple[tuple[str, str, bytes], bytes]] = deque(maxlen=_PULLS_KEPT)
+        self.pulls: deque[tuple[tuple[str, str, bytes], _Told]] = deque(maxlen=_PULLS_KEPT)
         self.waiting: deque[_Asked] = deque()
 
     def adopt(self, conversation: MlsConversation) -> None:

@@ -3,11 +3,13 @@ would write, sent by a real one."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 from ims_core.trace import RecordKind
 from ims_core.wire.sip.uri import parse_uri
+from rcs_sim.client.display import Shown
 from rcs_sim.client.e2ee.mls_encryption import MlsEncryption
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.encryption import EncryptedArrival
@@ -27,6 +29,8 @@ from tests.scenarios.stage import ALICE, BOB, Stage
 
 __all__ = [
     "LOCKED",
+    "DeafToRequests",
+    "count_notes",
     "engine_of",
     "focus_fault",
     "focus_of",
@@ -35,11 +39,15 @@ __all__ = [
     "inject",
     "locked",
     "mls_of",
+    "new_owner",
     "notes",
+    "pair_locked",
+    "reinstalled",
     "rekey",
     "sealed_by",
     "sealed_cpim",
     "thread_of",
+    "tombstones",
 ]
 
 LOCKED = "RCS · encrypted"
@@ -159,3 +167,49 @@ def sealed_cpim(phone: Phone, message_id: str, body: bytes, headers: Iterable[Cp
         disposition_notification=("positive-delivery", "negative-delivery", "display"),
         extra=headers,
     )
+
+
+async def pair_locked(stage: Stage, ours: str = "android", theirs: str = "android") -> tuple[Phone, Phone]:
+    """Alice and bob on such devices, with a lock. Alice has the lower number, and the focus."""
+    alice = await stage.phone("alice", ALICE, ours)
+    bob = await stage.phone("bob", BOB, theirs)
+    await asyncio.sleep(2)
+    await (await alice.chat(BOB).send("we have a lock")).delivered(within_s=30)
+    assert alice.chat(BOB).label == bob.chat(ALICE).label == LOCKED
+    return alice, bob
+
+
+async def reinstalled(phone: Phone) -> None:
+    """Its state is gone, it is on again, and a moment later."""
+    await phone.wipe()
+    await phone.power_on()
+    await asyncio.sleep(2)
+
+
+async def new_owner(stage: Stage, old: Phone, number: str, carrier: str, device: str = "android") -> Phone:
+    """The number of *old* goes to somebody else."""
+    await old.power_off()
+    service = stage.sim.lab.carriers[carrier].key_service
+    assert service is not None
+    await service.listener.forget(number[1:])
+    await old.wipe()
+    newcomer = await stage.phone("newcomer", number, device)
+    await asyncio.sleep(2)
+    return newcomer
+
+
+def tombstones(stage: Stage, phone: Phone) -> list[str]:
+    """What the phone has told about changes, in order."""
+    return [one.details["text"] for one in stage.shown(phone, Shown.TOMBSTONE)]
+
+
+def count_notes(stage: Stage, phone: Phone, note: str) -> int:
+    """How often the encryption of the phone has noted that."""
+    return sum(note in each for each in notes(stage, phone))
+
+
+class DeafToRequests:
+    """In place of a `Readmission`: a phone of others does not know what it is asked."""
+
+    def asked(self, *_: object) -> bool:
+        return False

@@ -23,6 +23,7 @@ from rcs_sim.e2ee.member.control_outcome import (
     ControlOutcome,
     ControlRefusal,
     Ignored,
+    IgnoredWhy,
     Joined,
     NeedsServerState,
     ParkedControl,
@@ -31,7 +32,7 @@ from rcs_sim.e2ee.member.control_outcome import (
 from rcs_sim.e2ee.member.message_exchange import GROUP_WAIT_S, Parked
 from rcs_sim.e2ee.member.seen_messages import Opened
 from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
-from rcs_sim.e2ee.server_message import AcceptedMessage, ServerMlsRcsMessage, decode_server_message
+from rcs_sim.e2ee.server_message import AcceptedMessage, CommitBundle, ServerMlsRcsMessage, decode_server_message
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, CpimParseError
 from rcs_sim.wire.protobuf import ProtobufError
 
@@ -82,6 +83,24 @@ class Arrivals:
             case kind:
                 self._context.note(thread, "dropped", f"{kind or found.cpim.content_type} is nothing for a phone")
 
+    def is_answer(self, found: EncryptedArrival) -> bool:
+        """Whether it is the answer to a question of a phone that has nothing to open anything else with."""
+        answer: MlsGroupInfo | MlsEnhancedGroupInfo
+        try:
+            match classify_content_type(str(found.cpim.content_type)):
+                case MlsContentType.SERVER:
+                    arm = decode_server_message(found.cpim.body)
+                    if not isinstance(arm, MlsGroupInfo):
+                        return False
+                    answer = arm
+                case MlsContentType.GROUP_INFO_REQUEST:
+                    answer = MlsEnhancedGroupInfo.decode(found.cpim.body)
+                case _:
+                    return False
+        except ProtobufError:
+            return False
+        return self._context.channel.answered(FocusHeaders.of(found.cpim).in_reply_to, answer)
+
     # --- sealed messages ---------------------------------------------------------------------------------------------
 
     def _sealed(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
@@ -110,6 +129,7 @@ class Arrivals:
             del self._waiting[next(iter(self._waiting))]
         self._context.note(thread, "parked", f"for {parked.moment}", envelope.message_id)
         if parked.has_no_group:
+            self._context.watch.suspect(thread.conversation)
             alarms = self._context.messenger.alarms
             alarm = alarms.new(lambda now: self._overdue(thread))
             alarm.set(alarms.now() + GROUP_WAIT_S + 0.5)
@@ -210,6 +230,9 @@ class Arrivals:
                 self._healing.ask_about(thread, lambda server: self.received(thread, arm, envelope, server))
             case ParkedControl():
                 self._healing.heal(thread, "a commit of a later moment")
+            case Ignored(IgnoredWhy.NOT_OURS) if thread.engine.group is None and isinstance(arm, CommitBundle):
+                self._context.watch.suspect(thread.conversation)
+                self._context.watch.look(thread.conversation)
             case ControlRefusal(reason=reason) if reason is not None:
                 self._report(thread, envelope, reason)
                 self._healing.heal(thread, outcome.detail)

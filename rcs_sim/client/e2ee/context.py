@@ -8,6 +8,7 @@ from ims_core.transport.tokens import Tokens
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.e2ee.control_channel import ControlChannel
 from rcs_sim.client.e2ee.credentials import Credentials
+from rcs_sim.client.e2ee.focus_watch import FocusWatch
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.errands import Errands
 from rcs_sim.client.identity import ContactKey, is_number
@@ -23,7 +24,7 @@ __all__ = ["E2eeContext"]
 class E2eeContext:
     """*moved* is called when the state of a thread may have changed."""
 
-    __slots__ = ("channel", "credentials", "errands", "messenger", "moved", "profile", "threads", "tokens")
+    __slots__ = ("channel", "credentials", "errands", "messenger", "moved", "profile", "threads", "tokens", "watch")
 
     def __init__(
         self,
@@ -42,6 +43,11 @@ class E2eeContext:
         self.moved = moved
         self.channel = ControlChannel(messenger)
         self.threads: dict[ContactKey, EncryptedThread] = {}
+        self.watch = FocusWatch(messenger, self.channel, credentials, self._has_group)
+
+    def _has_group(self, peer: ContactKey) -> bool:
+        thread = self.threads.get(peer)
+        return thread is not None and thread.engine.group is not None
 
     def now_s(self) -> int:
         """Unix seconds."""

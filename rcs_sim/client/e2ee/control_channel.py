@@ -30,6 +30,7 @@ __all__ = ["ControlAnswer", "ControlChannel", "ControlRequest", "NoAnswer"]
 
 PAGER_OCTETS = 1300  # a CPIM of so many octets goes in a session (digest RCC.16 §14.1)
 ANSWER_S = 20.0  # after that the outcome is unknown
+SESSION_AFTER_S = 6.0  # a pull without an answer is sent again in a session of this device (choice)
 RETRY_S = 3.0  # between two attempts to hand the same octets over
 MAX_ATTEMPTS = 3
 
@@ -57,7 +58,17 @@ class ControlRequest:
 class _Pending:
     """A request that is under way."""
 
-    __slots__ = ("alarm", "attempts", "conversation", "cpim", "is_for_peer", "is_taken", "on_answer", "tries_again")
+    __slots__ = (
+        "alarm",
+        "attempts",
+        "conversation",
+        "cpim",
+        "is_for_peer",
+        "is_taken",
+        "on_answer",
+        "tries_again",
+        "wants_session",
+    )
 
     def __init__(
         self,
@@ -66,8 +77,10 @@ class _Pending:
         on_answer: Callable[[ControlAnswer], None],
         *,
         is_for_peer: bool = False,
+        wants_session: bool = False,
     ) -> None:
         self.conversation, self.cpim, self.on_answer = conversation, cpim, on_answer
+        self.wants_session = wants_session
         self.is_for_peer = is_for_peer
         self.attempts = 0
         self.is_taken = False
@@ -93,11 +106,16 @@ class ControlChannel:
         is_for_peer: bool = False,
     ) -> None:
         """Sends *request* in *conversation*; *on_answer* is called later, never from within. What is *for the peer* has
-        no other answer than that of the transport, which counts as an acceptance."""
-        pending = _Pending(conversation, self._compose(request), on_answer, is_for_peer=is_for_peer)
+        no other answer than that of the transport, which counts as an acceptance.
+
+        What answers a pull does not fit into a MESSAGE, and of several devices of a user one takes the session that the
+        focus opens, which need not be the one that has asked: it asks again in a session of its own."""
+        is_pull = request.content_type is MlsContentType.GROUP_INFO_REQUEST
+        cpim = self._compose(request)
+        pending = _Pending(conversation, cpim, on_answer, is_for_peer=is_for_peer, wants_session=is_pull)
         self._pending[request.control_id] = pending
         alarm = pending.alarm = self._messenger.alarms.new(lambda now: self._rang(request.control_id, now))
-        alarm.set(self._messenger.alarms.now() + ANSWER_S)
+        alarm.set(self._messenger.alarms.now() + (SESSION_AFTER_S if is_pull else ANSWER_S))
         self._hand_over(request.control_id, pending)
 
     def notify(self, conversation: Conversation, cpim: bytes) -> None:
@@ -148,10 +166,15 @@ class ControlChannel:
         if pager is not None and not has_session and len(pending.cpim) < PAGER_OCTETS and not messenger.is_session_only:
             self._by_pager(control_id, pending)
         elif sessions is not None:
-            carried = ControlCarried(pending.cpim, lambda outcome: self._carried(control_id, pending, outcome))
-            sessions.carry(pending.conversation, carried)
+            self._in_session(control_id, pending)
         else:
             self._not_taken(control_id, pending)
+
+    def _in_session(self, control_id: str, pending: _Pending) -> None:
+        sessions = self._messenger.sessions
+        if sessions is not None:
+            carried = ControlCarried(pending.cpim, lambda outcome: self._carried(control_id, pending, outcome))
+            sessions.carry(pending.conversation, carried)
 
     def _by_pager(self, control_id: str, pending: _Pending) -> None:
         pager = self._messenger.pager
@@ -190,6 +213,11 @@ class ControlChannel:
     def _rang(self, control_id: str, now: float) -> None:
         pending = self._pending.get(control_id)
         if pending is None or pending.alarm is None:
+            return
+        if pending.wants_session and not pending.tries_again:
+            pending.wants_session = False
+            pending.alarm.set(now + ANSWER_S - SESSION_AFTER_S)
+            self._in_session(control_id, pending)
             return
         if pending.tries_again:
             pending.alarm.set(now + ANSWER_S)

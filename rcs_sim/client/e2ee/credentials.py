@@ -130,6 +130,11 @@ class Credentials:
         return _DEPLOYED if parameters is None or parameters.server is None else parameters.server
 
     @property
+    def msisdn(self) -> str:
+        """Bare digits of the number that the configuration is for, "" before the first one."""
+        return self._msisdn
+
+    @property
     def validator(self) -> CertificateValidator | None:
         """Judges certificates by the anchors in force."""
         return None if self.setting is None else self.setting.trust.validator

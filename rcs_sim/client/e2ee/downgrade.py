@@ -32,7 +32,14 @@ class Downgrade:
         self._context, self._requests, self._healing = context, requests, healing
 
     def end(self, thread: EncryptedThread, reason: DowngradeReason = _BY_THE_USER) -> None:
-        """Ends it for both: the mark goes at once, the commit follows; a group that the peer has ended needs none."""
+        """Ends it for both: the mark goes at once, the commit follows; a group that the peer has ended needs none. One
+        that only the focus holds is ended from outside, by a new era that is born so."""
+        watch, peer = self._context.watch, thread.conversation.peer
+        if watch.is_locked_out(peer):
+            self._healing.cancel(thread)
+            watch.waive(peer)
+            thread.is_ending = True
+            self._phoenix(thread, reason, PAUSE_S)
         self.ended(thread)
         if thread.engine.state is ConversationState.ENCRYPTED and not thread.is_ending:
             thread.is_ending = True
@@ -49,10 +56,10 @@ class Downgrade:
         if not is_sent:
             self._try_again(thread, reason, attempt)
 
-    @staticmethod
-    def _is_wanted(thread: EncryptedThread) -> bool:
+    def _is_wanted(self, thread: EncryptedThread) -> bool:
         """Not once it has ended, or the user wants it back."""
-        return thread.is_ending and thread.engine.identifier is not None and not thread.has_ended
+        is_there = thread.engine.identifier is not None or self._context.watch.is_waived(thread.conversation.peer)
+        return thread.is_ending and is_there and not thread.has_ended
 
     def _committed(self, thread: EncryptedThread, reason: DowngradeReason, attempt: int, step: NextStep) -> None:
         self._healing.watch(thread)(step)
@@ -89,7 +96,12 @@ class Downgrade:
     def resume(self, thread: EncryptedThread) -> None:
         """The phone is back: an end that was under way goes on when the state is known."""
         if thread.is_ending:
-            self._after(thread, RESUMES_AFTER_S, partial(self._commit, thread, _BY_THE_USER, 1))
+            has_group = thread.engine.identifier is not None
+            again = partial(self._commit if has_group else self._resume_outside, thread, _BY_THE_USER, 1)
+            self._after(thread, RESUMES_AFTER_S, again)
+
+    def _resume_outside(self, thread: EncryptedThread, reason: DowngradeReason, _attempt: int) -> None:
+        self._phoenix(thread, reason, PAUSE_S)
 
     def landed(self, thread: EncryptedThread) -> None:
         """The group has ended, by whomever."""
@@ -113,6 +125,8 @@ class Downgrade:
         if thread.is_ending:
             thread.is_ending = False
             self._context.moved(thread)
+        if thread.engine.state is ConversationState.NONE and self._context.watch.has_ended(thread.conversation.peer):
+            self._healing.revive(thread)
         if thread.engine.state is not ConversationState.DOWNGRADED:
             return
         if not self._requests.submit(

@@ -9,10 +9,12 @@ from rcs_sim.client.e2ee.arrivals import COMMIT_WAIT_S
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.downgrade import Downgrade
 from rcs_sim.client.e2ee.healing import Healing
+from rcs_sim.client.e2ee.readmission import Readmission
 from rcs_sim.client.e2ee.receipts import FIRST_ERA, SignedReceipts
 from rcs_sim.client.e2ee.requests import TRANSIENT_PAUSE_S, Requests, headers_of
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.inbox import Inbox
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.messages import SentMessage
@@ -32,6 +34,7 @@ from rcs_sim.wire.imdn import Imdn
 __all__ = ["Failures", "refusal_of"]
 
 MAX_ATTEMPTS = 5  # of one message, the first included (choice)
+MAX_UNPROVEN = 3  # of them while its receipts cannot be verified (choice)
 MAX_UNVERIFIED = 64  # receipts of an epoch that has not come, kept per conversation
 _READ = (MessageState.DELIVERED, MessageState.DISPLAYED)
 _NO_REMEDY = frozenset((ClientRemedy.NONE, ClientRemedy.LOG))
@@ -64,6 +67,10 @@ def _is_believed_unsigned(imdn: Imdn) -> bool:
     return imdn.is_failure and imdn.client_failure_reason in _UNSIGNED
 
 
+def _is_signed(cpim: CpimMessage | None) -> bool:
+    return cpim is not None and bool(MlsHeaders.of(cpim).signature)
+
+
 def _is_of_former_era(thread: EncryptedThread, receipt: _Unverified) -> bool:
     identifier, era = thread.engine.identifier, MlsHeaders.of(receipt.cpim).era_id
     return identifier is not None and not receipt.imdn.is_failure and (era or FIRST_ERA) < identifier.era_id
@@ -72,7 +79,17 @@ def _is_of_former_era(thread: EncryptedThread, receipt: _Unverified) -> bool:
 class Failures:
     """Of one phone."""
 
-    __slots__ = ("_context", "_copies", "_downgrade", "_healing", "_inbox", "_receipts", "_requests", "_unverified")
+    __slots__ = (
+        "_context",
+        "_copies",
+        "_downgrade",
+        "_healing",
+        "_inbox",
+        "_readmission",
+        "_receipts",
+        "_requests",
+        "_unverified",
+    )
 
     def __init__(
         self,
@@ -82,9 +99,11 @@ class Failures:
         healing: Healing,
         downgrade: Downgrade,
         inbox: Inbox,
+        readmission: Readmission,
     ) -> None:
         self._context, self._receipts, self._requests = context, receipts, requests
         self._healing, self._downgrade, self._inbox = healing, downgrade, inbox
+        self._readmission = readmission
         self._unverified: dict[EncryptedThread, list[_Unverified]] = {}
         self._copies: dict[EncryptedThread, dict[SentMessage, None]] = {}
 
@@ -118,6 +137,8 @@ class Failures:
             self._not_read(thread, message, imdn)
         elif verdict is ReceiptVerdict.UNKNOWN_EPOCH and cpim is not None:
             self._keep(thread, _Unverified(message, imdn, cpim, sender))
+        elif verdict is ReceiptVerdict.BYGONE_EPOCH:
+            self._beyond_proof(thread, message, imdn)
         elif verdict is None and _is_believed_unsigned(imdn):
             self._not_read(thread, message, imdn)
         else:
@@ -149,14 +170,31 @@ class Failures:
                 if each.message.state not in _READ:
                     self._again(thread, each.message, FallbackReason.NOT_DECRYPTED)
 
-    def reported(self, thread: EncryptedThread | None, imdn: Imdn, cpim: CpimMessage | None) -> bool:
+    def _beyond_proof(self, thread: EncryptedThread, message: SentMessage, imdn: Imdn) -> None:
+        """A receipt that nobody can verify any more. One that says failed is worth as much as one without a signature;
+        for any other the message goes again, sealed, and gets another receipt: not more than twice, for anybody can
+        make such a receipt up (choice)."""
+        self._context.note(thread, "receipt beyond proof", "", message.id)
+        if imdn.is_failure:
+            self._not_read(thread, message, imdn)
+        elif message.state not in _READ and thread.attempts.get(message.id, 1) < MAX_UNPROVEN:
+            self._again(thread, message, FallbackReason.NOT_DECRYPTED)
+
+    def reported(
+        self, thread: EncryptedThread | None, imdn: Imdn, cpim: CpimMessage | None, sender: ContactKey
+    ) -> bool:
         """A notification about something that is no message of the user: a request, or a control message of ours."""
         if imdn.server_failure_reason is not None and not imdn.has_both_reasons:
             return self._context.channel.answered(imdn.message_id, refusal_of(imdn, cpim))
-        if thread is None or not imdn.is_failure or imdn.client_failure_reason is None:
+        token = imdn.client_failure_reason
+        if not imdn.is_failure or token is None or imdn.has_both_reasons:
             return False
-        if client_remedy(imdn.client_failure_reason) in _ESCALATES:
-            self._context.note(thread, "peer failed", imdn.client_failure_reason, imdn.message_id)
+        if token == ClientFailureReason.CONTROL_MESSAGE_FAILED and not _is_signed(cpim):
+            return self._readmission.asked(thread, sender, cpim)
+        if thread is None:
+            return False
+        if client_remedy(token) in _ESCALATES:
+            self._context.note(thread, "peer failed", token, imdn.message_id)
             self._escalate(thread)
         return True
 

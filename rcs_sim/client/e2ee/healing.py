@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from rcs_sim.client.display import Shown
 from rcs_sim.client.e2ee.claims import ClaimFailed, Claims
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.control_channel import ControlAnswer, NoAnswer
 from rcs_sim.client.e2ee.requests import Ended, Requests, own_envelope
 from rcs_sim.client.e2ee.server_state import ServerState, read_answer
 from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.client.e2ee.welcome_request import ASK_AGAIN_S, WelcomeRequests, is_stamped
 from rcs_sim.e2ee.client_message import AdvanceKind
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.extension_bodies import DowngradeReason
@@ -46,11 +48,12 @@ _THEN = Callable[[Sequence[KeyPackage]], None]
 class Healing:
     """Of one phone."""
 
-    __slots__ = ("_claims", "_context", "_requests", "_servers")
+    __slots__ = ("_claims", "_context", "_requests", "_servers", "_welcomes")
 
     def __init__(self, context: E2eeContext, requests: Requests, claims: Claims) -> None:
         self._context, self._requests, self._claims = context, requests, claims
         self._servers: dict[EncryptedThread, ServerState] = {}
+        self._welcomes = WelcomeRequests(context)
 
     # --- set-up ------------------------------------------------------------------------------------------------------
 
@@ -137,6 +140,8 @@ class Healing:
             return
         if thread.has_ended or thread.engine.state is ConversationState.LEFT:
             return
+        if context.watch.is_waived(thread.conversation.peer):
+            return  # the user goes on without
         if not thread.heals.take(context.now_s()):
             context.note(thread, "no repair", "the budget of today is used up")
             self._over(thread)
@@ -166,6 +171,7 @@ class Healing:
     def remote_change(self, thread: EncryptedThread) -> None:
         """A Welcome or commit of somebody else has changed the state: that is progress."""
         thread.heals.clear()
+        thread.asks.clear()
         if thread.heal.is_running:
             self._feed(thread, HealInput.REMOTE)
 
@@ -176,6 +182,7 @@ class Healing:
             thread.heal.feed(HealInput.CANCEL, self._context.now_s())
 
     def _feed(self, thread: EncryptedThread, happened: HealInput) -> None:
+        has_waited = thread.heal.phase is HealPhase.WAITING
         step = thread.heal.feed(happened, self._context.now_s())
         deadline_s = thread.heal.next_deadline_s()
         if thread.alarm is None:
@@ -191,15 +198,43 @@ class Healing:
             case HealStep.NEW_ERA:
                 self._advance(thread)
             case HealStep.ADOPT_END_MLS:
-                thread.engine.control.adopt_end_mls(self._context.now_s())
+                self._adopt_end(thread)
                 self._over(thread)
             case HealStep.HEALED | HealStep.GIVE_UP:
                 self._context.note(thread, "repaired" if step is HealStep.HEALED else "not repaired")
+                if step is HealStep.GIVE_UP and thread.engine.group is None and not has_waited:
+                    thread.heals_again_at = self._context.messenger.alarms.now() + SET_UP_PAUSE_S
+                    self._after(SET_UP_PAUSE_S, partial(self._context.moved, thread))
                 self._over(thread)
             case HealStep.WAIT:
                 self._context.moved(thread)  # who is elected has to learn of it: failures are told meanwhile
+                if happened is HealInput.NOT_ELECTED:
+                    self._ask(thread)
             case None:
                 pass
+
+    def _ask(self, thread: EncryptedThread) -> None:
+        """For a Welcome, and again in a while with the state that the focus has then."""
+        if not self._welcomes.ask(thread):
+            return
+        alarms = self._context.messenger.alarms
+        if thread.ask_alarm is None:
+            thread.ask_alarm = alarms.new(lambda now: self._still_waiting(thread))
+        thread.ask_alarm.set(alarms.now() + ASK_AGAIN_S)
+
+    def _still_waiting(self, thread: EncryptedThread) -> None:
+        if thread.heal.phase is HealPhase.WAITING:
+            self._feed(thread, HealInput.REMOTE)
+
+    def _adopt_end(self, thread: EncryptedThread) -> None:
+        """The focus's group has ended. Without one of our own it is only a lock that the focus was known to hold."""
+        conversation, messenger = thread.conversation, self._context.messenger
+        if thread.engine.group is not None:
+            thread.engine.control.adopt_end_mls(self._context.now_s())
+        elif conversation.is_encrypted:
+            text = "encryption ended"
+            messenger.display.show(Shown.TOMBSTONE, conversation.peer, conversation_id=conversation.id, text=text)
+            messenger.mark_encrypted(conversation, is_encrypted=False)
 
     def _rang(self, thread: EncryptedThread) -> None:
         deadline_s = thread.heal.next_deadline_s()
@@ -341,20 +376,22 @@ class Healing:
 
     # --- an era that somebody asks for -------------------------------------------------------------------------------
 
-    def advance_era(self, thread: EncryptedThread, why: str, *, is_urgent: bool = False) -> bool:
+    def advance_era(
+        self, thread: EncryptedThread, why: str, *, is_urgent: bool = False, asked_at: EpochIdentifier | None = None
+    ) -> bool:
         """A new era, because a member cannot be helped otherwise: for the member who is elected, the others wait; what
-        *is urgent* anybody does, and the focus takes the first. Returns whether it has begun."""
+        *is urgent* anybody does, and the focus takes the first. Who asked for it has seen the focus *asked_at* this
+        state: it has to be that still. Returns whether it has begun."""
         context = self._context
         if thread.heal.is_running or thread.is_setting_up:
             return False
         if context.is_arbitrated and not is_urgent and not self._is_elected(thread):
             return False
-        now_s = context.now_s()
-        if not thread.eras.take(now_s):
+        if not thread.eras.is_left(context.now_s()):
             context.note(thread, "no new era", "the budget is used up")
             return False
         context.note(thread, "new era", why)
-        self._begin_era(thread, AdvanceKind.NORMAL)
+        self._begin_era(thread, AdvanceKind.NORMAL, asked_at)
         return True
 
     def renew_leaf(self, thread: EncryptedThread) -> bool:
@@ -371,19 +408,25 @@ class Healing:
             self.watch(thread),
         )
 
-    def _begin_era(self, thread: EncryptedThread, kind: AdvanceKind) -> None:
+    def _begin_era(self, thread: EncryptedThread, kind: AdvanceKind, asked_at: EpochIdentifier | None = None) -> None:
         """From here on nothing is sealed in the era that is given up."""
         thread.is_setting_up = True
         if self._context.is_arbitrated:
-            self._requests.pull(thread, partial(self._pulled_for_era, thread, kind))
+            self._requests.pull(thread, partial(self._pulled_for_era, thread, kind, asked_at))
         else:
             make = partial(self._make_era, thread, kind, ServerState())
             self._claim(thread, make, partial(self._set_up_failed, thread))
 
-    def _pulled_for_era(self, thread: EncryptedThread, kind: AdvanceKind, answer: ControlAnswer) -> None:
+    def _pulled_for_era(
+        self, thread: EncryptedThread, kind: AdvanceKind, asked_at: EpochIdentifier | None, answer: ControlAnswer
+    ) -> None:
         server = read_answer(answer)
         if not thread.is_setting_up:
             return  # switched off meanwhile
+        if asked_at is not None and (server.latest is None or not is_stamped(server.latest, asked_at)):
+            self._context.note(thread, "no new era", "asked for from another state than that of the focus")
+            self._set_up_over(thread)
+            return
         if isinstance(answer, NoAnswer | FocusRefusal) or server.group_info is None:
             self._context.note(thread, "no new era", "the server's state cannot be read")
             self._set_up_over(thread)
@@ -407,6 +450,8 @@ class Healing:
             partial(self._created, thread),
         ):
             self._set_up_failed(thread, "no new era could be made")
+        elif kind is AdvanceKind.NORMAL:
+            thread.eras.take(self._context.now_s())
 
     def phoenix(self, thread: EncryptedThread, reason: DowngradeReason, ended: Ended) -> None:
         """A new era that is born downgraded, by ourselves alone: it needs nobody's key packages."""
@@ -417,8 +462,9 @@ class Healing:
 
     def _rise(self, thread: EncryptedThread, reason: DowngradeReason, server: ServerState, ended: Ended) -> None:
         is_unknown = self._context.is_arbitrated and server.group_info is None
-        if server.has_end_mls:
-            thread.engine.control.adopt_end_mls(self._context.now_s())
+        if server.has_end_mls or (server.is_empty and thread.engine.group is None):
+            thread.is_ending = thread.engine.group is not None
+            self._adopt_end(thread)
             self._context.moved(thread)
         elif is_unknown or not self._requests.submit(
             thread,

@@ -19,6 +19,7 @@ from rcs_sim.client.e2ee.credentials import Credentials
 from rcs_sim.client.e2ee.downgrade import Downgrade
 from rcs_sim.client.e2ee.failures import Failures
 from rcs_sim.client.e2ee.healing import Healing
+from rcs_sim.client.e2ee.readmission import Readmission
 from rcs_sim.client.e2ee.receipts import SignedReceipts
 from rcs_sim.client.e2ee.requests import Make, Requests
 from rcs_sim.client.e2ee.thread import EncryptedThread
@@ -103,7 +104,10 @@ class MlsEncryption:
         self._receipts = SignedReceipts(context)
         self._healing = Healing(context, self._requests, Claims(self.credentials))
         self._downgrade = Downgrade(context, self._requests, self._healing)
-        self._failures = Failures(context, self._receipts, self._requests, self._healing, self._downgrade, inbox)
+        readmission = Readmission(context, self._healing)
+        self._failures = Failures(
+            context, self._receipts, self._requests, self._healing, self._downgrade, inbox, readmission
+        )
         self._arrivals = Arrivals(context, self._healing, inbox, self._sweep)
 
     # --- what the phone tells ----------------------------------------------------------------------------------------
@@ -111,6 +115,7 @@ class MlsEncryption:
     def power_lost(self) -> None:
         """The phone goes off: what is under way has no answer any more; what it holds stays."""
         self._context.channel.power_lost()
+        self._context.watch.power_lost()
         for thread in self._context.threads.values():
             self._healing.cancel(thread)
 
@@ -120,6 +125,8 @@ class MlsEncryption:
             if thread.engine.operation is not None:
                 self._healing.heal(thread, "a request without an answer")
             self._downgrade.resume(thread)
+            if len(thread.reports):
+                self._moved(thread)
 
     @property
     def tags(self) -> MlsTags:
@@ -128,8 +135,11 @@ class MlsEncryption:
         return replace(tags, kds=None if tags.kds is None else self.credentials.kds_number, legacy=False)
 
     def holds(self, conversation: Conversation) -> bool:
-        """Whether the conversation has a group, had one that was ended, or is about to get one."""
+        """Whether the conversation has a group, had one that was ended, or is about to get one; also one that only the
+        focus has."""
         thread = self._context.threads.get(conversation.peer)
+        if self._context.watch.is_locked_out(conversation.peer):
+            return True
         if thread is None:
             return False
         is_under_way = thread.is_setting_up or thread.heal.is_running
@@ -151,12 +161,14 @@ class MlsEncryption:
         thread = self._context.thread(conversation)
         self._messenger.display.state("consent", "given", reason="unencrypted", conversation_id=conversation.id)
         if thread is None:
+            self._context.watch.waive(conversation.peer)
             self._messenger.mark_encrypted(conversation, is_encrypted=False)
         else:
             self._downgrade.end(thread)
 
     def revive(self, conversation: Conversation) -> None:
         """The user wants it back."""
+        self._context.watch.want_back(conversation.peer)
         thread = self._context.thread(conversation)
         if thread is not None:
             self._downgrade.revive(thread)
@@ -196,9 +208,9 @@ class MlsEncryption:
     def _power(self, conversation: Conversation, *, may_wait: bool) -> SealingPower:
         thread = self._context.thread(conversation)
         if thread is None:
-            return _P.NO_IDENTITY
+            return self._power_without(conversation, _P.NO_IDENTITY)
         if thread.is_setting_up or thread.heal.is_running:
-            return _P.BUSY
+            return _P.BUSY if may_wait or not self._may_be_locked(thread) else _P.LOCKED_OUT
         match thread.engine.state:
             case ConversationState.ENCRYPTED:
                 return self._power_of_group(thread)
@@ -206,8 +218,23 @@ class MlsEncryption:
                 return _P.DOWNGRADED
             case ConversationState.PENDING:
                 self._healing.heal(thread, "the outcome of the create is unknown")
-                return _P.BUSY
+                return _P.BUSY if may_wait or not self._may_be_locked(thread) else _P.LOCKED_OUT
         return self._power_to_begin(thread, may_wait=may_wait)
+
+    def _may_be_locked(self, thread: EncryptedThread) -> bool:
+        """Whether the other side has a lock, or may have one: by a create of ours of which nobody says what became."""
+        watch, engine, peer = self._context.watch, thread.engine, thread.conversation.peer
+        is_asked_for = engine.group is None and engine.operation is not None
+        return watch.is_locked_out(peer) or (is_asked_for and not watch.is_empty(peer))
+
+    def _power_without(self, conversation: Conversation, power: SealingPower) -> SealingPower:
+        """*power* of a phone that cannot seal here, unless the focus holds a group: then nothing goes in clear. It is
+        asked before anything does."""
+        watch = self._context.watch
+        is_out = watch.is_locked_out(conversation.peer)
+        if (is_out or not conversation.is_encrypted) and watch.look(conversation):
+            return _P.ASKING
+        return _P.LOCKED_OUT if is_out else power
 
     def _power_of_group(self, thread: EncryptedThread) -> SealingPower:
         if not self.credentials.is_certificate_valid:
@@ -231,23 +258,32 @@ class MlsEncryption:
             alarm.set(float(until_s) + 1.0)
 
     def _power_to_begin(self, thread: EncryptedThread, *, may_wait: bool) -> SealingPower:
-        """Without a group: a marked conversation is repaired, another one is set up if both sides are capable."""
-        conversation = thread.conversation
-        is_blocked = self._messenger.alarms.now() < thread.blocked_until
-        if not may_wait or is_blocked or not self.credentials.is_ready:
+        """Without a group: one that is known of is got into, another is set up if both sides are capable."""
+        conversation, watch = thread.conversation, self._context.watch
+        if watch.is_waived(conversation.peer):
             return _P.NO_STATE
-        if conversation.is_encrypted:
-            self._healing.heal(thread, "the keys of an encrypted conversation are gone")
-            return _P.BUSY if thread.heal.is_running else _P.NO_STATE
-        entry = self._messenger.capabilities.entry(conversation.peer)
-        if not entry.tags.services and self._asks(thread):
+        can_begin = may_wait and self.credentials.is_ready
+        if can_begin and (conversation.is_encrypted or watch.is_locked_out(conversation.peer)):
+            if self._messenger.alarms.now() >= thread.heals_again_at:
+                self._healing.heal(thread, "the keys of an encrypted conversation are gone")
+                can_begin = thread.heal.is_running
+            return _P.BUSY if can_begin else self._power_without(conversation, _P.NO_STATE)
+        is_blocked = self._messenger.alarms.now() < thread.blocked_until or watch.has_ended(conversation.peer)
+        if can_begin and not is_blocked and self._begins(thread):
             return _P.BUSY
+        return self._power_without(conversation, _P.NO_STATE)
+
+    def _begins(self, thread: EncryptedThread) -> bool:
+        """Whether a group is about to be set up, or the peer is being asked whether that can be done."""
+        entry = self._messenger.capabilities.entry(thread.conversation.peer)
+        if not entry.tags.services and self._asks(thread):
+            return True
         eligibility = eligibility_of(entry.tags.mls, self.tags)
         if not eligibility.is_eligible:
             self._context.note(thread, "not eligible", eligibility.value)
-            return _P.NO_STATE
+            return False
         self._healing.set_up(thread)
-        return _P.BUSY
+        return True
 
     def _asks(self, thread: EncryptedThread) -> bool:
         """Whether the tags of a peer of whom none were ever seen are being asked for; devices that ask nobody when a
@@ -286,10 +322,10 @@ class MlsEncryption:
     def arrived(self, arrival: EncryptedArrival) -> None:
         conversation = self._messenger.conversation(arrival.sender, arrival.thread_id)
         thread = self._context.thread(conversation)
-        if thread is None:
+        if thread is not None:
+            self._arrivals.arrived(thread, arrival)
+        elif not self._arrivals.is_answer(arrival):
             self._messenger.display.error("a sealed message, and no certificate here", arrival.cpim.body)
-            return
-        self._arrivals.arrived(thread, arrival)
 
     def receipt_headers(self, message: ReceivedMessage, receipt_id: str, imdn: Imdn) -> Iterable[CpimHeader] | None:
         thread = self._context.threads.get(message.conversation.peer)
@@ -300,7 +336,7 @@ class MlsEncryption:
         return thread is not None and self._failures.accepts(thread, message, imdn, cpim, sender.lstrip("+"))
 
     def reported(self, imdn: Imdn, cpim: CpimMessage | None, sender: ContactKey) -> bool:
-        return self._failures.reported(self._context.threads.get(sender), imdn, cpim)
+        return self._failures.reported(self._context.threads.get(sender), imdn, cpim, sender)
 
     def capability_learned(self, conversation: Conversation) -> None:
         thread = self._context.thread(conversation)
@@ -363,6 +399,7 @@ class MlsEncryption:
             self.locked(conversation)
         if state is ConversationState.ENCRYPTED and not conversation.is_encrypted and not thread.is_ending:
             self._context.note(thread, "encrypted")
+            self._context.watch.want_back(conversation.peer)
             self._messenger.mark_encrypted(conversation, is_encrypted=True)
         elif thread.has_ended:
             self._downgrade.landed(thread)

@@ -19,6 +19,7 @@ from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
 
 __all__ = ["FIRST_ERA", "SignedReceipts"]
 
+_NOBODY_CAN_TELL = (ReceiptVerdict.FORGED, ReceiptVerdict.UNKNOWN_EPOCH)
 FIRST_ERA = 1  # of a receipt without Era-ID (digest RCC.16 §6.4)
 
 
@@ -55,7 +56,9 @@ class SignedReceipts:
         identifier = thread.engine.identifier
         if identifier is not None and era > identifier.era_id:
             return ReceiptVerdict.UNKNOWN_EPOCH  # its epochs count anew: the Welcome has not come yet
-        return thread.engine.verify_receipt(signature, expected, sender)
+        verdict = thread.engine.verify_receipt(signature, expected, sender)
+        is_bygone = identifier is not None and era < identifier.era_id and verdict in _NOBODY_CAN_TELL
+        return ReceiptVerdict.BYGONE_EPOCH if is_bygone else verdict
 
     def failure(self, thread: EncryptedThread, due: DueReport) -> bytes:
         """The CPIM that tells the sender of a message why it was not read: signed where there is a group; else bare,

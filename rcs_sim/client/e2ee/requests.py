@@ -102,7 +102,12 @@ class Requests:
             headers=headers_of(identifier).to_headers(),
         )
         context.note(thread, "pull", "", request.control_id)
-        context.channel.send(thread.conversation, request, answered)
+
+        def told(answer: ControlAnswer) -> None:
+            context.watch.learned(thread.conversation, answer)
+            answered(answer)
+
+        context.channel.send(thread.conversation, request, told)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -135,6 +140,7 @@ class Requests:
         self, thread: EncryptedThread, operation: PendingOperation, refusal: FocusRefusal, ended: Ended
     ) -> None:
         context = self._context
+        context.watch.learned(thread.conversation, refusal)
         detail = f" ({refusal.detail})" if refusal.detail else ""
         context.note(thread, "refused", f"{refusal.reason}{detail}", operation.control_id)
         refused = thread.engine.control.refused(operation.control_id, refusal, context.now_s())

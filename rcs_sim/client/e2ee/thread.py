@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from rcs_sim.client.alarms import Alarm
 from rcs_sim.client.conversation import Conversation
-from rcs_sim.e2ee.member.budgets import ERA_ADVANCES_PER_HOUR, SELF_HEALS, RollingBudget
+from rcs_sim.e2ee.member.budgets import (
+    ERA_ADVANCES_PER_HOUR,
+    SELF_HEALS,
+    SERVER_READS,
+    WELCOME_REQUESTS,
+    RollingBudget,
+)
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState, EncryptedConversation
 from rcs_sim.e2ee.member.failure_reports import FailureReports, PeerFailures
 from rcs_sim.e2ee.member.self_heal import SelfHeal
@@ -14,13 +20,18 @@ __all__ = ["EncryptedThread"]
 
 class EncryptedThread:
     """*blocked_until* is when a set-up may be tried again after one that failed, in seconds of the phone's clock, and
-    *blocked_why* what failed; *asks_again_at* when the tags of the peer may be asked for again. *attempts* counts how
-    often each message was sealed anew, by its first id. *is_resync_refused*: the focus takes no external commit of a
-    member. *is_ending*: the user has given encryption up, and the focus does not know yet; *end_alarm* is the next
-    attempt to tell it. *participant_keys* are the last known ones of the peer (SubjectPublicKeyInfo)."""
+    *blocked_why* what failed; *heals_again_at* the same for a repair without a group, *asks_again_at* when the tags of
+    the peer may be asked for again. *attempts* counts how often each message was sealed anew, by its first id.
+    *is_resync_refused*: the focus takes no external commit of a member. *is_ending*: the user has given encryption up,
+    and the focus does not know yet; *end_alarm* is the next attempt to tell it. *asks* bounds our requests for a
+    Welcome, *ask_alarm* is the next one, *asked* bounds the peer's. *participant_keys* are the last known ones of the
+    peer (SubjectPublicKeyInfo)."""
 
     __slots__ = (
         "alarm",
+        "ask_alarm",
+        "asked",
+        "asks",
         "asks_again_at",
         "attempts",
         "blocked_until",
@@ -32,6 +43,7 @@ class EncryptedThread:
         "failures",
         "heal",
         "heals",
+        "heals_again_at",
         "is_ending",
         "is_resync_refused",
         "is_setting_up",
@@ -47,15 +59,19 @@ class EncryptedThread:
         self.failures = PeerFailures()
         self.heals = RollingBudget(SELF_HEALS)
         self.eras = RollingBudget(ERA_ADVANCES_PER_HOUR)
+        self.asks = RollingBudget(WELCOME_REQUESTS)
+        self.asked = RollingBudget(SERVER_READS)
         self.attempts: dict[str, int] = {}
         self.is_setting_up = False
         self.is_ending = False
         self.is_resync_refused = False
         self.asks_again_at = 0.0
         self.blocked_until = 0.0
+        self.heals_again_at = 0.0
         self.blocked_why = ""
         self.participant_keys: frozenset[bytes] = frozenset()
         self.alarm: Alarm | None = None
+        self.ask_alarm: Alarm | None = None
         self.end_alarm: Alarm | None = None
 
     @property

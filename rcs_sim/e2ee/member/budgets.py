@@ -21,6 +21,7 @@ __all__ = [
     "RESENDS_PER_PEER",
     "SELF_HEALS",
     "SERVER_READS",
+    "WELCOME_REQUESTS",
     "Budget",
     "RollingBudget",
     "retry_delay_s",
@@ -54,6 +55,8 @@ EXTERNAL_COMMITS = Budget(50, _DAY_S)
 CLAIMS_PER_PEER = Budget(4, 600)
 SERVER_READS = Budget(8, 200)
 RESENDS_PER_PEER = Budget(2, _HOUR_S)
+WELCOME_REQUESTS = Budget(4, 600)
+"""The first and three repeats; ten minutes are the reference's pause between two attempts to establish anew."""
 
 
 class RollingBudget(TlsStruct):

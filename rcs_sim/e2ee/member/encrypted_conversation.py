@@ -33,7 +33,9 @@ __all__ = ["ConversationState", "Drained", "EncryptedConversation", "SealGate"]
 
 EXCUSED_S = 10  # an accepted add or remove may take so long to show in both rosters (choice)
 ROTATION_RETRY_SENDS = 64  # a rotation that was refused waits for so many sends (choice)
-_MAY_BE_FORMER = frozenset({ReceiptVerdict.FORGED, ReceiptVerdict.UNKNOWN_EPOCH, ReceiptVerdict.OTHER_GROUP})
+_MAY_BE_FORMER = frozenset(
+    {ReceiptVerdict.FORGED, ReceiptVerdict.UNKNOWN_EPOCH, ReceiptVerdict.BYGONE_EPOCH, ReceiptVerdict.OTHER_GROUP}
+)
 _HELD_IN = frozenset({HealthState.ONGOING_EPOCH_ADVANCEMENT, HealthState.ONGOING_ERA_ADVANCEMENT})
 
 Drained: TypeAlias = tuple[Envelope, Opened | OpenRefusal | ControlOutcome]

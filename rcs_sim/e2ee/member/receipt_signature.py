@@ -29,7 +29,9 @@ class ReceiptVerdict(Enum):
     """A PublicMessage of another kind."""
     OTHER_GROUP = auto()
     UNKNOWN_EPOCH = auto()
-    """Of a moment that is not here yet, or whose keys are gone."""
+    """Of a moment that is not here yet."""
+    BYGONE_EPOCH = auto()
+    """Of a moment whose keys are gone, or were never here: nobody can tell any more what it is worth."""
     FORGED = auto()
     OTHER_STATEMENT = auto()
     """A valid signature over something else than this receipt says."""
@@ -85,7 +87,10 @@ def verify_derived_content(
         return carrier
     if carrier.group_id != group.group_id:
         return ReceiptVerdict.OTHER_GROUP
-    return _verdict(carrier, _epoch_of(group, carrier.epoch), group.names, expected, asserted_sender)
+    found = _epoch_of(group, carrier.epoch)
+    if found is None and carrier.epoch < group.receipt_epoch.context.epoch:
+        return ReceiptVerdict.BYGONE_EPOCH
+    return _verdict(carrier, found, group.names, expected, asserted_sender)
 
 
 def _epoch_of(group: EncryptedGroup, epoch: int) -> EpochKeys | None:

@@ -281,6 +281,7 @@ def test_pulls_are_answered_and_a_repeated_one_alike() -> None:
     lab.pull(other, BOB, "p2", other.state.encode())
     (again,) = lab.told()
     assert again.cpim.body == enhanced.cpim.body
+    assert again.cpim.message_id != enhanced.cpim.message_id  # another device may have had the first
     lab.pull(other, BOB, "p3", b"\xff")
     assert lab.told()[0].reason == "invalid-input"
 

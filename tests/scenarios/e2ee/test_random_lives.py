@@ -6,14 +6,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rcs_sim
 from ims_core.trace import ListSink, RecordKind
+from rcs_sim.client.display import Shown, ShownEvent
 from rcs_sim.client.message_state import MessageState, MessageTransport
-from rcs_sim.client.messages import SentMessage
+from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.simulation import Simulation
 from rcs_sim.server.kds_settings import KdsFault
@@ -41,6 +43,8 @@ _step = st.one_of(
     st.tuples(st.just("power_on"), _names, st.none()),
     st.tuples(st.just("lose_power"), _names, st.none()),
     st.tuples(st.just("wipe"), _names, st.none()),
+    st.tuples(st.just("reinstall"), _names, st.none()),
+    st.tuples(st.just("new owner"), st.sampled_from(("alice", "amy", "bob")), st.none()),
     st.tuples(st.just("airplane on"), _names, st.none()),
     st.tuples(st.just("airplane off"), _names, st.none()),
     st.tuples(st.just("key service down"), _carriers, st.none()),
@@ -61,16 +65,33 @@ class _Life:
         self._devices = dict(zip(_NUMBERS, devices, strict=True))
         self.said: list[tuple[SentMessage, str, str]] = []
         self._cut: set[str] = set()
+        self._ended: set[frozenset[str]] = set()
+        self.downgraded: list[str] = []
+        self._written = 0
+        self._resets: Counter[str] = Counter()
+        self._seen: dict[tuple[str, int], Counter[str | None]] = {}
 
     async def play(self, steps: list[tuple[Step, float]]) -> None:
         for name, number in _NUMBERS.items():
             device = self._devices[name]
             if device is not None:
-                await self.stage.sim.add_phone(name, device, "red" if number in (ALICE, AMY) else "blue", msisdn=number)
+                await self.stage.sim.add_phone(name, device, _carrier_of(number), msisdn=number)
+                self.stage.sim.phones[name].display.watchers.append(partial(self._watch, name))
         for (verb, who, whom), pause_s in steps:
             await self._do(verb, who, whom)
             await asyncio.sleep(pause_s)
         await self._end()
+
+    def _watch(self, name: str, event: ShownEvent) -> None:
+        """What a phone has shown since it was reset last; what comes in clear under a lock that nobody has ended."""
+        message = event.message
+        if event.what is not Shown.MESSAGE or not isinstance(message, ReceivedMessage):
+            return
+        self._seen.setdefault((name, self._resets[name]), Counter())[message.text] += 1
+        is_locked = message.scheme is None and message.conversation.is_encrypted
+        is_locked &= message.transport is MessageTransport.RCS
+        if is_locked and frozenset((_NUMBERS[name], message.conversation.peer)) not in self._ended:
+            self.downgraded.append(f"{name}: {message.text[:40]}")
 
     async def _do(self, verb: str, who: str, whom: str | None) -> None:
         phones = self.stage.sim.phones
@@ -101,11 +122,13 @@ class _Life:
         chat = phone.chat(_NUMBERS[whom])
         match verb:
             case "send" | "send long":
-                text = f"{len(self.said)} from {who} to {whom}{_LONG if verb == 'send long' else ''}"
+                self._written += 1
+                text = f"{self._written} from {who} to {whom}{_LONG if verb == 'send long' else ''}"
                 self.said.append((chat.send(text), who, whom))
             case "end session":
                 chat.end_session()
             case "end encryption":
+                self._ended.add(frozenset((_NUMBERS[who], _NUMBERS[whom])))
                 chat.end_encryption()
             case "revive encryption":
                 chat.revive_encryption()
@@ -116,12 +139,33 @@ class _Life:
             "power_on": phone.power_on,
             "lose_power": phone.lose_power,
             "wipe": phone.wipe,
+            "reinstall": partial(self._reinstall, phone),
+            "new owner": partial(self._give_away, phone, who),
             "airplane on": lambda: phone.airplane(True),
             "airplane off": lambda: phone.airplane(False),
         }
+        is_reset = verb in ("wipe", "reinstall", "new owner")
+        self._resets[who] += is_reset
         await acts[verb]()
-        if verb == "wipe":  # who wrote does not have his messages any more, and cannot be told
+        if is_reset:  # who wrote does not have his messages any more, and cannot be told
             self.said = [each for each in self.said if each[1] != who]
+
+    @staticmethod
+    async def _reinstall(phone: Phone) -> None:
+        await phone.wipe()
+        await phone.power_on()
+
+    async def _give_away(self, phone: Phone, who: str) -> None:
+        """The number gets a new owner, with a phone of the same kind; the operator forgets the old one's keys. Not
+        while the old one has a tablet that is in use."""
+        number = _NUMBERS[who]
+        if who == "bob" and "tablet" in self.stage.sim.phones:
+            return
+        await phone.power_off()
+        service = self.stage.sim.lab.carriers[_carrier_of(number)].key_service
+        assert service is not None
+        await service.listener.forget(number[1:])
+        await self._reinstall(phone)
 
     async def _end(self) -> None:
         """Everything is repaired, and a day goes by."""
@@ -139,10 +183,11 @@ class _Life:
         await asyncio.sleep(12 * 3600)
 
     def check(self) -> None:
-        shown = {name: Counter(self.stage.arrivals(phone)) for name, phone in self.stage.sim.phones.items()}
+        assert not self.downgraded, f"in clear under a lock: {self.downgraded}"
         links = [one.raw for one in self.stage.sink.records if one.kind is RecordKind.MESSAGE]
         for message, _, whom in self.said:
-            times = [shown[name][message.text] for name in _devices_of(whom) if name in shown]
+            devices = _devices_of(whom)
+            times = [seen[message.text] for (name, _), seen in self._seen.items() if name in devices] or [0]
             assert max(times) <= 1, f"{message} was shown {times} times: {message.history}"
             assert any(times) or message.state is MessageState.FAILED, f"{message} was lost: {message.history}"
             octets = message.text[:40].encode()
@@ -150,6 +195,10 @@ class _Life:
             is_locked = message.scheme is not None
             assert not (is_locked and is_readable), f"the lock on {message} lies"
             assert not (message.was_locked and is_readable), f"{message} was written under a lock"
+
+
+def _carrier_of(number: str) -> str:
+    return "red" if number in (ALICE, AMY) else "blue"
 
 
 def _devices_of(name: str) -> list[str]:

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rcs_sim.client.e2ee.focus_watch import FRESH_S
+from rcs_sim.client.encryption import Scheme
+from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.client.message_state import MessageState
+from rcs_sim.server.kds_settings import KdsFault
+from tests.scenarios.e2ee.test_life import readable
+from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
+from tests.support.encrypted_phones import (
+    focus_fault,
+    pair_locked,
+    reinstalled,
+)
+
+
+@scenario("two-carriers")
+async def test_without_key_packages_of_the_peer_nothing_leaves_in_clear_where_there_is_a_lock(stage: Stage) -> None:
+    alice, bob = await pair_locked(stage)
+    await reinstalled(bob)
+    service = stage.sim.lab.carriers["red"].key_service
+    assert service is not None
+    service.server.fault = KdsFault(is_down=True)
+    message = await bob.chat(ALICE).send("is this safe?")
+    await asyncio.sleep(400)
+    assert (message.state, message.reason) == (MessageState.FAILED, FallbackReason.LOCKED_OUT)
+    service.server.fault = KdsFault()
+    await asyncio.sleep(900)
+    message.send_again()
+    await message.delivered(within_s=120)
+    assert (message.scheme, texts(alice)) == (Scheme.MLS, ["is this safe?"])
+    assert readable(stage, "is this safe?") == []
+
+
+@pytest.mark.parametrize("theirs", ["android", "ios"])
+@scenario("two-carriers")
+async def test_a_phone_without_a_certificate_asks_the_focus_before_it_writes_in_clear(
+    stage: Stage, theirs: str
+) -> None:
+    alice, bob = await pair_locked(stage, theirs=theirs)
+    service = stage.sim.lab.carriers["blue"].key_service
+    assert service is not None
+    service.server.fault = KdsFault(is_down=True)
+    await reinstalled(bob)
+    message = await bob.chat(ALICE).send("no keys yet")
+    await asyncio.sleep(200)
+    assert (message.state, message.reason) == (MessageState.FAILED, FallbackReason.LOCKED_OUT)
+    service.server.fault = KdsFault()
+    await asyncio.sleep(600)
+    message.send_again()
+    await message.delivered(within_s=120)
+    assert (message.scheme, texts(alice)) == (Scheme.MLS, ["no keys yet"])
+    assert readable(stage, "no keys yet") == []
+
+
+@scenario("two-carriers")
+async def test_a_focus_that_says_nothing_leaves_it_visibly_failed(stage: Stage) -> None:
+    _, bob = await pair_locked(stage)
+    await reinstalled(bob)
+    focus_fault(stage, is_silent=True)
+    message = await bob.chat(ALICE).send("hello, focus")
+    await asyncio.sleep(300)
+    assert message.state is MessageState.FAILED
+    assert readable(stage, "hello, focus") == []
+
+
+@scenario("two-carriers")
+async def test_where_encryption_was_ended_a_reinstalled_phone_writes_in_clear(stage: Stage) -> None:
+    alice, bob = await pair_locked(stage)
+    alice.chat(BOB).end_encryption()
+    await asyncio.sleep(30)
+    await reinstalled(bob)
+    message = await bob.chat(ALICE).send("nothing to hide")
+    await message.delivered(within_s=120)
+    assert (message.scheme, bob.chat(ALICE).label, alice.chat(BOB).label) == (None, "RCS", "RCS")
+    alice.chat(BOB).revive_encryption()
+    await asyncio.sleep(FRESH_S)
+    again = await bob.chat(ALICE).send("something to hide")
+    await again.delivered(within_s=120)
+    assert again.scheme is Scheme.MLS
+    assert readable(stage, "something to hide") == []
