@@ -43,7 +43,7 @@ class E2eeContext:
         self.moved = moved
         self.channel = ControlChannel(messenger)
         self.threads: dict[ContactKey, EncryptedThread] = {}
-        self.watch = FocusWatch(messenger, self.channel, credentials, self._has_group)
+        self.watch = FocusWatch(messenger, self.channel, credentials, self._has_group, self.new_id)
 
     def _has_group(self, peer: ContactKey) -> bool:
         thread = self.threads.get(peer)

@@ -47,9 +47,19 @@ _SUSPECTED = Held(True, None, None, float("-inf"))
 
 
 class FocusWatch:
-    """Of one phone. *has_group* tells whether it has a group with somebody itself."""
+    """Of one phone. *has_group* tells whether it has a group with somebody itself, *new_id* mints message ids."""
 
-    __slots__ = ("_channel", "_credentials", "_has_group", "_held", "_looking", "_messenger", "_unanswered", "_waived")
+    __slots__ = (
+        "_channel",
+        "_credentials",
+        "_has_group",
+        "_held",
+        "_looking",
+        "_messenger",
+        "_new_id",
+        "_unanswered",
+        "_waived",
+    )
 
     def __init__(
         self,
@@ -57,9 +67,10 @@ class FocusWatch:
         channel: ControlChannel,
         credentials: Credentials,
         has_group: Callable[[ContactKey], bool],
+        new_id: Callable[[], str],
     ) -> None:
         self._messenger, self._channel, self._credentials = messenger, channel, credentials
-        self._has_group = has_group
+        self._has_group, self._new_id = has_group, new_id
         self._held: dict[ContactKey, Held] = {}
         self._looking: set[ContactKey] = set()
         self._unanswered: dict[ContactKey, float] = {}
@@ -150,7 +161,7 @@ class FocusWatch:
 
     def pull(self, conversation: Conversation, answered: Callable[[ControlAnswer], None]) -> None:
         """The ordinary pull of who holds no group (digest RCC.16 §14.3)."""
-        control_id = self._messenger.new_message_id()
+        control_id = self._new_id()
         self._note(conversation, "focus asked", control_id)
 
         def told(answer: ControlAnswer) -> None:

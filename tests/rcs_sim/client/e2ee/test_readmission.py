@@ -18,6 +18,7 @@ from tests.support.encrypted_phones import (
     engine_of,
     focus_of,
     inject,
+    mls_of,
     pair_locked,
     reinstalled,
 )
@@ -34,7 +35,7 @@ def _request(phone: Phone, era: int | None, authenticator: bytes) -> bytes:
         client_failure_reason=ClientFailureReason.CONTROL_MESSAGE_FAILED,
     )
     stamp = MlsHeaders(era_id=era, epoch_authenticator=authenticator).to_headers()
-    return compose_receipt(imdn, phone._messenger.new_message_id(), now, stamp)
+    return compose_receipt(imdn, mls_of(phone).new_message_id(), now, stamp)
 
 
 @scenario("two-carriers")
