@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -52,6 +53,9 @@ _Output = Annotated[Path | None, typer.Option("--output", "-o", help="write here
 
 def main() -> None:
     """Entry point of the `rcs-sim` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no "…" shows another sign for it
     try:
         app()
     except SimulatorError as error:
@@ -197,6 +201,7 @@ def matrix(
         list[str] | None, typer.Argument(metavar="SCENARIO...", help="file, folder, or name; default a first lock")
     ] = None,
     devices: Annotated[str | None, typer.Option(help="device profiles, comma separated")] = None,
+    scenario: Annotated[list[str] | None, typer.Option(help="the same as a SCENARIO")] = None,
     seed: Annotated[int | None, typer.Option(help="this seed once; default: what the file says")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="runs beside each other")] = None,
     svg: Annotated[Path | None, typer.Option(help="write a heat map to this file")] = None,
@@ -206,7 +211,7 @@ def matrix(
     from rcs_sim.scenario.matrix import DEFAULT_DEVICES, DEFAULT_SCENARIO, run_matrix
 
     names = [name.strip() for name in devices.split(",") if name.strip()] if devices else DEFAULT_DEVICES
-    chosen = scenarios or [DEFAULT_SCENARIO]
+    chosen = [*(scenarios or ()), *(scenario or ())] or [DEFAULT_SCENARIO]
     raise SystemExit(run_matrix(chosen, names, seed=seed, jobs=jobs, svg=svg, as_json=as_json))
 
 

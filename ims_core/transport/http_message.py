@@ -35,9 +35,9 @@ class HttpMessageError(RemoteProtocolError):
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """HTTP request (RFC 9110 §3). *target* is in origin form, percent-encoded; *scheme* is ``http`` or ``https``;
-    *peer* is ``host:port`` of the client, *client_names* the DNS names of the certificate that it showed, if the server
-    asked for one and trusts it."""
+    """HTTP request (RFC 9110 §3). *target* is percent-encoded, in origin form or, as for a proxy, in absolute form;
+    *scheme* is ``http`` or ``https``; *peer* is ``host:port`` of the client, *client_names* the DNS names of the
+    certificate that it showed, if the server asked for one and trusts it."""
 
     method: str
     target: str
@@ -53,8 +53,15 @@ class HttpRequest:
 
     @property
     def path(self) -> str:
-        """Path of the target, still percent-encoded."""
-        return self.target.partition("?")[0]
+        """Path of the target, still percent-encoded; also of one in absolute form (RFC 9112 §3.2.2)."""
+        text = self.target.partition("?")[0]
+        if text.startswith("/"):
+            return text
+        scheme, found, rest = text.partition("://")
+        if not found or scheme.lower() not in ("http", "https"):
+            return text
+        _, slash, path = rest.partition("/")
+        return slash + path
 
     def query(self) -> HeaderFields:
         """Query parameters in order, decoded, blank values kept. Undecodable octets become U+FFFD.

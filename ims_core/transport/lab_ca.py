@@ -88,8 +88,11 @@ class LabCa:
         return certificate, key
 
     def _server_files(self, name: str, hosts: Sequence[str]) -> tuple[Path, Path]:
-        found = self._read(name)
-        if found is None or not self._is_usable(found[0], hosts):
+        try:
+            found = self._read(name)
+        except ValueError:  # damaged: peers trust the authority, not this certificate, so another one will do
+            found = None
+        if found is None or found[0].public_key() != found[1].public_key() or not self._is_usable(found[0], hosts):
             self._issue(name, hosts)
         return self._folder / f"{name}.pem", self._folder / f"{name}.key"
 

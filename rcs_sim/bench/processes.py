@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -20,6 +20,7 @@ __all__ = ["BenchError", "Child", "cpu_s_of_tree", "python_child", "result_of_ch
 
 _READY_WITHIN_S = 60.0
 _STOP_WITHIN_S = 10.0
+_BREAK_OFF_WITHIN_S = 1.0  # after Ctrl-C
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _SHOWN_OCTETS = 600  # of what a program printed, in an error
 
@@ -95,7 +96,10 @@ def running(command: Sequence[str], *, cwd: Path | None = None, is_ours: bool = 
             raise BenchError(f"{command[0]} cannot be started: {error.strerror}") from error
         try:
             yield Child(process, log)
-        finally:
+        except BaseException:
+            _stop(process, gently=False, within_s=_BREAK_OFF_WITHIN_S)  # what it measures is of no use any more
+            raise
+        else:
             _stop(process, gently=is_ours)
 
 
@@ -118,13 +122,14 @@ def result_of_child(
         return found
 
 
-def _stop(process: subprocess.Popen[bytes], *, gently: bool) -> None:
+def _stop(process: subprocess.Popen[bytes], *, gently: bool, within_s: float = _STOP_WITHIN_S) -> None:
     assert process.stdin is not None
-    process.stdin.close()
+    with suppress(OSError):  # it has ended, and what was written last is not out yet
+        process.stdin.close()
     try:
         if not gently:
             process.terminate()
-        process.wait(_STOP_WITHIN_S)
+        process.wait(within_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(_STOP_WITHIN_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from ims_core.errors import ProfileError
 from rcs_sim.devices.policy import DevicePolicy
 from rcs_sim.scenario.model import CarrierProfile, NetworkFile
-from rcs_sim.scenario.yaml_document import YamlDocument
+from rcs_sim.scenario.yaml_document import Location, YamlDocument
 
 __all__ = [
     "load_carrier_profile",
@@ -73,7 +73,9 @@ def load_carrier_profile(name: str, changes: Mapping[str, Any] | None = None) ->
 def load_network(name: str) -> NetworkFile:
     """By profile name, or by the path of a file. Carrier profiles that it names by path are looked for beside it."""
     path = _find("networks", name)
-    network = load_file(path, _NETWORKS)
+    document = YamlDocument.read(path)
+    network = document.validated(_NETWORKS)
+    _refuse_shared(document, network)
     carriers = {
         key: entry.model_copy(update={"profile": str(path.parent / entry.profile)})
         if _is_path(entry.profile)
@@ -81,6 +83,28 @@ def load_network(name: str) -> NetworkFile:
         for key, entry in network.carriers.items()
     }
     return network.model_copy(update={"carriers": carriers})
+
+
+def _refuse_shared(document: YamlDocument, network: NetworkFile) -> None:
+    """Domains, addresses and numbers lead to one carrier, or to one subscriber. Raises ProfileError."""
+    taken: dict[tuple[str, str], str] = {}
+    for location, kind, value in _unshared(network):
+        owner = ".".join(map(str, location))
+        first = taken.setdefault((kind, value.lower()), owner)
+        if first != owner:
+            raise document.error(location, f"{value} is that of {first} already")
+
+
+def _unshared(network: NetworkFile) -> Iterator[tuple[Location, str, str]]:
+    for key, carrier in network.carriers.items():
+        place = ("carriers", key)
+        for member in ("domain", "addresses", "smsc"):
+            yield (*place, member), member, getattr(carrier, member)
+        for index, prefix in enumerate(carrier.prefixes):
+            yield (*place, "prefixes", index), "prefix", prefix
+        for index, subscriber in enumerate(carrier.subscribers):
+            if subscriber.msisdn is not None:
+                yield (*place, "subscribers", index, "msisdn"), "msisdn", subscriber.msisdn
 
 
 def _is_path(name: str) -> bool:

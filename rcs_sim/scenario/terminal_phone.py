@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import selectors
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ims_core.errors import ProfileError, SimulatorError
 from ims_core.trace import Trace
@@ -33,6 +36,7 @@ from rcs_sim.scenario.wireshark import key_log_file
 __all__ = ["PhoneOptions", "run_phone"]
 
 _EXAMPLE = "two-carriers"
+_NUMBER = re.compile(r"\+[1-9][0-9]{3,14}")  # E.164
 _LEAVES_WITHIN_S = 15.0  # what was said last, when the input ends
 _BY_RADIO = ("/sms", "/type")  # commands that wait until the phone is up, as a text does
 _HELP = """\
@@ -248,6 +252,11 @@ class _Terminal:
 
 
 def _phone_config(options: PhoneOptions) -> PhoneConfig:
+    if _NUMBER.fullmatch(options.msisdn) is None:
+        raise ProfileError(f"{options.msisdn!r} is not a number such as +12025550101", file="--msisdn")
+    _check_url(options.acs, "--acs")
+    if options.enrichment:
+        _check_url(options.enrichment, "--enrichment")
     return PhoneConfig(
         name="phone",
         policy=load_device(options.device),
@@ -264,6 +273,16 @@ def _phone_config(options: PhoneOptions) -> PhoneConfig:
         reads_after_s=None,
         ready_within_s=60.0,
     )
+
+
+def _check_url(text: str, option: str) -> None:
+    try:
+        url = urlsplit(text)
+        is_fine = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is no number
+        is_fine = False
+    if not is_fine:
+        raise ProfileError(f"{text!r} is not a URL such as http://127.0.1.40:8080/", file=option)
 
 
 def _home_of(msisdn: str) -> str:
@@ -294,15 +313,27 @@ def _cs_address(text: str | None) -> Address | None:
     return Address(Transport.TCP, host, int(port))
 
 
+def _can_wait_for_input() -> bool:
+    """Not for a file, /dev/null, or an input that was closed."""
+    if sys.stdin is None:
+        return False
+    with selectors.DefaultSelector() as selector:
+        try:
+            selector.register(sys.stdin, selectors.EVENT_READ)
+        except (ValueError, OSError):
+            return False
+    return True
+
+
 async def _input_lines() -> AsyncIterator[str]:
-    """Lines of standard input; a file is read at once, since the loop cannot wait for one."""
-    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
-    try:
-        pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    except (ValueError, PermissionError):
-        for line in sys.stdin.read().splitlines():
-            yield line
+    """Lines of standard input; what the loop cannot wait for, such as a file, is read at once."""
+    if not _can_wait_for_input():
+        octets = b"" if sys.stdin is None else sys.stdin.buffer.read()
+        for typed in octets.decode("utf-8", "replace").splitlines():
+            yield typed
         return
+    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     try:
         while line := await reader.readline():
             yield line.decode("utf-8", "replace")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,3 +140,18 @@ def test_a_trace_is_shown_drawn_and_captured(run: Run, demo: tuple[DemoDocument,
     status, output, _ = run("trace", "pcapng", trace, "-o", "run.pcapng")
     assert status == 0
     assert (tmp_path / "run.pcapng").read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
+
+
+def test_an_output_that_knows_few_signs_gets_others_in_their_place(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "rcs_sim", "scenarios"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+
+
+def test_scenarios_of_a_matrix_are_named_with_or_without_the_option(run: Run) -> None:
+    for arguments in (("--scenario", "missing"), ("missing",)):
+        status, _, errors = run("matrix", *arguments)
+        assert status == 2
+        assert "missing" in errors

@@ -64,3 +64,18 @@ def test_any_text_gives_a_value_or_the_modules_own_error(target: str, cookie: st
     HttpResponse(200, (("Set-Cookie", cookie),)).set_cookies()
     with contextlib.suppress(HttpMessageError):
         request.query()
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/a/b?c=/d", "/a/b"),
+        ("http://config.example/a?b", "/a"),
+        ("HTTPS://config.example:8443?b", ""),
+        ("http://config.example", ""),
+        ("*", "*"),
+        ("ftp://x/a", "ftp://x/a"),
+    ],
+)
+def test_the_path_is_that_of_the_target_in_origin_or_absolute_form(target: str, path: str) -> None:
+    assert HttpRequest("GET", target).path == path

@@ -87,3 +87,15 @@ def test_half_an_authority_is_no_reason_to_make_another(tmp_path: Path, gone: st
     (tmp_path / gone).unlink()
     with pytest.raises(LabCaError, match=rf"{gone} is missing: put it back, or delete .*{left}"):
         LabCa(tmp_path)
+
+
+def test_a_damaged_certificate_of_a_server_is_made_anew(tmp_path: Path) -> None:
+    ca = LabCa(tmp_path)
+    ca.server_context("red.kds", ["127.0.1.41"])
+    other = LabCa(tmp_path / "other")
+    other.server_context("red.kds", ["127.0.1.41"])
+    strange_key = (tmp_path / "other" / "red.kds.key").read_bytes()
+    for suffix, octets in ((".pem", b"nonsense"), (".pem", b""), (".key", b"\xff"), (".key", strange_key)):
+        (tmp_path / f"red.kds{suffix}").write_bytes(octets)
+        ca.server_context("red.kds", ["127.0.1.41"])
+        assert (tmp_path / f"red.kds{suffix}").read_bytes() != octets

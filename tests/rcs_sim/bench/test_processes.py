@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -95,3 +96,14 @@ def test_a_process_that_is_gone_has_used_nothing() -> None:
     with subprocess.Popen(_python("pass")) as process:
         process.wait(10)
     assert cpu_s_of_tree(process.pid) == 0.0
+
+
+def test_after_ctrl_c_nobody_waits_for_a_measurement() -> None:
+    endless = _python("print('{}', flush=True)\nwhile True: pass")
+    measurement = running(endless)
+    child = measurement.__enter__()
+    child.read_json()
+    begun = time.monotonic()
+    assert not measurement.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert child.process.returncode is not None
+    assert time.monotonic() - begun < 5

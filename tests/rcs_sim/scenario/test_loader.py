@@ -124,3 +124,35 @@ def test_a_network_has_other_values_than_its_carrier_profiles() -> None:
     assert load_carrier_profile("google-like", {}) == load_carrier_profile("google-like")
     with pytest.raises(ProfileError, match="changes to carrier profile google-like: tempo: Extra inputs"):
         load_carrier_profile("google-like", {"tempo": 3})
+
+
+_TWO = """name: two
+carriers:
+  red: {profile: google-like, domain: red.test, addresses: 127.0.1.0/24, smsc: "+12025550199", prefixes: ["+1202"],
+    subscribers: [{msisdn: "+12025550101"}, {msisdn: "+12025550102"}]}
+  blue: {profile: google-like, domain: blue.test, addresses: 127.0.2.0/24, smsc: "+12025550198", prefixes: ["+1203"],
+    subscribers: [{msisdn: "+12035550101"}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("blue.test", "RED.test", ":5:40: carriers.blue.domain: RED.test is that of carriers.red.domain already"),
+        ("127.0.2.0", "127.0.1.0", ":5:62: carriers.blue.addresses: 127.0.1.0/24 is that of carriers.red.addresses"),
+        ("+12025550198", "+12025550199", ":5:82: carriers.blue.smsc: +12025550199 is that of carriers.red.smsc"),
+        ('["+1203"]', '["+1202"]', ":5:109: carriers.blue.prefixes.0: +1202 is that of carriers.red.prefixes.0"),
+        ("+12035550101", "+12025550102", ":6:28: carriers.blue.subscribers.0.msisdn: +12025550102 is that of"),
+        ("+12025550102", "+12025550101", ":4:54: carriers.red.subscribers.1.msisdn: +12025550101 is that of"),
+    ],
+)
+def test_what_leads_to_one_carrier_or_subscriber_is_not_given_twice(
+    tmp_path: Path, right: str, wrong: str, message: str
+) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(_TWO)
+    assert set(load_network(str(path)).carriers) == {"red", "blue"}
+    path.write_text(_TWO.replace(right, wrong))
+    with pytest.raises(ProfileError) as caught:
+        load_network(str(path))
+    assert message in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -157,6 +158,11 @@ def test_a_phone_with_aka_needs_its_secrets(network: dict[str, Any]) -> None:
         (("--cs", "nowhere"), "--cs"),
         (("--ca", "missing.pem"), "missing.pem"),
         (("--device", "missing.yaml"), "missing.yaml"),
+        (("--msisdn", "nobody"), "--msisdn"),
+        (("--acs", "nowhere"), "--acs"),
+        (("--acs", "ftp://127.0.0.1/"), "--acs"),
+        (("--acs", "http://127.0.0.1:port/"), "--acs"),
+        (("--enrichment", "//x"), "--enrichment"),
     ],
 )
 def test_an_option_that_cannot_be_is_named(tmp_path: Path, more: tuple[str, ...], word: str) -> None:
@@ -174,6 +180,17 @@ def test_without_a_network_the_phone_says_so_and_status_1_tells_it(tmp_path: Pat
     assert done.returncode == 1
     assert "not registered" in done.stdout
     assert done.stderr == ""
+
+
+def test_commands_from_a_file_or_none_at_all_are_obeyed_and_then_the_phone_goes_off(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rcs_sim", "phone", "--msisdn", _ALICE, "--acs", "http://127.0.0.1:9/"]
+    script = tmp_path / "typed"
+    script.write_text("/status\n")
+    for source, said in ((Path(os.devnull), 1), (script, 2)):
+        with source.open() as typed:
+            done = subprocess.run(command, stdin=typed, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (1, "")
+        assert done.stdout.count("[status] not registered") == said
 
 
 def test_secrets_are_not_shown_by_repr() -> None:
