@@ -27,6 +27,7 @@ _KDS_TAG = "+g.gsma.rcs.mls.mls-kds"
 _LAUNCH_TAG = "+g.google.rcs.mls-launch-iteration"
 _GROUPS_TAG = "+g.google.rcs.mls-supports-groups"
 _LEGACY_TAG = "+vnd.google.rcs.encrypted"
+_NO_FOCUS_TAG = "+vnd.rcs-sim.mls-no-focus"  # (choice): the messaging server of this phone arbitrates nothing
 
 
 class EncryptionScheme(StrEnum):
@@ -53,13 +54,15 @@ class MlsEligibility(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MlsTags:
-    """What a Contact says. *kds* is None without the tag, which means: no MLS, whatever else is there."""
+    """What a Contact says. *kds* is None without the tag, which means: no MLS, whatever else is there. *has_no_focus*:
+    the messaging server of this phone arbitrates nothing."""
 
     kds: int | None = None
     version: str = ""
     launch_iteration: str = ""
     supports_groups: bool = False
     legacy: bool = False
+    has_no_focus: bool = False
 
     @classmethod
     def of(cls, features: FeatureSet) -> MlsTags:
@@ -77,6 +80,8 @@ class MlsTags:
             params.append(f'{_LAUNCH_TAG}="{self.launch_iteration}"')
         if self.supports_groups:
             params.append(f'{_GROUPS_TAG}="true"')
+        if self.has_no_focus:
+            params.append(_NO_FOCUS_TAG)
         return (*params, *([_LEGACY_TAG] if self.legacy else []))
 
 
@@ -88,6 +93,7 @@ def _shared(features: FeatureSet) -> MlsTags:
         launch_iteration=_first(features.values(_LAUNCH_TAG)),
         supports_groups=features.has(_GROUPS_TAG, "true"),
         legacy=features.has(_LEGACY_TAG),
+        has_no_focus=features.has(_NO_FOCUS_TAG),
     )
 
 

@@ -417,6 +417,9 @@ class Carrier:
             session_expires_s=profile.session_expires_s,
             session_max_octets=profile.max_chat_octets + _CPIM_OCTETS,
             mls_rules=profile.mls,
+            numbers_without_focus=tuple(
+                prefix for each in plans.values() if each.profile.mls.is_peer_to_peer for prefix in each.entry.prefixes
+            ),
         )
         services = [each.key_service for each in plans.values()]
         roots = tuple(service.pki.anchor for service in services if service is not None)

@@ -110,6 +110,7 @@ class MessagingServerConfig:
     smsc_number: str = ""  # service centre address of the own SMSC, "+12025550199"
     interworking_memory_s: float = 7 * 86400.0  # how long a status report is waited for
     mls_rules: MlsFocusRules | None = None  # how it arbitrates encrypted conversations; None: they pass like any
+    numbers_without_focus: tuple[str, ...] = ()  # prefixes of the carriers, this one included, that arbitrate nothing
     client_rules: tuple[ClientRule, ...] = (ClientRule(has_instance=False, cpim_from=CpimFrom.ASSERTED),)
 
     @property

@@ -78,7 +78,7 @@ class MlsFocus:
     # -- what passes -------------------------------------------------------------------------------------------------
 
     def looks_at(self, content: PagerContent, *, is_from_user: bool) -> bool:
-        if self._rules.is_peer_to_peer:
+        if self._rules.is_peer_to_peer and not is_from_user:
             return False
         if content.kind is ContentKind.RECEIPT:
             return is_from_user and _is_for_servers_to_say(None, content)
@@ -89,18 +89,28 @@ class MlsFocus:
         if not self.looks_at(content, is_from_user=message.is_from_user):
             return False
         media_type = classify_content_type(content.media_type)
+        own, peer = _digits(message.user.key), _digits(message.peer_key)
         if message.is_from_user and _is_for_servers_to_say(media_type, content):
+            if self._has_no_focus(own, peer):
+                return False
             self._note("control message discarded", "only a focus says that", message)
             return True
-        if media_type is None or content.cpim is None:
+        if self._rules.is_peer_to_peer or media_type is None or content.cpim is None:
             return False
-        own, peer = _digits(message.user.key), _digits(message.peer_key)
         if not own or not peer or own >= peer:
             return False
         if media_type in _TAKEN and content.message_id:
             self._enqueue(_Asked(message, media_type, own if message.is_from_user else peer), (own, peer), now)
             return True
         return media_type is MlsContentType.MESSAGE and self._refuses(message, (own, peer), now)
+
+    def _has_no_focus(self, own: str, peer: str) -> bool:
+        """Whether nobody arbitrates between the two, so that phones say to each other what else a focus says: the
+        server of the lower number counts, and where nothing is known of another's, this one (choice)."""
+        elsewhere = tuple(prefix.lstrip("+") for prefix in self._context.config.numbers_without_focus)
+        if not own or not peer or own < peer or not elsewhere:
+            return self._rules.is_peer_to_peer
+        return peer.startswith(elsewhere)
 
     def _refuses(self, message: PassingMessage, pair: Pair, now: float) -> bool:
         """Whether an application message is not forwarded; its sender is told."""

@@ -165,7 +165,7 @@ class Arrivals:
             return
         self._context.note(thread, "not opened", f"{result.kind.name.lower()}: {result.detail}", envelope.message_id)
         reason = result.reason
-        if result.kind is RefusalKind.NOT_FOR_US and not self._context.is_arbitrated:
+        if result.kind is RefusalKind.NOT_FOR_US and not self._context.is_arbitrated(thread):
             reason = ClientFailureReason.FAILED_TO_DECRYPT  # of a group that was begun anew: ours is given to its maker
         if reason is not None:
             self._report(thread, envelope, reason)
@@ -223,6 +223,7 @@ class Arrivals:
         match outcome:
             case Joined() | Advanced():
                 self._context.credentials.welcome_came()
+                self._context.ask_who_arbitrates(thread)
                 self._healing.remote_change(thread)
             case ProposalKept():
                 self._sweep(thread)

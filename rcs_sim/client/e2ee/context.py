@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ims_core.transport.tokens import Tokens
+from rcs_sim.client.capabilities import Occasion
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.e2ee.control_channel import ControlChannel
 from rcs_sim.client.e2ee.credentials import Credentials
@@ -17,8 +18,12 @@ from rcs_sim.e2ee.member.encrypted_conversation import EncryptedConversation
 from rcs_sim.e2ee.member.member_setting import MemberSetting
 from rcs_sim.e2ee.message_id import mx_message_id, upper_uuid
 from rcs_sim.e2ee.profile import E2eeProfile, MessageIdForm
+from rcs_sim.wire.encryption_parameters import MlsServerProperties
 
 __all__ = ["E2eeContext"]
+
+_AS_DEPLOYED = MlsServerProperties()
+_PEER_TO_PEER = MlsServerProperties(arbitrates_era=False, requires_convergence_ack=False, has_server_group_info=False)
 
 
 class E2eeContext:
@@ -58,10 +63,28 @@ class E2eeContext:
         octets = self.tokens.octets(16)
         return mx_message_id(octets) if self.profile.message_id_form is MessageIdForm.MX else upper_uuid(octets)
 
-    @property
-    def is_arbitrated(self) -> bool:
-        """Whether a focus decides which request counts; without one conversations are peer to peer."""
-        return self.credentials.server.arbitrates_era
+    def server_of(self, peer: ContactKey) -> MlsServerProperties:
+        """What the focus of the conversation with *peer* does: the messaging server of the lower number (digest RCC.16
+        §14.1). Another carrier's says by the tags of its phones that it arbitrates nothing (choice); what else it does
+        is taken to be as deployed ones do it. Before the tags are known it is taken to be like our own."""
+        own, tags = self.credentials.server, self.messenger.capabilities.entry(peer).tags
+        if self.own_number <= peer.lstrip("+") or not tags.services:
+            return own
+        if tags.mls.has_no_focus:
+            return _PEER_TO_PEER
+        return own if own.arbitrates_era else _AS_DEPLOYED
+
+    def ask_who_arbitrates(self, thread: EncryptedThread) -> None:
+        """The tags of a peer of the lower number tell whether his server does; of who has written first they may not be
+        known. Where servers arbitrate as a rule nobody has to ask."""
+        messenger, peer = self.messenger, thread.conversation.peer
+        is_his = self.own_number > thread.peer_number and not self.credentials.server.arbitrates_era
+        if is_his and not messenger.capabilities.entry(peer).tags.services and messenger.discovery is not None:
+            messenger.discovery.ask_if_due(peer, Occasion.FAILURE)
+
+    def is_arbitrated(self, thread: EncryptedThread) -> bool:
+        """Whether a focus decides which request counts; without one the conversation is peer to peer."""
+        return self.server_of(thread.conversation.peer).arbitrates_era
 
     @property
     def own_number(self) -> str:
@@ -74,13 +97,13 @@ class E2eeContext:
         yet, or a peer without a number."""
         found, setting = self.threads.get(conversation.peer), self.credentials.setting
         if found is not None:
-            found.engine.control.is_arbitrated = self.is_arbitrated
+            found.engine.control.is_arbitrated = self.is_arbitrated(found)
             return found
         if setting is None or not is_number(conversation.peer):
             return None
         participants = (setting.identity.msisdn, conversation.peer.lstrip("+"))
         found = EncryptedThread(conversation, EncryptedConversation(setting, self.credentials.pool, participants))
-        found.engine.control.is_arbitrated = self.is_arbitrated
+        found.engine.control.is_arbitrated = self.is_arbitrated(found)
         self.threads[conversation.peer] = found
         return found
 
@@ -89,7 +112,7 @@ class E2eeContext:
         setting = setting or self.credentials.setting or thread.engine.setting
         participants = (setting.identity.msisdn, thread.peer_number)
         thread.engine = EncryptedConversation(setting, self.credentials.pool, participants)
-        thread.engine.control.is_arbitrated = self.is_arbitrated
+        thread.engine.control.is_arbitrated = self.is_arbitrated(thread)
 
     def adopt(self, thread: EncryptedThread, setting: MemberSetting) -> None:
         """There is another certificate. One of another number makes another participant, who has no group."""

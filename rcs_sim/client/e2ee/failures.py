@@ -213,7 +213,7 @@ class Failures:
             case ReportVerdict.RESEND:
                 if client_remedy(token) in _ESCALATES:
                     self._escalate(thread)
-                elif context.is_arbitrated:  # else nobody could say who is behind
+                elif context.is_arbitrated(thread):  # else nobody could say who is behind
                     self._healing.heal(thread, "a peer could not read")
                 self._again(thread, message, FallbackReason.NOT_DECRYPTED)
             case ReportVerdict.REPAIR:

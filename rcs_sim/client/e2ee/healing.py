@@ -115,7 +115,7 @@ class Healing:
 
         async def claim() -> None:
             try:
-                found = await self._claims.packages(thread.peer_number, kds)
+                found = await self._claims.packages(thread.peer_number, kds, with_own=context.is_arbitrated(thread))
             except ClaimFailed as error:
                 context.note(thread, "claim failed", str(error))
                 failed(f"no key packages: {error}")
@@ -147,7 +147,7 @@ class Healing:
             self._over(thread)
             return
         context.note(thread, "repair", why)
-        if context.is_arbitrated:
+        if context.is_arbitrated(thread):
             self._feed(thread, HealInput.START)
         else:
             self._heal_without_focus(thread)
@@ -281,7 +281,8 @@ class Healing:
         self.set_up(thread)
 
     def _deployment(self, thread: EncryptedThread) -> Deployment:
-        sends, server = self._context.profile.sends_external_commits, self._context.credentials.server
+        sends = self._context.profile.sends_external_commits
+        server = self._context.server_of(thread.conversation.peer)
         takes_resync = server.accepts_member_external_commit and not thread.is_resync_refused
         return Deployment(
             arbitrates_era=server.arbitrates_era,
@@ -385,7 +386,7 @@ class Healing:
         context = self._context
         if thread.heal.is_running or thread.is_setting_up:
             return False
-        if context.is_arbitrated and not is_urgent and not self._is_elected(thread):
+        if context.is_arbitrated(thread) and not is_urgent and not self._is_elected(thread):
             return False
         if not thread.eras.is_left(context.now_s()):
             context.note(thread, "no new era", "the budget is used up")
@@ -411,7 +412,7 @@ class Healing:
     def _begin_era(self, thread: EncryptedThread, kind: AdvanceKind, asked_at: EpochIdentifier | None = None) -> None:
         """From here on nothing is sealed in the era that is given up."""
         thread.is_setting_up = True
-        if self._context.is_arbitrated:
+        if self._context.is_arbitrated(thread):
             self._requests.pull(thread, partial(self._pulled_for_era, thread, kind, asked_at))
         else:
             make = partial(self._make_era, thread, kind, ServerState())
@@ -455,13 +456,13 @@ class Healing:
 
     def phoenix(self, thread: EncryptedThread, reason: DowngradeReason, ended: Ended) -> None:
         """A new era that is born downgraded, by ourselves alone: it needs nobody's key packages."""
-        if self._context.is_arbitrated:
+        if self._context.is_arbitrated(thread):
             self._requests.pull(thread, lambda answer: self._rise(thread, reason, read_answer(answer), ended))
         else:
             self._rise(thread, reason, ServerState(), ended)
 
     def _rise(self, thread: EncryptedThread, reason: DowngradeReason, server: ServerState, ended: Ended) -> None:
-        is_unknown = self._context.is_arbitrated and server.group_info is None
+        is_unknown = self._context.is_arbitrated(thread) and server.group_info is None
         if server.has_end_mls or (server.is_empty and thread.engine.group is None):
             thread.is_ending = thread.engine.group is not None
             self._adopt_end(thread)

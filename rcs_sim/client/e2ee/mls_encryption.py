@@ -132,7 +132,10 @@ class MlsEncryption:
     def tags(self) -> MlsTags:
         """What the phone announces of MLS."""
         tags = mls_tags_of_profile(self.credentials.profile, is_ready=self.credentials.is_ready)
-        return replace(tags, kds=None if tags.kds is None else self.credentials.kds_number, legacy=False)
+        if tags.kds is None:
+            return replace(tags, legacy=False)
+        has_no_focus = not self.credentials.server.arbitrates_era
+        return replace(tags, kds=self.credentials.kds_number, legacy=False, has_no_focus=has_no_focus)
 
     def holds(self, conversation: Conversation) -> bool:
         """Whether the conversation has a group, had one that was ended, or is about to get one; also one that only the

@@ -37,7 +37,11 @@ class Readmission:
         """The network says that *sender* asks for a Welcome. Nothing is done for a request without a stamp, nor for one
         of an era that is over: that was answered. Returns whether it is looked into."""
         stamp = None if cpim is None else _stamp_of(cpim)
-        if stamp is None or not self._context.is_arbitrated or self._context.credentials.setting is None:
+        if (
+            stamp is None
+            or not self._context.server_of(sender).arbitrates_era
+            or self._context.credentials.setting is None
+        ):
             return False
         if thread is not None:
             return self._answer(thread, stamp)

@@ -55,7 +55,7 @@ class Requests:
             context.note(thread, "no request", str(refused))
             return False
         context.note(thread, "request", operation.kind.name.lower().replace("_", " "), control_id)
-        if not context.is_arbitrated:
+        if not context.is_arbitrated(thread):
             return self._publish(thread, operation, ended)
         request = ControlRequest(
             control_id=control_id,

@@ -27,7 +27,7 @@ class WelcomeRequests:
     def ask(self, thread: EncryptedThread) -> bool:
         """Asks who is elected for a Welcome, within the budget; False if that is not possible now."""
         context, state = self._context, self._context.watch.state(thread.conversation.peer)
-        if not context.is_arbitrated or state is None:
+        if not context.is_arbitrated(thread) or state is None:
             return False
         if not thread.asks.take(context.now_s()):
             context.note(thread, "no request for a Welcome", "the budget is used up")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ims_core.wire.sip.feature_tags import FeatureSet
@@ -79,3 +81,11 @@ def test_a_device_that_is_not_ready_announces_no_mls() -> None:
 def test_a_directory_without_a_number_is_the_default_one(value: str, kds: int) -> None:
     assert MlsTags.of(FeatureSet.of({_KDS: [value]})).kds == kds
     assert MlsTags.of(FeatureSet.of({_KDS: ["2", "1"]})).kds == 1
+
+
+def test_a_phone_of_a_carrier_without_a_focus_says_so_and_no_other_does() -> None:
+    tags = mls_tags_of_profile(google_like_profile(), is_ready=True)
+    without = replace(tags, has_no_focus=True)
+    assert {*without.to_params()} - {*tags.to_params()} == {"+vnd.rcs-sim.mls-no-focus"}
+    assert MlsTags.of(FeatureSet.of({"+vnd.rcs-sim.mls-no-focus": []})).has_no_focus
+    assert not MlsTags.of(FeatureSet.of({_KDS: ["2"]})).has_no_focus

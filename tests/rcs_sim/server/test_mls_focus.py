@@ -370,6 +370,30 @@ def test_peer_to_peer_nobody_intercepts_or_discards() -> None:
     assert lab.core.focus.conversation(BOB[1:], other.digits) is None
 
 
+def _lab_beside(*prefixes: str, arbitrates: bool) -> FocusLab:
+    rules = MlsFocusRules(arbitrates_era=arbitrates)
+    lab = FocusLab(config=replace(FOCUS_CONFIG, mls_rules=rules, numbers_without_focus=prefixes))
+    lab.registered()
+    return lab
+
+
+def test_towards_a_lower_number_without_a_focus_a_phone_says_what_a_focus_says_and_towards_others_not() -> None:
+    lower, prefix = "+12025550101", "+120255501"
+    beside = _lab_beside(prefix, arbitrates=True)
+    beside.receive(sent_by(bob(), lower, "b1", b"\x22\x00", SERVER, case="orig"))
+    assert len(beside.take()) == 1
+    own = "+1202555015"  # the numbers of blue
+    for lab, peer, is_heard in (
+        (_lab_beside("+1999", arbitrates=True), lower, False),
+        (_lab_beside(own, arbitrates=False), lower, False),  # the server of the lower number arbitrates
+        (_lab_beside(own, prefix, arbitrates=False), lower, True),
+        (_lab_beside(own, arbitrates=False), ZOE, True),  # nobody does: Bob's is the lower number
+        (_lab_beside(own, arbitrates=False), CAROL, True),
+    ):
+        lab.receive(sent_by(bob(), peer, "b2", b"\x22\x00", SERVER, case="orig"))
+        assert len(lab.take()) == int(is_heard), (peer, lab.config.numbers_without_focus)
+
+
 def test_a_message_between_a_number_and_a_name_has_no_focus() -> None:
     lab, one = lab_of(), bob()
     request = sent_by(one, CAROL, "g", b"x", "message/mls-rcs-client").edit()
