@@ -67,6 +67,7 @@ class Simulation:
         self._oracle: tuple[int, Oracle] | None = None
         self.trace.add_annotator(RcsAnnotator())
         self.phones: dict[str, Phone] = {}
+        self.phone_names: set[str] = set()  # also of those whose number belongs to somebody else now
         self.numbers: dict[str, str] = {}  # of the phones, in E.164
         self.faults = FaultBench(self)
         self._key_log = key_log
@@ -222,6 +223,7 @@ class Simulation:
             key_log=self._key_log,
         )
         self.phones[name] = phone
+        self.phone_names.add(name)
         self.numbers[name] = subscriber.msisdn or ""
         if has_sim:
             self._with_sim[subscriber.msisdn or ""] = phone

@@ -59,7 +59,7 @@ def _row(path: Path) -> ScenarioDocument:
     file = stories[0].file
     folder = profile_folder() / _KIND
     is_shipped = path.resolve().is_relative_to(folder.resolve())
-    faults = dict.fromkeys(word for step in file.steps for word in step.fault or ())
+    faults = dict.fromkeys(word for story in stories for step in story.file.steps for word in step.fault or ())
     return ScenarioDocument(
         id=path.resolve().relative_to(folder.resolve()).with_suffix("").as_posix() if is_shipped else str(path),
         name=file.name,

@@ -26,8 +26,8 @@ def written(folder: Path, steps: str, more: str = "", *, head: str = HEAD) -> Pa
     return path
 
 
-def story(folder: Path, steps: str, more: str = "") -> Story:
-    (found,) = read_stories(written(folder, steps, more))
+def story(folder: Path, steps: str, more: str = "", *, head: str = HEAD) -> Story:
+    (found,) = read_stories(written(folder, steps, more, head=head))
     return found
 
 

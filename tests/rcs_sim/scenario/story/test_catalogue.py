@@ -51,3 +51,9 @@ def test_a_file_that_does_not_ship_is_listed_by_its_path(tmp_path: Path) -> None
     path = written(tmp_path, "- fault: {net.partition: {of: bob}}", "matrix: {seed: [1, 2]}\nrepeat: 3\n")
     (row,) = list_scenarios([str(path)]).scenarios
     assert (row.id, row.variants, row.repeat, row.faults) == (str(path), 2, 3, ["net.partition"])
+
+
+def test_the_faults_of_every_variant_are_listed(tmp_path: Path) -> None:
+    points = ", ".join(f"{{name: {word}, steps.it: {{id: it, fault: {word}}}}}" for word in ("kds.down", "kds.slow"))
+    path = written(tmp_path, "- {id: it, fault: {net.partition: {of: bob}}}", f"matrix: {{what: [{points}]}}\n")
+    assert list_scenarios([str(path)]).scenarios[0].faults == ["kds.down", "kds.slow"]

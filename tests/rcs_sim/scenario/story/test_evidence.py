@@ -8,8 +8,9 @@ from pathlib import Path
 import rcs_sim
 from rcs_sim.scenario.simulation import Simulation
 from rcs_sim.scenario.story.evidence import Evidence, Finding
+from rcs_sim.scenario.story.player import play_story
 from rcs_sim.scenario.story.stage import Stage, StoryTrace
-from tests.rcs_sim.scenario.story.stories import story
+from tests.rcs_sim.scenario.story.stories import HEAD, story
 
 
 def test_what_happened_to_a_message_is_found(tmp_path: Path) -> None:
@@ -36,6 +37,15 @@ def test_what_happened_to_a_message_is_found(tmp_path: Path) -> None:
             ]
 
     rcs_sim.run(main)
+
+
+def test_a_phone_whose_number_went_to_somebody_else_is_no_stranger_to_what_was_said_before(tmp_path: Path) -> None:
+    steps = (
+        "- alice: {send: {to: bob, text: one, as: m1}}\n- expect: {m1: {delivered_within_s: 30}}\n"
+        "- fault: {device.number_recycled: {of: bob, as: newcomer}}"
+    )
+    found = story(tmp_path, steps, "never: plaintext\n", head=HEAD.replace("-plain", ""))
+    assert play_story(found, 7).row.verdict == "pass"
 
 
 def test_a_finding_is_told_in_a_line() -> None:
