@@ -81,6 +81,11 @@ class Oracle:
     def _by_text(self, text: str) -> UserMessage | None:
         return next((message for message in self.messages if text and message.text == text), None)
 
+    def target_of(self, message: UserMessage) -> str | None:
+        """The name of what *message* changes, or the id of one that is not in the trace; None for a text."""
+        target = self.readings.message_of(message.target) if message.target else None
+        return (message.target or None) if target is None else target.name
+
     def readers(self, message: object) -> set[str]:
         """Who could read it: the two ends of each hop that carried it legibly, the sender's phone, and the phones that
         showed it. Raises UnknownMessage."""
@@ -173,6 +178,8 @@ class Oracle:
             "from": message.phone,
             "to": message.peer,
             "text": message.text,
+            "change": message.kind or None,
+            "about": self.target_of(message),
             "at": message.at,
             "label": "" if shown is None else shown.label,
             "scheme": None if shown is None else shown.scheme or None,

@@ -58,6 +58,8 @@ class OracleRow(_Document):
     sender: str = Field(alias="from", description='name of the phone; "" for somebody who is no phone of the trace')
     to: str = Field(description="number that it went to")
     text: str
+    change: str | None = Field(None, description="+Reaction, -Reaction, Edit or Recall; null for a text")
+    about: str | None = Field(None, description="m1, m2, ...: what it changes; its id if that is no message here")
     at: float
     label: str = Field(description="on the first phone that showed it; on its sender's if none did")
     scheme: str | None
@@ -108,6 +110,8 @@ class WhyMessage(_Document):
     sender: str = Field(alias="from")
     to: str
     text: str
+    change: str | None = Field(None, description="+Reaction, -Reaction, Edit or Recall; null for a text")
+    about: str | None = Field(None, description="m1, m2, ...: what it changes")
     label: str
     scheme: str | None
     verdict: str = Field(description="one sentence: what became of it")

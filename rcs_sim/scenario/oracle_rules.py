@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rcs_sim.client.display import Shown
+from rcs_sim.scenario.oracle_changes import ChangesOfText
 from rcs_sim.scenario.oracle_readings import Passage, Readings, Verdict
 from rcs_sim.scenario.oracle_screens import Screens, Showing, Tick, UserMessage
 
@@ -57,12 +58,13 @@ class MessageDisplay:
 class OracleRules:
     """Judges messages by what was read of the trace."""
 
-    __slots__ = ("_locks", "_readings", "_screens")
+    __slots__ = ("_changes", "_locks", "_readings", "_screens")
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
         self._screens: Screens = readings.screens
         self._locks = _lock_moments(readings)
+        self._changes = ChangesOfText(readings)
 
     def violations(self, message: UserMessage) -> Iterator[Violation]:
         passages = self._readings.passages(message)
@@ -168,6 +170,8 @@ class OracleRules:
         """Why it is lost; "" if it is not, or nobody can tell."""
         receivers = self._screens.phones_of(message.peer, message.number)
         if message.is_foreign or message.showings or message.mark in _TOLD or not receivers:
+            return ""
+        if not self._changes.is_owed(message):
             return ""
         if self._screens.is_wiped_after(message.phone, message.number):
             return ""  # there is no message any more of which its user could be told

@@ -96,7 +96,8 @@ class WayOut:
 @dataclass(slots=True, eq=False)
 class UserMessage:
     """A text that a user sent. *phone* is the sender's, "" for one that no phone of this trace sent; *peer* is whom it
-    went to. *ticks* are the sender's; *showings* are those on the phones of the receiver, in order."""
+    went to. *ticks* are the sender's; *showings* are those on the phones of the receiver, in order. A reaction, an edit
+    or a recall has its *kind*, and the id of its *target*."""
 
     name: str
     id: str
@@ -106,6 +107,8 @@ class UserMessage:
     conversation_id: str
     number: int
     at: float
+    kind: str = ""
+    target: str = ""
     ticks: list[Tick] = field(default_factory=list)
     showings: list[Showing] = field(default_factory=list)
 
@@ -182,6 +185,7 @@ class Screens:
         message = UserMessage(
             name, message_id, record.source, peer, _word(details, "text"), conversation_id, record.number, record.at
         )
+        message.kind, message.target = _word(details, "kind"), _word(details, "target")
         if _tick(record).has_lock is not None:
             message.ticks.append(_tick(record))
         self.sent.append(message)

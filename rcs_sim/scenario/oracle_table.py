@@ -43,6 +43,8 @@ def table_text(document: OracleDocument, width: int = _WIDTH) -> str:
 def _cells(row: OracleRow) -> tuple[str, ...]:
     readable = sum(hop.verdict == "readable" for hop in row.hops)
     text = row.text if len(row.text) <= _TEXT_CHARACTERS else row.text[: _TEXT_CHARACTERS - 1] + "…"
+    if row.change is not None:
+        text = f"{row.change} {row.about}: {text}" if text else f"{row.change} {row.about}"
     mark = f"{row.mark or 'waits'}, under way" if row.pending else row.mark or "waits"
     return (
         row.id,

@@ -24,9 +24,10 @@ from ims_core.transport.tls import TlsPolicy
 from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import RealClock, run
 from ims_core.wire.secret import Secret
-from rcs_sim.client.display import ShownEvent
+from rcs_sim.client.chat import Chat
+from rcs_sim.client.display import Shown, ShownEvent
 from rcs_sim.client.message_state import MessageState
-from rcs_sim.client.messages import NotSeenInTime, SentMessage
+from rcs_sim.client.messages import NotSeenInTime, ReceivedMessage, SentMessage
 from rcs_sim.client.phone import Phone, PhoneConfig
 from rcs_sim.mls.key_log import WriteLine
 from rcs_sim.scenario.loader import load_device, load_network
@@ -38,10 +39,12 @@ __all__ = ["PhoneOptions", "run_phone"]
 _EXAMPLE = "two-carriers"
 _NUMBER = re.compile(r"\+[1-9][0-9]{3,14}")  # E.164
 _LEAVES_WITHIN_S = 15.0  # what was said last, when the input ends
-_BY_RADIO = ("/sms", "/type")  # commands that wait until the phone is up, as a text does
+_BY_RADIO = ("/sms", "/type", "/re", "/unreact", "/edit")  # commands that wait until the phone is up, as a text does
 _HELP = """\
 /to NUMBER     choose whom to write to; a line without a slash is then sent
 /sms TEXT      send as SMS, whatever the contact can do
+/react EMOJI   on the last message that came; /unreact takes it back; /reply TEXT answers that message
+/edit TEXT     a new text for your last message; /recall takes it back
 /yes           "not delivered: send as text?" yes
 /type  /read   start typing; look at what came
 /accept  /decline   an invitation to chat that waits for you
@@ -164,6 +167,11 @@ class _Terminal:
             "/to": lambda: self._choose(argument),
             "/sms": lambda: self.phone.send_sms(self._chosen(), argument),
             "/yes": self._consent,
+            "/react": lambda: self._chat.react(self._last(ReceivedMessage), argument),
+            "/unreact": lambda: self._chat.unreact(self._last(ReceivedMessage)),
+            "/reply": lambda: self._chat.reply(self._last(ReceivedMessage), argument),
+            "/edit": lambda: self._chat.edit(self._last(SentMessage), argument),
+            "/recall": lambda: self._chat.recall(self._last(SentMessage)),
             "/type": lambda: self.phone.chat(self._chosen()).type(),
             "/read": lambda: self.phone.chat(self._chosen()).read(),
             "/accept": lambda: self.phone.chat(self._chosen()).accept(),
@@ -203,6 +211,18 @@ class _Terminal:
             raise ProfileError("say /to NUMBER first", file="terminal")
         return self._peer
 
+    @property
+    def _chat(self) -> Chat:
+        return self.phone.chat(self._chosen())
+
+    def _last(self, kind: type[SentMessage] | type[ReceivedMessage]) -> SentMessage | ReceivedMessage:
+        """The last of that kind in the conversation, which has not been recalled."""
+        messages = (one for one in reversed(self._chat.messages) if isinstance(one, kind) and not one.is_recalled)
+        found = next(messages, None)
+        if found is None:
+            raise ProfileError("there is no such message in this conversation", file="terminal")
+        return found
+
     def _consent(self) -> None:
         if self._asked is not None:
             self._asked.send_as_sms()
@@ -240,7 +260,8 @@ class _Terminal:
             details |= {"id": event.message.id, "direction": "out"}
         elif event.message is not None:
             details["direction"] = "in"
-        self._say(str(event.what), " ".join(str(value) for value in event.details.values()), details)
+        words = _change_words(event) or " ".join(str(value) for value in event.details.values())
+        self._say(str(event.what), words, details)
 
     def _say(self, what: str, text: str, details: Mapping[str, object] | None = None) -> None:
         if self._options.as_json:
@@ -249,6 +270,17 @@ class _Terminal:
             return
         peer = str((details or {}).get("peer", ""))
         print(" ".join(part for part in (f"[{what}]", peer, text) if part), flush=True)
+
+
+def _change_words(event: ShownEvent) -> str:
+    """What happened to which text; "" for what is no reaction, edit or recall."""
+    message = event.message
+    change = message.change if isinstance(message, SentMessage | ReceivedMessage) else None
+    if event.what is not Shown.CHANGE or change is None or not isinstance(message, SentMessage | ReceivedMessage):
+        return ""
+    target = next((one for one in message.conversation.messages if one.id == change.key), None)
+    about = f" “{target.text}”" if target is not None and target.text else ""
+    return f"{change.kind}{about}: {change.emoji or change.text}".removesuffix(": ")
 
 
 def _phone_config(options: PhoneOptions) -> PhoneConfig:

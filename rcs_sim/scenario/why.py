@@ -145,6 +145,8 @@ class Why:
                 "from": message.phone,
                 "to": message.peer,
                 "text": message.text,
+                "change": message.kind or None,
+                "about": self.oracle.target_of(message),
                 "label": label,
                 "scheme": scheme or None,
                 "verdict": explanation.verdict,

@@ -15,7 +15,7 @@ from rcs_sim.scenario.why_facts import BAD_KEY_PACKAGE, FAILED_CALL, Fact, FactK
 
 __all__ = ["GateOutcome", "GateStep", "encryption_gates", "message_gates"]
 
-_ENCRYPTION, _FALLBACK = "encryption", "fallback"
+_ENCRYPTION, _FALLBACK, _CHANGE = "encryption", "fallback", "change"
 _CLAIM = "/mls/v1/keypackages/claim"
 _STOPS = ("refuse", "fail", "ask")
 _NOT_READ = ("not opened", "dropped", "parked")
@@ -272,6 +272,9 @@ def _at_receiver(facts: Iterable[Fact]) -> Iterator[GateStep]:
             yield _step("receiver", fact, f"{fact.word}: {fact.reason}", outcome)
         elif fact.machine == "duplicate":
             yield _step("receiver", fact)
+        elif fact.machine == _CHANGE:
+            outcome = GateOutcome.STOPPED if fact.word == "dropped" else GateOutcome.NOTE
+            yield _step("receiver", fact, _told(fact), outcome)
 
 
 def _faults(faults: Sequence[Fact], first: int, last: int) -> Iterator[GateStep]:

@@ -33,7 +33,8 @@ def why_text(document: WhyDocument, *, with_steps: bool, width: int = _WIDTH) ->
 def _title(message: WhyMessage) -> str:
     text = " ".join(message.text.split())
     short = text if len(text) <= _TEXT_CHARACTERS else text[: _TEXT_CHARACTERS - 1] + "…"
-    return f"{message.id} {message.sender or '(outside)'} to {message.to} {short!r}"
+    change = "" if message.change is None else f" {message.change} {message.about}"
+    return f"{message.id} {message.sender or '(outside)'} to {message.to}{change} {short!r}"
 
 
 def _answers(message: WhyMessage) -> list[str]:

@@ -65,8 +65,10 @@ class Interworking:
 
     def numbers(self, request: Request, content: PagerContent, sender: Uri) -> tuple[str, str] | None:
         """Numbers of sender and recipient if this may be sent as SMS: plain text of a person to a person, in not too
-        many parts; else None."""
+        many parts, and no reaction, edit or recall (L13); else None."""
         if content.kind is not ContentKind.CHAT or not content.is_plain_text or content.cpim is None:
+            return None
+        if content.is_change:
             return None
         numbers = self._numbers(sender, request.request_uri)
         if numbers is None:

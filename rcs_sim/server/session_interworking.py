@@ -63,7 +63,7 @@ class InterworkedSession(ChatSession):
             self._settle(passage, _NOT_TAKEN, now)  # a short message is not taken back
         elif content.kind is not ContentKind.CHAT:
             self._settle(passage, 200, now)  # who gets short messages sees neither receipts nor typing
-        elif not content.is_plain_text:
+        elif not content.is_plain_text or content.is_change:
             self._settle(passage, 415, now)
         else:
             self._submit(passage, now)

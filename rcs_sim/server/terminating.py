@@ -153,6 +153,9 @@ class TerminatingMessages:
 
     def _deliver(self, exchange: Exchange | None, request: Request, message: IncomingMessage, now: float) -> None:
         owner = message.user.key
+        if exchange is not None and self._is_of_no_use(message):
+            self._context.refuse(exchange, 404, "no device of the recipient could show what this changes")
+            return
         devices, away = self._devices(request, owner, now)
         fork = DeviceFork(self._context, self._forward, message, exchange, self._ended)
         if message.message_id:
@@ -161,6 +164,12 @@ class TerminatingMessages:
             self._interworking.submit_for(fork, now)
         else:
             fork.start(devices, away, route_of_dialog(request) or self._context.terminating_route, now)
+
+    def _is_of_no_use(self, message: IncomingMessage) -> bool:
+        """A reaction, an edit or a recall for a user who gets short messages in the place of texts: none is made of it,
+        and it waits for no device that there is not (choice)."""
+        interworking = self._interworking
+        return interworking is not None and message.content.is_change and interworking.serves(message.user.key)
 
     def _devices(self, request: Request, owner: str, now: float) -> tuple[list[Device], list[Device]]:
         """The registered devices, and those that may come back; only the one that a pub-gruu names (RFC 5627)."""

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ims_core.errors import SimulatorError
 from rcs_sim.client.chat import Chat
+from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.loader import load_device
 from rcs_sim.scenario.story.fallback_policies import with_client_policy
@@ -17,11 +19,14 @@ from rcs_sim.scenario.story.step_model import (
     Handset,
     NewDevice,
     NewSim,
+    NewWords,
     Peer,
+    Reaction,
     Reading,
     Resend,
     Send,
     StepAction,
+    TakenBack,
     Text,
 )
 
@@ -43,6 +48,20 @@ class _Call:
     def chat(self, peer: str) -> Chat:
         return self.stage.chat(self.actor, peer)
 
+    def about(self, name: str) -> tuple[str, Chat, SentMessage | ReceivedMessage | None]:
+        """Whom the actor had the message *name* from, or sent it to; the conversation; and it, as the actor has it."""
+        said = self.stage.message(name)
+        is_own = self.stage.number(said.sender) == self.stage.number(self.actor)
+        peer = said.to if is_own else said.sender
+        return peer, self.chat(peer), self.stage.as_seen_by(self.actor, said)
+
+    def message(self, name: str) -> tuple[str, Chat, SentMessage | ReceivedMessage]:
+        """The same of a message that the actor has. Raises SimulatorError for one that never came."""
+        peer, chat, target = self.about(name)
+        if target is None:
+            raise SimulatorError(f"{self.actor} has no message {name}: it never came, or is gone")
+        return peer, chat, target
+
 
 async def perform(stage: Stage, actor: str, action: StepAction, step: int) -> None:
     """Does *action*. Raises SimulatorError where it makes no sense."""
@@ -61,12 +80,31 @@ async def _sms(call: _Call, said: Text) -> None:
 
 
 async def _reply(call: _Call, said: Text) -> None:
-    """In the conversation of the message, whoever of the two sent it."""
-    about = call.stage.message(said.to)
-    is_own = call.stage.number(about.sender) == call.stage.number(call.actor)
-    peer = about.to if is_own else about.sender
-    message = call.chat(peer).send(said.text)
+    """In the conversation of the message, whoever of the two sent it. One that the actor does not have, as after a
+    factory reset, is answered without being named."""
+    peer, chat, target = call.about(said.to)
+    message = chat.send(said.text) if target is None else chat.reply(target, said.text)
     call.stage.say(said.as_, call.actor, peer, message, call.step)
+
+
+async def _react(call: _Call, said: Reaction) -> None:
+    peer, chat, target = call.message(said.to)
+    call.stage.say(said.as_, call.actor, peer, chat.react(target, said.emoji), call.step)
+
+
+async def _unreact(call: _Call, said: TakenBack) -> None:
+    peer, chat, target = call.message(said.message)
+    call.stage.say(said.as_, call.actor, peer, chat.unreact(target), call.step)
+
+
+async def _edit(call: _Call, said: NewWords) -> None:
+    peer, chat, target = call.message(said.message)
+    call.stage.say(said.as_, call.actor, peer, chat.edit(target, said.text, anyway=said.anyway), call.step)
+
+
+async def _recall(call: _Call, said: TakenBack) -> None:
+    peer, chat, target = call.message(said.message)
+    call.stage.say(said.as_, call.actor, peer, chat.recall(target, anyway=said.anyway), call.step)
 
 
 async def _read(call: _Call, reading: Reading) -> None:
@@ -121,6 +159,10 @@ _ACTIONS: Mapping[str, Callable[[_Call, Any], Awaitable[None]]] = {
     "send": _send,
     "sms": _sms,
     "reply": _reply,
+    "react": _react,
+    "unreact": _unreact,
+    "edit": _edit,
+    "recall": _recall,
     "read": _read,
     "open": _in_chat(lambda chat: chat),
     "type": _in_chat(Chat.type),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ims_core.trace import RecordKind, TraceRecord
 from rcs_sim.client.display import Shown
 from rcs_sim.client.message_state import MessageState, MessageTransport
-from rcs_sim.client.messages import SentMessage
+from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.scenario.story.evidence import Evidence
 from rcs_sim.scenario.story.expectation_model import MessageExpectation
 from rcs_sim.scenario.story.stage import Said, Stage
@@ -83,8 +83,35 @@ class MessageCheck:
         reason = message.reason
         if expected.reason is not None and expected.reason not in (reason.value, reason.name.lower()):
             self._fail(f"reason {expected.reason!r}", f"{reason.name.lower()}: {reason.value}")
+        self._on_screens(expected)
         if expected.shown is not None:
             self._equal("shown", expected.shown, times_shown(self._stage, self._said))
+
+    def _on_screens(self, expected: MessageExpectation) -> None:
+        """What has become of it on every phone that has it."""
+        wanted = (expected.text, expected.recalled, expected.reactions)
+        if wanted == (None, None, None):
+            return
+        for phone, message in self._copies():
+            seen = (message.shown_text, message.is_recalled, self._reactions(phone, message))
+            for what, value, found in zip(("text", "recalled", "reactions"), wanted, seen, strict=True):
+                is_by_phone = isinstance(value, dict) and what != "reactions"
+                here = value.get(phone) if is_by_phone and isinstance(value, dict) else value
+                if here is not None and here != found:
+                    self._fail(f"{what} {here!r} at {phone}", f"{what} {found!r}")
+
+    def _copies(self) -> Iterator[tuple[str, SentMessage | ReceivedMessage]]:
+        said, stage = self._said, self._stage
+        for phone in dict.fromkeys((said.sender, *stage.phones_of(said.to))):
+            message = stage.as_seen_by(phone, said)
+            if message is not None:
+                yield phone, message
+
+    def _reactions(self, phone: str, message: SentMessage | ReceivedMessage) -> dict[str, str]:
+        """By phone: several of one user show one reaction, which has the name of the first of them."""
+        names = {number: name for name, number in reversed(self._stage.sim.numbers.items())}
+        own = self._stage.number(phone)
+        return {names.get(member or own, member): emoji for member, emoji in message.reactions.items()}
 
     def _equal(self, what: str, expected: object, seen: object) -> None:
         if expected is not None and seen != expected:
@@ -125,12 +152,11 @@ def times_shown(stage: Stage, said: Said) -> int:
 
 
 def _shows(record: TraceRecord, phone: str, said: Said) -> bool:
-    details = record.details
-    return (
-        record.kind is RecordKind.SHOWN
-        and record.source == phone
-        and details.get("what") == Shown.MESSAGE
-        and details.get("direction") == "in"
-        and details.get("text") == said.message.text
-        and record.at >= said.at
-    )
+    details, message = record.details, said.message
+    if record.kind is not RecordKind.SHOWN or record.source != phone or record.at < said.at:
+        return False
+    if details.get("direction") != "in" or details.get("text") != message.text:
+        return False
+    if details.get("what") == Shown.CHANGE:
+        return record.imdn_message_id in (message.id, message.wire_id)
+    return details.get("what") == Shown.MESSAGE

@@ -69,6 +69,15 @@ class MessageExpectation(_Strict):
     reason: str | None = Field(None, description="why not by RCS: the phone's words, or their name in lower case")
     offers_sms: bool | None = Field(None, description='the phone asks "not delivered: send as text?"')
     shown: int | None = Field(None, ge=0, description="times that phones showed it as coming in")
+    text: str | dict[PhoneName, str] | None = Field(
+        None, description="on the screens of both sides now, or by phone: after edits; empty after a recall"
+    )
+    recalled: bool | dict[PhoneName, bool] | None = Field(
+        None, description="both sides show it as recalled, or neither does; or by phone"
+    )
+    reactions: dict[PhoneName, str] | None = Field(
+        None, description="emoji on it by phone, all of them, on the screens of both sides"
+    )
     readers: list[str] | None = Field(None, description="exactly these could read it, by the octets")
     readers_include: list[str] = []
     readers_exclude: list[str] = []

@@ -125,6 +125,11 @@ class NameCheck:
         if action.reply is not None:
             self._known((*at, "to"), action.reply.to, self._messages, "message sent before")
             self._new_message((*at, "as"), action.reply.as_)
+        for member, target in (("react", "to"), ("unreact", "message"), ("edit", "message"), ("recall", "message")):
+            said = getattr(action, member)
+            if said is not None:
+                self._known((*at, target), getattr(said, target), self._messages, "message sent before")
+                self._new_message((*at, "as"), said.as_)
         for member in ("read", "open", "type", "accept", "decline", "end_session", "consent", "revive"):
             peer = getattr(action, member)
             if peer is not None and peer.peer is not None:
@@ -146,6 +151,10 @@ class NameCheck:
             return
         for name, expected in expect.messages.items():
             self._readers((*at, name), expected)
+            for member in ("text", "recalled", "reactions"):
+                by_phone = getattr(expected, member)
+                for phone in by_phone if isinstance(by_phone, dict) else ():
+                    self._phone((*at, name, member, phone), phone)
         for member in ("label", "scheme", "session", "typing"):
             for phone, peers in (getattr(expect, member) or {}).items():
                 self._phone((*at, member, phone), phone)

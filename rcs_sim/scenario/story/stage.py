@@ -11,7 +11,7 @@ from ims_core.errors import SimulatorError
 from ims_core.trace import ListSink, RecordKind, TraceRecord
 from ims_core.transport.clock import Clock
 from rcs_sim.client.chat import Chat
-from rcs_sim.client.messages import SentMessage
+from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.loader import load_device
 from rcs_sim.scenario.simulation import Simulation
@@ -128,6 +128,15 @@ class Stage:
         except KeyError:
             known = ", ".join(self.said) or "none"
             raise SimulatorError(f"there is no message {name!r}; sent so far: {known}") from None
+
+    def as_seen_by(self, phone: str, said: Said) -> SentMessage | ReceivedMessage | None:
+        """The message as *phone* has it; None if it does not."""
+        if said.sender == phone:
+            return said.message
+        peer = self.number(said.sender) if self.number(said.sender) != self.number(phone) else self.number(said.to)
+        chat = self.chat(phone, peer)
+        ids = dict.fromkeys((said.message.wire_id, said.message.id))
+        return next((found for each in ids if (found := chat.find(each)) is not None), None)
 
     # --- time and trace ----------------------------------------------------------------------------------------------
 

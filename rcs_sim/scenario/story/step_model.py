@@ -18,14 +18,17 @@ __all__ = [
     "Handset",
     "NewDevice",
     "NewSim",
+    "NewWords",
     "Nothing",
     "OperatorSms",
     "Peer",
+    "Reaction",
     "Reading",
     "Resend",
     "Send",
     "Step",
     "StepAction",
+    "TakenBack",
     "Text",
 ]
 
@@ -70,6 +73,31 @@ class Send(_Strict):
         if self.octets is None:
             return self.text
         return (_FILLING * (self.octets // len(_FILLING) + 1))[: self.octets]
+
+
+class Reaction(_Strict):
+    """One emoji on a message of the conversation, whoever of the two wrote it."""
+
+    to: Name = Field(description="the message")
+    emoji: str = Field(min_length=1, description="exactly one")
+    as_: Name | None = Field(None, alias="as", description="name of the reaction in expectations")
+
+
+class TakenBack(_Strict):
+    """Of a message: one's own reaction to it, or all of it."""
+
+    message: Name
+    anyway: bool = Field(False, description="as a handset that does not look who wrote it, and when")
+    as_: Name | None = Field(None, alias="as")
+
+
+class NewWords(_Strict):
+    """A new text for a message."""
+
+    message: Name
+    text: str = Field(min_length=1)
+    anyway: bool = Field(False, description="as a handset that does not look who wrote it, and when")
+    as_: Name | None = Field(None, alias="as")
 
 
 class Text(_Strict):
@@ -152,7 +180,15 @@ class StepAction(_Strict):
 
     send: Send | None = None
     sms: Text | None = Field(None, description="sends as SMS, whatever the contact can do")
-    reply: Text | None = Field(None, description="answers in the conversation of a message")
+    reply: Text | None = Field(None, description="answers a message, and names it")
+    react: Reaction | None = Field(None, description="puts an emoji on a message, in the place of one's own before")
+    unreact: Annotated[TakenBack, BeforeValidator(_short("message"), json_schema_input_type=TakenBack | str)] | None = (
+        Field(None, description="takes one's reaction back")
+    )
+    edit: NewWords | None = Field(None, description="gives a message of one's own a new text")
+    recall: Annotated[TakenBack, BeforeValidator(_short("message"), json_schema_input_type=TakenBack | str)] | None = (
+        Field(None, description="takes a message of one's own back, for everybody")
+    )
     read: Annotated[Reading, BeforeValidator(_short("peer"), json_schema_input_type=Reading | str)] | None = Field(
         None, description="looks at one conversation, or at all"
     )

@@ -79,3 +79,32 @@ def test_whole_phones_do_nothing_of_it() -> None:
         return found
 
     assert _play(story) == []
+
+
+def _react(defect: Defect | None) -> Found:
+    """Alice reacts to what Bob has said under the lock."""
+
+    async def story(sim: Simulation) -> Found:
+        alice = await sim.add_phone("alice", device="android", carrier="red", msisdn=_ALICE)
+        bob = await sim.add_phone("bob", device="android", carrier="blue", msisdn=_BOB)
+        await asyncio.sleep(3)
+        await _say(alice, _FIRST)
+        await (await bob.chat(_ALICE).send(_SECOND)).delivered(within_s=60)
+        if defect is not None:
+            break_encryption(alice, defect)
+        reaction = await alice.chat(_BOB).react(alice.chat(_BOB).messages[-1], "🎉")
+        with suppress(NotSeenInTime):
+            await reaction.final(60)
+        await asyncio.sleep(60)
+        return [(each.kind.value, each.message.name, each.phone) for each in sim.oracle.violations()]
+
+    return _play(story)
+
+
+def test_a_reaction_in_clear_under_a_lock_is_a_lie_like_any_other() -> None:
+    assert ("lying lock", "m3", "alice") in _react(Defect.SEALS_NOTHING)
+
+
+def test_a_reaction_to_what_was_sealed_is_not_even_sent_by_a_phone_that_forgets_to_seal() -> None:
+    assert _react(Defect.FORGETS_TO_SEAL) == []
+    assert _react(None) == []

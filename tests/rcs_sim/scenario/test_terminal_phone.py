@@ -83,6 +83,33 @@ def test_two_people_talk_in_two_terminals(start: Start) -> None:
     assert "Traceback" not in alice.rest()
 
 
+def test_messages_are_answered_reacted_to_edited_and_taken_back(start: Start) -> None:
+    alice, bob = start("red", _ALICE), start("blue", _BOB)
+    alice.expect(f"[status] registered as {_ALICE}")
+    bob.expect("[status] registered")
+    alice.say(f"/to {_BOB}")
+    alice.say("/react 👍")
+    alice.expect("[error] terminal: there is no such message")
+    alice.say("meet at eight")
+    bob.expect("meet at eight")
+    bob.say(f"/to {_ALICE}")
+    bob.say("/react 👍👍")
+    bob.expect("[error] a reaction is exactly one emoji")
+    bob.say("/react 👍")
+    alice.expect("[change] +12025550152 +Reaction “meet at eight”: 👍")
+    bob.say("/unreact")
+    alice.expect("-Reaction “meet at eight”: 👍")
+    bob.say("/reply at nine is better")
+    alice.expect("at nine is better")
+    alice.say("/edit meet at nine")
+    bob.expect("Edit “meet at eight”: meet at nine")
+    alice.say("/recall")
+    bob.expect("Recall “meet at eight”")
+    for phone in (alice, bob):
+        phone.say("/quit")
+        assert phone.process.wait(10) == 0
+
+
 def test_a_lock_is_shown_compared_given_up_and_taken_back(start: Start) -> None:
     alice, ben = start("red", _ALICE), start("blue", _BEN, "--device", "ios")
     alice.expect(f"[status] registered as {_ALICE}")

@@ -27,7 +27,9 @@ from rcs_sim.server.messaging_actions import (
 from rcs_sim.server.messaging_config import MessagingServerConfig
 from rcs_sim.server.participating_function import ParticipatingFunction
 from rcs_sim.wire.cpim import ANONYMOUS_URI, compose_cpim
+from rcs_sim.wire.cpim_header import CpimHeader
 from rcs_sim.wire.imdn import Imdn
+from rcs_sim.wire.message_reference import MessageReference, ReferenceDialect, ReferenceType, reference_headers
 from rcs_sim.wire.multipart import BodyPart, Multipart
 from rcs_sim.wire.revocation import RevokeRequest
 
@@ -89,6 +91,7 @@ def cpim(
     wishes: Sequence[str] = ("positive-delivery", "display"),
     sender: str = ANONYMOUS_URI,
     content_type: str = "text/plain;charset=UTF-8",
+    about: Sequence[CpimHeader] = (),
 ) -> bytes:
     return compose_cpim(
         sender=sender,
@@ -98,7 +101,13 @@ def cpim(
         body=text.encode(),
         content_type=content_type,
         disposition_notification=wishes,
+        extra=about,
     )
+
+
+def about(kind: ReferenceType, target_id: str = M1) -> tuple[CpimHeader, ...]:
+    """The headers of a reaction to that message, of an edit of it, and so on."""
+    return reference_headers(MessageReference(target_id, kind), (ReferenceDialect.GSMA,))
 
 
 def imdn_cpim(imdn: Imdn, message_id: str = "5e0d51a7-6f0e-47cf-b0b6-5a53f0aa0002") -> bytes:

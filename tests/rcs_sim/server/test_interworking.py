@@ -8,7 +8,8 @@ import pytest
 
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
-from tests.rcs_sim.server.messaging_lab import ALICE, BOB, CONFIG, M1, RED, Lab, UeBinding, cpim, message, sip
+from rcs_sim.wire.message_reference import ReferenceType
+from tests.rcs_sim.server.messaging_lab import ALICE, BOB, CONFIG, M1, RED, Lab, UeBinding, about, cpim, message, sip
 
 ON = replace(CONFIG, has_interworking=True)
 WISHES = ("positive-delivery", "interworking")
@@ -85,6 +86,33 @@ def test_only_plain_text_of_ten_parts_is_interworked(body: bytes) -> None:
     made.receive(message(body))
     assert made.texts == []
     assert made.stored_messages() == 1
+
+
+_CHANGES = [ReferenceType.ADD_REACTION, ReferenceType.REMOVE_REACTION, ReferenceType.EDIT, ReferenceType.RECALL]
+
+
+@pytest.mark.parametrize("kind", _CHANGES)
+def test_l13_no_short_message_is_made_of_a_reaction_an_edit_or_a_recall_and_the_sender_is_told(
+    kind: ReferenceType,
+) -> None:
+    made = lab()
+    assert made.status_of(message(cpim("👍", "m2", about=about(kind)))) == 404
+    assert (made.texts, made.stored_messages()) == ([], 0)
+
+
+@pytest.mark.parametrize("kind", _CHANGES)
+def test_they_wait_for_a_device_that_is_known(kind: ReferenceType) -> None:
+    made = lab()
+    made.register()
+    made.deregister()
+    assert made.status_of(message(cpim("👍", "m2", about=about(kind)))) == 202
+    assert (made.texts, made.stored_messages()) == ([], 1)
+
+
+def test_an_answer_is_a_text_like_any() -> None:
+    made = lab()
+    made.receive(message(cpim("yes", "m2", about=about(ReferenceType.REPLY))))
+    assert [text.text for text in made.texts] == ["yes"]
 
 
 def test_a_group_is_not_interworked() -> None:

@@ -11,6 +11,7 @@ from rcs_sim.server.messaging_actions import SubmitText
 from rcs_sim.server.messaging_config import OfflineOptions
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
+from rcs_sim.wire.message_reference import ReferenceType
 from rcs_sim.wire.revocation import RevokeResponse, parse_revocation
 from tests.rcs_sim.server.messaging_lab import (
     ALICE,
@@ -22,6 +23,7 @@ from tests.rcs_sim.server.messaging_lab import (
     TABLET,
     Lab,
     UeBinding,
+    about,
     cpim,
     imdn_cpim,
     message,
@@ -243,3 +245,10 @@ def _pairs(headers: object) -> list[tuple[str, object]]:
     for header in headers:
         found.append(header if isinstance(header, tuple) else (type(header).__name__, header))
     return found
+
+
+def test_l13_a_reaction_that_waits_for_a_device_never_leaves_as_sms() -> None:
+    lab = lab_with_absent_bob()
+    assert lab.status_of(message(cpim("👍", "m2", about=about(ReferenceType.ADD_REACTION)))) == 202
+    lab.advance(10 * WAIT_S)
+    assert (lab.texts, lab.stored_messages()) == ([], 1)

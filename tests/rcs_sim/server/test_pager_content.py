@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcs_sim.server.pager_content import ContentKind, ContentRefused, read_pager
+from rcs_sim.server.pager_content import ContentKind, ContentRefused, read_content, read_pager
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
+from rcs_sim.wire.message_reference import ReferenceType
 from rcs_sim.wire.multipart import BodyPart, Multipart
-from tests.rcs_sim.server.messaging_lab import M1, cpim, imdn_cpim, message, revoke_cpim
+from tests.rcs_sim.server.messaging_lab import M1, about, cpim, imdn_cpim, message, revoke_cpim
 
 IMDN = Imdn(M1, "2026-03-02T10:15:30.120Z", ImdnKind.DELIVERY, ImdnStatus.DELIVERED)
 
@@ -84,3 +85,10 @@ def test_any_body_is_read_or_refused(body: bytes, content_type: str, encoding: s
         content = read_pager(request)
         assert isinstance(content.receipts, tuple)
         content.revocation()
+
+
+@pytest.mark.parametrize("kind", list(ReferenceType))
+def test_what_changes_an_earlier_message_is_known_as_such(kind: ReferenceType) -> None:
+    content = read_content("message/cpim", cpim("👍", about=about(kind)))
+    assert content.is_change is (kind in ("+Reaction", "-Reaction", "Edit", "Recall"))
+    assert not read_content("message/cpim", cpim("👍")).is_change

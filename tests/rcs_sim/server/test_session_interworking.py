@@ -23,6 +23,7 @@ from ims_core.wire.sms.tpdu import SmsStatusReport, SmsSubmit, parse_tpdu_from_m
 from rcs_sim.server.session_interworking import avoids_interworking
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus, parse_imdn
+from rcs_sim.wire.message_reference import ReferenceType
 from tests.rcs_sim.server.messaging_lab import (
     ALICE,
     BLUE,
@@ -31,6 +32,7 @@ from tests.rcs_sim.server.messaging_lab import (
     CONFIG,
     M1,
     PHONE,
+    about,
     cpim,
     gruu,
     imdn_cpim,
@@ -145,6 +147,7 @@ async def test_what_cannot_be_a_short_message_is_refused_and_what_nobody_would_s
         await opened(lab, bob)
         picture = bob.send(cpim("<file/>", "m2", content_type="application/vnd.gsma.rcs-ft-http+xml"))
         too_long = bob.send(cpim("x" * 1531, "m3"))
+        reaction = bob.send(cpim("👍", "m4", about=about(ReferenceType.ADD_REACTION)))
         revocation = bob.send(revoke_cpim())
         receipt = bob.send(imdn_cpim(Imdn(M1, "", ImdnKind.DELIVERY, ImdnStatus.DELIVERED)))
         typing = bob.send(TYPING, IS_COMPOSING)
@@ -152,6 +155,7 @@ async def test_what_cannot_be_a_short_message_is_refused_and_what_nobody_would_s
         assert {failure.message_id: failure.status for failure in bob.notes.failures} == {
             picture: 415,
             too_long: 413,
+            reaction: 415,
             revocation: 403,
         }
         assert set(bob.notes.sent_ids) == {receipt, typing}

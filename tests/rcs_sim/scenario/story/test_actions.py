@@ -11,6 +11,8 @@ from tests.rcs_sim.scenario.story.stories import played
 _SEND = "- alice: {send: {to: bob, text: one, as: m1}}\n- expect: {m1: {delivered_within_s: 5}}\n"
 _SEND_2 = "- alice: {send: {to: bob, text: two, as: m2}}\n- expect: {m2: {delivered_within_s: 9}"
 _OPEN = _SEND + "- bob: {send: {to: alice, text: two, as: m2}}\n- expect: {m2: {delivered_within_s: 5}"
+_DONE, _NONE = "- expect: {r: {delivered_within_s: 5, shown: 1}", ", m1: {reactions: {}}}"
+_ANDROID = "- bob: {swap_device: android}\n"
 _M1 = "- expect: {m1: {delivered_within_s: 9, "
 
 
@@ -38,6 +40,13 @@ _M1 = "- expect: {m1: {delivered_within_s: 9, "
         "- bob: {open: alice}\n- expect: {screen: {bob: [{what: label, text: RCS, times: 1}]}}",
         "- operator_sms: {carrier: red, to: alice, text: bill}\n- expect: {within_s: 9, inbox: {alice: [bill]}}",
         "- bob: {consent: alice}\n- bob: {revive: alice}\n- bob: {free_sms_memory: 1}",
+        _SEND + "- bob: {react: {to: m1, emoji: 👍, as: r}}\n" + _DONE + ", m1: {reactions: {bob: 👍}}}",
+        _SEND + "- alice: {react: {to: m1, emoji: 👍}}\n- alice: {unreact: {message: m1, as: r}}\n" + _DONE + _NONE,
+        _ANDROID + _SEND + "- alice: {edit: {message: m1, text: two, as: r}}\n" + _DONE + ", m1: {text: two}}",
+        _ANDROID + _SEND + "- alice: {recall: m1}\n- expect: {within_s: 5, m1: {recalled: true, text: ''}}",
+        _ANDROID + _SEND + "- alice: {recall: {message: m1, as: r}}\n" + _DONE + "}",
+        _SEND + "- alice: {recall: {message: m1, as: r}}\n- expect: {r: {reason: peer_without_feature}}",
+        _SEND + "- bob: {edit: {message: m1, text: two, as: r}}\n- expect: {r: {state: failed, reason: not_offered}}",
         "- bob: {accept: alice}\n- bob: {decline: alice}",
     ],
 )

@@ -109,8 +109,8 @@ def test_a_fork_is_the_same_until_it_is_different(tmp_path: Path) -> None:
 def test_policies_are_changes_to_the_carriers(tmp_path: Path) -> None:
     more = "policy: {network_fallback: up-2.x, carrier: no-timer, carriers: {blue: {interworking: false}}}\n"
     carriers = network_of(story(tmp_path, "- bob: wipe", more)).carriers
-    assert carriers["red"].changes == {"interworking": True, "revoke_timer_s": 0}
-    assert carriers["blue"].changes == {"interworking": False, "revoke_timer_s": 0}
+    assert carriers["red"].changes == {"interworking": True, "interworking_after_s": 20, "revoke_timer_s": 0}
+    assert carriers["blue"].changes == {"interworking": False, "interworking_after_s": 20, "revoke_timer_s": 0}
 
 
 def test_a_hundred_days_pass_in_no_time(tmp_path: Path) -> None:
