@@ -65,8 +65,9 @@ class ContentReader:
         yield from self._short_messages.rest()
 
     def _of_sip(self, record: TraceRecord) -> list[Carried]:
-        if record.raw.endswith(_BLANK_LINE) or record.raw.startswith(b"SIP/2.0 "):
-            return []  # nothing behind the headers, or an answer
+        raw = record.raw
+        if raw.startswith(b"SIP/2.0 ") or (raw.endswith(_BLANK_LINE) and raw.find(_BLANK_LINE) == len(raw) - 4):
+            return []  # an answer, or nothing behind the headers; a recall ends so too, behind those of its wrapper
         try:
             message = parse_datagram(record.raw)
             if not isinstance(message, Request) or message.content_type is None:

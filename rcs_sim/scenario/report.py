@@ -164,7 +164,8 @@ def _messages(messages: Sequence[MessageDocument]) -> str:
         after = "" if each.delivered_after_s is None else f"{each.delivered_after_s:.3f} s"
         readers = ", ".join(each.readers) or "nobody"
         ends = f"{each.sender} → {each.to}"
-        cells = (each.name, ends, each.text, each.label, each.scheme or "none", each.state, way, each.reason or "")
+        text = each.text if each.change is None else f"{each.change}: {each.text}".removesuffix(": ")
+        cells = (each.name, ends, text, each.label, each.scheme or "none", each.state, way, each.reason or "")
         rows.append(f"<tr>{_cells(*cells, after, str(each.shown), readers, each.history)}</tr>")
     heads = ("message", "ends", "text", "label", "scheme", "state", "by", "why", "delivered after", "shown", "readers")
     return f'<h3>Messages</h3>\n<div class="wide">{_table((*heads, "history"), rows, "messages")}</div>\n'

@@ -9,6 +9,7 @@ from ims_core.errors import RemoteProtocolError
 from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE, CpimMessage, CpimParseError
 from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE, ImdnParseError, parse_imdn
 from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE, IsComposing, IsComposingParseError
+from rcs_sim.wire.message_reference import REFERENCE_NAMESPACES, read_reference
 from rcs_sim.wire.mime import MediaType, MimeParseError
 
 __all__ = ["cpim_members", "essence_of", "first_chunk_members", "label_of", "receipt_members"]
@@ -18,7 +19,8 @@ _BLANK_LINE = b"\r\n\r\n"
 
 
 def cpim_members(body: bytes) -> Mapping[str, Any]:
-    """``imdn_message_id``, and ``details`` of a receipt; nothing for what is no CPIM."""
+    """``imdn_message_id``, and ``details`` of a receipt, or of what a message bears on (``reference``, ``of``); nothing
+    for what is no CPIM."""
     try:
         return _members_of(CpimMessage.parse(body))
     except CpimParseError:
@@ -54,12 +56,12 @@ def first_chunk_members(content_type: str, octets: bytes, *, is_whole: bool) -> 
 
 
 def label_of(details: Mapping[str, Any]) -> str:
-    """Two words at most for a ladder: ``text/plain``, ``imdn delivered``, ``typing active``."""
+    """Two words at most for a ladder: ``text/plain``, ``imdn delivered``, ``typing active``, ``+Reaction``."""
     if "receipt" in details:
         return f"imdn {details['receipt']}"
     if "typing" in details:
         return f"typing {details['typing']}"
-    return str(details.get("content", ""))
+    return str(details.get("reference") or details.get("content", ""))
 
 
 def essence_of(content_type: str) -> str:
@@ -76,6 +78,9 @@ def _members_of(cpim: CpimMessage) -> Mapping[str, Any]:
         members["imdn_message_id"] = cpim.message_id
     if cpim.content_type.essence in (IMDN_CONTENT_TYPE, _AGGREGATED):
         members.update(receipt_members(str(cpim.content_type), cpim.body))
+    reference = read_reference(cpim.headers_in(REFERENCE_NAMESPACES))
+    if reference is not None:
+        members["details"] = {**members.get("details", {}), "reference": str(reference.kind), "of": reference.target_id}
     return members
 
 

@@ -120,6 +120,9 @@ class Why:
         if not message.is_foreign and not message.showings and not message.mark:
             held = next((s for s in reversed(steps) if s.gate == "decision"), None)
             return f"it waits: {held.says}{_place(held)}" if held is not None else f"it waits{where}"
+        dropped = next((s for s in steps if s.gate == "receiver" and s.outcome is GateOutcome.STOPPED), None)
+        if dropped is not None and message.target and not message.showings:
+            return f"{dropped.says}{_place(dropped)}"
         if not message.is_foreign and not message.showings:
             return f"nobody has shown it yet{where}"
         return None

@@ -12,10 +12,12 @@ from ims_core.wire.sip.parser import Limits, parse_datagram
 from rcs_sim.server.device_offer import DeviceOffer
 from rcs_sim.server.pager_content import ContentKind, ContentRefused, PagerContent, read_pager
 from rcs_sim.server.served_users import asserted_identity, key_of_uri
+from rcs_sim.wire.message_reference import MessageReference, ReferenceType
 
 __all__ = ["DeviceQueue", "HeldMessage", "HeldState", "Mailbox", "Mailboxes"]
 
 
+_RECALL = ReferenceType.RECALL.encode()
 _STORED = Limits(max_message_octets=2**31)  # whatever was stored can be read again: sessions carry long messages
 
 
@@ -95,6 +97,16 @@ class HeldMessage:
             assert isinstance(message, Request)  # checked by `Mailboxes.load`, made by us otherwise
             self._request = message
         return self._request
+
+    def recalls(self, message_id: str) -> bool:
+        """Whether its sender takes back the message *message_id* with it, as far as the network can see."""
+        if _RECALL not in self._octets or message_id.encode() not in self._octets:
+            return False
+        try:
+            reference = read_pager(self.request).reference
+        except ContentRefused:
+            return False
+        return reference == MessageReference(message_id, ReferenceType.RECALL)
 
     def release(self) -> None:
         """It is gone: nothing of it is read any more."""

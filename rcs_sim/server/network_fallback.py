@@ -64,6 +64,9 @@ class NetworkFallback:
         if box.is_in_flight(held):
             held.revocations.append(lambda then: self._fall_back(held, then))
             return
+        later = (each for each in box.held.values() if each.order > held.order and each.sender == held.sender)
+        if any(each.recalls(held.message_id) for each in later):
+            return  # its author wants nobody to read it
         if self._submit(held, now):
             held.state = HeldState.INTERWORKING
 

@@ -11,7 +11,7 @@ from ims_core.wire.sip.message import HeaderInput, Request
 from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE, CpimMessage, CpimParseError
 from rcs_sim.wire.imdn import IMDN_CONTENT_TYPE, Imdn, ImdnParseError, parse_imdn
 from rcs_sim.wire.iscomposing import IS_COMPOSING_CONTENT_TYPE
-from rcs_sim.wire.message_reference import REFERENCE_NAMESPACES, read_reference
+from rcs_sim.wire.message_reference import REFERENCE_NAMESPACES, MessageReference, read_reference
 from rcs_sim.wire.revocation import (
     REVOCATION_CONTENT_TYPE,
     RevocationParseError,
@@ -78,9 +78,14 @@ class PagerContent:
         return self.cpim is not None and self.cpim.content_type.essence == "text/plain"
 
     @property
+    def reference(self) -> MessageReference | None:
+        """The earlier message that it bears on, where the network can see that."""
+        return None if self.cpim is None else read_reference(self.cpim.headers_in(REFERENCE_NAMESPACES))
+
+    @property
     def is_change(self) -> bool:
         """Whether it is a reaction to an earlier message, an edit or a recall: in words it would be another message."""
-        reference = None if self.cpim is None else read_reference(self.cpim.headers_in(REFERENCE_NAMESPACES))
+        reference = self.reference
         return reference is not None and reference.is_change
 
     @property

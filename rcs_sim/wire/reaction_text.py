@@ -48,6 +48,7 @@ _TAPBACKS = (
 _VERBS = {verb.lower(): emoji for verb, _, emoji in _TAPBACKS} | {"emphasised": "‼️"}
 _NOUNS = {noun.split(" ", 1)[1]: emoji for _, noun, emoji in _TAPBACKS} | {"exclamation mark": "‼️", "question": "❓"}
 
+_CLOSING = frozenset('”"“')
 _QUOTE = r"[“\"„](?P<quote>.*)[”\"“]"
 _BY_VERB = re.compile(rf"(?P<verb>{'|'.join(_VERBS)}) {_QUOTE}", re.DOTALL | re.IGNORECASE)
 _BY_NOUN = re.compile(rf"removed an? (?P<noun>{'|'.join(_NOUNS)}) from {_QUOTE}", re.DOTALL | re.IGNORECASE)
@@ -79,6 +80,8 @@ def read_reaction_text(text: str) -> ReactionText | None:
     if len(text) > MAX_TEXT_CHARACTERS:
         return None
     plain = text.strip().strip(_MARKS).strip()
+    if plain[-1:] not in _CLOSING:
+        return None  # as nearly all texts
     found = _BY_VERB.fullmatch(plain)
     if found is not None:
         return ReactionText(_VERBS[found["verb"].lower()], _quote(found), is_removal=False)

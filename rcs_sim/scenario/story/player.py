@@ -297,6 +297,7 @@ def _message(stage: Stage, evidence: Evidence, said: Said) -> MessageDocument:
             "shown": times_shown(stage, said),
             "readers": evidence.known_readers(said),
             "history": history_line(message),
+            "change": None if message.change is None else message.change.kind.value,
         }
     )
 

@@ -219,7 +219,8 @@ def _tell_failure(row: RunRow, console: Console) -> None:
 def _tell_state(row: RunRow, console: Console) -> None:
     for message in row.messages:
         readers = ", ".join(message.readers) or "nobody"
-        who = f"{message.name} {message.sender} → {message.to}"
+        change = "" if message.change is None else f" {message.change}"
+        who = f"{message.name} {message.sender} → {message.to}{change}"
         line = f"    {who}: {message.label}; {message.history}; readers: {readers}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if row.trace is not None:

@@ -41,6 +41,7 @@ class MessageDocument(_Document):
     shown: int = Field(ge=0, description="times that one phone showed it as coming in, at most")
     readers: list[str] = Field(description="who could read it, by the octets")
     history: str
+    change: str | None = Field(None, description="+Reaction, -Reaction, Edit or Recall; null for a text")
 
 
 class FindingDocument(_Document):

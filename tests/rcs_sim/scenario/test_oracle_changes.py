@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import rcs_sim
+from ims_core.trace import ListSink, TraceRecord
 from rcs_sim.client.messages import SentMessage
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.oracle import Oracle
 from rcs_sim.scenario.oracle_changes import ChangesOfText
 from rcs_sim.scenario.simulation import Simulation
+from rcs_sim.scenario.why import Why
 
 _ALICE, _BOB = "+12025550101", "+12025550152"
 Story = Callable[[Phone, Phone, SentMessage], Awaitable[None]]
@@ -91,3 +93,38 @@ def test_a_reaction_that_is_shown_twice_or_looks_like_another_is_no_duplicate() 
     oracle = _oracle(story)
     assert oracle.violations() == []
     assert len(oracle.messages) == 6
+
+
+def test_a_recall_in_clear_is_read_though_it_ends_with_an_empty_line() -> None:
+    async def story(alice: Phone, bob: Phone, message: SentMessage) -> None:
+        await (await alice.chat(_BOB).recall(message)).delivered(within_s=10)
+
+    oracle = _oracle(story)
+    recall = oracle.messages[1]
+    assert (recall.kind, recall.text, oracle.verdict(recall)) == ("Recall", "", "readable")
+    assert "red.messaging_server" in oracle.readers(recall)
+    rows = oracle.document().messages
+    assert [(row.change, row.about) for row in rows] == [(None, None), ("Recall", "m1")]
+    assert "Recall m1" in oracle.table()
+
+
+def test_why_says_who_dropped_a_change_and_why() -> None:
+    records: list[TraceRecord] = []
+
+    async def main() -> None:
+        sink = ListSink()
+        async with Simulation("two-carriers-plain", sinks=[sink]) as sim:
+            alice = await sim.add_phone("alice", device="android", carrier="red", msisdn=_ALICE)
+            bob = await sim.add_phone("bob", device="android", carrier="blue", msisdn=_BOB)
+            await asyncio.sleep(1)
+            await (await alice.chat(_BOB).send("the first of all messages")).delivered(within_s=10)
+            await bob.chat(_ALICE).edit(bob.chat(_ALICE).messages[-1], "in your name", anyway=True)
+            await asyncio.sleep(60)
+        records.extend(sink.records)
+
+    rcs_sim.run(main, clock="virtual")
+    edit = Why(records).document("m2").messages[0]
+    assert (edit.change, edit.about) == ("Edit", "m1")
+    assert edit.failed is not None
+    assert edit.failed.startswith("dropped: not of the author (record ")
+    assert "Edit m1 'in your name'" in Why(records).text()

@@ -252,3 +252,14 @@ def test_l13_a_reaction_that_waits_for_a_device_never_leaves_as_sms() -> None:
     assert lab.status_of(message(cpim("👍", "m2", about=about(ReferenceType.ADD_REACTION)))) == 202
     lab.advance(10 * WAIT_S)
     assert (lab.texts, lab.stored_messages()) == ([], 1)
+
+
+def test_what_its_sender_has_recalled_meanwhile_stays_where_it_is() -> None:
+    lab = lab_with_absent_bob()
+    assert lab.status_of(message(cpim("never said", M1))) == 202
+    assert lab.status_of(message(cpim("said", "m2"))) == 202
+    assert lab.status_of(message(cpim("", "m3", about=about(ReferenceType.RECALL, M1)))) == 202
+    assert lab.status_of(message(cpim("Recall m2", "m4", about=about(ReferenceType.REPLY, "m2")))) == 202
+    lab.advance(10 * WAIT_S)
+    assert [text.text for text in lab.texts] == ["said", "Recall m2"]
+    assert lab.stored_messages() >= 2
