@@ -102,6 +102,10 @@ class KdsClient:
         KdsCallRefused, TransportError."""
         return _good(await self._ask(f"{uri.rstrip('/')}/{generation}", "GET", b""))
 
+    async def revocation_list(self) -> bytes:
+        """The list of revoked certificates as it is served. Raises KdsCallRefused, TransportError."""
+        return _good(await self._ask(f"{self.uri}{KdsPath.CRL}", "GET", b""))
+
     async def directory(self) -> DirectoryResponse:
         """Whose directory it is, and what it takes. Raises KdsCallRefused, TransportError, KeyDirectoryParseError."""
         return DirectoryResponse.parse(_good(await self._ask(f"{self.uri}{KdsPath.DIRECTORY}", "GET", b"")))

@@ -200,6 +200,22 @@ class CertificateValidator:
             anchors, policy.strictness, policy.revoked, refuses_expired_proof=self._refuses_expired_proof
         )
 
+    def with_revoked(self, serials: Iterable[bytes]) -> CertificateValidator:
+        """The same rules with other revoked certificates."""
+        policy = self._policy
+        return CertificateValidator(
+            policy.anchors, policy.strictness, serials, refuses_expired_proof=self._refuses_expired_proof
+        )
+
+    def is_revoked(self, chain: tuple[bytes, ...]) -> bool:
+        """Whether a certificate of a chain that was good when it came has been revoked since."""
+        if not self._policy.revoked or not chain:
+            return False
+        try:
+            return any(certificate_number(each.serial) in self._policy.revoked for each in _read_chain(chain))
+        except CertificateRefused:
+            return False
+
     def validate(self, chain: tuple[bytes, ...], now_s: int | None) -> ValidatedChain:
         """Judges a chain, leaf first, at *now_s* (seconds since 1970). Raises CertificateRefused with the first rule
         that it breaks; without a clock none is accepted."""

@@ -59,6 +59,7 @@ class KdsFault:
     wrong_identity       claims of any number get the packages of this one (bare digits)
     equivocation         every second requester gets these instead of what is stored: another identity for one number
     stale_anchors        the trust-anchor list of this generation is served for every generation
+    revocation_list      these octets are served for the list of revoked certificates
     """
 
     is_down: bool = False
@@ -73,6 +74,7 @@ class KdsFault:
     wrong_identity: str | None = None
     equivocation: tuple[ClaimedKeyPackage, ...] = ()
     stale_anchors: int | None = None
+    revocation_list: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

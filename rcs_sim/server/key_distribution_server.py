@@ -240,9 +240,10 @@ class KeyDistributionServer:
                 about = DirectoryResponse(kds=self.settings.kds, vendor_id=self.settings.vendor_id)
                 return [Respond(json_response(about.encode()))]
             case ("GET", KdsPath.CRL):
-                return [
-                    Respond(_octets(self._pki.crl_der(int(now), self.anchors.revoked_serials), "application/pkix-crl"))
-                ]
+                listed = self.fault.revocation_list
+                if listed is None:
+                    listed = self._pki.crl_der(int(now), self.anchors.revoked_serials)
+                return [Respond(_octets(listed, "application/pkix-crl"))]
             case ("GET", KdsPath.ICA):
                 return [Respond(_octets(self._pki.ica_der, "application/pkix-cert"))]
             case ("GET", _) if path.startswith(f"{KdsPath.TRUST_ANCHORS}/"):

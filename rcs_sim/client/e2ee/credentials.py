@@ -13,6 +13,7 @@ from ims_core.errors import RemoteProtocolError, TransportError
 from ims_core.transport.tokens import Tokens
 from rcs_sim.client.alarms import Alarms
 from rcs_sim.client.display import Display
+from rcs_sim.client.e2ee.revocations import Revocations
 from rcs_sim.client.errands import Errands
 from rcs_sim.client.kds_client import KdsCallRefused, KdsClient
 from rcs_sim.e2ee.certificate_floor import FLOOR_S
@@ -69,6 +70,7 @@ class Credentials:
         "_parameters",
         "_proof_refused",
         "_random",
+        "_revocations",
         "_verdict",
         "_work",
         "client_id",
@@ -112,6 +114,7 @@ class Credentials:
         self._asks_proof_at = 0.0
         self._work: asyncio.Task[None] | None = None
         self._verdict: asyncio.Event | None = None
+        self._revocations = Revocations(alarms, errands, display, self._revoked)
 
     @property
     def is_ready(self) -> bool:
@@ -160,12 +163,14 @@ class Credentials:
     def unconfigured(self) -> None:
         """No configuration, or one without encryption."""
         self._kds = self._parameters = None
+        self._revocations.stop()
         self._stop()
         self._move(CredentialState.OFF)
 
     def stop(self) -> None:
         """The phone is switched off: what is under way ends, what it has stays."""
         self._stop()
+        self._revocations.stop()
 
     def welcome_came(self) -> None:
         """A key package was used, or should have been: the pool is filled again if it is time."""
@@ -194,8 +199,25 @@ class Credentials:
 
     @property
     def is_certificate_valid(self) -> bool:
-        """Whether there is one, and it has not run out."""
-        return self.setting is not None and self._alarms.now() < self.setting.identity.certificate.not_after_s
+        """Whether there is one, and it has neither run out nor been revoked."""
+        setting = self.setting
+        if setting is None or self._alarms.now() >= setting.identity.certificate.not_after_s:
+            return False
+        return not setting.trust.validator.is_revoked(setting.identity.chain)
+
+    def _revoked(self) -> None:
+        """Other certificates are revoked than before: every group looks at its members again, and a certificate of our
+        own that is among them is replaced."""
+        setting = self.setting
+        if setting is None:
+            return
+        validator = setting.trust.validator.with_revoked(self._revocations.serials)
+        trust = X509Identity(validator)
+        self.setting = MemberSetting.of(setting.identity, self.profile, trust, self._random, self._key_log)
+        self._changed()
+        if validator.is_revoked(setting.identity.chain):
+            self._display.state("encryption", "certificate revoked")
+            self.enrol_anew()
 
     def _begin(self) -> None:
         if self._kds is None or (self._work is not None and not self._work.done()):
@@ -240,7 +262,7 @@ class Credentials:
         elif self.setting is not None:
             return self.setting.trust
         strictness = Strictness.STRICT if self.profile.strict_certificates else Strictness.TOLERANT
-        return X509Identity(CertificateValidator(held.trust(), strictness))
+        return X509Identity(CertificateValidator(held.trust(), strictness, self._revocations.serials))
 
     async def _certify(self, kds: KdsClient, trust: X509Identity) -> DeviceIdentity:
         now_s = int(self._alarms.now())
@@ -282,6 +304,8 @@ class Credentials:
 
     def _succeeded(self) -> None:
         self._failures = 0
+        if self._kds is not None and self._anchors is not None:
+            self._revocations.watch(self._kds, self._anchors.trust().of_kds(self.kds_number))
         self._alarm.set(self._next_work_at())
         self._move(CredentialState.READY)
         self._decided()

@@ -62,6 +62,7 @@ _REFUSALS = {
     SealRefusal.DOWNGRADED: FallbackReason.ENCRYPTION_ENDED,
     SealRefusal.GHOST_MEMBER: FallbackReason.UNEXPECTED_MEMBER,
     SealRefusal.MISSING_MEMBER: FallbackReason.UNEXPECTED_MEMBER,
+    SealRefusal.REVOKED_MEMBER: FallbackReason.UNEXPECTED_MEMBER,
 }
 
 
@@ -249,10 +250,22 @@ class MlsEncryption:
             self._context.note(thread, "unexpected member", ", ".join(sorted(gate.numbers)))
             self._healing.advance_era(thread, "the members are not those of the conversation")
             return _P.BUSY if thread.is_setting_up else _P.UNEXPECTED_MEMBER
+        if gate.refusal is SealRefusal.REVOKED_MEMBER:
+            return self._power_beside_revoked(thread, gate.numbers)
         if gate.refusal in (SealRefusal.HELD, SealRefusal.PENDING_PROPOSALS):
             self._look_at(thread, thread.engine.control.hold)
             return _P.BUSY
         return _P.NO_STATE
+
+    def _power_beside_revoked(self, thread: EncryptedThread, numbers: frozenset[str]) -> SealingPower:
+        """A revoked certificate of ours is replaced in the group; of others a new era is made without it, if they have
+        another one."""
+        self._context.note(thread, "certificate revoked", ", ".join(sorted(numbers)))
+        if thread.engine.needs_self_update:
+            self._refresh_leaf(thread)
+            return _P.BUSY if thread.engine.operation is not None else _P.UNEXPECTED_MEMBER
+        self._healing.advance_era(thread, "a member's certificate is revoked")
+        return _P.BUSY if thread.is_setting_up else _P.UNEXPECTED_MEMBER
 
     def _look_at(self, thread: EncryptedThread, hold: object) -> None:
         until_s = getattr(hold, "until_s", None)

@@ -6,7 +6,7 @@ name cannot spoil the genuine one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
@@ -68,6 +68,8 @@ class RefusalKind(Enum):
     """Signed by a member who is not the sender: dropped, no receipt."""
     NON_MEMBER = auto()
     """Signed by a ghost's leaf."""
+    REVOKED = auto()
+    """Signed by a leaf whose certificate has been revoked: not shown."""
     KEY_GENERATION = auto()
     UNKNOWN_PAYLOAD = auto()
     """Of a type that nobody knows: dropped, no receipt."""
@@ -84,6 +86,7 @@ _REASONS: Mapping[RefusalKind, ClientFailureReason] = {
     RefusalKind.KEY_GENERATION: ClientFailureReason.FAILED_TO_DECRYPT,
     RefusalKind.COMMIT_IN_PRIVATE_MESSAGE: ClientFailureReason.COMMIT_IN_PRIVATEMESSAGE,
     RefusalKind.NON_MEMBER: ClientFailureReason.MESSAGE_FROM_NON_MEMBER,
+    RefusalKind.REVOKED: ClientFailureReason.INVALID_CREDENTIAL,
 }
 
 
@@ -148,9 +151,16 @@ def read_private_message(octets: bytes, group: Group) -> PrivateMessage | OpenRe
 
 
 def unseal(
-    group: Group, message: PrivateMessage, envelope: Envelope, era: int, own: str, numbers: Mapping[bytes, str]
+    group: Group,
+    message: PrivateMessage,
+    envelope: Envelope,
+    era: int,
+    own: str,
+    numbers: Mapping[bytes, str],
+    revoked: Container[bytes] = (),
 ) -> UnsealResult:
-    """What *message* says, if it may be shown. *numbers* gives the certified number of a signature key."""
+    """What *message* says, if it may be shown. *numbers* gives the certified number of a signature key; those of
+    *revoked* certificates say nothing."""
     epoch = _find_epoch(group, message.epoch)
     if epoch is None:
         return OpenRefusal(RefusalKind.UNDECRYPTABLE, f"the secrets of epoch {message.epoch} are not here")
@@ -163,6 +173,8 @@ def unseal(
     if refusal is None and not envelope.may_be_from(sender, own):
         shown = f"signed by a device of {sender or 'nobody'}, sent by {envelope.asserted_sender}"
         refusal = OpenRefusal(RefusalKind.IMPERSONATION, shown)
+    if refusal is None and signature_key in revoked:
+        refusal = OpenRefusal(RefusalKind.REVOKED, f"the certificate of a device of {sender} is revoked")
     if refusal is not None:
         return refusal
     return _read_payload(opened, sender, epoch)

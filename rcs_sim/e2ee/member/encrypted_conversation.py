@@ -192,6 +192,8 @@ class EncryptedConversation:
                 return SealGate(SealRefusal.GHOST_MEMBER, ghosts)
             if missing := self.missing(now_s):
                 return SealGate(SealRefusal.MISSING_MEMBER, missing)
+        if revoked := group.revoked:
+            return SealGate(SealRefusal.REVOKED_MEMBER, frozenset(revoked.values()))
         is_held = control.course.state in _HELD_IN or (control.hold is not None and now_s < control.hold.until_s)
         return SealGate(SealRefusal.HELD) if is_held else _OPEN
 

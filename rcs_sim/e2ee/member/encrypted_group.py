@@ -7,13 +7,15 @@ ciphertext out of `seal`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ims_core.errors import ProtocolError
 from rcs_sim.e2ee.authenticated_data import AuthenticatedData
+from rcs_sim.e2ee.certificate_validator import CertificateValidator
 from rcs_sim.e2ee.client_message import ClientMlsRcsMessage, ClientOperation
+from rcs_sim.e2ee.credential_identity import msisdn_of
 from rcs_sim.e2ee.encrypted_entity import EncryptedEntity
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.extension_bodies import era_of, has_end_mls
@@ -32,9 +34,11 @@ from rcs_sim.e2ee.member.receipt_carrier import EpochKeys
 from rcs_sim.e2ee.member.roster import Roster, roster_of
 from rcs_sim.e2ee.secret_payload import SecretPayload
 from rcs_sim.mls.commit_builder import CommitRequest, PendingCommit
+from rcs_sim.mls.credential import X509Credential
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.extensions import Extensions
 from rcs_sim.mls.group import Group
+from rcs_sim.mls.leaf_node import LeafNode
 from rcs_sim.mls.messages import PrivateMessage
 from rcs_sim.mls.proposals import Proposal
 from rcs_sim.mls.staging import StagedCommit
@@ -68,6 +72,7 @@ class EncryptedGroup:
         "_operation",
         "_past_ends_s",
         "_receipt_epoch",
+        "_revoked",
         "continuity_token",
         "era",
         "identifier",
@@ -106,6 +111,7 @@ class EncryptedGroup:
     def _adopt(self, group: Group) -> None:
         self._group = group
         self._receipt_epoch: EpochKeys | None = None
+        self._revoked: tuple[CertificateValidator, dict[bytes, str]] | None = None
         self.roster: Roster = roster_of(group.tree)
         self.is_downgraded: bool = has_end_mls(group.context.extensions)
         self.identifier = EpochIdentifier(self.era, int(group.epoch), group.epoch_authenticator)
@@ -141,6 +147,16 @@ class EncryptedGroup:
     def names(self) -> dict[bytes, str]:
         """Certified number of each signature key of this epoch and of those that can still be read."""
         return self._names
+
+    @property
+    def revoked(self) -> Mapping[bytes, str]:
+        """Certified number of each signature key, of this epoch or of one that can still be read, whose certificate has
+        been revoked since."""
+        trust = self.setting.trust.validator
+        if self._revoked is None or self._revoked[0] is not trust:
+            lost = (leaf for _, leaf in self._group.tree.members() if trust.is_revoked(_chain_of(leaf)))
+            self._revoked = trust, {leaf.signature_key: msisdn_of(leaf) for leaf in lost}
+        return self._revoked[1]
 
     @property
     def receipt_epoch(self) -> EpochKeys:
@@ -189,7 +205,7 @@ class EncryptedGroup:
 
     def open(self, message: PrivateMessage, envelope: Envelope) -> Unsealed | OpenRefusal:
         """What a message of this era says. `Unsealed.consume` makes it count as read."""
-        return unseal(self._group, message, envelope, self.era, self.own_number, self._names)
+        return unseal(self._group, message, envelope, self.era, self.own_number, self._names, self.revoked)
 
     # --- Commits of our own -----------------------------------------------------------------------------------------
 
@@ -360,6 +376,10 @@ class EncryptedGroup:
         again.resume_pending(group.pending)
         self._past_ends_s = {epoch: end_s for epoch, end_s in self._past_ends_s.items() if epoch not in old}
         self._adopt(again)
+
+
+def _chain_of(leaf: LeafNode) -> tuple[bytes, ...]:
+    return leaf.credential.certificates if isinstance(leaf.credential, X509Credential) else ()
 
 
 def _tel(numbers: Iterable[str]) -> tuple[str, ...]:

@@ -101,6 +101,8 @@ class SealRefusal(Enum):
     PENDING_PROPOSALS = auto()
     GHOST_MEMBER = auto()
     MISSING_MEMBER = auto()
+    REVOKED_MEMBER = auto()
+    """A certificate in the group has been revoked since it came."""
     LEFT = auto()
     OPERATION_PENDING = auto()
     NOT_ALLOWED = auto()

@@ -37,6 +37,8 @@ class ReceiptVerdict(Enum):
     """A valid signature over something else than this receipt says."""
     WRONG_SENDER = auto()
     """Signed by a member who is not the one that the receipt comes from."""
+    REVOKED = auto()
+    """Signed by a member whose certificate has been revoked."""
 
 
 def sign_derived_content(group: EncryptedGroup, content: bytes) -> bytes:
@@ -90,7 +92,9 @@ def verify_derived_content(
     found = _epoch_of(group, carrier.epoch)
     if found is None and carrier.epoch < group.receipt_epoch.context.epoch:
         return ReceiptVerdict.BYGONE_EPOCH
-    return _verdict(carrier, found, group.names, expected, asserted_sender)
+    verdict = _verdict(carrier, found, group.names, expected, asserted_sender)
+    is_revoked = bool(group.revoked) and found is not None and found.key_of(carrier.leaf) in group.revoked
+    return ReceiptVerdict.REVOKED if is_revoked and verdict is ReceiptVerdict.GENUINE else verdict
 
 
 def _epoch_of(group: EncryptedGroup, epoch: int) -> EpochKeys | None:

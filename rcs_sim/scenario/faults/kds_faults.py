@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rcs_sim.e2ee.acs_proof import PROOF_LIFE_S
+from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.e2ee.certificate_profile import Strictness
 from rcs_sim.e2ee.certificate_validator import CertificateValidator
 from rcs_sim.e2ee.credential_identity import X509Identity
@@ -75,6 +76,8 @@ def _shown(value: object) -> str:
             return ", ".join(map(str, sorted(value)))
         case tuple():
             return f"{len(value)} packages"
+        case bytes():
+            return f"{len(value)} octets"
     return str(value)
 
 
@@ -110,7 +113,55 @@ def _equivocation(fault: ActiveFault, service: KeyService) -> tuple[ClaimedKeyPa
     return (ClaimedKeyPackage(client_id=identity.client_id, key_package=upload.last_resort, is_last_resort=True),)
 
 
+async def _begin_revoked(fault: ActiveFault) -> None:
+    """The operators of all carriers list it, as they do when they have learned of it."""
+    phone = one_phone(fault)
+    mls = None if phone.encryption is None else phone.encryption.mls
+    setting = None if mls is None else mls.credentials.setting
+    if setting is None:
+        raise FaultError(f"{fault.word}: {phone.name} has no certificate")
+    serial = read_certificate(setting.identity.chain[fault.scope["what"] == "authority"]).serial
+    found = (carrier.key_service for carrier in fault.sim.lab.carriers.values())
+    for service in (each for each in found if each is not None):
+        before = service.server.anchors.revoked_serials
+        await service.listener.revoke((*before, serial))
+        fault.undo.push_async_callback(service.listener.revoke, before)
+        fault.acted(f"certificate {serial.hex()} listed", service.plan.name)
+
+
+def _forged_list(fault: ActiveFault, service: KeyService) -> bytes:
+    """Says that nothing is revoked, later than the genuine one, with a signature that is none."""
+    octets = service.plan.pki.crl_der(int(fault.sim.clock.now()) + 60)
+    return octets[:-1] + bytes((octets[-1] ^ 1,))
+
+
 KDS_FAULTS: tuple[FaultKind, ...] = (
+    FaultKind(
+        word="kds.revoked",
+        meaning="the certificate of a phone, or of its authority, is on the list of revoked certificates",
+        clause="RCC.16 digest §2.6, §3.5",
+        reversal="it is taken off the list",
+        begin=_begin_revoked,
+        keys=(
+            ScopeKey(name="of", kind=KeyKind.PHONE, meaning="that of this phone", is_required=True),
+            ScopeKey(
+                name="what",
+                kind=KeyKind.WORD,
+                meaning="its own, or that of who issued it",
+                default="phone",
+                words=("phone", "authority"),
+            ),
+        ),
+        example={"of": "bob", "what": "phone"},
+        reach=Reach.BOTH,
+    ),
+    _switch(
+        "kds.forged_revocations",
+        "revocation_list",
+        "the list of revoked certificates is empty, and not signed by its authority",
+        "RCC.16 digest §2.6, RFC 5280 §5",
+        value=_forged_list,
+    ),
     _switch("kds.down", "is_down", "the key distribution server answers 503 to everything", "RCC.16 §5.2"),
     _switch(
         "kds.slow",

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.e2ee.certificate_profile import (
     CertificateRefused,
     CertificateRule,
@@ -248,3 +249,17 @@ def test_openssl_accepts_the_chain_that_is_mutated_and_refuses_broken_paths(tmp_
         next(mutation for mutation in MUTATIONS if mutation.name == name).change(draft)
         built, anchors = draft.build()
         assert not openssl_verify(tmp_path, built, anchors.anchors[0].der), name
+
+
+def test_a_chain_that_was_good_is_known_as_revoked_later_and_times_do_not_matter() -> None:
+    pki = make_pki(2)
+    built = make_device(pki).chain
+    validator = CertificateValidator(TrustAnchors((pki.anchor,)))
+    assert not validator.is_revoked(built)
+    for certificate in built:
+        serial = read_certificate(certificate).serial
+        assert validator.with_revoked([b"\x00" + serial]).is_revoked(built)
+    other = validator.with_revoked([b"\x01"])
+    assert not other.is_revoked(built)
+    assert not other.is_revoked(())
+    assert not other.is_revoked((b"no certificate",))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcs_sim.e2ee.client_message import AdvanceKind
+from rcs_sim.e2ee.credential_identity import X509Identity
 from rcs_sim.e2ee.custom_proposals import RCS_CUSTOM_BODIES
 from rcs_sim.e2ee.derived_content import (
     DeliveryStatus,
@@ -17,8 +18,11 @@ from rcs_sim.e2ee.derived_content import (
     VerifiableDeliveryImdn,
     VerifiableDisplayImdn,
 )
+from rcs_sim.e2ee.failure_reason import ClientFailureReason
+from rcs_sim.e2ee.member.application_opening import OpenRefusal, RefusalKind
 from rcs_sim.e2ee.member.conversation_snapshot import restore_conversation, snapshot_conversation
-from rcs_sim.e2ee.member.operations import E2eeRefused
+from rcs_sim.e2ee.member.member_setting import MemberSetting
+from rcs_sim.e2ee.member.operations import E2eeRefused, SealRefusal
 from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
 from rcs_sim.mls.messages import MLSMessage, PublicMessage
 from tests.support.member_devices import ALICE, BOB, NOW_S, PROFILES, Talk, established, exchanged, make_member
@@ -122,3 +126,19 @@ _ALICE = established(make_member(ALICE), make_member(BOB)).devices[0].conversati
 @given(st.binary(max_size=300))
 def test_any_octets_get_a_verdict(octets: bytes) -> None:
     assert _ALICE.verify_receipt(octets, [b""], BOB) is not ReceiptVerdict.GENUINE
+
+
+def test_a_receipt_of_a_device_whose_certificate_is_revoked_counts_for_nothing() -> None:
+    talk, signature = _signed()
+    alice, bob = talk.devices
+    trust = X509Identity(alice.setting.trust.validator.with_revoked([bob.identity.certificate.serial]))
+    profile = alice.setting.profile
+    alice.conversation.control.renew(MemberSetting.of(alice.identity, profile, trust, alice.setting.random))
+    verdict = alice.conversation.verify_receipt(signature, [_CONTENT.encode()], BOB)
+    assert verdict is ReceiptVerdict.REVOKED
+    gate = alice.conversation.gate(NOW_S)
+    assert (gate.refusal, gate.numbers) == (SealRefusal.REVOKED_MEMBER, frozenset({BOB}))
+    sealed = bob.seal("from the thief")
+    refused = alice.open(sealed, BOB)
+    assert isinstance(refused, OpenRefusal)
+    assert (refused.kind, refused.reason) == (RefusalKind.REVOKED, ClientFailureReason.INVALID_CREDENTIAL)

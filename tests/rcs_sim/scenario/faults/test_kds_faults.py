@@ -22,7 +22,8 @@ def fault_of(stage: Stage, carrier: str) -> KdsFault:
 
 def test_the_words_are_those_of_the_design() -> None:
     words = {kind.word.partition(".")[2] for kind in KDS_FAULTS}
-    assert words == {"down", "slow", "peer_down", "empty_pool", "last_resort", "wrong_identity", "equivocate"}
+    designed = {"down", "slow", "peer_down", "empty_pool", "last_resort", "wrong_identity", "equivocate"}
+    assert words == designed | {"revoked", "forged_revocations"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""Certificates that are revoked after a lock was set (RCC.16 digest §2.6, §3.5)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from rcs_sim.client.e2ee.revocations import REFRESH_S
+from rcs_sim.client.encryption import Scheme
+from rcs_sim.client.message_state import MessageState
+from rcs_sim.client.phone import Phone
+from rcs_sim.e2ee.certificate import read_certificate
+from rcs_sim.scenario.key_service import KeyService
+from rcs_sim.server.kds_settings import KdsFault
+from tests.scenarios.e2ee.test_life import readable
+from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
+from tests.support.encrypted_phones import LOCKED, engine_of, locked, mls_of, notes
+
+
+def _service(stage: Stage, carrier: str) -> KeyService:
+    service = stage.sim.lab.carriers[carrier].key_service
+    assert service is not None
+    return service
+
+
+def _serial(phone: Phone, place: int = 0) -> bytes:
+    setting = mls_of(phone).credentials.setting
+    assert setting is not None
+    return read_certificate(setting.identity.chain[place]).serial
+
+
+async def _revoked(stage: Stage, *serials: bytes) -> None:
+    """Both operators list them, and a day later every phone knows."""
+    for carrier in ("red", "blue"):
+        await _service(stage, carrier).listener.revoke(serials)
+    await asyncio.sleep(REFRESH_S + 60)
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_a_revoked_device_gets_another_certificate_and_the_lock_goes_on(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    before = _serial(bob)
+    await _revoked(stage, before)
+    assert _serial(bob) != before
+    for phone, peer in ((alice, BOB), (bob, ALICE)):
+        message = await phone.chat(peer).send(f"from {phone.name}, after")
+        await message.delivered(within_s=600)
+        assert message.scheme is Scheme.MLS
+    for phone, peer in ((alice, BOB), (bob, ALICE)):
+        group = engine_of(phone, peer).group
+        assert group is not None
+        assert not group.revoked, notes(stage, phone)
+    assert alice.chat(BOB).label == bob.chat(ALICE).label == LOCKED
+    assert readable(stage, ", after") == []
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_nothing_is_sealed_for_a_peer_whose_authority_is_revoked_and_nothing_goes_in_clear(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    await _revoked(stage, _serial(bob, 1))
+    message = await alice.chat(BOB).send("not for him any more")
+    await asyncio.sleep(3600)
+    assert message.state is MessageState.FAILED, message
+    assert alice.chat(BOB).label == LOCKED
+    assert readable(stage, "not for him") == []
+    assert any("certificate revoked" in note for note in notes(stage, alice))
+    assert "not for him any more" not in texts(bob)
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_what_a_revoked_device_still_says_is_not_shown_and_its_receipts_count_for_nothing(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    for carrier in ("red",):  # blue's phones do not know yet
+        await _service(stage, carrier).listener.revoke([_serial(bob)])
+    await asyncio.sleep(REFRESH_S + 60)
+    shown = texts(alice)
+    await bob.chat(ALICE).send("from the thief")
+    await asyncio.sleep(5)
+    assert texts(alice) == shown
+    assert any("revoked" in note for note in notes(stage, alice))
+    assert readable(stage, "from the thief") == []
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_without_a_list_or_with_a_forged_or_an_old_one_what_was_known_stays(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    red, blue = _service(stage, "red"), _service(stage, "blue")
+    held = mls_of(alice).credentials._revocations
+    await red.listener.revoke([b"\x01"])
+    await asyncio.sleep(REFRESH_S + 60)
+    assert held.serials == {b"\x01"}
+    for listed in (
+        blue.plan.pki.crl_der(int(stage.sim.clock.now()), (_serial(bob),)),  # of another vendor's root
+        red.plan.pki.crl_der(int(stage.sim.clock.now()) - 86_400 * 3, ()),  # an old one, played again
+        red.plan.pki.crl_der(int(stage.sim.clock.now()) + 86_400 * 9, ()),  # of next week
+        b"\x30\x00",
+        b"not even DER",
+    ):
+        red.server.fault = KdsFault(revocation_list=listed)
+        await asyncio.sleep(REFRESH_S + 60)
+        assert held.serials == {b"\x01"}
+    red.server.fault = KdsFault(is_down=True)
+    await asyncio.sleep(9 * REFRESH_S)
+    assert "stale" in stage.states(alice, "revocation list")
+    assert held.serials == {b"\x01"}
+    red.server.fault = KdsFault()
+    message = await alice.chat(BOB).send("we are still locked")
+    await message.delivered(within_s=600)
+    assert message.scheme is Scheme.MLS
+    await red.listener.revoke([])
+    await asyncio.sleep(REFRESH_S + 60)
+    assert held.serials == frozenset()
