@@ -200,6 +200,8 @@ class BatchedDatagrams:
         count = self._receive(self._socket.fileno(), inbox.headers, AT_ONCE, 0, None)
         if count < 0:
             return _nothing(ctypes.get_errno())
+        if count == 1:
+            return ((inbox.octets[0][: inbox.lengths[0]].tobytes(), inbox.names[0].tobytes()),)
         return [
             (place[:length].tobytes(), name.tobytes())
             for place, length, name in zip(inbox.octets, inbox.lengths[:count].tolist(), inbox.names, strict=False)

@@ -21,6 +21,7 @@ from ims_core.transport.name_table import Hop, NameTable
 from ims_core.transport.sip_transactions import (
     ClientHandle,
     FailureReason,
+    KeptAnswer,
     OnOutcome,
     Outcome,
     ServerExchange,
@@ -113,7 +114,7 @@ class SipStack:
         self.transport = SipTransport(config, self, network=network, clock=clock, trace=trace, deadlines=self.deadlines)
         self._user = user
         self._clients: dict[TransactionKey, ClientHandle] = {}
-        self._servers: dict[TransactionKey, ServerExchange] = {}
+        self._servers: dict[TransactionKey, ServerExchange | KeptAnswer] = {}
         self._by_flow: dict[Flow, dict[ClientHandle, None]] = {}  # those whose connection may fail
         self._pings: dict[Flow, list[asyncio.Future[bool]]] = {}
         self._stateless_secret = tokens.octets(16)
@@ -309,10 +310,10 @@ class SipStack:
             if not clients:
                 del self._by_flow[client.flow]
 
-    def server_begins(self, server: ServerExchange) -> None:
+    def server_begins(self, server: ServerExchange | KeptAnswer) -> None:
         self._servers[server.key] = server
 
-    def server_ended(self, server: ServerExchange) -> None:
+    def server_ended(self, server: ServerExchange | KeptAnswer) -> None:
         self._servers.pop(server.key, None)
 
     def tell_outcome(self, client: ClientHandle, on_outcome: OnOutcome, outcome: Outcome) -> None:

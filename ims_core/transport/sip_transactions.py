@@ -34,6 +34,7 @@ from ims_core.wire.sip.transaction import (
 __all__ = [
     "ClientHandle",
     "FailureReason",
+    "KeptAnswer",
     "OnOutcome",
     "Outcome",
     "ServerExchange",
@@ -81,9 +82,9 @@ class TransactionOwner(Protocol):
 
     def client_ended(self, client: ClientHandle) -> None: ...
 
-    def server_begins(self, server: ServerExchange) -> None: ...
+    def server_begins(self, server: ServerExchange | KeptAnswer) -> None: ...
 
-    def server_ended(self, server: ServerExchange) -> None: ...
+    def server_ended(self, server: ServerExchange | KeptAnswer) -> None: ...
 
     def tell_outcome(self, client: ClientHandle, on_outcome: OnOutcome, outcome: Outcome) -> None:
         """Calls the transaction user; what it raises is traced and goes no further."""
@@ -155,10 +156,17 @@ class ClientHandle:
 
     def start(self) -> None:
         """Sends the request (for the stack)."""
-        self._carry_out(self._machine.start(self._owner.deadlines.time()))
+        owner = self._owner
+        owner.transport.send(self._machine.begin(owner.deadlines.time()), self.flow)
+        self._set_deadline()
 
     def receive(self, response: Response) -> None:
         """A response of this transaction has come (for the stack)."""
+        machine = self._machine
+        if response.status >= _FIRST_FINAL_STATUS and isinstance(machine, NonInviteClient) and machine.end_at_once():
+            self._deliver(response)
+            self._end()
+            return
         self._carry_out(self._machine.receive(response, self._owner.deadlines.time()))
 
     def flow_failed(self, error: TransportError | None) -> None:
@@ -262,7 +270,7 @@ class ServerExchange:
     def __init__(
         self, owner: TransactionOwner, key: TransactionKey, request: Request, way_back: Flow | str, flow: Flow
     ) -> None:
-        """To be begun or completed. *way_back* of a request that came on a stream is the topmost Via field: it tells
+        """To be begun. *way_back* of a request that came on a stream is the topmost Via field: it tells
         the way when there is something to send."""
         self._owner, self.key, self.flow, self._way_back = owner, key, flow, way_back
         is_reliable = flow.local.transport is not Transport.UDP
@@ -278,13 +286,6 @@ class ServerExchange:
         """The request is the caller's to deliver."""
         self._machine.begin(self._owner.deadlines.time())
 
-    def complete(self, octets: bytes) -> None:
-        """The request was answered at once, and the caller has sent the final response."""
-        deadlines, machine = self._owner.deadlines, self._machine
-        if isinstance(machine, NonInviteServer):
-            machine.complete(octets, deadlines.time())
-            deadlines.set(self, machine.next_deadline())
-
     def await_answer(self) -> None:
         """Sets the clock for an answer that was not given at once."""
         self._owner.deadlines.set(self, self._machine.next_deadline())
@@ -295,6 +296,12 @@ class ServerExchange:
 
     def respond(self, response: Response) -> None:
         """Raises LocalProtocolError for a second final response to an INVITE."""
+        machine, status = self._machine, response.status
+        is_final = status >= _FIRST_FINAL_STATUS and status != _NEVER_SENT
+        if is_final and isinstance(machine, NonInviteServer) and machine.end_at_once():
+            self._send(response.encode())
+            self._end()
+            return
         self._carry_out(self._machine.respond(response, self._owner.deadlines.time()))
 
     def deadline_came(self, now: float) -> None:
@@ -304,17 +311,47 @@ class ServerExchange:
         owner = self._owner
         for output in outputs:
             if isinstance(output, Send):
-                way = self._way_back
-                flow = _found_way_back(owner.transport, way, self.flow) if isinstance(way, str) else way
-                owner.transport.send(output.octets, flow)
+                self._send(output.octets)
             elif isinstance(output, Deliver):
                 if isinstance(output.message, Request):
                     owner.tell_ack(output.message, self.flow)
             elif isinstance(output, Terminated):  # always the last
-                owner.deadlines.set(self, None)
-                owner.server_ended(self)
+                self._end()
                 return
         owner.deadlines.set(self, self._machine.next_deadline())
+
+    def _send(self, octets: bytes) -> None:
+        transport, way = self._owner.transport, self._way_back
+        transport.send(octets, _found_way_back(transport, way, self.flow) if isinstance(way, str) else way)
+
+    def _end(self) -> None:
+        self._owner.deadlines.set(self, None)
+        self._owner.server_ended(self)
+
+
+class KeptAnswer:
+    """What is left of another request than INVITE that came as a datagram and was answered at once: its transaction is
+    Completed, and the octets of its response are kept for Timer J (RFC 3261 §17.2.2)."""
+
+    __slots__ = ("_octets", "_owner", "_way_back", "armed", "due", "key")
+    state = State.COMPLETED
+
+    def __init__(self, owner: TransactionOwner, key: TransactionKey, octets: bytes, way_back: Flow) -> None:
+        self._owner, self.key, self._octets, self._way_back = owner, key, octets, way_back
+        self.due = self.armed = math.inf
+        owner.server_begins(self)
+        deadlines = owner.deadlines
+        deadlines.set(self, deadlines.time() + owner.timers.timeout_s)
+
+    def receive(self, request: Request) -> None:
+        """The request once more."""
+        self._owner.transport.send(self._octets, self._way_back)
+
+    def respond(self, response: Response) -> None:
+        """What the transaction user says after its final response is dropped."""
+
+    def deadline_came(self, now: float) -> None:
+        self._owner.server_ended(self)
 
 
 def _found_way_back(transport: SipTransport, via: str, flow: Flow) -> Flow:
@@ -335,7 +372,7 @@ class ServerTransaction:
     ) -> None:
         """*way_back*: see `ServerExchange`."""
         self._owner, self.key, self._way_back, self.flow = owner, key, way_back, flow
-        self._exchange: ServerExchange | None = None
+        self._exchange: ServerExchange | KeptAnswer | None = None
         self._to_tag = ""
         self.request = request
         self.is_answered = False  # a final response was given
@@ -346,17 +383,21 @@ class ServerTransaction:
             return State.TERMINATED if self.is_answered else State.INITIAL
         return self._exchange.state
 
-    def begin(self) -> ServerExchange:
+    def begin(self) -> ServerExchange | KeptAnswer:
         """Keeps state from now on (for the stack)."""
         exchange = self._exchange
         if exchange is None:
-            exchange = self._new_exchange()
+            owner = self._owner
+            exchange = self._exchange = ServerExchange(owner, self.key, self.request, self._way_back, self.flow)
+            owner.server_begins(exchange)
             exchange.begin()
         return exchange
 
     def await_answer(self) -> None:
         """The transaction user has not answered at once: sets the clock for that (for the stack)."""
-        self.begin().await_answer()
+        exchange = self.begin()
+        if isinstance(exchange, ServerExchange):
+            exchange.await_answer()
 
     def respond(self, response: Response) -> None:
         """Sends *response*. A second final one is dropped, but raises LocalProtocolError for INVITE."""
@@ -383,16 +424,12 @@ class ServerTransaction:
         if self.is_answered:
             return
         self.is_answered = True
-        octets = response.encode()
-        self._send(octets)
-        if not isinstance(self._way_back, str):
-            self._new_exchange().complete(octets)
-
-    def _new_exchange(self) -> ServerExchange:
-        owner = self._owner
-        exchange = self._exchange = ServerExchange(owner, self.key, self.request, self._way_back, self.flow)
-        owner.server_begins(exchange)
-        return exchange
+        octets, way = response.encode(), self._way_back
+        if isinstance(way, str):
+            self._send(octets)
+            return
+        self._owner.transport.send(octets, way)
+        self._exchange = KeptAnswer(self._owner, self.key, octets, way)
 
     def _send(self, octets: bytes) -> None:
         transport, way = self._owner.transport, self._way_back

@@ -51,7 +51,7 @@ class Header:
     IS_JOINED: ClassVar[bool] = False
     IS_ALONE: ClassVar[bool] = True  # neither of the two
     IS_SHARED: ClassVar[bool] = True  # whether equal texts may share one value; False for one that holds secrets
-    REMEMBERED: ClassVar[int] = 2048  # how many values; few of a header that differs with every message
+    REMEMBERED: ClassVar[int] = 512  # how many values; few of a header that differs with every message
     VALUES: ClassVar[Memo[Any]]  # VALUES[text] is parse(text), remembered: the next hop reads the same From, To and Via
 
     def __init_subclass__(cls, *, name: str = "") -> None:

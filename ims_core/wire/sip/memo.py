@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 __all__ = ["Memo", "slot_setters"]
 
 V = TypeVar("V")
-_MOST_VALUES = 2048
+_MOST_VALUES = 512  # more of them are out of the processor's caches by the time that their memory is used again
 _LONGEST_TEXT = 256  # characters; with _MOST_VALUES this bounds each memo to a few megabytes, whatever peers send
 
 

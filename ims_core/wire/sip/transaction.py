@@ -290,14 +290,18 @@ class _Client(_Transaction):
         """A response with the `response_key` of this transaction. Never raises once started."""
         return self.step(_STATUS_INPUTS[response.status // 100], now, response)
 
-    def _send_request(self, now: float, message: SipMessage | None) -> Outputs:
-        request = _given(self._request)
-        octets = request.encode()
+    def begin(self, now: float) -> bytes:
+        """`start` for an owner who sends the request, these octets, himself."""
+        octets = _given(self._request).encode()
+        self._state, _ = self._STEPS[State.INITIAL, Input.START]
         self._end_at = now + self._timers.timeout_s
         if not self._is_reliable:
             self._octets = octets
             self._repeat_at = now + self._interval_s
-        return (Send(octets),)
+        return octets
+
+    def _send_request(self, now: float, message: SipMessage | None) -> Outputs:
+        return (Send(self.begin(now)),)
 
 
 class InviteClient(_Client):
@@ -349,6 +353,9 @@ class InviteClient(_Client):
         return (Send(ack_of(self._request, message).encode()),)
 
 
+_UNANSWERED: Final = frozenset((State.TRYING, State.PROCEEDING))
+
+
 class NonInviteClient(_Client):
     """Non-INVITE client transaction (RFC 3261 §17.1.2)."""
 
@@ -365,10 +372,19 @@ class NonInviteClient(_Client):
         State.COMPLETED: Input.TIMER_K,
     }
 
-    def _send_request(self, now: float, message: SipMessage | None) -> Outputs:
-        outputs = super()._send_request(now, message)
+    def begin(self, now: float) -> bytes:
+        octets = super().begin(now)
         self._request = None  # the octets are all that is needed from now on
-        return outputs
+        return octets
+
+    def end_at_once(self) -> bool:
+        """All that `receive` comes to with a final response where Timer K is 0, for an owner who delivers it himself.
+        False if there is more to it."""
+        if not self._is_reliable or self._state not in _UNANSWERED:
+            return False
+        self._state = State.TERMINATED
+        self._let_go()
+        return True
 
     def _resend_request(self, now: float, message: SipMessage | None) -> Outputs:
         t2_s = self._timers.t2_s  # §17.1.2.2: grows up to T2; is T2 at once in Proceeding
@@ -476,11 +492,14 @@ class NonInviteServer(_Server):
         State.COMPLETED: Input.TIMER_J,
     }
 
-    def complete(self, octets: bytes, now: float) -> None:
-        """All that `start` and `respond` come to if the TU answered at once and its owner has sent the final response
-        on an unreliable transport: *octets* are kept for timer J."""
-        self._state, self._request, self._octets = State.COMPLETED, None, octets
-        self._end_at = now + self._timers.timeout_s
+    def end_at_once(self) -> bool:
+        """All that `respond` comes to with a final response, no 408, where Timer J is 0, for an owner who sends it
+        himself. False if there is more to it."""
+        if not self._is_reliable or self._state not in _UNANSWERED:
+            return False
+        self._state = State.TERMINATED
+        self._let_go()
+        return True
 
     def receive(self, request: Request, now: float) -> Outputs:
         """The request once more: it has the `transaction_key` of this transaction."""

@@ -31,7 +31,7 @@ def test_it_stays_bounded() -> None:
     memo: Memo[int] = Memo(int)
     for number in range(10_000):
         assert memo[str(number)] == number
-    assert len(memo) <= 2048
+    assert len(memo) <= 512
     small: Memo[int] = Memo(int, most=3)
     assert [small[text] for text in "1234"] == [1, 2, 3, 4]
     assert list(small) == ["4"]

@@ -502,3 +502,46 @@ def test_a_world_that_loses_and_doubles_datagrams_still_ends_with_one_result(
     assert sum(at_server for at_server, _ in world.delivered) <= 1
     if loss == 0.0 and answer_after_s < 20:
         assert len(finals) == 1
+
+
+# --- what owners do themselves ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [InviteClient, NonInviteClient])
+@pytest.mark.parametrize("is_reliable", [False, True])
+def test_a_client_that_is_begun_is_where_one_that_was_started_is(
+    kind: type[InviteClient | NonInviteClient], is_reliable: bool
+) -> None:
+    request = _request("INVITE" if kind is InviteClient else "MESSAGE")
+    one, other = (kind(request, is_reliable=is_reliable) for _ in range(2))
+    assert one.start(1.0) == (Send(other.begin(1.0)),)
+    assert (one.state, one.next_deadline()) == (other.state, other.next_deadline())
+    assert list(_run(one)) == list(_run(other))
+
+
+@pytest.mark.parametrize("kind", [NonInviteClient, NonInviteServer])
+@pytest.mark.parametrize("is_reliable", [False, True])
+@pytest.mark.parametrize("statuses", [(), (100,), (200,), (100, 404), (200, 200), (500, 200)])
+def test_the_short_way_to_the_end_is_that_of_the_table(
+    kind: type[NonInviteClient | NonInviteServer], is_reliable: bool, statuses: tuple[int, ...]
+) -> None:
+    request = _request()
+    one, other = (kind(request, is_reliable=is_reliable) for _ in range(2))
+    for transaction in (one, other):
+        transaction.start(0.0)
+        for status in statuses:
+            _final(transaction, _answer(request, status))
+    before, outputs = other.state, _final(one, _answer(request, 202))
+    assert other.end_at_once() is (is_reliable and before in (State.TRYING, State.PROCEEDING))
+    if other.state is before:  # the long way is left to go
+        assert _final(other, _answer(request, 202)) == outputs
+    else:
+        assert [type(output) for output in outputs] == [Deliver if kind is NonInviteClient else Send, Terminated]
+    assert (one.state, one.next_deadline()) == (other.state, other.next_deadline())
+    assert list(_run(one)) == list(_run(other))
+
+
+def _final(transaction: NonInviteClient | NonInviteServer, response: Response) -> Outputs:
+    if isinstance(transaction, NonInviteClient):
+        return transaction.receive(response, 1.0)
+    return transaction.respond(response, 1.0)
