@@ -15,6 +15,7 @@ from rcs_sim.client.content import (
     Content,
     Discarded,
     Encrypted,
+    Incoming,
     Receipts,
     Refused,
     Revocation,
@@ -46,6 +47,7 @@ from rcs_sim.wire.revocation import RevokeResponse
 __all__ = ["Arrival", "Inbox"]
 
 _NETWORK_SUFFIX = ".3gppnetwork.org"
+_SEALED = frozenset(("message/mls", "application/vnd.google.rcs.encrypted"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,11 @@ class Inbox:
         if isinstance(incoming, Refused):
             self._messenger.display.error(f"MSRP message refused: {incoming.why}", message.body)
             return incoming.status
+        if session.is_large and _is_for_the_focus_to_see(incoming):
+            self._messenger.display.error(
+                "MSRP message refused: encryption control in large message mode", message.body
+            )
+            return 415
         uri = session.peer_uri or _uri_of(session.peer)
         match incoming:
             case Content():
@@ -450,3 +457,14 @@ class Inbox:
 def _uri_of(peer: ContactKey) -> Uri:
     """Of the peer of a session that this phone began."""
     return parse_uri(f"tel:{peer}" if is_number(peer) else str(peer))
+
+
+def _is_for_the_focus_to_see(incoming: Incoming) -> bool:
+    """Whether it goes where every messaging server sees it, or is not what a focus says: in large message mode nobody
+    looks, so that any phone could speak for one (choice)."""
+    match incoming:
+        case Encrypted():
+            return incoming.cpim.content_type.essence not in _SEALED
+        case Receipts():
+            return any(each.server_failure_reason is not None for each in incoming.imdns)
+    return False

@@ -84,6 +84,10 @@ class MlsFocus:
             return is_from_user and _is_for_servers_to_say(None, content)
         return classify_content_type(content.media_type) is not None
 
+    def is_control(self, content: PagerContent) -> bool:
+        media_type = classify_content_type(content.media_type)
+        return media_type in _TAKEN or _is_for_servers_to_say(media_type, content)
+
     def takes(self, message: PassingMessage, now: float) -> bool:
         content = message.content
         if not self.looks_at(content, is_from_user=message.is_from_user):

@@ -53,6 +53,10 @@ class ConversationFocus(Protocol):
         """Whether content of this kind may be for it: most is not, and goes on without further ado."""
         ...
 
+    def is_control(self, content: PagerContent) -> bool:
+        """Whether it is said to a focus, or by one: never in large message mode."""
+        ...
+
     def takes(self, message: PassingMessage, now: float) -> bool:
         """Whether *message* ends here: its sender is told that it was received whole, and nobody else gets it."""
         ...

@@ -13,6 +13,7 @@ from ims_core.wire.sip.feature_tags import FeatureSet
 from ims_core.wire.sip.message import Request, Response
 from rcs_sim.server.device_capabilities import CPM_LARGE, takes_large_messages
 from rcs_sim.server.device_registry import Device
+from rcs_sim.server.pager_content import PagerContent
 from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OfferedMedia
 from rcs_sim.server.session_leg import SessionLeg
@@ -180,6 +181,20 @@ class TerminatingLarge(TerminatingSession):
 
     def _established(self, leg: SessionLeg | None, now: float) -> None:
         if leg is None:
-            ChatSession(self._services, self._parties, user_leg=None, net_leg=self._near, now=now, stands=False)
+            _LargeForStore(self._services, self._parties, user_leg=None, net_leg=self._near, now=now, stands=False)
         else:
             self._relays[leg].establish(self._near, leg, now)
+
+
+class _LargeForStore(ChatSession):
+    """A large message that the server takes for who is absent. It came past servers that could not look into it, so it
+    says nothing for a focus, nor to one (choice)."""
+
+    __slots__ = ()
+
+    def _is_taken(self, leg: SessionLeg, content: PagerContent, now: float) -> bool:
+        focus = self._services.context.ways.focus
+        if focus is not None and focus.is_control(content):
+            self._note("control message discarded", "in large message mode", content.message_id)
+            return True
+        return super()._is_taken(leg, content, now)
