@@ -24,6 +24,7 @@ from ims_core.transport.http_message import HeaderFields, HttpHandler, HttpReque
 from ims_core.transport.link import Address, AddressBook, Transport
 from ims_core.transport.listen_error import listen_error
 from ims_core.transport.name_table import NameTable
+from ims_core.transport.socket_lines import LineTransport, OrderedLine, SocketLines, break_connection
 
 __all__ = ["SocketHttpClient", "SocketHttpServer"]
 
@@ -48,17 +49,38 @@ class _Tap(asyncio.Protocol):
         self._is_refused = False
         self._transport: _TappedTransport | None = None
         self._patience: asyncio.TimerHandle | None = None
+        self._socket: asyncio.Transport | None = None
+        self._requests: OrderedLine | None = None
+        self._answers: LineTransport | None = None
+        self._is_writing_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
+        self._socket = transport
         self._is_refused = not self._server.admit(self)
         if self._is_refused:
             transport.abort()
             return
         self._patience = asyncio.get_running_loop().call_later(_REQUEST_S, transport.abort)
         self._local, self._remote = (_place(transport.get_extra_info(name)) for name in ("sockname", "peername"))
-        self._transport = _TappedTransport(transport, self._answered)
+        self._transport = _TappedTransport(self._on_lines(transport), self._answered)
         self._inner.connection_made(self._transport)
+
+    def _on_lines(self, transport: asyncio.Transport) -> asyncio.Transport:
+        """Requests and answers go over the lines between the two hosts, where there are any."""
+        own, peer = _host(self._local), _host(self._remote)
+        lines = self._server.lines
+        if lines is None or own == peer:
+            return transport
+        self._requests = OrderedLine(lines, peer, own)
+        self._requests.join(self._came, self.lose)
+        self._answers = LineTransport(transport, lines, own, peer)
+        return self._answers
+
+    def lose(self, reason: str) -> None:
+        """The connection breaks."""
+        if self._socket is not None:
+            break_connection(self._socket)
 
     @property
     def transport(self) -> _TappedTransport | None:
@@ -70,13 +92,24 @@ class _Tap(asyncio.Protocol):
         self._server.record(octets, self._local, self._remote, is_answer=True)
 
     def data_received(self, octets: bytes) -> None:
-        if not self._is_refused:
+        if self._requests is not None:
+            self._requests.put(octets)
+        elif not self._is_refused:
+            self._came(octets)
+
+    def _came(self, octets: bytes | None) -> None:
+        if octets is not None:
             self._server.record(octets, self._remote, self._local, is_answer=False)
             self._inner.data_received(octets)
+        elif not self._inner.eof_received() and self._transport is not None:
+            self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._stop_waiting()
         self._server.leave(self)
+        if self._requests is not None and self._answers is not None:
+            self._requests.leave()
+            self._answers.gone()
         if not self._is_refused:
             self._inner.connection_lost(error)
 
@@ -86,14 +119,21 @@ class _Tap(asyncio.Protocol):
             self._patience = None
 
     def eof_received(self) -> bool | None:
+        if self._requests is not None:
+            self._requests.put(None)
+            return True
         answer: bool | None = None if self._is_refused else self._inner.eof_received()
         return answer
 
     def pause_writing(self) -> None:
-        self._inner.pause_writing()
+        if not self._is_writing_paused:  # both the socket and the line may be full
+            self._is_writing_paused = True
+            self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        self._inner.resume_writing()
+        if self._is_writing_paused:
+            self._is_writing_paused = False
+            self._inner.resume_writing()
 
 
 class _TappedTransport(asyncio.Transport):
@@ -207,6 +247,11 @@ class SocketHttpServer:
             if transport is not None and transport not in self._being_answered:
                 transport.abort()  # it waits for a request that may never come
         await self._server.shutdown(_CLOSE_S)
+
+    @property
+    def lines(self) -> SocketLines | None:
+        """What is put between the hosts of this process, if anything is."""
+        return self._book.lines
 
     def admit(self, connection: _Tap) -> bool:
         """Whether one more connection may be."""
@@ -426,6 +471,10 @@ def _head(start: str, fields: Iterable[tuple[str, str]]) -> bytes:
 
 def _authority(url: str) -> str:
     return url.partition("?")[0]
+
+
+def _host(place: str) -> str:
+    return place.rpartition(":")[0].strip("[]")
 
 
 def _place(pair: Any) -> str:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ims_core.errors import TransportError
+
+if TYPE_CHECKING:
+    from ims_core.transport.socket_lines import SocketLines
 
 __all__ = [
     "HIGH_WATER_OCTETS",
     "LOW_WATER_OCTETS",
     "Address",
     "AddressBook",
+    "BreakableFlow",
     "Flow",
     "FlowHandler",
     "Listener",
@@ -64,13 +68,14 @@ class Address:
 class AddressBook:
     """Which element owns which transport address; what the trace calls the two ends of a link.
 
-    *tap*, if set, is asked before anything leaves a flow of this process."""
+    *tap*, if set, is asked before anything leaves a flow of this process; on sockets *lines*, if set, carry it then."""
 
-    __slots__ = ("_names", "tap")
+    __slots__ = ("_names", "lines", "tap")
 
     def __init__(self) -> None:
         self._names: dict[Address, str] = {}
         self.tap: Tap | None = None
+        self.lines: SocketLines | None = None
 
     def __contains__(self, address: Address) -> bool:
         return address in self._names
@@ -143,6 +148,17 @@ class TappedFlow(Flow, Protocol):
     def hand_in(self, octets: bytes) -> None:
         """The owner of this end gets *octets* in a later turn of the loop, as if the peer had sent them."""
         ...
+
+    def lose(self, reason: str) -> None:
+        """Breaks the connection for both ends; a pair of UDP addresses has none."""
+        ...
+
+
+@runtime_checkable
+class BreakableFlow(Protocol):
+    """A flow whose connection can be broken from here."""
+
+    def lose(self, reason: str) -> None: ...
 
 
 class Tap(Protocol):

@@ -7,12 +7,12 @@ gives the same run. TLS is a name only here: its octets are not encrypted (desig
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from ims_core.errors import TransportError
 from ims_core.transport.clock import Clock
 from ims_core.transport.link import Address, AddressBook, Flow, FlowHandler, Transport
-from ims_core.transport.memory_link import STREAM_GIVES_UP_AFTER_S, DeliveryQueue, LinkProfile, Path
+from ims_core.transport.link_table import LinkChange, LinkTable
+from ims_core.transport.memory_link import DeliveryQueue, LinkProfile, Path
 from ims_core.transport.memory_stream import MemoryStreamFlow
 from ims_core.transport.tokens import Tokens
 
@@ -21,9 +21,6 @@ __all__ = ["LinkChange", "LinkProfile", "MemoryDatagramFlow", "MemoryListener", 
 MAX_DATAGRAM_OCTETS = 65507  # UDP payload over IPv4
 _PATH_MTU_OCTETS = 65535
 _FIRST_EPHEMERAL_PORT, _LAST_PORT = 49152, 65535  # RFC 6335 §6
-
-LinkChange = Callable[[str, str, LinkProfile], LinkProfile]
-"""What becomes of the profile from a source host to a target host."""
 
 
 class MemoryDatagramFlow:
@@ -80,6 +77,9 @@ class MemoryDatagramFlow:
     def hand_in(self, octets: bytes) -> None:
         """As if it had come from the peer, now."""
         self._network.queue.add(0.0, MemoryDatagramFlow._handed_in, self, octets)
+
+    def lose(self, reason: str) -> None:
+        """There is no connection to lose."""
 
     def _handed_in(self, octets: bytes) -> None:
         if self._is_open:
@@ -153,17 +153,13 @@ class MemoryNetwork:
     """All hosts and links of one in-memory world. *tokens* seeds loss and jitter, per link."""
 
     def __init__(self, clock: Clock, tokens: Tokens) -> None:
-        self.clock, self._tokens = clock, tokens
+        self.clock = clock
         self.book = AddressBook()
         self.queue = DeliveryQueue()
+        self.links = LinkTable(tokens, self.queue)
         self._listeners: dict[Address, MemoryListener] = {}
         self._datagram_listeners: dict[tuple[str, int], MemoryListener] = {}
         self._datagram_sources: dict[tuple[str, int], MemoryListener] = {}  # by host and id of the handler
-        self._profiles: dict[tuple[str, str], LinkProfile] = {("*", "*"): LinkProfile()}
-        self._changes: dict[int, LinkChange] = {}
-        self._changes_made = 0
-        self._cut: set[str] = set()
-        self._paths: dict[tuple[str, str], Path] = {}
         self._next_port: dict[str, int] = {}
 
     async def listen(self, address: Address, handler: FlowHandler) -> MemoryListener:
@@ -194,7 +190,7 @@ class MemoryNetwork:
     async def close(self) -> None:
         """Ends everything at once; handlers are not told."""
         self.queue.clear()
-        for path in self._paths.values():
+        for path in self.links.paths():
             for flow in path.flows:
                 flow.close()
         self._listeners.clear()
@@ -203,60 +199,31 @@ class MemoryNetwork:
         self.queue.clear()
 
     def set_link(self, source_host: str, target_host: str, profile: LinkProfile) -> None:
-        """Rules one direction; ``*`` stands for every host. The more exact rule wins, the source before the target."""
-        self._profiles[source_host, target_host] = profile
-        self._links_changed()
+        """Rules one direction, as `LinkTable.set_link`."""
+        self.links.set_link(source_host, target_host, profile)
 
     def link(self, source_host: str, target_host: str) -> LinkProfile:
-        """The profile that rules this direction now; down where one of the hosts is cut off."""
-        for rule in ((source_host, target_host), (source_host, "*"), ("*", target_host)):
-            if rule in self._profiles:
-                profile = self._profiles[rule]
-                break
-        else:
-            profile = self._profiles["*", "*"]
-        for change in self._changes.values():
-            profile = change(source_host, target_host, profile)
-        is_cut = source_host in self._cut or target_host in self._cut
-        return replace(profile, is_up=False) if is_cut else profile
+        """The profile that rules this direction now."""
+        return self.links.link(source_host, target_host)
 
     def change_links(self, change: LinkChange) -> Callable[[], None]:
-        """From now on every profile is what *change* makes of it, after those before it; call the result to end
-        this."""
-        self._changes_made += 1
-        number = self._changes_made
-        self._changes[number] = change
-        self._links_changed()
-
-        def end() -> None:
-            if self._changes.pop(number, None) is not None:
-                self._links_changed()
-
-        return end
+        """Changes every profile from now on, as `LinkTable.change_links`."""
+        return self.links.change_links(change)
 
     def cut(self, host: str) -> None:
         """Takes *host* off the network, both ways. Connections survive this for 30 s."""
-        self._cut.add(host)
-        self._links_changed()
+        self.links.cut(host)
 
     def restore(self, host: str) -> None:
-        self._cut.discard(host)
-        self._links_changed()
+        self.links.restore(host)
 
     def reset(self, host: str) -> None:
         """Breaks every connection of *host*, as its restart would."""
-        for path in tuple(self._paths.values()):
-            if path.source == host:
-                for flow in path.flows:
-                    flow.lose(f"connection with {host} reset")
+        self.links.reset(host)
 
     def path(self, source_host: str, target_host: str) -> Path:
-        """The path between two hosts (for the flows). A host reaches itself whatever the links do."""
-        path = self._paths.get((source_host, target_host))
-        if path is None:
-            path = self._paths[source_host, target_host] = Path(source_host, target_host)
-            self._refresh(path)
-        return path
+        """The path between two hosts (for the flows)."""
+        return self.links.path(source_host, target_host)
 
     def syn_arrived(self, flow: MemoryStreamFlow) -> None:
         """A connection request reaches its target host (for the flows)."""
@@ -318,25 +285,3 @@ class MemoryNetwork:
                 self._next_port[host] = port
                 return address
         raise TransportError(f"no free port is left on {host}: close some connections")
-
-    def _refresh(self, path: Path) -> None:
-        if path.source != path.target:
-            profile = self.link(path.source, path.target)
-            path.become(profile, profile.is_up, self._tokens)
-
-    def _links_changed(self) -> None:
-        for path in self._paths.values():
-            was_up = path.is_up
-            self._refresh(path)
-            if was_up and not path.is_up:
-                path.times_down += 1
-                self.queue.add(self.queue.time() + STREAM_GIVES_UP_AFTER_S, _stayed_down, path, path.times_down)
-            elif path.is_up and not was_up:
-                for flow in path.flows:
-                    flow.link_is_up()
-
-
-def _stayed_down(path: Path, times_down: int) -> None:
-    if not path.is_up and path.times_down == times_down:
-        for flow in path.flows:
-            flow.lose(f"link from {path.source} to {path.target} down for {STREAM_GIVES_UP_AFTER_S:g} s")

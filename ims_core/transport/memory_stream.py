@@ -51,6 +51,7 @@ class MemoryStreamFlow:
         "_path",
         "_peer",
         "_state",
+        "_stopped",
         "_unread",
         "_waiting",
         "is_bulk",
@@ -72,6 +73,7 @@ class MemoryStreamFlow:
         self._path.add(self)
         self._waiting: list[_Segment] | None = None  # sent before the connection stood
         self._held: list[_Segment] | None = None  # sent while the link was down
+        self._stopped = 0  # of those: segments that were on their way when it went down, before all others
         self._backlog = 0  # octets on their way, waiting, held or not read
         self._is_full = False  # above the high-water mark, and not yet down at the low one
         self._last_arrival = 0.0
@@ -155,6 +157,7 @@ class MemoryStreamFlow:
         """Ends this end because of the peer or the network, and tells the handler."""
         was_open, self._state = self.is_open, _State.CLOSED
         self._held = self._waiting = self._unread = None
+        self._stopped = 0
         self._leave_if_done()
         if was_open:
             self._handler.closed(self, error)
@@ -167,7 +170,7 @@ class MemoryStreamFlow:
 
     def link_is_up(self) -> None:
         """Sends what was held while the link was down."""
-        held, self._held = self._held, None
+        held, self._held, self._stopped = self._held, None, 0
         for segment in held or ():
             self._backlog -= _size(segment)
             self._transmit(segment)
@@ -201,7 +204,8 @@ class MemoryStreamFlow:
         if not self._path.is_up:  # it was on its way when the link went down: TCP will repeat it
             if self._held is None:
                 self._held = []
-            self._held.append(segment)
+            self._held.insert(self._stopped, segment)
+            self._stopped += 1
             return
         peer = self._peer
         if segment is _Sign.SYN:

@@ -13,7 +13,16 @@ from dataclasses import replace
 from OpenSSL import SSL, crypto
 
 from ims_core.errors import ConnectionLost, ConnectTimeout, TransportError
-from ims_core.transport.link import HIGH_WATER_OCTETS, Address, Flow, FlowHandler, Listener, Network, Transport
+from ims_core.transport.link import (
+    HIGH_WATER_OCTETS,
+    Address,
+    BreakableFlow,
+    Flow,
+    FlowHandler,
+    Listener,
+    Network,
+    Transport,
+)
 from ims_core.transport.msrp_identity import MsrpIdentity
 from ims_core.wire.msrp.fingerprint import Fingerprint, matches_certificate
 
@@ -146,6 +155,11 @@ class TlsFlow:
     def hand_in(self, octets: bytes) -> None:
         """As if it had come from the peer, in the next turn of the loop."""
         asyncio.get_running_loop().call_soon(self._handed_in, octets)
+
+    def lose(self, reason: str) -> None:
+        """Breaks the connection below."""
+        if isinstance(self._inner, BreakableFlow):
+            self._inner.lose(reason)
 
     def _handed_in(self, octets: bytes) -> None:
         if self._is_open:

@@ -14,8 +14,10 @@ from ims_core.transport.clock import Clock
 from ims_core.transport.lab_ca import LabCa
 from ims_core.transport.link import Address, AddressBook, Flow, FlowHandler, Listener, Transport
 from ims_core.transport.listen_error import listen_error
+from ims_core.transport.socket_lines import SocketLines
 from ims_core.transport.tcp import StreamFlow, StreamListener, bind_socket, open_connection
 from ims_core.transport.tls import TlsPolicy
+from ims_core.transport.tokens import Tokens
 from ims_core.transport.udp import UdpSocket
 from ims_core.transport.virtual_loop import VirtualLoop
 
@@ -24,6 +26,7 @@ __all__ = ["SocketNetwork"]
 _log = logging.getLogger(__name__)
 
 _LOOPBACK_MTU_OCTETS = 65535
+_CLOSING_TURNS = 4  # of the loop: what was accepted a moment ago becomes a connection, is closed, and closes its socket
 _OTHER_FILES = 192  # beside connections: stores, traces, listeners, HTTP, and what is accepted and closed in one turn
 
 
@@ -40,6 +43,7 @@ class SocketNetwork:
         self._streams: dict[StreamFlow, None] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_crowded = False  # it was said once
+        self._is_closed = False
 
     async def listen(self, address: Address, handler: FlowHandler) -> Listener:
         """Raises TransportError with one sentence that says what to do."""
@@ -70,7 +74,7 @@ class SocketNetwork:
             return flow
         self.book.register(local, handler.name)
         self.flow_began(flow)
-        work = open_connection(flow, bound, tls, timeout_s)
+        work = open_connection(flow, bound, tls, timeout_s, self.book.lines)
         # Owned by this network: close() cancels what is still connecting, and each has its own time-out.
         task = asyncio.get_running_loop().create_task(work, name=f"{handler.name} connects to {remote}")
         self._connecting.add(task)
@@ -80,8 +84,17 @@ class SocketNetwork:
     def path_mtu(self, local_host: str, remote: Address) -> int | None:
         return _LOOPBACK_MTU_OCTETS if _is_loopback(remote.host) else None
 
+    def lines(self, tokens: Tokens) -> SocketLines:
+        """The lines between the hosts of this process, from now on; *tokens* seeds what they lose and how they vary."""
+        if self.book.lines is None:
+            self.book.lines = SocketLines(tokens)
+            for flow in tuple(self._streams):
+                flow.put_on_line(self.book.lines)
+        return self.book.lines
+
     async def close(self) -> None:
         """Ends everything at once; handlers are not told."""
+        self._is_closed = True
         for task in tuple(self._connecting):
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
@@ -89,15 +102,20 @@ class SocketNetwork:
             await listener.close()
         for udp in tuple(self._udp):
             udp.close_now()
+        if self.book.lines is not None:
+            self.book.lines.close()
         for flow in tuple(self._streams):
             flow.close()
         self._listeners.clear()
         self._udp_sources.clear()
-        await asyncio.sleep(0)  # lets the transports close their sockets
+        for _ in range(_CLOSING_TURNS):
+            await asyncio.sleep(0)
 
     # --- for the flows -----------------------------------------------------------------------------------------------
 
     def has_room(self) -> bool:
+        if self._is_closed:
+            return False
         if len(self._streams) < _most_streams():
             return True
         if not self._is_crowded:

@@ -17,6 +17,7 @@ from ims_core.transport.link import (
     Flow,
     FlowHandler,
 )
+from ims_core.transport.socket_lines import LineTransport, SocketLines, break_connection
 
 __all__ = ["StreamFlow", "StreamListener", "StreamOwner", "bind_socket", "open_connection"]
 
@@ -142,6 +143,20 @@ class StreamFlow(asyncio.BufferedProtocol):
         if self._is_open:
             self._call(self._handler.received, octets, self)
 
+    def lose(self, reason: str) -> None:
+        """Breaks the connection, as a network would; both ends are told by their sockets."""
+        self._error = ConnectionLost(reason)
+        if self._transport is None:
+            asyncio.get_running_loop().call_soon(self.fail, self._error)
+        else:
+            break_connection(self._transport)
+
+    def put_on_line(self, lines: SocketLines) -> None:
+        """From now on what is sent here goes over the line to the peer's host, what was sent before has left."""
+        transport = self._transport
+        if transport is not None and not isinstance(transport, LineTransport) and self.local.host != self.remote.host:
+            self._transport = LineTransport(transport, lines, self.local.host, self.remote.host)
+
     def pause(self) -> None:
         self._is_paused = True
         if self._transport is not None and self._is_open:
@@ -180,16 +195,23 @@ class StreamFlow(asyncio.BufferedProtocol):
                 transport.abort()
                 return
             self._adopt_names(transport)
+            self._take_line()
             self._owner.flow_began(self)
             self._call(self._handler.accepted, self)
             return
         if self._is_paused:
             transport.pause_reading()
-        self._send_what_waited(transport)
+        self._take_line()
+        self._send_what_waited(self._transport)
         if not self._is_open:  # closed while it was being made
-            self._leave(transport)
+            self._leave(self._transport)
         elif self.on_opened is not None:
             self._call(self.on_opened, self)
+
+    def _take_line(self) -> None:
+        lines = self._owner.book.lines
+        if lines is not None:
+            self.put_on_line(lines)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _BULK_READ_BUFFER if self.is_bulk else _READ_BUFFER
@@ -211,7 +233,11 @@ class StreamFlow(asyncio.BufferedProtocol):
             return False
         if transport.get_write_buffer_size():
             self._watch()
-        if self.on_finished is None or transport.get_extra_info("sslcontext") is not None:
+        is_tls = transport.get_extra_info("sslcontext") is not None
+        if not is_tls and isinstance(transport, LineTransport) and not transport.is_idle and self.on_finished is None:
+            transport.close()  # after what is on the line
+            return True
+        if self.on_finished is None or is_tls:
             return False
         if not self._is_finished:
             self._is_finished = True
@@ -226,6 +252,8 @@ class StreamFlow(asyncio.BufferedProtocol):
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        if self.backlog > LOW_WATER_OCTETS:
+            return  # the line behind the socket is full still, and will tell
         self._stop_waiting()
         self._drained_soon()
         self._read_on()
@@ -234,6 +262,8 @@ class StreamFlow(asyncio.BufferedProtocol):
         self._stop_waiting()
         if self._half_open is not None:
             self._half_open.cancel()
+        if isinstance(self._transport, LineTransport):
+            self._transport.gone()
         was_open, self._is_open = self._is_open, False
         self._owner.flow_ended(self)
         if was_open:
@@ -334,11 +364,15 @@ class StreamListener:
         self._book.register(self.address, self.handler.name)
 
     async def close(self) -> None:
-        """Stops listening. Accepted connections live on."""
-        if self._server is not None:
-            self._server.close()
+        """Stops listening. Accepted connections live on: also those of this turn of the loop, which asyncio would leave
+        open without an owner if its server closed under them."""
+        server, self._server = self._server, None
+        if server is not None:
             self._book.forget(self.address)
-            self._server = None
+            for listening in server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            await asyncio.sleep(0)
+            server.close()
 
     def _new_flow(self) -> StreamFlow:
         return StreamFlow(self._owner, self.handler, self.address, self.address, is_accepted=True)
@@ -373,11 +407,19 @@ def bind_socket(local_host: str) -> socket.socket:
     return bound
 
 
-async def open_connection(flow: StreamFlow, bound: socket.socket, tls: ssl.SSLContext | None, timeout_s: float) -> None:
-    """Connects *flow*; it tells its handler if that fails."""
+async def open_connection(
+    flow: StreamFlow,
+    bound: socket.socket,
+    tls: ssl.SSLContext | None,
+    timeout_s: float,
+    lines: SocketLines | None = None,
+) -> None:
+    """Connects *flow*, over *lines* if there are any; it tells its handler if that fails."""
     loop, remote = asyncio.get_running_loop(), flow.remote
     try:
         async with asyncio.timeout(timeout_s):
+            if lines is not None and flow.local.host != remote.host:
+                await lines.handshake(flow.local.host, remote.host)
             await loop.sock_connect(bound, (remote.host, remote.port))
             await loop.create_connection(
                 lambda: flow,

@@ -64,12 +64,25 @@ class UdpFlow:
         if not self._is_open:
             return
         tap = self._socket.book.tap
-        if tap is None or not tap.sending(self, octets):
+        if tap is not None and tap.sending(self, octets):
+            return
+        lines = self._socket.book.lines
+        if lines is None:
+            self._socket.send(octets, self)
+        else:
+            lines.datagram(self.local.host, self.remote.host, octets, self)
+
+    def depart(self, octets: bytes) -> None:
+        """A datagram that has come over its line."""
+        if self._is_open:
             self._socket.send(octets, self)
 
     def hand_in(self, octets: bytes) -> None:
         """As if it had come from the peer, in the next turn of the loop."""
         asyncio.get_running_loop().call_soon(self._socket.handed_in, octets, self)
+
+    def lose(self, reason: str) -> None:
+        """There is no connection to lose."""
 
     def pause(self) -> None:
         """Datagrams cannot be held back."""

@@ -15,6 +15,7 @@ from ims_core.errors import SimulatorError
 from ims_core.trace import ListSink, RecordKind, Trace, TraceSink
 from ims_core.transport.clock import Clock
 from ims_core.transport.http_sockets import SocketHttpClient
+from ims_core.transport.link_table import LinkTable
 from ims_core.transport.memory_link import LinkProfile
 from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import VirtualLoop
@@ -147,6 +148,15 @@ class Simulation:
     @property
     def clock(self) -> Clock:
         return self.world.clock
+
+    @property
+    def links(self) -> LinkTable:
+        """How the links between its hosts behave now."""
+        world = self.world
+        if isinstance(world, MemoryWorld):
+            return world.memory_network.links
+        assert isinstance(world, SocketWorld)
+        return world.links(self.seed)
 
     @property
     def oracle(self) -> Oracle:
@@ -304,8 +314,8 @@ class Simulation:
         return tuple(f"{carrier.name}.{role}" for carrier in carriers for role in carrier.hosts())
 
     async def cut(self, element: str) -> None:
-        """The network loses an element: nothing reaches it or leaves it. On sockets only a P-, I- or S-CSCF, an IBCF or
-        an MSRP relay (``red.pcscf``, ``red.msrp_relay``) can be lost, which stops it."""
+        """The network loses an element or a phone: nothing reaches it or leaves it. On sockets a P-, I- or S-CSCF, an
+        IBCF or an MSRP relay (``red.pcscf``, ``red.msrp_relay``) is stopped, which foreign peers notice too."""
         self._mark("net.partition begins", element)
         await self.take_away(element)
 
@@ -317,22 +327,22 @@ class Simulation:
     async def take_away(self, element: str) -> None:
         """What `cut` does, without its mark in the trace."""
         host = self.host_of(element)
-        if isinstance(self.world, MemoryWorld):
-            self.world.memory_network.cut(host)
-        elif element.endswith(_RELAY):
+        if isinstance(self.world, SocketWorld) and element.endswith(_RELAY):
             await self._carrier_of(element).msrp_relay.fail()
+        elif isinstance(self.world, SocketWorld) and self._can_be_stopped(element):
+            await self._carrier_of(element).core.stop_node(element.partition(".")[2])
         else:
-            await self._core_of(element).stop_node(element.partition(".")[2])
+            self.links.cut(host)
 
     async def give_back(self, element: str) -> None:
         """What `restore` does, without its mark in the trace."""
         host = self.host_of(element)
-        if isinstance(self.world, MemoryWorld):
-            self.world.memory_network.restore(host)
-        elif element.endswith(_RELAY):
+        if isinstance(self.world, SocketWorld) and element.endswith(_RELAY):
             await self._carrier_of(element).msrp_relay.start()
+        elif isinstance(self.world, SocketWorld) and self._can_be_stopped(element):
+            await self._carrier_of(element).core.start_node(element.partition(".")[2])
         else:
-            await self._core_of(element).start_node(element.partition(".")[2])
+            self.links.restore(host)
 
     @asynccontextmanager
     async def partition(self, element: str) -> AsyncIterator[None]:
@@ -346,12 +356,8 @@ class Simulation:
     def _mark(self, summary: str, element: str) -> None:
         self.trace.record(at=self.clock.now(), kind=RecordKind.FAULT, source=element, summary=summary)
 
-    def _core_of(self, element: str) -> ImsCore:
-        role = element.partition(".")[2]
-        if role not in ImsCore.ROLES:
-            roles = ", ".join((*ImsCore.ROLES, _RELAY[1:]))
-            raise SimulatorError(f"on sockets {element!r} cannot be cut; can be: <carrier>.{{{roles}}}")
-        return self._carrier_of(element).core
+    def _can_be_stopped(self, element: str) -> bool:
+        return element not in self.phones and element.partition(".")[2] in ImsCore.ROLES
 
     def _carrier_of(self, element: str) -> Carrier:
         return self.carrier(element.partition(".")[0])

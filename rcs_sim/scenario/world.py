@@ -21,6 +21,7 @@ from ims_core.transport.http_message import HeaderFields, HttpClient, HttpHandle
 from ims_core.transport.http_sockets import SocketHttpClient, SocketHttpServer
 from ims_core.transport.lab_ca import LabCa
 from ims_core.transport.link import Address, Network, Transport
+from ims_core.transport.link_table import LinkTable
 from ims_core.transport.listen_error import listen_error
 from ims_core.transport.memory import MemoryNetwork
 from ims_core.transport.memory_link import LinkProfile
@@ -168,7 +169,8 @@ class SocketWorld:
         self.tokens = Tokens()
         self.secrets = Tokens(_lab_secret(state))
         self.lab_ca = LabCa((state or _needed_for_tls()) / "tls") if with_tls else None
-        self.network: Network = SocketNetwork(self.clock, self.lab_ca)
+        self.socket_network = SocketNetwork(self.clock, self.lab_ca)
+        self.network: Network = self.socket_network
         # apart from every other authority, and there with and without --tls: carriers always authenticate each other
         self.federation_ca = None if state is None else LabCa(state / "federation")
         self.pki_epoch_s = _pki_epoch_s(state, int(self.clock.now()))
@@ -251,7 +253,13 @@ class SocketWorld:
         return self.federation_ca
 
     def phone_host(self, carrier_number: int, phone_number: int) -> str:
-        return "127.0.0.1"
+        """On loopback, but its own: links are between hosts."""
+        return f"127.{100 + carrier_number % 100}.{phone_number // 250}.{phone_number % 250 + 1}"
+
+    def links(self, seed: int) -> LinkTable:
+        """What is between the hosts of this process; nothing until somebody changes it. *seed* seeds loss and
+        jitter."""
+        return self.socket_network.lines(Tokens(f"seed {seed}/links")).links
 
 
 def _may_bind(host: str, port: int) -> bool:

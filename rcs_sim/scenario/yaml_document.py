@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -19,6 +20,7 @@ __all__ = ["Location", "YamlDocument"]
 _T = TypeVar("_T")
 _MAX_FILE_OCTETS = 4 * 1024 * 1024  # a network with 100,000 written-out subscribers is a bulk entry, not a file
 _MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
+_MAX_KEPT = 64 * 1024  # characters of a file whose nodes are kept for the next one who reads it
 _MAX_VALUES = 1_000_000
 _SCALAR_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of "+_"
 _UNKNOWN_MEMBER = ("extra_forbidden", "unexpected_keyword_argument")  # of models and of dataclasses
@@ -94,7 +96,7 @@ def _read_yaml(path: Path) -> Any:
     except OSError as error:
         raise ProfileError(f"cannot be read: {error.strerror}", file=str(path)) from error
     try:
-        return YAML(typ="rt").load(text)
+        return _loaded(text) if len(text) <= _MAX_KEPT else YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         place = (None, None) if mark is None else (mark.line + 1, mark.column + 1)
@@ -102,6 +104,13 @@ def _read_yaml(path: Path) -> Any:
     except (YAMLError, *_SCALAR_ERRORS) as error:
         reason = (str(error) or type(error).__name__).partition("\n")[0]
         raise ProfileError(f"not YAML: {reason}", file=str(path)) from error
+
+
+@lru_cache(maxsize=16)
+def _loaded(text: str) -> Any:
+    """The same text, such as that of a network, is read for every variant of a scenario. Nobody changes what it gives.
+    Raises what the parser raises."""
+    return YAML(typ="rt").load(text)
 
 
 def _plain(node: Any, budget: list[int]) -> Any:

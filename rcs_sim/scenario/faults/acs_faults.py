@@ -8,8 +8,7 @@ from ims_core.errors import SimulatorError
 from rcs_sim.scenario.faults.active_fault import ActiveFault
 from rcs_sim.scenario.faults.fault_kind import FaultError, FaultKind, KeyKind, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import CARRIER, OF
-from rcs_sim.scenario.faults.places import carriers_of, memory_world
-from rcs_sim.scenario.world import MemoryWorld
+from rcs_sim.scenario.faults.places import carriers_of, links_of
 from rcs_sim.server.config_server import ConfigServer
 
 __all__ = ["ACS_FAULTS"]
@@ -55,8 +54,6 @@ async def _begin_unreachable(fault: ActiveFault) -> None:
             fault.undo.callback(fault.sim.faults.switches.hold(server, "retry_after_s", wait_s))
             fault.acted(f"503, Retry-After: {wait_s}", name)
         return
-    if not isinstance(fault.sim.world, MemoryWorld):
-        raise FaultError(f"{fault.word} cuts off in-memory links only; on sockets give it retry_after_s")
     for name, _ in _servers(fault):
         _cut(fault, name)
 
@@ -66,13 +63,13 @@ def _cut(fault: ActiveFault, name: str) -> None:
     sim, only = fault.sim, fault.scope.get("of")
     server = sim.host_of(name)
     ends = None if only is None else {server, sim.host_of(only)}
-    network = memory_world(fault).memory_network
+    links = links_of(fault)
 
     def is_meant(source: str, target: str) -> bool:
         return server in (source, target) if ends is None else {source, target} == ends
 
     fault.undo.callback(
-        network.change_links(
+        links.change_links(
             lambda source, target, profile: replace(profile, is_up=False) if is_meant(source, target) else profile
         )
     )

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from ims_core.errors import SimulatorError
 from ims_core.trace import RecordKind
 from rcs_sim.scenario.faults.active_fault import ActiveFault
-from rcs_sim.scenario.faults.fault_kind import FaultError, FaultKind, Occasion, Reach
+from rcs_sim.scenario.faults.fault_kind import FaultError, Occasion
 from rcs_sim.scenario.faults.fault_scope import checked_scope
 from rcs_sim.scenario.faults.link_tap import LinkTap
 from rcs_sim.scenario.faults.registry import fault_kind
 from rcs_sim.scenario.faults.switches import Switches
-from rcs_sim.scenario.world import MemoryWorld
 
 if TYPE_CHECKING:
     from rcs_sim.scenario.simulation import Simulation
@@ -46,9 +45,8 @@ class FaultBench:
         return self._tap
 
     async def begin(self, word: str, /, **scope: Any) -> ActiveFault:
-        """Raises FaultError for a word or a scope that is none, or for a world in which it cannot act."""
+        """Raises FaultError for a word or a scope that is none."""
         kind = fault_kind(word)
-        self._check_world(kind)
         checked = checked_scope(kind, scope, self._sim)
         self._number += 1
         fault = ActiveFault(kind, checked, self._number, self._sim, self)
@@ -111,10 +109,6 @@ class FaultBench:
             self._tap.close()
 
     # --- inside ------------------------------------------------------------------------------------------------------
-
-    def _check_world(self, kind: FaultKind) -> None:
-        if kind.reach is Reach.MEMORY and not isinstance(self._sim.world, MemoryWorld):
-            raise FaultError(f"{kind.word} acts {kind.reach.value}: use the virtual clock")
 
     async def _put_into_effect(self, fault: ActiveFault) -> None:
         fault.has_begun = True

@@ -31,8 +31,8 @@ class FaultDocument(_Document):
     meaning: str
     clause: str = Field(description="of the standard that says what should happen")
     reversal: str = Field(description="what is there when it has ended")
-    reach: Literal["both", "links", "memory"] = Field(
-        description="both worlds; what elements of this process send, in both worlds; in-memory links only"
+    reach: Literal["both", "links"] = Field(
+        description="in memory and on sockets: elements and links; or what elements of this process send"
     )
     occasion: Literal["beginning", "each"] = Field(
         description="acts once, when it begins, and lasts; or each time that something happens within its scope"

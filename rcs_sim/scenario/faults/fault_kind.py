@@ -86,7 +86,6 @@ class Reach(Enum):
 
     BOTH = "in memory and on sockets"
     LINKS = "on what elements of this process send: in memory and on sockets"
-    MEMORY = "in memory only"
 
 
 Begin = Callable[["ActiveFault"], Awaitable[None]]
@@ -103,7 +102,7 @@ class FaultKind:
     begin: Begin
     keys: tuple[ScopeKey, ...] = ()
     example: Mapping[str, Any] | None = None
-    reach: Reach = Reach.MEMORY
+    reach: Reach = Reach.BOTH
     occasion: Occasion = Occasion.BEGINNING
 
     @property

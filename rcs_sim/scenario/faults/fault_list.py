@@ -86,5 +86,4 @@ _OCCASION = {"beginning": "once, and lasts", "each": "each time that something h
 _REACH = {
     "both": "in memory and on sockets",
     "links": "on what elements of this process send, in memory and on sockets",
-    "memory": "in memory only",
 }

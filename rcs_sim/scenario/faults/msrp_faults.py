@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ims_core.transport.link import Flow
-from ims_core.transport.memory_stream import MemoryStreamFlow
 from ims_core.wire.msrp.message import MsrpRequest, MsrpResponse
 from rcs_sim.scenario.faults.active_fault import ActiveFault
 from rcs_sim.scenario.faults.fault_kind import FaultKind, KeyKind, Occasion, Reach, ScopeKey
@@ -50,7 +49,7 @@ async def _begin_cut(fault: ActiveFault) -> None:
     def cut(passing: Passing) -> bytes | None:
         frame, flow = passing.frame, passing.flow
         is_long = isinstance(frame, MsrpRequest) and len(frame.body or b"") >= fault.scope.number("octets")
-        if not is_long or not isinstance(flow, MemoryStreamFlow) or not fault.happens():
+        if not is_long or not flow.local.transport.is_reliable or not fault.happens():
             return passing.octets
         half = passing.octets[: len(passing.octets) // 2]
         passing.send(half)
@@ -104,6 +103,7 @@ MSRP_FAULTS: tuple[FaultKind, ...] = (
             *LINK_KEYS,
         ),
         example={"from": "alice", "count": 1},
+        reach=Reach.LINKS,
         occasion=Occasion.EACH,
     ),
     FaultKind(

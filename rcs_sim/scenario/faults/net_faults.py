@@ -11,7 +11,7 @@ from ims_core.transport.memory_link import LinkProfile
 from rcs_sim.scenario.faults.active_fault import ActiveFault
 from rcs_sim.scenario.faults.fault_kind import FaultError, FaultKind, KeyKind, Reach, ScopeKey
 from rcs_sim.scenario.faults.link_scope import LINK_KEYS, OF
-from rcs_sim.scenario.faults.places import hosts_of, memory_world
+from rcs_sim.scenario.faults.places import hosts_of, links_of
 
 __all__ = ["NET_FAULTS"]
 
@@ -41,16 +41,17 @@ def _link_fault(
         begin=begin,
         keys=(key, *LINK_KEYS),
         example={"of": "bob", key.name: key.default},
+        reach=Reach.BOTH,
     )
 
 
 def _change_links(fault: ActiveFault, change: _Change) -> None:
-    network, is_meant = memory_world(fault).memory_network, _links_meant(fault)
+    links, is_meant = links_of(fault), _links_meant(fault)
 
     def changed(source: str, target: str, profile: LinkProfile) -> LinkProfile:
         return change(profile) if is_meant(source, target) else profile
 
-    fault.undo.callback(network.change_links(changed))
+    fault.undo.callback(links.change_links(changed))
 
 
 def _links_meant(fault: ActiveFault) -> Callable[[str, str], bool]:
@@ -127,14 +128,14 @@ def _cut_by(fault: ActiveFault) -> tuple[str, ...]:
 async def _begin_handover(fault: ActiveFault) -> None:
     """Another access: nothing passes for a moment, and the connections of before are gone (RFC 5626 §4.4)."""
     name = fault.scope["of"]
-    host, network = fault.sim.host_of(name), memory_world(fault).memory_network
-    network.cut(host)
+    host, links = fault.sim.host_of(name), links_of(fault)
+    links.cut(host)
     fault.acted("left the cell", name)
     try:
         await asyncio.sleep(fault.scope.seconds("gap_s"))
     finally:
-        network.reset(host)
-        network.restore(host)
+        links.reset(host)
+        links.restore(host)
     fault.acted("came into another cell", name)
 
 
@@ -183,9 +184,10 @@ NET_FAULTS: tuple[FaultKind, ...] = (
     ),
     FaultKind(
         word="net.partition",
-        meaning="an element, a phone or a link is cut off; connections live on for 30 s",
+        meaning="an element, a phone or a link is cut off; connections live on for 30 s, but on sockets a CSCF, an IBCF"
+        " or a relay is stopped",
         clause="TS 23.228 §5.3, RFC 5626 §4.4",
-        reversal="it is back, with the state that it had; on sockets the element is started again",
+        reversal="it is back, with the state that it had; on sockets what was stopped is started again",
         begin=_begin_partition,
         keys=LINK_KEYS,
         example={"element": "blue.ibcf", "for_s": 60},
@@ -202,5 +204,6 @@ NET_FAULTS: tuple[FaultKind, ...] = (
             ScopeKey(name="gap_s", kind=KeyKind.SECONDS, meaning="without any access", default=0.5),
         ),
         example={"of": "bob", "gap_s": 2},
+        reach=Reach.BOTH,
     ),
 )

@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ims_core.errors import SimulatorError
+from ims_core.transport.link_table import LinkTable
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.faults.active_fault import ActiveFault
 from rcs_sim.scenario.faults.fault_kind import FaultError
 from rcs_sim.scenario.lab import Carrier
 from rcs_sim.scenario.subscribers import LabSubscriber
-from rcs_sim.scenario.world import MemoryWorld
 
 if TYPE_CHECKING:
     from rcs_sim.scenario.simulation import Simulation
 
-__all__ = ["carriers_of", "home_of", "hosts_of", "memory_world", "one_phone", "subscriber_of"]
+__all__ = ["carriers_of", "home_of", "hosts_of", "links_of", "one_phone", "subscriber_of"]
 
 
 def home_of(sim: Simulation, name: str) -> Carrier:
@@ -70,9 +70,6 @@ def _is_at(sim: Simulation, name: str, carrier: str) -> bool:
     return sim.carrier(carrier).subscriber(sim.numbers.get(name, "")) is not None
 
 
-def memory_world(fault: ActiveFault) -> MemoryWorld:
-    """Raises FaultError on sockets."""
-    world = fault.sim.world
-    if not isinstance(world, MemoryWorld):
-        raise FaultError(f"{fault.word} acts on in-memory links only: use the virtual clock")
-    return world
+def links_of(fault: ActiveFault) -> LinkTable:
+    """The links between the hosts of its simulation, in memory or on sockets."""
+    return fault.sim.links

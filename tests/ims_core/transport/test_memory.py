@@ -158,6 +158,32 @@ def test_a_cut_shorter_than_thirty_seconds_only_delays_a_stream() -> None:
     _world(story)
 
 
+def test_what_was_on_its_way_when_a_link_went_down_stays_before_what_was_sent_later() -> None:
+    async def story(network: MemoryNetwork) -> None:
+        bob = Recorder("bob")
+        network.set_link(_A, _B, LinkProfile(latency_s=1.0))
+        await network.listen(_TCP, bob)
+        flow = network.connect(_A, _TCP, Recorder("alice"))
+        await asyncio.sleep(5)
+        for number in range(3):
+            flow.send(b"%d" % number)
+            await asyncio.sleep(0.1)
+        network.cut(_B)
+        flow.send(b"3")
+        await asyncio.sleep(5)
+        flow.send(b"4")
+        network.restore(_B)
+        await asyncio.sleep(0.5)
+        network.cut(_B)
+        flow.send(b"5")
+        await asyncio.sleep(5)
+        network.restore(_B)
+        await asyncio.sleep(5)
+        assert bob.stream == b"012345"
+
+    _world(story)
+
+
 def test_a_longer_cut_ends_both_ends() -> None:
     async def story(network: MemoryNetwork) -> None:
         alice, bob = Recorder("alice"), Recorder("bob")

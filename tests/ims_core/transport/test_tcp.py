@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import struct
 
@@ -244,3 +245,21 @@ async def test_a_handler_that_fails_keeps_its_connection(network: SocketNetwork)
 def test_a_socket_to_connect_from_does_not_wait_for_more_octets() -> None:
     with bind_socket("127.0.0.1") as bound:
         assert bound.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_who_connects_as_a_listener_closes_is_accepted_or_refused_and_never_left_open(
+    network: SocketNetwork, turns: int
+) -> None:
+    """asyncio leaves a socket without an owner if its server closes between accepting it and making the connection."""
+    bob = Recorder("bob")
+    listener = await network.listen(Address(Transport.TCP, HOST, 0), bob)
+    with socket.create_connection((HOST, listener.address.port)) as peer:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await listener.close()
+        await network.close()
+        gc.collect()
+        peer.settimeout(5)
+        with contextlib.suppress(ConnectionError):
+            assert peer.recv(1) == b""

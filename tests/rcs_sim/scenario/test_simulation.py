@@ -174,8 +174,8 @@ def test_the_same_on_sockets() -> None:
             alice = await sim.add_phone("alice")
             bob = await sim.add_phone("bob", "ios", "blue", reads_after_s=0.01)
             await (await alice.chat(bob).send("over sockets")).displayed(within_s=20)
-            with pytest.raises(SimulatorError, match=r"on sockets 'red\.smsc' cannot be cut"):
-                await sim.cut("red.smsc")
+            with pytest.raises(SimulatorError, match=r"there is no element 'red\.proxy'"):
+                await sim.cut("red.proxy")
 
     rcs_sim.run(main, clock="real")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rcs_sim.scenario.faults.fault_kind import FaultError
-from rcs_sim.scenario.faults.places import carriers_of, home_of, hosts_of, memory_world, one_phone, subscriber_of
+from rcs_sim.scenario.faults.places import carriers_of, home_of, hosts_of, links_of, one_phone, subscriber_of
 from tests.scenarios.stage import ALICE, Stage, scenario
 
 
@@ -20,7 +20,7 @@ async def test_the_home_of_a_phone_is_where_its_number_is(stage: Stage) -> None:
     assert one_phone(fault) is alice
     assert [carrier.name for carrier in carriers_of(fault)] == ["red"]
     assert hosts_of(fault) == frozenset({alice.config.host})
-    assert memory_world(fault) is stage.sim.world
+    assert links_of(fault) is stage.sim.links
 
 
 @scenario()
