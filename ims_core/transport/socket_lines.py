@@ -20,7 +20,7 @@ from ims_core.transport.link_table import LinkTable
 from ims_core.transport.memory_link import STREAM_GIVES_UP_AFTER_S, DeliveryQueue
 from ims_core.transport.tokens import Tokens
 
-__all__ = ["LineTransport", "OrderedLine", "SocketLines", "break_connection"]
+__all__ = ["DatagramEnd", "LineTransport", "OrderedLine", "SocketLines", "break_connection"]
 
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
