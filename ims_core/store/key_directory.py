@@ -32,7 +32,8 @@ class DirectoryClient:
 
     *leaf_key* is the SubjectPublicKeyInfo of the key that was certified; b"" for one whose enrolment was made
     elsewhere. *not_after_s* is the end of the youngest certificate (Unix seconds). *upload* numbers the uploads:
-    packages of an earlier one are void. *has_proof* is False where the certificate has no ACS proof."""
+    packages of an earlier one are void. *has_proof* is False where the certificate has no ACS proof. *heard_at_s* is
+    when it was heard of last (Unix seconds), 0 where that is not known."""
 
     msisdn: str
     client_id: str
@@ -41,6 +42,7 @@ class DirectoryClient:
     not_after_s: int = 0
     upload: int = 0
     has_proof: bool = True
+    heard_at_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

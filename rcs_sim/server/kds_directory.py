@@ -23,9 +23,10 @@ from ims_core.store.key_directory import (
 from rcs_sim.server.kds_actions import Change, Drop, Keep
 from rcs_sim.wire.key_directory import ClaimedKeyPackage
 
-__all__ = ["MAX_CLIENTS", "KeyDirectory", "UploadedPackage"]
+__all__ = ["MAX_CLIENTS", "SILENT_S", "KeyDirectory", "UploadedPackage"]
 
 MAX_CLIENTS = 16  # devices of one participant; the one whose certificate ends first gives way (choice)
+SILENT_S = 7 * 86_400  # phones publish every day: of several devices of a number one that has not is gone (choice)
 _FLOOR_S = 2_592_000  # 30 days (RCC.16 A.4.2.2)
 _SPENT_BETWEEN_SWEEPS = 1024
 
@@ -122,7 +123,7 @@ class KeyDirectory:
         """Adds a client, or replaces what is known of it; its packages stay."""
         known = self.client(client.msisdn, client.client_id)
         changes: list[Change] = [] if known is not None else self._make_room(client.msisdn, now_s)
-        client = replace(client, upload=0 if known is None else known.upload)
+        client = replace(client, upload=0 if known is None else known.upload, heard_at_s=now_s)
         self._put(client)
         return [*changes, Keep(DIRECTORY_CLIENTS, client)]
 
@@ -137,7 +138,7 @@ class KeyDirectory:
         there are now.
 
         The store gets the new ones first, then word that they count: what ends in between leaves the old ones."""
-        old, client = self._pool(client).all(), replace(client, upload=client.upload + 1)
+        old, client = self._pool(client).all(), replace(client, upload=client.upload + 1, heard_at_s=now_s)
         fresh = {each.reference: each for each in one_time if each.reference not in self._spent}
         listed = [self._stored(client, number, each, False) for number, each in enumerate(fresh.values())]
         if last_resort is not None:
@@ -163,11 +164,16 @@ class KeyDirectory:
         keeps_one_time: bool = False,
     ) -> tuple[list[ClaimedKeyPackage], list[Change]]:
         """One package of each client but *exclude*: the oldest one-time one, which is spent then, else the last
-        resort. A client whose certificate ends in less than 30 days is left out (A.4.2.2)."""
+        resort. A client whose certificate ends in less than 30 days is left out (A.4.2.2), and one that has been silent
+        for a week while another of the number was not: a handset that was reset or given away would stay in every
+        group."""
         served: list[ClaimedKeyPackage] = []
         changes: list[Change] = []
-        for client in self.clients(msisdn):
-            if client.client_id == exclude:
+        clients = self.clients(msisdn)
+        since_s = min(now_s, max((client.heard_at_s for client in clients), default=0)) - SILENT_S
+        for client in clients:
+            is_silent = 0 < client.heard_at_s <= since_s
+            if client.client_id == exclude or is_silent:
                 continue
             package = self._next(self._pool(client), now_s, last_resort_only, ignores_floor)
             if package is None:

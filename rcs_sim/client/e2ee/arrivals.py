@@ -28,6 +28,7 @@ from rcs_sim.e2ee.member.control_outcome import (
     NeedsServerState,
     ParkedControl,
     ProposalKept,
+    RemovedFromGroup,
 )
 from rcs_sim.e2ee.member.message_exchange import GROUP_WAIT_S, Parked
 from rcs_sim.e2ee.member.seen_messages import Opened
@@ -231,6 +232,10 @@ class Arrivals:
                 self._healing.ask_about(thread, lambda server: self.received(thread, arm, envelope, server))
             case ParkedControl():
                 self._healing.heal(thread, "a commit of a later moment")
+            case RemovedFromGroup():  # a 1:1 is not left (RCC.16 §9.4): another device of ours took us for gone
+                self._context.renew_engine(thread)
+                self._context.watch.suspect(thread.conversation)
+                self._healing.heal(thread, "removed from the group")
             case Ignored(IgnoredWhy.NOT_OURS) if thread.engine.group is None and isinstance(arm, CommitBundle):
                 self._context.watch.suspect(thread.conversation)
                 self._context.watch.look(thread.conversation)

@@ -48,16 +48,28 @@ class Claims:
         ours = await self._claim_own(kds, own.msisdn, own.client_id)
         return (*theirs, *ours)
 
-    async def _claim_own(self, kds: KdsClient, msisdn: str, client_id: str) -> tuple[VerifiedKeyPackage, ...]:
-        """Of the user's other devices, of which there may be none."""
-        request = ClaimRequest(
+    async def own_clients(self) -> frozenset[str]:
+        """Names of the own user's other devices that the directory serves. Raises ClaimFailed."""
+        kds, setting = self.credentials.kds, self.credentials.setting
+        if kds is None or setting is None:
+            raise ClaimFailed(ClaimOutcome.NOT_ATTEMPTED, "no directory")
+        result = await kds.claim(self._own_request(setting.identity.msisdn, setting.identity.client_id))
+        if result.outcome not in (ClaimOutcome.SERVED, ClaimOutcome.PEER_HAS_NONE):
+            raise ClaimFailed(result.outcome, result.detail)
+        return frozenset(each.client_id for each in result.key_packages)
+
+    def _own_request(self, msisdn: str, client_id: str) -> ClaimRequest:
+        return ClaimRequest(
             target_msisdn=msisdn,
             requester_msisdn=msisdn,
             kds=self.credentials.kds_number,
             exclude_client_id=client_id,
         )
+
+    async def _claim_own(self, kds: KdsClient, msisdn: str, client_id: str) -> tuple[VerifiedKeyPackage, ...]:
+        """Of the user's other devices, of which there may be none."""
         try:
-            return await self._claim(kds, request)
+            return await self._claim(kds, self._own_request(msisdn, client_id))
         except ClaimFailed as failed:
             if failed.outcome is ClaimOutcome.PEER_HAS_NONE:
                 return ()

@@ -5,6 +5,7 @@ Nothing here gives a message to anybody in clear: what cannot be sealed is refus
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from rcs_sim.client.e2ee.credentials import Credentials
 from rcs_sim.client.e2ee.downgrade import Downgrade
 from rcs_sim.client.e2ee.failures import Failures
 from rcs_sim.client.e2ee.healing import Healing
+from rcs_sim.client.e2ee.housekeeping import Housekeeping
 from rcs_sim.client.e2ee.readmission import Readmission
 from rcs_sim.client.e2ee.receipts import SignedReceipts
 from rcs_sim.client.e2ee.requests import Make, Requests
@@ -53,6 +55,7 @@ from rcs_sim.wire.imdn import Imdn
 
 __all__ = ["MlsEncryption"]
 
+MAX_EARLY = 256  # bodies that wait for the phone's first certificate; the oldest go first (choice)
 ASK_PAUSE_S = 60.0  # between two questions for the tags of a peer who answers none (choice)
 _WISHES = ("positive-delivery", "negative-delivery", "display")
 _NO_DISPLAY = ("positive-delivery", "negative-delivery")
@@ -75,8 +78,10 @@ class MlsEncryption:
         "_context",
         "_dirty",
         "_downgrade",
+        "_early",
         "_failures",
         "_healing",
+        "_housekeeping",
         "_inbox",
         "_messenger",
         "_receipts",
@@ -98,12 +103,15 @@ class MlsEncryption:
         self.credentials = credentials
         self.locked: Callable[[Conversation], None] | None = None
         self._dirty: dict[EncryptedThread, None] = {}
+        self._early: deque[EncryptedArrival] = deque(maxlen=MAX_EARLY)
         self._alarm = messenger.alarms.new(lambda now: self._look())
         context = self._context = E2eeContext(credentials.profile, messenger, credentials, errands, tokens, self._moved)
         self.new_message_id = context.new_id
         self._requests = Requests(context)
         self._receipts = SignedReceipts(context)
-        self._healing = Healing(context, self._requests, Claims(self.credentials))
+        claims = Claims(self.credentials)
+        self._healing = Healing(context, self._requests, claims)
+        self._housekeeping = Housekeeping(context, self._requests, self._healing, claims)
         self._downgrade = Downgrade(context, self._requests, self._healing)
         readmission = Readmission(context, self._healing)
         self._failures = Failures(
@@ -221,9 +229,16 @@ class MlsEncryption:
             case ConversationState.DOWNGRADED:
                 return _P.DOWNGRADED
             case ConversationState.PENDING:
-                self._healing.heal(thread, "the outcome of the create is unknown")
-                return _P.BUSY if may_wait or not self._may_be_locked(thread) else _P.LOCKED_OUT
+                return self._power_of_pending(thread, may_wait=may_wait)
         return self._power_to_begin(thread, may_wait=may_wait)
+
+    def _power_of_pending(self, thread: EncryptedThread, *, may_wait: bool) -> SealingPower:
+        """With a create of ours without an answer: a repair tells what became of it, while the budget lasts."""
+        if may_wait:
+            self._healing.heal(thread, "the outcome of the create is unknown")
+        may_be = self._may_be_locked(thread)
+        is_waiting = thread.heal.is_running and (may_wait or not may_be)
+        return _P.BUSY if is_waiting else _P.LOCKED_OUT if may_be else _P.NO_STATE
 
     def _may_be_locked(self, thread: EncryptedThread) -> bool:
         """Whether the other side has a lock, or may have one: by a create of ours of which nobody says what became."""
@@ -341,7 +356,13 @@ class MlsEncryption:
         if thread is not None:
             self._arrivals.arrived(thread, arrival)
         elif not self._arrivals.is_answer(arrival):
-            self._messenger.display.error("a sealed message, and no certificate here", arrival.cpim.body)
+            self._keep_early(conversation, arrival)
+
+    def _keep_early(self, conversation: Conversation, arrival: EncryptedArrival) -> None:
+        """Without a certificate nothing can be opened, and nobody can be told why: that is for when there is one."""
+        self._messenger.display.error("a sealed message, and no certificate here yet", arrival.cpim.body)
+        self._context.watch.suspect(conversation)
+        self._early.append(arrival)
 
     def receipt_headers(self, message: ReceivedMessage, receipt_id: str, imdn: Imdn) -> Iterable[CpimHeader] | None:
         thread = self._context.threads.get(message.conversation.peer)
@@ -365,9 +386,13 @@ class MlsEncryption:
         """There is another certificate: the groups get it."""
         setting = self.credentials.setting
         if setting is not None:
+            early, self._early = self._early, deque(maxlen=MAX_EARLY)
+            for arrival in early:
+                self.arrived(arrival)
             for thread in self._context.threads.values():
                 self._context.adopt(thread, setting)
                 self._refresh_leaf(thread)
+            self._housekeeping.tidy()
 
     def _refresh_leaf(self, thread: EncryptedThread) -> None:
         """A new certificate, or a leaf that has sealed much: told to the group with the next opportunity."""

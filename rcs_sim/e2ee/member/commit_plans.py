@@ -22,6 +22,7 @@ from rcs_sim.e2ee.member.group_start import welcome_extensions
 from rcs_sim.e2ee.member.operations import E2eeRefused, SealRefusal
 from rcs_sim.mls.commit_builder import CommitRequest
 from rcs_sim.mls.extensions import Extensions
+from rcs_sim.mls.identifiers import LeafIndex
 from rcs_sim.mls.key_package import KeyPackage
 from rcs_sim.mls.proposals import Add, CustomProposal, GroupContextExtensions, Remove
 
@@ -31,6 +32,7 @@ __all__ = [
     "end_mls_plan",
     "extension_plan",
     "rekey_plan",
+    "remove_leaves_plan",
     "remove_plan",
     "revive_plan",
     "self_update_plan",
@@ -139,3 +141,13 @@ def remove_plan(group: EncryptedGroup, numbers: Iterable[str]) -> CommitRequest:
     if not leaves or group.group.own_leaf in leaves:
         raise _refuse("nobody is to be removed, or we ourselves", "RCC.16 §9.5.1", numbers)
     return CommitRequest(proposals=tuple(map(Remove, leaves)))
+
+
+def remove_leaves_plan(group: EncryptedGroup, leaves: Iterable[LeafIndex]) -> CommitRequest:
+    """Devices of our own that are gone, and no participant with them: who has no other leaf stays (digest RCC.16
+    §14.10)."""
+    _check_not_ended(group)
+    number, gone = group.own_number, sorted(set(leaves))
+    if not gone or group.group.own_leaf in gone or any(group.roster.leaves.get(leaf) != number for leaf in gone):
+        raise _refuse("no device of ours is to be removed, or this one", "RCC.16 §10.1.1", (number,))
+    return CommitRequest(proposals=tuple(map(Remove, gone)))

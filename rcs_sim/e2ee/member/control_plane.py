@@ -63,6 +63,7 @@ from rcs_sim.e2ee.server_message import AcceptedMessage, CommitBundle, RawMlsMes
 from rcs_sim.mls.codec import TlsDecodeError
 from rcs_sim.mls.commit_builder import CommitRequest
 from rcs_sim.mls.errors import MlsValidationError
+from rcs_sim.mls.identifiers import LeafIndex
 from rcs_sim.mls.key_package import KeyPackage
 
 __all__ = ["ControlPlane", "Hold", "RefusedOperation", "Settlement"]
@@ -285,6 +286,11 @@ class ControlPlane:
         group, gone = self._held(), tuple(numbers)
         plan = commit_plans.remove_plan(group, gone)
         return self._commit(OperationKind.REMOVE, plan, control_id, now_s, remove=gone)
+
+    def remove_devices(self, leaves: Iterable[LeafIndex], control_id: str, now_s: int) -> PendingOperation:
+        """Removes devices of our own participant that are gone."""
+        plan = commit_plans.remove_leaves_plan(self._held(), leaves)
+        return self._commit(OperationKind.REMOVE, plan, control_id, now_s)
 
     def leave(self, control_id: str, now_s: int) -> PendingOperation:
         """Our own SelfRemove. Acceptance is the end of the group for us: the commit that removes us never comes. A 1:1

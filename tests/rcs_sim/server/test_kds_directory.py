@@ -16,7 +16,7 @@ from ims_core.store.key_directory import (
     DirectoryClient,
 )
 from rcs_sim.server.kds_actions import Change, Drop, Keep
-from rcs_sim.server.kds_directory import MAX_CLIENTS, KeyDirectory, UploadedPackage
+from rcs_sim.server.kds_directory import MAX_CLIENTS, SILENT_S, KeyDirectory, UploadedPackage
 
 _NOW = 1_000_000
 _LATER = _NOW + 60 * 86_400
@@ -84,6 +84,18 @@ def test_what_was_served_before_a_kill_is_not_served_after_it() -> None:
     again, _ = disk.restored().claim(_NUMBER, _NOW)
     assert [served[0].key_package, again[0].key_package] == [b"package 1", b"package 2"]
     assert len(disk.tables["key_packages"]) == 1
+
+
+def test_of_several_devices_one_that_is_silent_for_a_week_is_not_served() -> None:
+    directory = KeyDirectory()
+    for name in ("gone", "here"):
+        directory.replace_packages(_client(name), [_package(1)], _package(9), _NOW)
+    later = _NOW + SILENT_S
+    assert len(directory.claim(_NUMBER, later)[0]) == 2  # nobody was heard of since: both may be off
+    directory.replace_packages(_client("here"), [_package(2)], _package(8), later)
+    assert [each.client_id for each in directory.claim(_NUMBER, later)[0]] == ["here"]
+    directory.replace_packages(_client("gone"), [_package(3)], _package(7), later + 60)
+    assert [each.client_id for each in directory.claim(_NUMBER, later + 60)[0]] == ["gone", "here"]
 
 
 def test_memories_of_spent_packages_end_with_their_certificate() -> None:

@@ -31,6 +31,7 @@ async def test_there_is_one_for_each_device_of_the_peer_and_each_further_one_of_
     assert numbers == [BOB.lstrip("+")] * 2 + [alice.number.lstrip("+")]
     own = alice.encryption.mls.credentials.client_id  # type: ignore[union-attr]  # it has claimed
     assert own not in {each.client_id for each in found}
+    assert await _claims(alice).own_clients() == {found[-1].client_id}
 
 
 @pytest.mark.parametrize(

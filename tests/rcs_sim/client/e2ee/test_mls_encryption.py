@@ -11,16 +11,20 @@ from rcs_sim.client.message_state import MessageState
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, edit_entity, reaction_entity
 from rcs_sim.e2ee.message_id import is_mx_message_id
+from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, AMY, BOB, Stage, scenario, texts
 from tests.support.encrypted_phones import (
     LOCKED,
     engine_of,
+    focus_fault,
     headers_of_state,
     inject,
     locked,
     mls_of,
     notes,
+    pair_locked,
+    reinstalled,
     sealed_cpim,
     thread_of,
 )
@@ -152,3 +156,32 @@ async def test_what_was_written_under_the_lock_is_never_sent_in_clear_by_hand_ei
     consented = await alice.chat(BOB).send("anybody may read this one")
     await consented.delivered(within_s=60)
     assert (consented.scheme, alice.chat(BOB).label) == (None, "RCS")
+
+
+@scenario("two-carriers")
+async def test_what_comes_before_the_first_certificate_is_told_to_its_sender_when_there_is_one(stage: Stage) -> None:
+    alice, bob = await pair_locked(stage)
+    service = stage.sim.lab.carriers["blue"].key_service
+    assert service is not None
+    service.server.fault = KdsFault(is_down=True)
+    await reinstalled(bob)
+    message = await alice.chat(BOB).send("are you back?")
+    await asyncio.sleep(60)
+    assert message.state is MessageState.SENT
+    service.server.fault = KdsFault()
+    await message.delivered(within_s=900)
+    assert (message.scheme, texts(bob)) == (Scheme.MLS, ["are you back?"])
+
+
+@scenario("two-carriers")
+async def test_a_create_without_an_answer_and_no_repair_left_fails_visibly(stage: Stage) -> None:
+    alice, _bob = await stage.alice_and_bob()
+    focus_fault(stage, is_silent=True)
+    first = alice.chat(BOB).send("does anybody answer?")
+    await asyncio.sleep(400)
+    while thread_of(alice, BOB).heals.take(mls_of(alice)._context.now_s()):
+        pass
+    second = alice.chat(BOB).send("and now?")
+    await asyncio.sleep(400)
+    assert [message.state for message in (first, second)] == [MessageState.FAILED] * 2
+    assert readable(stage, "answer?") == readable(stage, "and now?") == []

@@ -645,6 +645,28 @@ def test_a_refused_leave_blocks_nothing() -> None:
     assert exchanged(talk)
 
 
+def test_a_device_of_ours_that_is_gone_is_taken_out_and_nobody_elses() -> None:
+    talk, alice, bob = _pair()
+    tablet = make_member(BOB, client=2)
+    operation = alice.conversation.control.add([tablet.claim()], [], talk.control_id(), NOW_S)
+    talk.devices.append(tablet)
+    assert isinstance(talk.answer(alice, operation), AcceptedMessage)
+    talk.fan_out(alice)
+    held = bob.conversation.group
+    assert held is not None
+    own = held.group.own_leaf
+    others = {number: [leaf for leaf in held.roster.leaves_of(number) if leaf != own] for number in (ALICE, BOB)}
+    for leaves in ([], [own], others[ALICE], [*others[BOB], own]):
+        with pytest.raises(E2eeRefused):
+            bob.conversation.control.remove_devices(leaves, talk.control_id(), NOW_S)
+    operation = bob.conversation.control.remove_devices(others[BOB], talk.control_id(), NOW_S)
+    assert operation.request.remove == ()
+    outcomes = talk.request(bob, operation)
+    assert {type(each) for each in outcomes} == {Advanced, RemovedFromGroup}
+    assert bob.conversation.group is not None
+    assert bob.conversation.group.roster.leaves_of(BOB) == (own,)
+
+
 def test_who_was_removed_may_be_welcomed_again() -> None:
     numbers = (ALICE, BOB, CAROL)
     alice, bob, carol = (make_member(each, participants=numbers) for each in numbers)
