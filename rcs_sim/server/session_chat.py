@@ -46,6 +46,7 @@ _BROKEN = 'SIP;cause=503;text="MSRP connection lost"'
 _BY_PEER = (EndReason.PEER_HUNG_UP, EndReason.CANCELLED)
 _RESENDABLE = (408, 481)
 _BYE_TRAVELS_S = 1.0
+_COPIED = (ContentKind.CHAT, ContentKind.RECEIPT)
 
 
 class ChatSession:
@@ -330,13 +331,13 @@ class ChatSession:
         key = self._key(passage.content) if leg.is_to_user else None
         if key is not None:
             self._services.context.seen.put(key, Sighting.ACCEPTED, now)
-            if passage.content.kind is ContentKind.CHAT and self._keep_copies(leg, passage, now):
+            if passage.content.kind in _COPIED and self._keep_copies(leg, passage, now):
                 return
         self._settle(passage, 200, now, reports=False)
 
     def _keep_copies(self, leg: SessionLeg, passage: Passage, now: float) -> bool:
-        """For the user's other devices (F03): the sender is answered when they are safe. Receipts and typing are not
-        copied (choice): they concern the device that this session is with."""
+        """For the user's other devices (F03): the sender is answered when they are safe. A receipt may be about what
+        another device has sent. Typing is not copied (choice): it concerns the device that this session is with."""
         message, context = passage.message, self._services.context
         if len(context.devices.known(self.parties.user.key)) < 2:
             return False

@@ -48,7 +48,7 @@ class E2eeContext:
         self.moved = moved
         self.channel = ControlChannel(messenger)
         self.threads: dict[ContactKey, EncryptedThread] = {}
-        self.watch = FocusWatch(messenger, self.channel, credentials, self._has_group, self.new_id)
+        self.watch = FocusWatch(messenger, self.channel, credentials, self._has_group, self.new_id, self.server_of)
 
     def _has_group(self, peer: ContactKey) -> bool:
         thread = self.threads.get(peer)
@@ -68,7 +68,7 @@ class E2eeContext:
         §14.1). Another carrier's says by the tags of its phones that it arbitrates nothing (choice); what else it does
         is taken to be as deployed ones do it. Before the tags are known it is taken to be like our own."""
         own, tags = self.credentials.server, self.messenger.capabilities.entry(peer).tags
-        if self.own_number <= peer.lstrip("+") or not tags.services:
+        if self.credentials.msisdn <= peer.lstrip("+") or not tags.services:
             return own
         if tags.mls.has_no_focus:
             return _PEER_TO_PEER

@@ -21,6 +21,7 @@ from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal
 from rcs_sim.e2ee.server_message import AcceptedMessage
+from rcs_sim.wire.encryption_parameters import MlsServerProperties
 
 __all__ = ["FocusWatch", "Held"]
 
@@ -47,7 +48,8 @@ _SUSPECTED = Held(True, None, None, float("-inf"))
 
 
 class FocusWatch:
-    """Of one phone. *has_group* tells whether it has a group with somebody itself, *new_id* mints message ids."""
+    """Of one phone. *has_group* tells whether it has a group with somebody itself, *new_id* mints message ids, *server_of* is
+    what the focus of a conversation does."""
 
     __slots__ = (
         "_channel",
@@ -57,6 +59,7 @@ class FocusWatch:
         "_looking",
         "_messenger",
         "_new_id",
+        "_server_of",
         "_unanswered",
         "_waived",
     )
@@ -68,9 +71,10 @@ class FocusWatch:
         credentials: Credentials,
         has_group: Callable[[ContactKey], bool],
         new_id: Callable[[], str],
+        server_of: Callable[[ContactKey], MlsServerProperties],
     ) -> None:
         self._messenger, self._channel, self._credentials = messenger, channel, credentials
-        self._has_group, self._new_id = has_group, new_id
+        self._has_group, self._new_id, self._server_of = has_group, new_id, server_of
         self._held: dict[ContactKey, Held] = {}
         self._looking: set[ContactKey] = set()
         self._unanswered: dict[ContactKey, float] = {}
@@ -137,7 +141,7 @@ class FocusWatch:
     def suspect(self, conversation: Conversation) -> None:
         """Something has come that nobody without a group could have made: the focus is asked before the next message
         leaves, and until it has said otherwise there is one."""
-        if self._credentials.server.arbitrates_era and not self._has_group(conversation.peer):
+        if self._server_of(conversation.peer).arbitrates_era and not self._has_group(conversation.peer):
             held = self._held.get(conversation.peer)
             if held is None or not held.is_held or held.has_ended:
                 self._held[conversation.peer] = _SUSPECTED
@@ -188,7 +192,7 @@ class FocusWatch:
 
     def _can_ask(self, conversation: Conversation) -> bool:
         """Whether there is a focus to be asked, or may be: where nothing is known of the peer there may be one."""
-        messenger, server = self._messenger, self._credentials.server
+        messenger, server = self._messenger, self._server_of(conversation.peer)
         if not (server.arbitrates_era and server.has_server_group_info and is_number(conversation.peer)):
             return False
         if messenger.pager is None or not messenger.own.is_registered or conversation.latch is Latch.SMS:

@@ -40,10 +40,13 @@ class Housekeeping:
         """Once a day, and only where there are further devices of the own user: asks which of them there still are."""
         context = self._context
         now = context.messenger.alarms.now()
-        threads = [each for each in context.threads.values() if each.is_encrypted and _further(each)]
-        if threads and now >= self._next_at and context.is_arbitrated:
+        threads = [each for each in context.threads.values() if self._has_further(each)]
+        if threads and now >= self._next_at:
             self._next_at = now + PAUSE_S
             context.errands.create_task(self._ask(threads), name="claim of the own devices")
+
+    def _has_further(self, thread: EncryptedThread) -> bool:
+        return thread.is_encrypted and self._context.is_arbitrated(thread) and bool(_further(thread))
 
     async def _ask(self, threads: Sequence[EncryptedThread]) -> None:
         try:
