@@ -48,8 +48,8 @@ _SUSPECTED = Held(True, None, None, float("-inf"))
 
 
 class FocusWatch:
-    """Of one phone. *has_group* tells whether it has a group with somebody itself, *new_id* mints message ids, *server_of* is
-    what the focus of a conversation does."""
+    """Of one phone. *has_group* tells whether it has a group with somebody itself, *new_id* mints message ids,
+    *server_of* tells what the focus of a conversation does."""
 
     __slots__ = (
         "_channel",
