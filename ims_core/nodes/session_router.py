@@ -178,7 +178,7 @@ class SessionRouter:
         """P-Preferred-Service: subscribed becomes P-Asserted-Service, another is refused (TS 24.229 §5.4.3.2)."""
         if not request.has("P-Preferred-Service"):
             return None
-        preferred = [service.urn for service in request.get_all(PPreferredService)]
+        preferred = [service.urn.lower() for service in request.get_all(PPreferredService)]  # RFC 8141 §3.1
         if not all(urn in user.services for urn in preferred):
             return Reject(403, headers=(("Warning", '399 scscf "Service not subscribed"'),))
         editor.remove("P-Preferred-Service").set("P-Asserted-Service", ", ".join(preferred))

@@ -9,6 +9,7 @@ from ims_core.store.deferred_messages import DEFERRED_MESSAGES, DELIVERY_CURSORS
 from ims_core.store.record_table import StoreError
 from ims_core.wire.sip.message import Response
 from rcs_sim.e2ee.content_types import MlsContentType
+from rcs_sim.server.caller_preferences import rules_out
 from rcs_sim.server.device_copy import send_copy
 from rcs_sim.server.device_offer import DeviceOffer, OfferState
 from rcs_sim.server.device_registry import Device
@@ -24,6 +25,7 @@ from rcs_sim.wire.imdn import ImdnKind, ImdnStatus
 __all__ = ["Kept", "StoreAndForward"]
 
 _SECONDS_PER_DAY = 86400.0
+_RULED_OUT = "the sender's preferences rule it out"
 _MIN_COMPACTED = 1000  # messages: below this, those that are gone may stay in the queue of expiries
 
 Kept = Callable[[StoreError | None, float], None]
@@ -149,8 +151,11 @@ class StoreAndForward:
             self._context.deadlines.arm(queue.not_before, _Retry(self, owner, device, queue))
 
     def _advance(self, box: Mailbox, queue: DeviceQueue, device: Device, owner: str, now: float) -> None:
-        held = box.next_for(device.instance)
-        if held is None or queue.in_flight is not None or not device.is_reachable(now):
+        if queue.in_flight is not None or not device.is_reachable(now):
+            return
+        while (held := box.next_for(device.instance)) is not None and rules_out(held.request, device):
+            self._give_up(box, held, device, _RULED_OUT, now)
+        if held is None:
             return
         offer = DeviceOffer(_Delivery(self, held), device, now)
         queue.in_flight, queue.offer = held, offer
@@ -237,13 +242,16 @@ class StoreAndForward:
         _land(queue, held)
         queue.failures = 0
         if held.state is not HeldState.GONE:
-            self._context.outbox.note("message refused", f"{_name(device)}: {status}", held.message_id, user=held.owner)
-            if self._is_wanted_elsewhere(box, held, device.instance):
-                self._strike_off(box, held, device.instance)
-            else:
-                self._fail(held, "no device of the user takes it", now)
-            self._decide_revocations(held, now)
+            self._give_up(box, held, device, str(status), now)
         self.wake_device(held.owner, device, now)
+
+    def _give_up(self, box: Mailbox, held: HeldMessage, device: Device, why: str, now: float) -> None:
+        self._context.outbox.note("message refused", f"{_name(device)}: {why}", held.message_id, user=held.owner)
+        if self._is_wanted_elsewhere(box, held, device.instance):
+            self._strike_off(box, held, device.instance)
+        else:
+            self._fail(held, "no device of the user takes it", now)
+        self._decide_revocations(held, now)
 
     def _is_wanted_elsewhere(self, box: Mailbox, held: HeldMessage, instance: str) -> bool:
         others = held.instances or {device.instance for device in self._context.devices.known(held.owner)}

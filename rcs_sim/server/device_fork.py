@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 from ims_core.store.record_table import StoreError
 from ims_core.wire.sip.message import Response
+from rcs_sim.server.caller_preferences import rules_out
 from rcs_sim.server.deferred import StoreAndForward
 from rcs_sim.server.device_copy import send_copy
 from rcs_sim.server.device_offer import DeviceOffer, OfferState
@@ -80,13 +81,16 @@ class DeviceFork:
         """Offers the message to the registered *devices*; those *away* get theirs from the store."""
         message, owner = self._message, self._message.user.key
         stores = self._context.config.has_store_and_forward and message.may_be_stored
+        self._refusals += [(_UNAVAILABLE, None) for device in devices if rules_out(message.template, device)]
+        devices = [device for device in devices if not rules_out(message.template, device)]
         for device in devices:
             if stores and self._forward.has_backlog(owner, device.instance):
                 self._waiting[device.instance] = device  # F02: behind what waits already
             else:
                 self._offers.append(DeviceOffer(self, device, now))
         if stores and message.is_limited:  # a receipt is of use to devices that are there (choice)
-            self._waiting.update((device.instance, device) for device in away)
+            later = [device for device in away if not rules_out(message.template, device)]
+            self._waiting.update((device.instance, device) for device in later)
         for offer in self._offers:
             send_copy(self._context, offer, message.template, message.user.identity, route, now)
         if not self._offers:

@@ -20,7 +20,7 @@ from rcs_sim.wire.revocation import (
     parse_revocation,
 )
 
-__all__ = ["ContentKind", "ContentRefused", "PagerContent", "read_content", "read_pager"]
+__all__ = ["ContentKind", "ContentRefused", "PagerContent", "read_content", "read_pager", "without_encoding"]
 
 _MAX_INFLATED_OCTETS = 64 * 1024  # of a compressed receipt, which is below 1 KiB; a bomb ends here
 _MAX_MESSAGE_ID = 256  # characters; 64 is usual (digest §4.2)
@@ -165,6 +165,15 @@ def _read_bare(octets: bytes, essence: str) -> PagerContent:
     if kind is ContentKind.RECEIPT and not content.receipts:
         raise ContentRefused(400, "the receipt cannot be read")
     return content
+
+
+def without_encoding(request: Request) -> Request:
+    """The same with its body decoded, as others read it. Raises ContentRefused: 415 for an encoding that nobody here
+    knows (RFC 3261 §8.2.3), 400 for octets that are not in it."""
+    if not request.has("Content-Encoding"):
+        return request
+    octets = _decoded(request)
+    return request.edit().remove("Content-Encoding").body(octets).done()
 
 
 def _decoded(request: Request) -> bytes:

@@ -9,7 +9,7 @@ from rcs_sim.server.device_registry import Device
 from rcs_sim.server.interworking import Interworking
 from rcs_sim.server.messaging_actions import Exchange
 from rcs_sim.server.originating import OriginatingMessages
-from rcs_sim.server.pager_content import ContentRefused
+from rcs_sim.server.pager_content import ContentRefused, without_encoding
 from rcs_sim.server.part_context import PartContext
 from rcs_sim.server.rate_limit import RateLimit
 from rcs_sim.server.served_users import ServedUser, key_of_uri
@@ -89,6 +89,7 @@ class Sessions:
     def invite(self, exchange: Exchange, request: Request, case: SessionCase, user: ServedUser, now: float) -> None:
         is_originating = case is SessionCase.ORIGINATING
         try:
+            request = without_encoding(request)
             self._check(request, user, is_originating=is_originating, now=now)
             (self._originate if is_originating else self._terminate)(exchange, request, user, now)
         except ContentRefused as refusal:

@@ -157,6 +157,9 @@ class TerminatingMessages:
             self._context.refuse(exchange, 404, "no device of the recipient could show what this changes")
             return
         devices, away = self._devices(request, owner, now)
+        if exchange is not None and not devices and not away and _names_device(request):
+            self._context.refuse(exchange, 480, "that device of the recipient is not known")
+            return
         fork = DeviceFork(self._context, self._forward, message, exchange, self._ended)
         if message.message_id:
             self._pending[message.key] = fork
@@ -174,11 +177,7 @@ class TerminatingMessages:
     def _devices(self, request: Request, owner: str, now: float) -> tuple[list[Device], list[Device]]:
         """The registered devices, and those that may come back; only the one that a pub-gruu names (RFC 5627)."""
         devices = self._context.devices.known(owner)
-        try:
-            uri = request.request_uri
-        except SipParseError:
-            uri = None
-        if isinstance(uri, SipUri) and uri.params.has("gr"):
+        if _names_device(request):
             devices = tuple(device for device in devices if device.gruu == request.request_uri_text)
         here = [device for device in devices if device.is_reachable(now)]
         return here, [device for device in devices if device.may_be_rcs and not device.is_reachable(now)]
@@ -186,3 +185,12 @@ class TerminatingMessages:
     def _ended(self, fork: DeviceFork, end: ForkEnd, now: float) -> None:
         if fork.message.message_id:
             self._pending.pop(fork.message.key, None)
+
+
+def _names_device(request: Request) -> bool:
+    """Whether it is for one device alone, by its GRUU (RFC 5627 §6.1)."""
+    try:
+        uri = request.request_uri
+    except SipParseError:
+        return False
+    return isinstance(uri, SipUri) and uri.params.has("gr")

@@ -54,6 +54,8 @@ def test_a_subscribed_service_is_asserted_and_another_is_403() -> None:
     sent = only_target(bench.originate(request)).request
     assert sent.text("P-Asserted-Service") == SERVICE
     assert not sent.has("P-Preferred-Service")
+    shouted = make_request("MESSAGE", BOB, ALICES, ("P-Preferred-Service", SERVICE.upper()))
+    assert only_target(bench.originate(shouted)).request.text("P-Asserted-Service") == SERVICE
     assert not only_target(bench.originate(make_request("MESSAGE", BOB, ALICES))).request.has("P-Asserted-Service")
     for asserted, service in ((ALICES, "urn:urn-7:3gpp-service.ims.icsi.mmtel"), (CAROLS, SERVICE)):
         refused = make_request("MESSAGE", BOB, asserted, ("P-Preferred-Service", service))

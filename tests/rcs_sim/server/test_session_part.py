@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -317,3 +319,18 @@ async def test_at_the_end_many_sessions_do_not_take_the_loop_for_themselves() ->
             turns += 1
         assert turns == 3
         assert not core.shut_down(lab.clock.now(), 3)[1]
+
+
+@on_virtual_time
+async def test_an_encoded_offer_is_decoded_and_one_in_an_unknown_encoding_is_415() -> None:
+    async with session_lab() as lab:
+        for encoding, encode, status in (
+            ("deflate", zlib.compress, 488),  # it is read, and has no media
+            ("gzip", gzip.compress, 488),
+            ("identity", bytes, 488),
+            ("br", bytes, 415),
+            ("gzip", bytes, 400),
+        ):
+            sdp = encode(b"v=0\r\no=- 1 1 IN IP4 192.0.2.11\r\ns=-\r\nc=IN IP4 192.0.2.11\r\nt=0 0\r\n")
+            invite = message(sdp, method="INVITE", content_type="application/sdp").edit().remove("Via")
+            assert await lab.core.send(invite.set("Content-Encoding", encoding).done()) == status, encoding

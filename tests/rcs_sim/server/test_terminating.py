@@ -198,6 +198,15 @@ def test_a_binding_without_instance_id_is_reached_by_the_public_identity() -> No
     assert lab.take_one().request.request_uri_text == sip(BOB, BLUE)
 
 
+def test_a_gruu_that_no_device_ever_had_is_480_and_nobody_else_gets_the_message() -> None:
+    lab = Lab()
+    lab.register()
+    exchange = lab.receive(message(target=gruu("urn:gsma:imei:00499901-999999-0")))
+    assert lab.answers[exchange].status == 480
+    lab.register(UeBinding(boot="2"))
+    assert lab.take() == []
+
+
 def test_a_pub_gruu_in_the_request_uri_reaches_that_device_alone() -> None:
     lab = two_devices()
     lab.receive(message(target=gruu(TABLET)))
