@@ -31,7 +31,7 @@ from rcs_sim.scenario.loader import load_device, load_network
 from rcs_sim.scenario.model import LinkEntry, NetworkFile
 from rcs_sim.scenario.oracle import Oracle
 from rcs_sim.scenario.subscribers import LabSubscriber
-from rcs_sim.scenario.world import MemoryWorld, SocketWorld, World
+from rcs_sim.scenario.world import MemoryWorld, Ports, SocketWorld, World
 
 __all__ = ["Simulation"]
 
@@ -42,7 +42,8 @@ _RELAY = ".msrp_relay"
 class Simulation:
     """A network and the phones on it.
 
-    With the virtual clock it stands on in-memory links and repeats per *seed*; *is_real* puts it on loopback sockets.
+    With the virtual clock it stands on in-memory links and repeats per *seed*; *is_real* puts it on loopback sockets,
+    with free ports or with the standard ones (*ports*), for devices that dial no others.
     Without *keeps_records* nothing is kept for the oracle, which costs less. *key_log* is given the lines of
     `rcs_sim.mls.key_log`: whoever has them can read what the phones sealed.
     It has to be entered on an event loop of the right kind, which `rcs_sim.run` makes."""
@@ -53,6 +54,7 @@ class Simulation:
         seed: int = 7,
         *,
         is_real: bool = False,
+        ports: Ports = "free",
         sinks: Sequence[TraceSink] = (),
         state: Path | None = None,
         with_tls: bool = False,
@@ -73,6 +75,7 @@ class Simulation:
         self.faults = FaultBench(self)
         self._key_log = key_log
         self._is_real = is_real
+        self._ports = ports
         self._state = state
         self._with_tls = with_tls
         self._running = AsyncExitStack()
@@ -110,7 +113,7 @@ class Simulation:
 
     def _make_world(self) -> tuple[World, Tokens]:
         if self._is_real:
-            world = SocketWorld(self.trace, state=self._state, with_tls=self._with_tls, ports="free")
+            world = SocketWorld(self.trace, state=self._state, with_tls=self._with_tls, ports=self._ports)
             return world, world.secrets
         memory = MemoryWorld(self.seed, self.trace)
         self._set_links(memory)
@@ -202,6 +205,7 @@ class Simulation:
         host = self.world.phone_host(number, self._handsets)
         self._handsets += 1
         policy = load_device(device) if isinstance(device, str) else device
+        self._check_ports(policy)
         enriched = (("X-MSISDN", subscriber.msisdn or ""),) if home.profile.header_enrichment else ()
         http = self.world.http_client(name, host, enriched)
         if isinstance(http, SocketHttpClient):
@@ -280,6 +284,12 @@ class Simulation:
             reads_after_s=config.reads_after_s,
             accepts_after_s=config.accepts_after_s,
         )
+
+    def _check_ports(self, policy: DevicePolicy) -> None:
+        if self._is_real and self._ports == "free" and not policy.registration.uses_document_port:
+            raise SimulatorError(
+                f"{policy.name} dials the standard ports: on sockets it needs Simulation(ports='standard')"
+            )
 
     async def take_sim(self, name: str) -> Phone:
         """Switches phone *name* off and takes its SIM out, which the next phone of the number gets. Gives the handset,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ims_core.errors import SimulatorError
 from ims_core.store.memory import MemoryStore
@@ -30,12 +31,24 @@ from ims_core.transport.sockets import SocketNetwork
 from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import RealClock, VirtualClock
 
-__all__ = ["FEDERATION_PORT", "SM_LINK_PORT", "HttpServer", "MemoryWorld", "SocketWorld", "World", "WorldError"]
+__all__ = [
+    "FEDERATION_PORT",
+    "SM_LINK_PORT",
+    "HttpServer",
+    "MemoryWorld",
+    "Ports",
+    "SocketWorld",
+    "World",
+    "WorldError",
+    "free_port",
+]
 
 SM_LINK_PORT = 29168  # of the circuit-switched stand-in (choice): SGsAP's number on SCTP, free on TCP
 FEDERATION_PORT = 8444  # of key distribution servers among themselves (choice)
 _HTTP_PORTS = {"standard": (80, 443), "unprivileged": (8080, 8443)}
 _SECRET_OCTETS = 32
+_LISTENING_PORTS = range(20_000, 32_000)  # below those that systems give to whoever dials out
+_PORT_TRIES = 200
 _PKI_LIFE_S = 365 * 86_400  # authorities are made anew after a year: the shortest-lived of them has two
 
 
@@ -52,6 +65,9 @@ class HttpServer(Protocol):
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...
+
+
+Ports = Literal["standard", "free"]
 
 
 class World(Protocol):
@@ -166,6 +182,7 @@ class SocketWorld:
         self.names = NameTable()
         self._state = state
         self._ports = ports
+        self._given: set[int] = set()
         self.tokens = Tokens()
         self.secrets = Tokens(_lab_secret(state))
         self.lab_ca = LabCa((state or _needed_for_tls()) / "tls") if with_tls else None
@@ -178,12 +195,8 @@ class SocketWorld:
     def port(self, host: str, usual: int) -> int:
         if self._ports == "standard":
             return usual
-        with socket.socket() as probe:
-            try:
-                probe.bind((host, 0))
-            except OSError as error:
-                raise listen_error(Address(Transport.TCP, host, 0), error) from error
-            port: int = probe.getsockname()[1]
+        port = free_port(host, self._given)
+        self._given.add(port)
         return port
 
     def http_ports(self, host: str) -> tuple[int, int]:
@@ -260,6 +273,33 @@ class SocketWorld:
         """What is between the hosts of this process; nothing until somebody changes it. *seed* seeds loss and
         jitter."""
         return self.socket_network.lines(Tokens(f"seed {seed}/links")).links
+
+
+def free_port(host: str, given: Container[int] = ()) -> int:
+    """A port of *host* on which nobody listens, over TCP or UDP, and none of those *given* before. It is none of those
+    that systems give to whoever dials out, so that it is still free when its listener comes. Raises TransportError."""
+    for _ in range(_PORT_TRIES):
+        port = secrets.choice(_LISTENING_PORTS)
+        if port in given:
+            continue
+        if _is_free(host, port, socket.SOCK_STREAM) and _is_free(host, port, socket.SOCK_DGRAM):
+            return port
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise listen_error(Address(Transport.TCP, host, 0), error) from error
+        found: int = probe.getsockname()[1]
+    return found
+
+
+def _is_free(host: str, port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(type=kind) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def _may_bind(host: str, port: int) -> bool:

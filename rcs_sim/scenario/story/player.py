@@ -31,6 +31,7 @@ from rcs_sim.scenario.story.stage import ELEMENT, Said, Stage, StoryTrace
 from rcs_sim.scenario.story.step_model import Step
 from rcs_sim.scenario.story.verdict import ScenarioFailed, Verdict
 from rcs_sim.scenario.wireshark import KEY_LOG_SUFFIX, write_private
+from rcs_sim.scenario.world import Ports
 
 __all__ = ["Played", "network_of", "play_story"]
 
@@ -56,6 +57,12 @@ class Played:
             write_private(path.with_suffix(KEY_LOG_SUFFIX), "\n".join([KEY_LOG_HEADER, *self.keys]))
         with path.open("w", encoding="utf-8") as stream:
             stream.writelines(record.to_json() + "\n" for record in self.records)
+
+
+def _use_any_port(story: Story) -> bool:
+    """Whether the phones of *story* dial the port that their configuration names."""
+    devices = {entry.device for entry in story.file.phones.values()}
+    return all(load_device(device).registration.uses_document_port for device in devices)
 
 
 def network_of(story: Story) -> NetworkFile:
@@ -112,7 +119,8 @@ class _Player:
         last = len(story.file.steps) if self._until_name is None else story.step_index(self._until_name) + 1
         key_log = None if self._keys is None else self._keys.append
         network = network_of(story)
-        sim = Simulation(network, self._seed, is_real=self._is_real, sinks=[self._sink], key_log=key_log)
+        ports: Ports = "free" if _use_any_port(story) else "standard"
+        sim = Simulation(network, self._seed, is_real=self._is_real, ports=ports, sinks=[self._sink], key_log=key_log)
         async with sim:
             started_at = sim.clock.now()
             stage = Stage(sim, self._sink, story)

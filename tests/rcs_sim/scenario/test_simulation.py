@@ -230,3 +230,12 @@ def test_whoever_has_the_key_log_reads_what_every_hop_carried_sealed() -> None:
         content = log.open(private).content.content
         assert isinstance(content, bytes)
         assert b"sealed" in content
+
+
+def test_on_sockets_a_device_that_dials_the_standard_ports_says_what_it_needs() -> None:
+    async def main() -> None:
+        async with Simulation("two-carriers-plain", is_real=True) as sim:
+            with pytest.raises(SimulatorError, match=r"dials the standard ports.*ports='standard'"):
+                await sim.add_phone("alice", "lineage-like")
+
+    rcs_sim.run(main, clock="real")

@@ -14,7 +14,7 @@ from ims_core.store.sqlite import SqliteStore
 from ims_core.trace import Trace
 from ims_core.transport.link import Address, Transport
 from ims_core.transport.memory_link import LinkProfile
-from rcs_sim.scenario.world import MemoryWorld, SocketWorld, WorldError
+from rcs_sim.scenario.world import MemoryWorld, SocketWorld, WorldError, free_port
 
 
 def _in_memory(seed: int = 1) -> MemoryWorld:
@@ -120,3 +120,15 @@ def test_a_state_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     with pytest.raises(WorldError, match="give another --state"):
         SocketWorld(Trace(), state=tmp_path / "state", with_tls=False, ports="free")
+
+
+def test_a_free_port_is_nobodys_over_tcp_and_udp_and_none_that_diallers_get() -> None:
+    port = free_port("127.0.0.1")
+    assert port < 32_768
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as listener:
+            listener.bind(("127.0.0.1", port))
+    world = SocketWorld(Trace(), state=None, with_tls=False, ports="free")
+    assert len({world.port("127.0.0.1", 5060) for _ in range(200)}) == 200
+    with pytest.raises(SimulatorError, match=r"198\.51\.100\.1"):
+        free_port("198.51.100.1")
