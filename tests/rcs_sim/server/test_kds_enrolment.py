@@ -8,6 +8,7 @@ import pytest
 
 from rcs_sim.e2ee.der import element
 from rcs_sim.e2ee.participant_information import ParticipantInformation
+from rcs_sim.e2ee.participant_key import ParticipantKey
 from rcs_sim.e2ee.public_key_info import spki_of_point
 from rcs_sim.server.kds_actions import KdsRefused
 from rcs_sim.server.kds_enrolment import EnrolmentRules, check_enrolment
@@ -39,7 +40,7 @@ def test_a_right_request_says_what_goes_into_the_certificate_octet_for_octet() -
 
 def test_participant_and_leaf_key_may_be_the_same() -> None:
     device = Device(ALICE)
-    device.participant = replace(device.participant, key=device.leaf_key, spki=spki_of_point(device.leaf_key.public))
+    device.participant = ParticipantKey.of(device.leaf_key)
     assert check_enrolment(device.request(RED), _RULES, NOW).client_id == device.client_id
 
 
