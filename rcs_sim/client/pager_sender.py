@@ -106,7 +106,7 @@ class PagerSender:
             _tel_or_sip(ua.account.number),
             _tel_or_sip(conversation.peer),
             ua.tokens.uuid(),
-            date_time_of(ua.stack.clock.now()),
+            date_time_of(ua.wall_clock.now()),
         )
         headers = message_headers(conversation.id, message.contribution_id, is_system=True)
         request = ua.new_request("MESSAGE", self.target(conversation.peer), headers, cpim, CPIM_CONTENT_TYPE)

@@ -285,7 +285,7 @@ class Phone:
         http = self._http
         if http is None:
             return
-        self._driver = ProvisioningDriver(core, http, self._clock, self._errands, self._provisioned, name=self.name)
+        self._driver = ProvisioningDriver(core, http, self._alarms, self._errands, self._provisioned, name=self.name)
         self._driver.boot()
         is_waiting = self._wanted is not None or core.next_deadline() is not None
         if not is_waiting and core.state is not ServiceState.ACTIVE:

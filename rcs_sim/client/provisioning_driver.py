@@ -25,7 +25,7 @@ class TaskOwner(Protocol):
 
 
 class ProvisioningDriver:
-    """One phone's autoconfiguration. A phone at rest costs one timer and no task.
+    """One phone's autoconfiguration. A phone at rest costs one timer and no task. *clock* is the phone's own.
 
     *deliver* gets every output but SendHttpRequest, in order. *tasks* owns the requests. Call events from the loop."""
 
@@ -130,5 +130,8 @@ class ProvisioningDriver:
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._fire)
 
     def _fire(self) -> None:
+        """What was set goes off when it was set for, though the phone's clock has been put back since."""
         self._timer = None
-        self._carry_out(self.core.handle_deadline(self._clock.now()))
+        deadline = self.core.next_deadline()
+        now = self._clock.now()
+        self._carry_out(self.core.handle_deadline(now if deadline is None else max(now, deadline)))

@@ -83,7 +83,7 @@ class ReceiptSender:
             self._send_by_pager(message, kind, cpim, ua)
 
     def _compose(self, message: ReceivedMessage, kind: ImdnKind, ua: UserAgent) -> bytes | None:
-        receipt_id, now = ua.tokens.uuid(), date_time_of(ua.stack.clock.now())
+        receipt_id, now = ua.tokens.uuid(), date_time_of(ua.wall_clock.now())
         imdn = receipt_about(message, kind, now)
         if message.scheme is not Scheme.MLS:
             return compose_receipt(imdn, receipt_id, now)

@@ -103,6 +103,7 @@ class UserAgent:
         "security",
         "stack",
         "tokens",
+        "wall_clock",
     )
 
     def __init__(
@@ -126,6 +127,7 @@ class UserAgent:
         self.account = account
         self.authenticator = authenticator
         self.tokens = tokens
+        self.wall_clock = clock  # what stamps messages: the phone's own, which may be wrong
         self.handlers: dict[str, RequestHandler] = {}
         self.observer: FlowObserver | None = None
         self.calls: DialogUser | None = None

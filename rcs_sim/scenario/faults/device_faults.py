@@ -204,7 +204,7 @@ DEVICE_FAULTS: tuple[FaultKind, ...] = (
     ),
     FaultKind(
         word="device.clock_skew",
-        meaning="the phone's own clock is wrong",
+        meaning="the phone's own clock is wrong: dates of all it sends, timers, certificates, configuration",
         clause="RCC.16 A.4.1 (validity), RFC 3862 §4.3 (DateTime)",
         reversal="its clock is right",
         begin=_begin_skew,

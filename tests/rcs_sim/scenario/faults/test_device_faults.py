@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from datetime import datetime
 
 import pytest
 
@@ -126,6 +128,67 @@ async def test_the_number_belongs_to_somebody_else(stage: Stage) -> None:
         assert alice.chat(BOB).security_code != code
     assert not is_on(nora)
     assert marks(stage.sink.records, "device.number_recycled") == ["begins", "acts", "ends"]
+
+
+@pytest.mark.parametrize("ahead", ["yes", "no"])
+@scenario("two-carriers-plain")
+async def test_a_wrong_clock_stamps_everything_that_the_phone_dates(stage: Stage, ahead: str) -> None:
+    """Messages, receipts and revocations, in pager mode and in sessions; what others date stays right."""
+    alice, bob = await stage.alice_and_bob()
+    await (await alice.chat(BOB).send("now")).delivered(within_s=30)
+    skew_s = 86_400 if ahead == "yes" else -86_400
+    async with stage.sim.fault("device.clock_skew", of="bob", skew_s=86_400, ahead=ahead):
+        first = len(stage.sink.records)
+        await (await alice.chat(BOB).send("what day is it?")).delivered(within_s=30)
+        await (await bob.chat("+12025550101").send("another day")).delivered(within_s=30)
+        await (await alice.chat(BOB).send("x" * 1400)).delivered(within_s=30)
+        await (await bob.chat("+12025550101").send("y" * 1400)).delivered(within_s=30)
+        await alice.power_off()
+        bob.chat("+12025550101").send("taken back")
+        await asyncio.sleep(60)
+    kinds = set()
+    for record in list(stage.sink.records)[first:]:
+        if record.source not in ("alice", "bob") or b"DateTime" not in record.raw:
+            continue
+        kinds.add((record.source, record.protocol, b"imdn+xml" in record.raw, b"rcsrevoke" in record.raw))
+        for stamp in re.findall(rb"\r\nDateTime: *([^\r]+)", record.raw):
+            off_s = datetime.fromisoformat(stamp.decode()).timestamp() - record.at
+            assert off_s == pytest.approx(skew_s if record.source == "bob" else 0, abs=60), (record.summary, stamp)
+    assert {
+        ("bob", "SIP", True, False),
+        ("bob", "SIP", False, True),
+        ("bob", "MSRP", False, False),
+        ("bob", "MSRP", True, False),
+        ("alice", "SIP", False, False),
+    } <= kinds
+
+
+@scenario("two-carriers-plain")
+async def test_a_phone_whose_clock_is_ahead_of_its_configuration_asks_for_another(stage: Stage) -> None:
+    _, bob = await stage.alice_and_bob()
+
+    def asked() -> int:
+        return sum(one.source == "bob" and one.summary.startswith("GET ") for one in stage.sink.records)
+
+    await bob.power_cycle()
+    before = asked()
+    async with stage.sim.fault("device.clock_skew", of="bob", skew_s=8 * 86_400):
+        await bob.power_cycle()
+        assert asked() > before
+        assert bob.is_registered
+    before = asked()
+    await asyncio.sleep(6 * 86_400)  # what came then is valid for longer by the right clock
+    assert asked() == before
+
+
+@scenario("two-carriers-plain")
+async def test_a_clock_that_is_put_back_holds_up_nothing_that_waits(stage: Stage) -> None:
+    bob = await stage.phone("bob", BOB, is_on=False)
+    async with stage.sim.fault("acs.unreachable", carrier="blue", retry_after_s=30):
+        await bob.power_on()
+    async with stage.sim.fault("device.clock_skew", of="bob", skew_s=86_400, ahead="no"):
+        await asyncio.sleep(120)
+        assert bob.is_registered
 
 
 @pytest.mark.parametrize("ahead", ["yes", "no"])
