@@ -84,7 +84,9 @@ class CarrierProfile(_Strict):
         "any", description="lifetime rule for key packages: within the certificate, 365 days, or either"
     )
     kds_accept_empty_proof: bool = Field(False, description="certificates without a proof of the ACS: development only")
-    kds_claims_per_minute: int = Field(6000, ge=1, description="claims of one requester; beyond that 429")
+    kds_claims_per_minute: int = Field(
+        6000, ge=1, description="claims of one requester from one address; beyond that 429"
+    )
     # Autoconfiguration server
     header_enrichment: bool = Field(True, description="the access network adds X-MSISDN; else one-time passwords")
 

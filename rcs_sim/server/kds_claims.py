@@ -167,7 +167,7 @@ class ClaimDesk(Generic[T]):
 
     def _check(self, claim: ClaimRequest, source: str, now: float) -> None:
         requester = claim.requester_msisdn
-        wait_s = self._rate.wait_s(requester or source.rpartition(":")[0], now)
+        wait_s = self._rate.wait_s(f"{source.rpartition(':')[0]} {requester or ''}", now)  # anybody can name any number
         if wait_s > 0:
             raise KdsRefused(KdsErrorCode.RATE_LIMITED, "too many claims", retry_after_s=wait_s)
         if claim.cipher_suite != CIPHER_SUITE:

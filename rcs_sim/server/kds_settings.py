@@ -32,8 +32,8 @@ class KdsSettings:
     strictness: Strictness = Strictness.TOLERANT  # of what packages are held against
     accepts_empty_proof: bool = False
 
-    claims_per_minute: int = 6_000  # of one requester (choice)
-    changes_per_minute: int = 60  # enrolments and uploads for one number (choice)
+    claims_per_minute: int = 6_000  # of one requester from one address (choice)
+    changes_per_minute: int = 60  # enrolments and uploads for one number from one address (choice)
     federation_claims_per_minute: int = 60_000  # of one other KDS (choice)
 
     answer_timeout_s: float = 5.0  # of another KDS (§14.7)

@@ -225,13 +225,13 @@ class KeyDistributionServer:
         path = request.path.rstrip("/")
         match (request.method, path):
             case ("POST", KdsPath.CERTIFICATE):
-                return self._enrol(EnrolmentRequest.parse(request.body), now)
+                return self._enrol(EnrolmentRequest.parse(request.body), request.peer, now)
             case ("POST", KdsPath.KEY_PACKAGES):
-                return self._upload(UploadRequest.parse(request.body), now)
+                return self._upload(UploadRequest.parse(request.body), request.peer, now)
             case ("POST", KdsPath.CLAIM):
                 return self._desk.claim(ClaimRequest.parse(request.body), request.peer, now)
             case ("POST", PrekeyPath.PREKEYS):
-                return self._publish_prekeys(PrekeyUpload.parse(request.body), now)
+                return self._publish_prekeys(PrekeyUpload.parse(request.body), request.peer, now)
             case ("POST", PrekeyPath.CLAIM):
                 return self._prekey_desk.claim(ClaimRequest.parse(request.body), request.peer, now)
             case ("GET", KdsPath.CIPHER_SUITES):
@@ -275,8 +275,8 @@ class KeyDistributionServer:
 
     # --- enrolment and upload ---------------------------------------------------------------------------------------
 
-    def _enrol(self, request: EnrolmentRequest, now: float) -> list[KdsAction]:
-        self._check_rate(request.msisdn, now)
+    def _enrol(self, request: EnrolmentRequest, source: str, now: float) -> list[KdsAction]:
+        self._check_rate(request.msisdn, source, now)
         checked = check_enrolment(request, self._rules, int(now))
         self._check_home(request.msisdn)
         self._check_owner(request.msisdn, checked)
@@ -295,8 +295,9 @@ class KeyDistributionServer:
         answer = EnrolmentResponse(leaf=leaf, chain=chain, kds=self.settings.kds, not_after_s=not_after_s)
         return [*changes, _enrolled_note(client), Respond(json_response(answer.encode()))]
 
-    def _check_rate(self, msisdn: str, now: float) -> None:
-        wait_s = self._changes_rate.wait_s(msisdn, now)
+    def _check_rate(self, msisdn: str, source: str, now: float) -> None:
+        """Anybody can name any number, so what counts is what one address asks for it."""
+        wait_s = self._changes_rate.wait_s(f"{source.rpartition(':')[0]} {msisdn}", now)
         if wait_s > 0:
             raise KdsRefused(KdsErrorCode.RATE_LIMITED, "too many changes", retry_after_s=wait_s)
 
@@ -318,8 +319,8 @@ class KeyDistributionServer:
         if known is not None and known.leaf_key not in (b"", checked.leaf_key):
             raise KdsRefused(KdsErrorCode.CONFLICT, "client_id has another key")
 
-    def _upload(self, request: UploadRequest, now: float) -> list[KdsAction]:
-        self._check_rate(request.msisdn, now)
+    def _upload(self, request: UploadRequest, source: str, now: float) -> list[KdsAction]:
+        self._check_rate(request.msisdn, source, now)
         self._check_home(request.msisdn)
         if not request.key_packages and not request.last_resort:
             raise KdsRefused(KdsErrorCode.BAD_REQUEST, "no package")
@@ -339,9 +340,9 @@ class KeyDistributionServer:
         note = Note(f"+{request.msisdn} has {stored} packages for {client.client_id}", details)
         return [*changes, note, Respond(json_response(UploadResponse(stored).encode()))]
 
-    def _publish_prekeys(self, upload: PrekeyUpload, now: float) -> list[KdsAction]:
+    def _publish_prekeys(self, upload: PrekeyUpload, source: str, now: float) -> list[KdsAction]:
         """Nothing says that they are of who has the number: the legacy scheme has no proof of that (choice)."""
-        self._check_rate(upload.msisdn, now)
+        self._check_rate(upload.msisdn, source, now)
         self._check_home(upload.msisdn)
         stored, changes = self.prekeys.replace(upload)
         details = {"call": PrekeyPath.PREKEYS, "msisdn": upload.msisdn, "stored": stored}

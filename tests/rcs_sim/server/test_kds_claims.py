@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ims_core.transport.http_message import HttpResponse
 from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.e2ee.key_package_profile import verify_claimed_package
-from rcs_sim.server.kds_actions import AskPeer, PollAnchors
+from rcs_sim.server.kds_actions import AskPeer, PollAnchors, Respond
 from rcs_sim.server.kds_claims import PeerFailure
 from rcs_sim.server.kds_settings import KdsFault
 from rcs_sim.wire.key_directory import (
@@ -162,6 +162,9 @@ def test_too_many_claims_of_one_requester_get_429_and_others_do_not() -> None:
     assert _error(response) == (429, "rate_limited", 3)
     assert int(response.header("Retry-After") or 0) == 60
     _served(red.claim(replace(_TO_ALICE, requester_msisdn=ALICE)))
+    (elsewhere,) = red.actions(KdsPath.CLAIM, _TO_ALICE.encode(), "10.1.0.2:5000")[-1:]
+    assert isinstance(elsewhere, Respond)
+    assert elsewhere.response.status == 200
 
 
 # --- another directory -----------------------------------------------------------------------------------------------

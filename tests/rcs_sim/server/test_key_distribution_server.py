@@ -20,7 +20,7 @@ from rcs_sim.e2ee.profile import DirectoryLifetime
 from rcs_sim.e2ee.public_key_info import spki_of_point
 from rcs_sim.e2ee.trust_anchors import read_trust_list
 from rcs_sim.server.kds_settings import KdsFault
-from rcs_sim.wire.key_directory import EnrolmentRequest, EnrolmentResponse, KdsPath, UploadRequest
+from rcs_sim.wire.key_directory import ClaimRequest, EnrolmentRequest, EnrolmentResponse, KdsPath, UploadRequest
 from tests.support.kds import ALICE, BLUE, BOB, DAY_S, NOW, RED, Device, KdsSide, response_of
 
 
@@ -296,6 +296,20 @@ def test_too_many_changes_for_a_number_get_429(red: KdsSide) -> None:
     assert 0 < int(response.header("Retry-After") or 0) <= 60
     red.now += 61
     assert red.publish(device).status == 200
+
+
+def test_nobody_uses_up_what_another_may_ask_for() -> None:
+    """Calls name a number, and anybody can name any."""
+    red = KdsSide(changes_per_minute=2, claims_per_minute=2).start()
+    device, thief = Device(ALICE), "10.6.6.6:4000"
+    claim = ClaimRequest(target_msisdn=ALICE, requester_msisdn=ALICE).encode()
+    for _ in range(5):
+        garbage = response_of(red.actions(KdsPath.CERTIFICATE, device.request_with(b"", 9, 0).encode(), thief))
+        claimed = response_of(red.actions(KdsPath.CLAIM, claim, thief))
+    assert (garbage.status, claimed.status) == (429, 429)
+    assert red.enrol(device).status == 200
+    assert red.publish(device).status == 200
+    assert red.call(KdsPath.CLAIM, claim).status == 200
 
 
 def test_a_server_that_is_down_or_busy_says_so(red: KdsSide) -> None:
