@@ -163,6 +163,9 @@ class Arrivals:
         if isinstance(result, Opened):
             thread.reports.resolve(envelope.message_id)
             self._opened(thread, wrapper, result)
+            if thread.has_ended:  # who has sealed it does not know (choice)
+                self._report(thread, envelope, ClientFailureReason.CONTROL_MESSAGE_FAILED_DUE_TO_DOWNGRADE)
+                self._context.moved(thread)
             return
         self._context.note(thread, "not opened", f"{result.kind.name.lower()}: {result.detail}", envelope.message_id)
         reason = result.reason

@@ -206,6 +206,8 @@ class Failures:
             return  # it has gone out again since
         if client_remedy(token) in _NO_REMEDY:
             context.note(thread, "peer told", f"{token}: no remedy", message.id)
+            if token == ClientFailureReason.CONTROL_MESSAGE_FAILED_DUE_TO_DOWNGRADE:
+                self._healing.heal(thread, "a peer says that encryption has ended")
             return
         verdict = thread.failures.on_report(True, message.id, token or "", context.now_s(), report_of=imdn.message_id)
         context.note(thread, "peer could not read", f"{token or 'no reason'}: {verdict.name.lower()}", message.id)

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Self
 
 from rcs_sim.e2ee.custom_proposals import RCS_CUSTOM_BODIES
+from rcs_sim.e2ee.extension_bodies import has_end_mls
 from rcs_sim.e2ee.member.encrypted_group import EncryptedGroup
 from rcs_sim.e2ee.member.receipt_carrier import EpochKeys, SignatureCarrier
 from rcs_sim.mls.codec import Reader, TlsDecodeError, TlsStruct, encode_opaque, encode_vector
@@ -42,8 +43,22 @@ class ReceiptVerdict(Enum):
 
 
 def sign_derived_content(group: EncryptedGroup, content: bytes) -> bytes:
-    """The octets for MLS-Derived-Content-Signature: our signature over *content* in this epoch."""
-    return group.receipt_epoch.sign(group.group.signature_key, group.group.own_leaf, content)
+    """The octets for MLS-Derived-Content-Signature: our signature over *content* in this epoch; in a group that has
+    ended, in the last one before the end (choice)."""
+    return _signing_epoch(group).sign(group.group.signature_key, group.group.own_leaf, content)
+
+
+def _signing_epoch(group: EncryptedGroup) -> EpochKeys:
+    """Who has missed the commit that ended a group never comes to its last epoch, and what he has sealed before would
+    stay without a receipt that he can verify."""
+    if not group.is_downgraded:
+        return group.receipt_epoch
+    own, key = group.group.own_leaf, group.group.signature_key.public
+    before = [each for each in group.group.past_epochs if not has_end_mls(each.context.extensions)]
+    last = max(before, key=lambda each: each.context.epoch, default=None)
+    if last is None or own >= len(last.signature_keys) or last.signature_keys[own] != key:
+        return group.receipt_epoch
+    return EpochKeys(last.context, last.signature_keys, last.membership_key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from rcs_sim.client.phone import Phone
 from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import LOCKED, encryption, readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
+from tests.support.encrypted_phones import focus_fault, pair_locked, tombstones
 
 
 def fault(stage: Stage, carrier: str, **changes: object) -> None:
@@ -126,3 +127,22 @@ async def test_an_outage_while_the_lock_is_set_up_ends_locked_or_visibly_not(sta
     for sent in (message, again):
         if sent.transport is MessageTransport.RCS and sent.state is not MessageState.FAILED:
             assert bool(readable(stage, sent.text)) is (sent.scheme is None)
+
+
+@pytest.mark.parametrize("theirs", ["android", "ios", "strict-v3"])
+@pytest.mark.parametrize("ours", ["android", "ios"])
+@scenario("two-carriers")
+async def test_what_was_sealed_after_an_end_that_got_lost_still_gets_its_receipt(
+    stage: Stage, ours: str, theirs: str
+) -> None:
+    alice, bob = await pair_locked(stage, ours, theirs)
+    focus_fault(stage, withholds_fan_out=True)
+    bob.chat(ALICE).end_encryption()
+    await asyncio.sleep(5)
+    message = await alice.chat(BOB).send("i know of no end")
+    await message.delivered(within_s=30)
+    assert (message.scheme, texts(bob)[-1]) == (Scheme.MLS, "i know of no end")
+    assert readable(stage, "i know of no end") == []
+    await asyncio.sleep(10)
+    assert alice.chat(BOB).label == bob.chat(ALICE).label == "RCS"
+    assert tombstones(stage, alice) == tombstones(stage, bob) == ["encryption ended"]
