@@ -14,6 +14,7 @@ from typing import NoReturn
 from ims_core.errors import LocalProtocolError, RemoteProtocolError
 
 __all__ = [
+    "MAX_FIELDS",
     "MAX_PROTOBUF_OCTETS",
     "ProtobufError",
     "ProtobufField",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 MAX_PROTOBUF_OCTETS = 64 * 1024 * 1024  # a ratchet tree of some 30 000 members and what travels beside it
+MAX_FIELDS = 10_000  # of one message: participants of the largest group, and what travels beside them (choice)
 _MAX_FIELD_NUMBER = 2**29 - 1
 _MAX_VARINT_OCTETS = 10
 _SPEC = "proto3 wire format"
@@ -144,7 +146,7 @@ def parse_fields(octets: bytes) -> tuple[ProtobufField, ...]:
     """All fields of a message in the order received. Raises ProtobufError, and nothing else, on any octets."""
     if len(octets) > MAX_PROTOBUF_OCTETS:
         raise ProtobufError(f"a message of {len(octets)} octets is beyond the {MAX_PROTOBUF_OCTETS} allowed")
-    fields = []
+    fields: list[ProtobufField] = []
     at, end = 0, len(octets)
     while at < end:
         key, at = _read_varint(octets, at)
@@ -152,6 +154,8 @@ def parse_fields(octets: bytes) -> tuple[ProtobufField, ...]:
         if not 1 <= number <= _MAX_FIELD_NUMBER:
             _fail(f"a field has the number {number}", octets, at)
         value, at = _read_value(key & 7, octets, at)
+        if len(fields) >= MAX_FIELDS:
+            _fail(f"a message has more than {MAX_FIELDS} fields", octets, at)
         fields.append(ProtobufField(number, WireType(key & 7), value))
     return tuple(fields)
 

@@ -205,7 +205,7 @@ class EncryptedGroup:
 
     def open(self, message: PrivateMessage, envelope: Envelope) -> Unsealed | OpenRefusal:
         """What a message of this era says. `Unsealed.consume` makes it count as read."""
-        return unseal(self._group, message, envelope, self.era, self.own_number, self._names, self.revoked)
+        return unseal(self._group, message, envelope, self.era, self._names, self.revoked)
 
     # --- Commits of our own -----------------------------------------------------------------------------------------
 

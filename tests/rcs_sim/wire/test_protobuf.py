@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ims_core.errors import LocalProtocolError
 from rcs_sim.wire.protobuf import (
+    MAX_FIELDS,
     MAX_PROTOBUF_OCTETS,
     ProtobufError,
     ProtobufField,
@@ -121,3 +122,10 @@ def test_a_value_of_another_type_is_a_fault_of_the_caller() -> None:
 def test_a_message_without_measure_is_refused_before_it_is_read() -> None:
     with pytest.raises(ProtobufError):
         parse_fields(bytes(MAX_PROTOBUF_OCTETS + 1))
+
+
+def test_a_message_of_countless_fields_is_refused_early() -> None:
+    """Two octets make a field: what is short on the wire would keep a server busy for seconds."""
+    assert len(parse_fields(b"\x08\x01" * MAX_FIELDS)) == MAX_FIELDS
+    with pytest.raises(ProtobufError, match="more than"):
+        parse_fields(b"\x08\x01" * (MAX_FIELDS + 1))

@@ -9,7 +9,7 @@ from rcs_sim.client.e2ee.arrivals import named_sender
 from rcs_sim.client.phone import Phone
 from rcs_sim.e2ee.content_types import MLS_NAMESPACE
 from rcs_sim.e2ee.mls_headers import MlsHeaders
-from rcs_sim.wire.cpim import CpimMessage, compose_cpim
+from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, compose_cpim
 from rcs_sim.wire.cpim_header import CpimHeader
 from tests.scenarios.stage import ALICE, BOB, Stage, received, scenario, texts
 from tests.support.encrypted_phones import (
@@ -140,6 +140,41 @@ async def test_a_message_signed_by_another_member_than_its_sender_is_dropped_wit
     assert any(one.startswith("not opened: impersonation") for one in notes(stage, tablet))
     assert _imdns(stage, tablet) == 0
     assert not thread_of(tablet, ALICE).heal.is_running
+
+
+@pytest.mark.parametrize("named", [ANONYMOUS_URI, f"tel:{BOB}", f"tel:{ALICE}"])
+@scenario("two-carriers", is_read_by_others=False)
+async def test_words_of_ones_own_that_the_peer_plays_back_are_not_shown_as_his(stage: Stage, named: str) -> None:
+    """Over the network: the peer has the octets, their id and their headers, and writes into CPIM From what he likes."""
+    alice, bob = await locked(stage)
+    tablet = await stage.phone("tablet", BOB)
+    await (await alice.chat(BOB).send("to both of your screens")).delivered(within_s=300)
+    await asyncio.sleep(60)
+    body = sealed_by(bob, ALICE, "words of bob", _ID)
+    cpim = CpimMessage.parse(sealed_cpim(bob, _ID, body, headers_of_state(bob, ALICE))).with_from(named)
+    inject(alice, BOB, cpim.raw)
+    await asyncio.sleep(20)
+    assert "words of bob" not in texts(tablet) + texts(bob)
+    assert any(one.startswith("not opened: impersonation") for one in notes(stage, tablet))
+    assert _imdns(stage, tablet) == 0
+
+
+@pytest.mark.parametrize("kept", [(), ("Era-ID",), ("Epoch-Authenticator",)])
+@pytest.mark.parametrize("writer", ["alice", "bob"])
+@scenario("two-carriers", is_read_by_others=False)
+async def test_through_all_servers_a_body_without_its_headers_is_dropped_before_it_is_opened(
+    stage: Stage, writer: str, kept: tuple[str, ...]
+) -> None:
+    alice, bob = await locked(stage)
+    sender, reader, peer, back = (alice, bob, BOB, ALICE) if writer == "alice" else (bob, alice, ALICE, BOB)
+    body, shown, told = sealed_by(sender, peer, "no gate holds me", _ID), texts(reader), _imdns(stage, reader)
+    headers = tuple(one for one in headers_of_state(sender, peer) if one.name in kept)
+    inject(sender, peer, sealed_cpim(sender, _ID, body, headers))
+    await asyncio.sleep(20)
+    assert texts(reader) == shown
+    assert [one for one in notes(stage, reader) if one.startswith("dropped: no ")]
+    assert _imdns(stage, reader) == told
+    assert not thread_of(reader, back).heal.is_running
 
 
 @scenario("two-carriers")
