@@ -77,13 +77,11 @@ class ChangeSender:
         """Raises LocalProtocolError for an empty text."""
         if not text:
             raise LocalProtocolError("an empty text", spec=_SPEC)
-        refusal = self._refusal(conversation, target, self._policy.edits, anyway=anyway)
-        return self._send(conversation, target, ReferenceType.EDIT, text, refusal)
+        return self._change_text(conversation, target, ReferenceType.EDIT, text, anyway=anyway)
 
     def recall(self, conversation: Conversation, target: _Target, *, anyway: bool = False) -> SentMessage:
         """The message is to be gone for everybody."""
-        refusal = self._refusal(conversation, target, self._policy.recalls, anyway=anyway)
-        return self._send(conversation, target, ReferenceType.RECALL, "", refusal)
+        return self._change_text(conversation, target, ReferenceType.RECALL, "", anyway=anyway)
 
     # --- what is possible --------------------------------------------------------------------------------------------
 
@@ -97,22 +95,29 @@ class ChangeSender:
         tags = self._messenger.capabilities.entry(conversation.peer).tags
         return conversation.is_encrypted or not tags.services or tags.reads_references
 
-    def _refusal(
-        self, conversation: Conversation, target: _Target, use: ReferenceUse, *, anyway: bool
-    ) -> FallbackReason:
-        """Why the own message cannot be changed."""
-        if not self._may(use, conversation):
-            return _R.NOT_OFFERED
-        if anyway:
-            return _POSSIBLE
+    def _ban(self, target: _Target) -> FallbackReason:
+        """Why nobody honest changes that text."""
         if not isinstance(target, SentMessage):
             return _R.NOT_AUTHOR
         written = epoch_of(target.date_time)
         if written is not None and self._messenger.alarms.now() - written > self._policy.change_within_s:
             return _R.TOO_LATE
-        return _POSSIBLE if self._is_read_by_peer(conversation) else _R.PEER_WITHOUT_FEATURE
+        return _POSSIBLE
 
     # --- putting it on its way ---------------------------------------------------------------------------------------
+
+    def _change_text(
+        self, conversation: Conversation, target: _Target, kind: ReferenceType, text: str, *, anyway: bool
+    ) -> SentMessage:
+        use = self._policy.edits if kind is ReferenceType.EDIT else self._policy.recalls
+        ban = self._ban(target)
+        is_forged = anyway and ban is not _POSSIBLE
+        refusal = _POSSIBLE if anyway else ban
+        if not self._may(use, conversation):
+            refusal = _R.NOT_OFFERED
+        elif refusal is _POSSIBLE and not anyway and not self._is_read_by_peer(conversation):
+            refusal = _R.PEER_WITHOUT_FEATURE
+        return self._send(conversation, target, kind, text, refusal, is_forged=is_forged)
 
     def _reaction(self, conversation: Conversation, target: _Target, kind: ReferenceType, emoji: str) -> SentMessage:
         if not self._policy.reacts_by_text and self._is_read_by_peer(conversation):
@@ -133,14 +138,16 @@ class ChangeSender:
         *,
         emoji: str = "",
         is_text: bool = False,
+        is_forged: bool = False,
     ) -> SentMessage:
-        """*is_text*: it goes as a text that names nothing. What is about a sealed message is sealed, or goes not at
-        all: a text that quotes it would tell what it said."""
+        """*is_text*: it goes as a text that names nothing; *is_forged*: nothing changes on the own screen. What is
+        about a sealed message is sealed, or goes not at all: a text that quotes it would tell what it said."""
         target_id = _id_of(target)
-        if not target_id and refusal is _POSSIBLE:
-            refusal = _R.NO_TARGET
+        if refusal is _POSSIBLE and (target.is_recalled or not target_id):
+            refusal = _R.RECALLED if target.is_recalled else _R.NO_TARGET
         message = self._messenger.maker.new(conversation, text, _KINDS[kind])
-        message.change = Change(kind, target_id, target.id, emoji, text if kind is ReferenceType.EDIT else "")
+        key = "" if is_forged else target.id
+        message.change = Change(kind, target_id, key, emoji, text if kind is ReferenceType.EDIT else "")
         message.was_locked |= target.scheme is not None
         if target_id and not is_text:
             at_ms = round(message.created_at * 1000)

@@ -45,7 +45,8 @@ class NotSeenInTime(SimulatorError):
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a message does to an earlier one, in place of being one itself. *target_id* is the id that the peers know it
-    by, *key* the one that this phone does; *emoji* is that of a reaction, *text* the new text of an edit."""
+    by, *key* the one that this phone does, "" where its own screen is not to change; *emoji* is that of a reaction,
+    *text* the new text of an edit."""
 
     kind: ReferenceType
     target_id: str

@@ -84,6 +84,7 @@ class FallbackReason(Enum):
     PEER_WITHOUT_FEATURE = "the phone of the peer has no such feature"
     NOT_AUTHOR = "only who wrote a message changes it"
     TOO_LATE = "the message was written too long ago"
+    RECALLED = "the message that it is about was recalled"
     NO_TARGET = "the message that it is about has no identifier"
 
 

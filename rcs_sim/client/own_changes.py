@@ -17,7 +17,7 @@ _ARRIVED = (MessageState.DELIVERED, MessageState.DISPLAYED)
 def follow_change(message: SentMessage) -> None:
     """The state of *message* has moved: what it changes is shown or is not, accordingly."""
     change, changes = message.change, message.conversation.changes
-    if change is None:
+    if change is None or not change.key:
         return
     if message.state is MessageState.FAILED:
         if changes is not None:

@@ -62,7 +62,11 @@ class ChangesOfText:
         return change.phone == target.phone or (bool(own) and own == screens.number(target.phone, target.number))
 
     def _is_overtaken(self, change: UserMessage, target: UserMessage) -> bool:
-        """By one that its sender made later, and that was shown."""
-        later = (each for each in self._by_target[target] if each.number > change.number and each.phone == change.phone)
+        """By one that its sender made later, and that was shown; a recall leaves nothing to change at any time."""
         is_text = change.kind in _TEXT_CHANGES
-        return any(each.showings and (each.kind in _TEXT_CHANGES) is is_text for each in later)
+        for other in self._by_target[target]:
+            is_recall = other.kind == ReferenceType.RECALL and other is not change
+            is_later = other.number > change.number and (other.kind in _TEXT_CHANGES) is is_text
+            if other.phone == change.phone and other.showings and (is_later or (is_text and is_recall)):
+                return True
+        return False

@@ -38,12 +38,14 @@ __all__ = ["PhoneOptions", "run_phone"]
 
 _EXAMPLE = "two-carriers"
 _NUMBER = re.compile(r"\+[1-9][0-9]{3,14}")  # E.164
+_SHOWN_LINES = 20  # of a conversation
 _LEAVES_WITHIN_S = 15.0  # what was said last, when the input ends
 _BY_RADIO = ("/sms", "/type", "/re", "/unreact", "/edit")  # commands that wait until the phone is up, as a text does
 _HELP = """\
 /to NUMBER     choose whom to write to; a line without a slash is then sent
 /sms TEXT      send as SMS, whatever the contact can do
 /react EMOJI   on the last message that came; /unreact takes it back; /reply TEXT answers that message
+/show          the conversation as it stands: reactions, new texts, what was taken back
 /edit TEXT     a new text for your last message; /recall takes it back
 /yes           "not delivered: send as text?" yes
 /type  /read   start typing; look at what came
@@ -167,6 +169,7 @@ class _Terminal:
             "/to": lambda: self._choose(argument),
             "/sms": lambda: self.phone.send_sms(self._chosen(), argument),
             "/yes": self._consent,
+            "/show": self._show_conversation,
             "/react": lambda: self._chat.react(self._last(ReceivedMessage), argument),
             "/unreact": lambda: self._chat.unreact(self._last(ReceivedMessage)),
             "/reply": lambda: self._chat.reply(self._last(ReceivedMessage), argument),
@@ -223,6 +226,22 @@ class _Terminal:
             raise ProfileError("there is no such message in this conversation", file="terminal")
         return found
 
+    def _show_conversation(self) -> None:
+        chat = self._chat
+        for one in chat.messages[-_SHOWN_LINES:]:
+            reactions = {"me" if member == "" else str(member): emoji for member, emoji in one.reactions.items()}
+            details = {
+                "peer": chat.peer,
+                "direction": one.direction,
+                "text": one.shown_text or "",
+                "label": one.label,
+                "state": one.state.value,
+                "reactions": reactions,
+                "edited": one.is_edited,
+                "recalled": one.is_recalled,
+            }
+            self._say("line", _line_words(one), details)
+
     def _consent(self) -> None:
         if self._asked is not None:
             self._asked.send_as_sms()
@@ -270,6 +289,14 @@ class _Terminal:
             return
         peer = str((details or {}).get("peer", ""))
         print(" ".join(part for part in (f"[{what}]", peer, text) if part), flush=True)
+
+
+def _line_words(message: SentMessage | ReceivedMessage) -> str:
+    """A message as it stands in the conversation."""
+    who = "me:" if isinstance(message, SentMessage) else "peer:"
+    text = "(recalled)" if message.is_recalled else message.shown_text or f"({message.state.value})"
+    edited = " (edited)" if message.is_edited and not message.is_recalled else ""
+    return " ".join((who, f"{text}{edited}", *message.reactions.values()))
 
 
 def _change_words(event: ShownEvent) -> str:

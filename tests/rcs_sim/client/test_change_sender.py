@@ -66,6 +66,20 @@ async def test_a_short_message_has_no_id_that_anything_could_name(stage: Stage) 
 
 
 @scenario()
+async def test_there_is_nothing_to_change_about_what_was_recalled(stage: Stage) -> None:
+    alice, bob = await stage.phone("alice", ALICE), await stage.phone("bob", BOB, "android")
+    await asyncio.sleep(1)
+    message = await alice.chat(BOB).send("one text")
+    await message.delivered(within_s=10)
+    await (await alice.chat(BOB).recall(message)).delivered(within_s=10)
+    chat, arrived = alice.chat(BOB), received(bob)[-1]
+    again = (chat.recall(message), chat.edit(message, "more"), bob.chat(ALICE).react(arrived, "👍"))
+    assert [each.reason for each in again] == [FallbackReason.RECALLED] * 3
+    answer = await bob.chat(ALICE).reply(arrived, "what was it?")
+    await answer.delivered(within_s=10)
+
+
+@scenario()
 async def test_the_older_dialect_is_written_where_the_profile_says_so_and_read_everywhere(stage: Stage) -> None:
     both = (ReferenceDialect.GSMA, ReferenceDialect.GOOGLE)
     alice = await stage.sim.add_phone("alice", _android(dialects=both), msisdn=ALICE)

@@ -103,6 +103,11 @@ def test_messages_are_answered_reacted_to_edited_and_taken_back(start: Start) ->
     alice.expect("at nine is better")
     alice.say("/edit meet at nine")
     bob.expect("Edit “meet at eight”: meet at nine")
+    bob.say("/react 🎉")
+    alice.expect("+Reaction “meet at eight”: 🎉")
+    bob.say("/show")
+    bob.expect(f"[line] {_ALICE} peer: meet at nine (edited) 🎉")
+    bob.expect(f"[line] {_ALICE} me: at nine is better")
     alice.say("/recall")
     bob.expect("Recall “meet at eight”")
     for phone in (alice, bob):
