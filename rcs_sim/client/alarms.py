@@ -61,6 +61,13 @@ class Alarms:
     def set(self, alarm: Alarm, at: float | None) -> None:
         self._heap.set(alarm, None if at is None else self._heap.time() + at - self.now())
 
+    def started_anew(self) -> Alarms:
+        """Those of a phone that was reset: what it had before never rings again."""
+        fresh = Alarms(self._clock)
+        fresh.skew_s, fresh.is_frozen = self.skew_s, self.is_frozen
+        self.is_frozen = True
+        return fresh
+
     def freeze(self) -> None:
         self.is_frozen = True
 

@@ -225,6 +225,7 @@ class Phone:
         self._resets += 1
         self._tokens = self._tokens.child(f"reset {self._resets}")
         self._wanted = None
+        self._alarms = self._alarms.started_anew()
         self._make_parts()
         self.display.state("phone", "wiped")
 

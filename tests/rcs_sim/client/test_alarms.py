@@ -52,3 +52,17 @@ def test_an_alarm_never_rings_before_its_deadline() -> None:
         return len(early) == 1000 and not any(early)
 
     assert run(main(), clock="virtual")
+
+
+def test_what_a_phone_had_before_a_reset_never_rings() -> None:
+    async def main() -> tuple[list[str], float]:
+        clock, rang = VirtualClock(), list[str]()
+        old = Alarms(clock)
+        old.skew_s = 60.0
+        old.new(lambda now: rang.append("old")).set(old.now() + 1)
+        fresh = old.started_anew()
+        fresh.new(lambda now: rang.append("fresh")).set(fresh.now() + 1)
+        await asyncio.sleep(5)
+        return rang, fresh.skew_s
+
+    assert run(main(), clock="virtual") == (["fresh"], 60.0)
