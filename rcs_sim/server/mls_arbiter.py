@@ -38,7 +38,7 @@ _HELD_BACK = 3600  # seconds: times older than a day and this are of no quota an
 @dataclass(frozen=True, slots=True)
 class MlsDecision:
     """*conversation* is the one after it; *logged* is the entry that the log got. *check* is the number of the check
-    that failed, 0 for an acceptance. *is_new*: there is something to store."""
+    that failed, 0 for an acceptance. *is_new*: it was not answered before, and is stored where there is a group."""
 
     conversation: MlsConversation
     answer: StoredAnswer
@@ -86,7 +86,7 @@ class MlsArbiter:
             if known is not None:  # the id belongs to the other request
                 return MlsDecision(conversation, answer, refusal.check, is_new=False)
             kept = conversation.with_answer(answer, self._rules.answers_kept)
-            return MlsDecision(kept, answer, refusal.check, is_new=conversation.live is not None)
+            return MlsDecision(kept, answer, refusal.check)
 
     def _verify_may_ask(self, is_id_used: bool) -> None:
         if not self._rules.is_available:

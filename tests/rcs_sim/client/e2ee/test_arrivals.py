@@ -145,7 +145,7 @@ async def test_a_message_signed_by_another_member_than_its_sender_is_dropped_wit
 @pytest.mark.parametrize("named", [ANONYMOUS_URI, f"tel:{BOB}", f"tel:{ALICE}"])
 @scenario("two-carriers", is_read_by_others=False)
 async def test_words_of_ones_own_that_the_peer_plays_back_are_not_shown_as_his(stage: Stage, named: str) -> None:
-    """Over the network: the peer has the octets, their id and their headers, and writes into CPIM From what he likes."""
+    """The peer has the octets, their id and their headers, and writes into CPIM From what he likes."""
     alice, bob = await locked(stage)
     tablet = await stage.phone("tablet", BOB)
     await (await alice.chat(BOB).send("to both of your screens")).delivered(within_s=300)
