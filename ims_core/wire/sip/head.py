@@ -63,7 +63,7 @@ def split_head(head: str, limits: Limits) -> tuple[str, list[str], list[str]]:
     if len(lines) > limits.max_headers:
         _refuse_too_many(lines, limits)
     start = lines.pop(0)
-    keys = order_of(head, len(lines))
+    keys = order_of(head, lines)
     if keys is not None:
         return start, lines, keys
     lines = join_folds(lines)

@@ -74,6 +74,8 @@ class Order(list[str]):
 
 _shapes: dict[tuple[str, ...], Shape] = {}
 _orders: dict[tuple[str, ...], Order] = {}  # by the names as spelled, each with its colon
+_latest: dict[tuple[int, str], tuple[tuple[str, ...], Order]] = {}  # names and order of the last message that was like
+_begins: Final = str.startswith
 
 
 def shape_of(keys: Sequence[str]) -> Shape:
@@ -91,13 +93,21 @@ def shape_of(keys: Sequence[str]) -> Shape:
     return shape
 
 
-def order_of(head: str, count: int) -> Order | None:
-    """The canonical keys of the header lines, *count* in number, that follow the first line of *head*, if each begins
-    with a name that was met before; else None."""
+def order_of(head: str, lines: Sequence[str]) -> Order | None:
+    """The canonical keys of the header *lines*, which follow the first line of *head*, if each begins with a name that
+    was met before; else None."""
+    like = len(lines), head[:3]
+    latest = _latest.get(like)
+    if latest is not None and all(map(_begins, lines, latest[0])):  # a name ends with the first colon of its line
+        return latest[1]
     names = tuple(_NAMES.findall(head))
     order = _orders.get(names)
-    if order is None or len(order) != count:
-        return _new_order(names) if len(names) == count else None
+    if order is None or len(order) != len(lines):
+        order = _new_order(names) if len(names) == len(lines) else None
+    if order is not None and len(names) <= _LONGEST:
+        if len(_latest) >= _MOST_SHAPES:
+            _latest.clear()
+        _latest[like] = names, order
     return order
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ims_core.wire.sip import shape
-from ims_core.wire.sip.shape import order_of, shape_of
+from ims_core.wire.sip.shape import Order, order_of, shape_of
+
+
+def _order_of(head: str) -> Order | None:
+    return order_of(head, head.split("\r\n")[1:])
 
 
 def test_each_key_has_its_places() -> None:
@@ -28,13 +35,13 @@ def test_a_field_that_is_to_be_there_once_is_told_of() -> None:
 
 
 def test_lines_with_names_that_were_met_have_an_order_and_its_shape() -> None:
-    order = order_of("\r\nVia: a:b\r\nf:\r\nCSEQ: x", 3)
+    order = _order_of("\r\nVia: a:b\r\nf:\r\nCSEQ: x")
     assert order == ["via", "from", "cseq"]
-    assert order_of("start\r\nVia: c\r\nf: d\r\nCSEQ: y", 3) is order
+    assert _order_of("start\r\nVia: c\r\nf: d\r\nCSEQ: y") is order
     assert order is not None
     assert shape_of(order) is shape_of(["via", "from", "cseq"])
     for line in ("Via", "", " folded: x", "X-Never-Met: 1", "Via : x"):
-        assert order_of(f"\r\nVia: x\r\n{line}", 2) is None
+        assert _order_of(f"\r\nVia: x\r\n{line}") is None
 
 
 def test_messages_of_one_order_share_a_shape() -> None:
@@ -48,8 +55,25 @@ def test_what_is_remembered_stays_bounded() -> None:
     assert len(shape._shapes) <= shape._MOST_SHAPES
     for number in range(2 * shape._MOST_SHAPES):
         lines = ["\r\nTo:" if number & 1 << bit else "\r\nFrom:" for bit in range(11)]
-        assert order_of("".join(lines), 11) is not None
+        assert _order_of("".join(lines)) is not None
     assert len(shape._orders) <= shape._MOST_SHAPES
+    for number in range(2 * shape._MOST_SHAPES):
+        assert _order_of(f"{number:03x}\r\nTo: x") == ["to"]
+    assert len(shape._latest) <= shape._MOST_SHAPES
     long = ["x"] * 200
     assert shape_of(long) is not shape_of(long)
     assert shape_of(long).places == {"x": tuple(range(200))}
+
+
+_LINES = st.sampled_from(
+    ["Via: a", "v:b:c", "Via:", "Via", "", "V", " Via: x", "via : x", "To: x", "t: x", "X-New: 1", ":"]
+)
+
+
+@given(st.lists(st.lists(_LINES, min_size=1, max_size=3), min_size=1, max_size=6))
+def test_what_came_before_changes_no_order(messages: list[list[str]]) -> None:
+    heads = ["\r\n".join(("start", *lines)) for lines in messages]
+    after_others = [_order_of(head) for head in heads]
+    for head, found in zip(heads, after_others, strict=True):
+        shape._latest.clear()
+        assert _order_of(head) == found
