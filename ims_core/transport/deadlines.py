@@ -51,10 +51,7 @@ class DeadlineHeap:
         """Gives *item* the deadline *due*, loop time, in place of the one it had; None takes it away."""
         if due is None:
             if item.due != math.inf:
-                item.due = math.inf
-                self._dead += 1
-                if self._dead > _DEAD_WORTH_A_SWEEP and 2 * self._dead > len(self._heap):
-                    self._sweep()
+                self._take_away(item)
             return
         if item.due == math.inf and item.armed != math.inf:
             self._dead -= 1  # its old entry serves again
@@ -66,6 +63,17 @@ class DeadlineHeap:
         heapq.heappush(self._heap, (due, self._number, item))
         if due < self._timer_due:
             self._arm(due)
+
+    def _take_away(self, item: Deadline) -> None:
+        heap = self._heap
+        item.due = math.inf
+        if heap and heap[-1][2] is item and heap[-1][0] == item.armed:  # nothing is below the last entry of a heap
+            heap.pop()
+            item.armed = math.inf
+            return
+        self._dead += 1
+        if self._dead > _DEAD_WORTH_A_SWEEP and 2 * self._dead > len(heap):
+            self._sweep()
 
     def __len__(self) -> int:
         """Entries, the ones to be skipped included."""

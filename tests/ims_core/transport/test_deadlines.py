@@ -94,12 +94,33 @@ def test_an_item_that_raises_does_not_stop_the_others() -> None:
     run(main)
 
 
+def test_a_deadline_that_is_taken_away_before_others_come_leaves_nothing() -> None:
+    async def main() -> None:
+        heap = DeadlineHeap()
+        early, late = _Item(heap), _Item(heap)
+        heap.set(early, 5)
+        for _ in range(3):
+            heap.set(late, 32)
+            heap.set(late, None)
+            assert len(heap) == 1
+        heap.set(late, 9)
+        heap.set(late, 7)  # two entries, of which the later one is dead
+        heap.set(late, None)
+        heap.set(late, 9)
+        await asyncio.sleep(100)
+        assert (early.fired, late.fired) == ([5], [9])
+        assert len(heap) == 0
+
+    run(main)
+
+
 def test_a_closed_heap_is_silent() -> None:
     async def main() -> None:
         heap = DeadlineHeap()
         item = _Item(heap)
         heap.set(item, 1)
         heap.close()
+        heap.set(item, None)
         await asyncio.sleep(5)
         assert item.fired == []
 
