@@ -26,6 +26,8 @@ from rcs_sim.wire.encryption_parameters import MlsServerProperties
 __all__ = ["FocusWatch", "Held"]
 
 FRESH_S = 20.0  # so long an answer counts (choice); a focus may answer ten pulls in 200 s
+EMPTY_FRESH_S = 3600.0  # one that there is nothing, while the peer does not encrypt (choice)
+UNANSWERED_S = 600.0  # until it is asked again whether there is a focus at all (choice)
 ENDED_FRESH_S = 2.0  # one that says that encryption has ended: the other side may revive it at any time (choice)
 
 
@@ -151,17 +153,22 @@ class FocusWatch:
     def look(self, conversation: Conversation) -> bool:
         """Whether the focus is being asked what it holds; asks it unless it is known, or there is nobody to ask."""
         peer = conversation.peer
-        held = self._held.get(peer)
         if peer in self._looking:
             return True
-        now, silent_at = self._messenger.alarms.now(), self._unanswered.get(peer)
-        is_known = held is not None and held.is_fresh(now)
-        is_known |= silent_at is not None and now - silent_at < FRESH_S
-        if is_known or peer in self._waived or not self._can_ask(conversation):
+        if peer in self._waived or self._is_known(peer) or not self._can_ask(conversation):
             return False
         self._looking.add(peer)
         self.pull(conversation, lambda answer: self._looked(conversation, answer))
         return True
+
+    def _is_known(self, peer: ContactKey) -> bool:
+        now, held, silent_at = self._messenger.alarms.now(), self._held.get(peer), self._unanswered.get(peer)
+        if held is None:
+            return silent_at is not None and now - silent_at < UNANSWERED_S
+        tags = self._messenger.capabilities.entry(peer).tags
+        is_plain = not held.is_held and bool(tags.services) and tags.mls.kds is None
+        is_old = silent_at is None or now - silent_at >= FRESH_S
+        return held.is_fresh(now) or not is_old or (is_plain and now - held.at < EMPTY_FRESH_S)
 
     def pull(self, conversation: Conversation, answered: Callable[[ControlAnswer], None]) -> None:
         """The ordinary pull of who holds no group (digest RCC.16 §14.3)."""

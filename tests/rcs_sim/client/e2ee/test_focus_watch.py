@@ -12,6 +12,7 @@ from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
 from tests.support.encrypted_phones import (
+    count_notes,
     focus_fault,
     pair_locked,
     reinstalled,
@@ -83,3 +84,17 @@ async def test_where_encryption_was_ended_a_reinstalled_phone_writes_in_clear(st
     await again.delivered(within_s=120)
     assert again.scheme is Scheme.MLS
     assert readable(stage, "something to hide") == []
+
+
+@scenario("two-carriers")
+async def test_the_focus_is_asked_once_an_hour_about_a_peer_who_does_not_encrypt(stage: Stage) -> None:
+    service = stage.sim.lab.carriers["blue"].key_service
+    assert service is not None
+    service.server.fault = KdsFault(is_down=True)
+    alice, _ = await stage.alice_and_bob()
+    for number in range(5):
+        message = await alice.chat(BOB).send(f"no secret {number}")
+        await message.delivered(within_s=10)
+        assert message.scheme is None
+        await asyncio.sleep(600)
+    assert count_notes(stage, alice, "focus asked") == 1
