@@ -146,16 +146,17 @@ def redirect_target(response: HttpResponse, url: str, *, allows_http: bool) -> s
 
 
 def retry_after_s(response: HttpResponse, now: float) -> float | None:
-    """Seconds to wait by Retry-After (RFC 9110 §10.2.3), at most `MAX_RETRY_AFTER_S`; None without a readable one."""
+    """Seconds to wait by Retry-After (RFC 9110 §10.2.3), at most `MAX_RETRY_AFTER_S`; None without a readable
+    one, and for one that asks for no wait at all, which would make a storm of the same question (choice)."""
     text = (response.header("Retry-After") or "").strip()
     if text.isascii() and text.isdecimal():
-        return min(float(text[:12]), MAX_RETRY_AFTER_S)
+        return min(float(text[:12]), MAX_RETRY_AFTER_S) or None
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     aware = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return min(max(aware.timestamp() - now, 0.0), MAX_RETRY_AFTER_S)
+    return min(max(aware.timestamp() - now, 0.0), MAX_RETRY_AFTER_S) or None
 
 
 def is_trigger(text: str) -> bool:

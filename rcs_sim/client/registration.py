@@ -6,6 +6,7 @@ their answers; the phone sends them, tells about its flow and passes on what NOT
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -234,6 +235,7 @@ class Registration:
         "_features",
         "_from_tag",
         "_policy",
+        "_recalled_at",
         "_redirections",
         "_retries",
         "_retry_after_s",
@@ -273,6 +275,7 @@ class Registration:
         self._challenges = self._failures = self._redirections = self._corrections = self._retries = 0
         self._configuration_queries = 0
         self._retry_after_s: float | None = None
+        self._recalled_at = -math.inf  # when the network last asked for a binding to be made anew
         self._target: Uri | None = None
         self._deadline: float | None = None
         self.binding: Binding | None = None
@@ -311,11 +314,14 @@ class Registration:
         """The own contact was terminated with *event* (RFC 3680 §5.3, digest §2.5).
 
         Nobody asks the phone back after ``unregistered``: it registers again as after a failure; the binding that ran
-        out (``expired``) is made anew at once (choice)."""
+        out (``expired``) is made anew at once, unless that was done a moment ago (choice)."""
         given = _OF_EVENT.get(event)
         if given is None:
             return []
-        self._retry_after_s = retry_after_s
+        self._retry_after_s = retry_after_s or None
+        if given is _I.DEACTIVATED and self.binding is not None:
+            given = _I.PROBATION if now - self._recalled_at < self._retry_base_s else given
+            self._recalled_at = now
         return self._take(given, now, f"reg event: {event}")
 
     def reconfigured(self, account: Account, authenticator: Authenticator) -> None:
@@ -539,8 +545,9 @@ class Registration:
 
 
 def _retry_after(response: Response) -> float | None:
+    """Seconds; None without one, or for 0: a phone that always came back at once would be a storm (choice)."""
     try:
         value = response.get(RetryAfter)
     except SipParseError:
         return None
-    return None if value is None else float(value.seconds)
+    return None if value is None else float(value.seconds) or None

@@ -241,6 +241,30 @@ def test_a_notified_end_of_the_binding_r13(event: str, state: RegistrationState)
         assert machine.next_deadline() == 87
 
 
+def test_a_network_that_ends_each_binding_at_once_is_not_stormed() -> None:
+    machine = _registered(_machine())
+    request = _request(machine.notified("deactivated", 10))
+    machine.receive(_respond(request, 200, ("Contact", f"<{_CONTACT}>;expires=600")), 11)
+    assert machine.state is RegistrationState.REGISTERED
+    machine.notified("expired", 12)
+    assert machine.state is RegistrationState.WAITING
+    deadline = machine.next_deadline()
+    assert deadline is not None
+    assert deadline >= 12 + 15
+    request = _request(machine.handle_deadline(deadline))
+    machine.receive(_respond(request, 200, ("Contact", f"<{_CONTACT}>;expires=600")), deadline)
+    assert _request(machine.notified("deactivated", deadline + 3600)), "much later it is asked for anew at once"
+
+
+@pytest.mark.parametrize("event", ["probation", "unregistered"])
+def test_a_retry_after_of_0_in_a_notification_counts_as_none(event: str) -> None:
+    machine = _registered(_machine())
+    machine.notified(event, 10, 0.0)
+    deadline = machine.next_deadline()
+    assert deadline is not None
+    assert deadline >= 10 + 15
+
+
 def test_back_off_doubles_from_30_s_to_1800_s_with_jitter_r14() -> None:
     machine = _machine()
     request, now, windows = _start(machine), 0.0, []
@@ -262,6 +286,14 @@ def test_retry_after_wins_over_the_back_off() -> None:
     outputs = machine.receive(_respond(_start(machine), 503, ("Retry-After", "700")), 5)
     assert machine.next_deadline() == 705
     assert outputs == [Unregistered("503 Service Unavailable", 705)]
+
+
+def test_a_retry_after_of_0_does_not_make_a_storm() -> None:
+    machine = _machine()
+    machine.receive(_respond(_start(machine), 503, ("Retry-After", "0")), 5)
+    deadline = machine.next_deadline()
+    assert deadline is not None
+    assert deadline >= 5 + 15, "the back-off holds"
 
 
 def test_403_triggers_one_new_configuration_query_r15() -> None:
