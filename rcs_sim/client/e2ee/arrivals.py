@@ -171,14 +171,18 @@ class Arrivals:
         reason = result.reason
         if result.kind is RefusalKind.NOT_FOR_US and not self._context.is_arbitrated(thread):
             reason = ClientFailureReason.FAILED_TO_DECRYPT  # of a group that was begun anew: ours is given to its maker
+        is_over = result.kind is RefusalKind.SUPERSEDED and not self._context.is_arbitrated(thread)
         if reason is not None:
             self._report(thread, envelope, reason)
-            if result.kind in _HEALING_REASONS:
+            if result.kind in _HEALING_REASONS and not is_over:  # the state is good: it is sent again in this era
                 self._healing.heal(thread, f"a message cannot be read: {result.kind.name.lower()}")
             self._context.moved(thread)
 
     def _report(self, thread: EncryptedThread, envelope: Envelope, reason: ClientFailureReason) -> None:
-        """To be told to the sender, once no repair is under way."""
+        """To be told to the sender, once no repair is under way. Where the repair is left to him he is asked for it."""
+        is_lost = reason is ClientFailureReason.FAILED_TO_DECRYPT and envelope.era >= _era_of(thread)
+        if is_lost and not self._context.is_arbitrated(thread) and self._context.has_siblings(thread):
+            reason = ClientFailureReason.CONTROL_MESSAGE_FAILED
         if envelope.message_id and envelope.asserted_sender == thread.peer_number:
             thread.reports.add(envelope.message_id, envelope.asserted_sender, reason)
 
@@ -301,3 +305,9 @@ def _told(outcome: ControlOutcome) -> str:
             return f"ignored: {why.name.lower().replace('_', ' ')}"
         case _:
             return type(outcome).__name__.lower()
+
+
+def _era_of(thread: EncryptedThread) -> int:
+    """That of the group that is held, 0 without one."""
+    identifier = thread.engine.identifier
+    return 0 if identifier is None else identifier.era_id

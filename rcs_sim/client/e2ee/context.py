@@ -82,6 +82,11 @@ class E2eeContext:
         if is_his and not messenger.capabilities.entry(peer).tags.services and messenger.discovery is not None:
             messenger.discovery.ask_if_due(peer, Occasion.FAILURE)
 
+    def has_siblings(self, thread: EncryptedThread) -> bool:
+        """Whether other devices of the own user are in the group."""
+        group = thread.engine.group
+        return group is not None and len(group.roster.leaves_of(self.own_number)) > 1
+
     def is_arbitrated(self, thread: EncryptedThread) -> bool:
         """Whether a focus decides which request counts; without one the conversation is peer to peer."""
         return self.server_of(thread.conversation.peer).arbitrates_era

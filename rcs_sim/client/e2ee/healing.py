@@ -154,8 +154,11 @@ class Healing:
 
     def _heal_without_focus(self, thread: EncryptedThread) -> None:
         """Nobody knows better than the two: who holds a group gives the peer a new one, who holds none waits for it,
-        and makes one of its own when there is something to say (choice)."""
-        if thread.engine.identifier is not None:
+        and makes one of its own when there is something to say (choice). Who has further devices in the group leaves it
+        to the peer, whose Welcome reaches them all: nobody would bring them ours (choice)."""
+        if self._context.has_siblings(thread):
+            self._context.note(thread, "repair", "left to the peer")
+        elif thread.engine.identifier is not None:
             self.advance_era(thread, "a peer has no usable state")
         self._context.moved(thread)
 

@@ -119,3 +119,51 @@ async def test_who_is_away_gets_the_welcome_when_back(stage: Stage) -> None:
     await message.delivered(within_s=300)
     assert texts(bob) == ["for later"]
     assert message.scheme in (Scheme.MLS, None)
+
+
+@pytest.mark.parametrize("device", ["android", "ios", "strict-v4"])
+@pytest.mark.parametrize("first", ["alice", "bob"])
+@scenario(p2p, is_read_by_others=False)
+async def test_a_further_device_of_who_began_comes_in_by_the_peer_and_everybody_stays(
+    stage: Stage, first: str, device: str
+) -> None:
+    """Nobody brings the Welcome of a phone to its user's other devices; that of the peer reaches them all."""
+    alice = await stage.phone("alice", ALICE, device)
+    tablet = await stage.phone("tablet", ALICE)
+    bob = await stage.phone("bob", BOB)
+    await asyncio.sleep(2)
+    begins = (alice, BOB) if first == "alice" else (bob, ALICE)
+    await (await begins[0].chat(begins[1]).send("it begins")).delivered(within_s=60)
+    await (await bob.chat(ALICE).send("to both screens")).delivered(within_s=60)
+    await asyncio.sleep(600)
+    for phone, peer in ((alice, BOB), (tablet, BOB), (bob, ALICE)):
+        message = await phone.chat(peer).send(f"from {phone.name}")
+        await message.delivered(within_s=120)
+        assert message.scheme is Scheme.MLS
+        await asyncio.sleep(60)
+    assert texts(alice)[-2:] == texts(tablet)[-2:] == ["to both screens", "from bob"]
+    assert texts(bob)[-2:] == ["from alice", "from tablet"]
+    states = {engine_of(phone, peer).identifier for phone, peer in ((alice, BOB), (tablet, BOB), (bob, ALICE))}
+    assert len(states) == 1, notes(stage, tablet)
+    group = engine_of(bob, ALICE).group
+    assert group is not None
+    assert sorted(group.roster.leaves.values()) == [ALICE[1:], ALICE[1:], BOB[1:]]
+    assert readable(stage, "from ") == []
+
+
+@scenario(p2p, is_read_by_others=False)
+async def test_a_commit_that_a_further_device_misses_is_made_good_by_the_peer(stage: Stage) -> None:
+    alice = await stage.phone("alice", ALICE)
+    tablet = await stage.phone("tablet", ALICE)
+    bob = await stage.phone("bob", BOB)
+    await asyncio.sleep(2)
+    await (await bob.chat(ALICE).send("to both screens")).delivered(within_s=60)
+    await asyncio.sleep(60)
+    rekey(alice, BOB)
+    await asyncio.sleep(60)
+    message = await bob.chat(ALICE).send("after the commit")
+    await message.delivered(within_s=60)
+    await asyncio.sleep(600)
+    assert texts(alice)[-1] == texts(tablet)[-1] == "after the commit", notes(stage, tablet)
+    states = {engine_of(phone, peer).identifier for phone, peer in ((alice, BOB), (tablet, BOB), (bob, ALICE))}
+    assert len(states) == 1
