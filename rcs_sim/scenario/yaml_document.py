@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ims_core.errors import ProfileError
+from rcs_sim.scenario.yaml_places import deepest_place, first_alias, place_in, place_of_failure
 
 __all__ = ["Location", "YamlDocument"]
 
@@ -46,7 +47,8 @@ class YamlDocument:
         try:
             return cls(path, node, _plain(node, [_MAX_VALUES]), numbered)
         except (ValueError, RecursionError) as error:
-            raise ProfileError(f"cannot be read: {error}", file=str(path)) from error
+            line, column = first_alias(path.read_text(encoding="utf-8-sig"))
+            raise ProfileError(f"cannot be read: {error}", file=str(path), line=line, column=column) from error
 
     def validated(self, adapter: TypeAdapter[_T], plain: Any = None) -> _T:
         """The values, or *plain* in their place, in the type of *adapter*. Raises ProfileError."""
@@ -55,7 +57,8 @@ class YamlDocument:
         except ValidationError as error:
             raise self._first_error(error, adapter) from None
         except (ValueError, RecursionError) as error:
-            raise ProfileError(f"cannot be read: {error}", file=str(self.path)) from error
+            line, column = first_alias(self.path.read_text(encoding="utf-8-sig"))
+            raise ProfileError(f"cannot be read: {error}", file=str(self.path), line=line, column=column) from error
 
     def error(self, location: Location, text: str, *, is_key: bool = False) -> ProfileError:
         """An error at the value at *location*, or at its key."""
@@ -71,7 +74,7 @@ class YamlDocument:
         for index, part in enumerate(parts[1:], start=1):
             if isinstance(part, int) and parts[index - 1] in self.numbered:
                 parts[index] = part + 1
-        return ".".join(map(str, parts)) or "the file"
+        return "".join(each if each.isprintable() else "?" for each in ".".join(map(str, parts))) or "the file"
 
     def _first_error(self, error: ValidationError, adapter: TypeAdapter[Any]) -> ProfileError:
         found = error.errors(include_url=False)
@@ -89,21 +92,33 @@ class YamlDocument:
 def _read_yaml(path: Path) -> Any:
     try:
         if path.stat().st_size > _MAX_FILE_OCTETS:
-            raise ProfileError(f"the file is larger than {_MAX_FILE_OCTETS} octets", file=str(path))
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ProfileError("the file is not UTF-8 text", file=str(path)) from error
+            raise ProfileError(f"the file is larger than {_MAX_FILE_OCTETS} octets", file=str(path), line=1, column=1)
+        octets = path.read_bytes()
     except OSError as error:
         raise ProfileError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    text = _decoded(path, octets)
     try:
         return _loaded(text) if len(text) <= _MAX_KEPT else YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         place = (None, None) if mark is None else (mark.line + 1, mark.column + 1)
         raise ProfileError(f"not YAML: {error.problem}", file=str(path), line=place[0], column=place[1]) from error
+    except RecursionError as error:
+        line, column = deepest_place(text)
+        raise ProfileError("not YAML: nested too deeply", file=str(path), line=line, column=column) from error
     except (YAMLError, *_SCALAR_ERRORS) as error:
         reason = (str(error) or type(error).__name__).partition("\n")[0]
-        raise ProfileError(f"not YAML: {reason}", file=str(path)) from error
+        line, column = place_of_failure(text, error)
+        raise ProfileError(f"not YAML: {reason}", file=str(path), line=line, column=column) from error
+
+
+def _decoded(path: Path, octets: bytes) -> str:
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = octets[: error.start].decode("utf-8", "replace")
+        line, column = place_in(before, len(before))
+        raise ProfileError("the file is not UTF-8 text", file=str(path), line=line, column=column) from error
 
 
 @lru_cache(maxsize=16)
@@ -170,10 +185,12 @@ def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
 
 def _position(document: Any, location: Sequence[int | str], *, is_key: bool) -> tuple[int | None, int | None]:
     """Line and column, from 1, of the value at *location* (of its key if *is_key*), or of what should contain it."""
-    found: tuple[int, int] | None = None if document is None else (0, 0)
+    found = (0, 0)
     node = document
     for depth, part in enumerate(location):
         is_last = depth == len(location) - 1
+        if isinstance(node, CommentedMap) and part not in node:
+            part = next((key for key in node if str(key) == part), part)  # it is no text
         if isinstance(node, CommentedMap) and part in node:
             found = node.lc.key(part) if is_last and is_key else node.lc.value(part)
             node = node[part]
@@ -182,4 +199,4 @@ def _position(document: Any, location: Sequence[int | str], *, is_key: bool) -> 
             node = node[part]
         else:
             break
-    return (None, None) if found is None else (found[0] + 1, found[1] + 1)
+    return found[0] + 1, found[1] + 1

@@ -13,10 +13,10 @@ from rcs_sim.scenario.faults.fault_kind import FaultError, FaultKind, KeyKind, S
 if TYPE_CHECKING:
     from rcs_sim.scenario.simulation import Simulation
 
-__all__ = ["FaultScope", "checked_scope"]
+__all__ = ["NUMBERS", "OTHER_KEYS", "FaultScope", "checked_number", "checked_scope"]
 
-_OTHER_NAMES = {"from_": "from", "as_": "as", "who": "of"}
-_NUMBERS = (KeyKind.SECONDS, KeyKind.RATIO, KeyKind.COUNT, KeyKind.NUMBER)
+OTHER_KEYS = {"from_": "from", "as_": "as", "who": "of"}
+NUMBERS = (KeyKind.SECONDS, KeyKind.RATIO, KeyKind.COUNT, KeyKind.NUMBER)
 
 
 class FaultScope:
@@ -54,7 +54,7 @@ def checked_scope(kind: FaultKind, given: Mapping[str, Any], sim: Simulation) ->
     keys = {key.name: key for key in kind.all_keys}
     said: dict[str, Any] = {}
     for name, value in given.items():
-        name = name if name in keys else _OTHER_NAMES.get(name, name)
+        name = name if name in keys else OTHER_KEYS.get(name, name)
         if name not in keys:
             near = get_close_matches(name, keys, 1)
             hint = f"did you mean {near[0]!r}? It" if near else "it"
@@ -68,8 +68,8 @@ def checked_scope(kind: FaultKind, given: Mapping[str, Any], sim: Simulation) ->
 
 
 def _checked(word: str, key: ScopeKey, value: Any, sim: Simulation) -> Any:
-    if key.kind in _NUMBERS:
-        return _number(word, key, value)
+    if key.kind in NUMBERS:
+        return checked_number(word, key, value)
     if key.kind is KeyKind.PHONE and not isinstance(value, str):
         value = getattr(value, "name", value)  # a phone itself will do
     if not isinstance(value, str) or not value:
@@ -80,7 +80,8 @@ def _checked(word: str, key: ScopeKey, value: Any, sim: Simulation) -> Any:
     return value
 
 
-def _number(word: str, key: ScopeKey, value: Any) -> float | int:
+def checked_number(word: str, key: ScopeKey, value: Any) -> float | int:
+    """Of a key whose kind is a number. Raises FaultError."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     least, most = (1 if key.kind is KeyKind.COUNT else 0), (1 if key.kind is KeyKind.RATIO else math.inf)
     is_whole = key.kind in (KeyKind.SECONDS, KeyKind.RATIO) or isinstance(value, int)

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ims_core.errors import ProfileError
-from rcs_sim.scenario.faults.fault_kind import KeyKind
+from rcs_sim.scenario.faults.fault_kind import FaultError, KeyKind, ScopeKey
+from rcs_sim.scenario.faults.fault_scope import NUMBERS, OTHER_KEYS, checked_number
 from rcs_sim.scenario.faults.registry import FAULTS, near_words
 from rcs_sim.scenario.loader import load_carrier_profile, load_device
 from rcs_sim.scenario.model import CarrierProfile, NetworkFile
@@ -183,9 +184,28 @@ class NameCheck:
         keys = [key.name for key in kind.all_keys]
         if _adds_phone(word) and isinstance(scope.get("as"), str):
             self._new_phone((*at, "as"), scope["as"])
-        for name in scope:
+        for name, value in scope.items():
             if name not in _OTHER_SCOPE_NAMES:
                 self._known((*at, name), name, keys, f"scope of {word}", is_key=True)
+            known = next((key for key in kind.all_keys if key.name == OTHER_KEYS.get(name, name)), None)
+            if known is not None and value is not None:
+                self._scope_value((*at, name), word, known, value)
+
+    def _scope_value(self, at: Location, word: str, key: ScopeKey, value: Any) -> None:
+        """What can be told before anything runs: numbers, words, and the names of phones and carriers."""
+        if key.kind in NUMBERS:
+            try:
+                checked_number(word, key, value)
+            except FaultError as error:
+                raise self._document.error(at, str(error)) from None
+        elif not isinstance(value, str) or not value:
+            raise self._document.error(at, f"{key.name} is {key.kind.value}, not {value!r}")
+        elif key.kind is KeyKind.WORD:
+            self._known(at, value, key.words, key.name)
+        elif key.kind is KeyKind.PHONE:
+            self._phone(at, value, is_key=False)
+        elif key.kind is KeyKind.CARRIER:
+            self._known(at, value, self._network.carriers, "carrier of the network")
 
     # --- one name ----------------------------------------------------------------------------------------------------
 

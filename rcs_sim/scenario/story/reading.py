@@ -122,13 +122,25 @@ def _story(
         if fork.inserted is not None:  # the places of the file are not those of all the steps any more
             document = replace(document, path=Path(f"{document.path} with {fork.inserted}"), node=None)
     file = _validated(document, plain)
-    network = load_network(_beside(path, file.network))
+    network = _network(document, path, file.network)
     NameCheck(document, file, network).run()
     return Story(path, file, network, variant, tuple(places), fork_at, new_devices)
 
 
 def _place(document: YamlDocument, index: int) -> StepPlace:
     return StepPlace(str(document.path), *document.place(("steps", index)))
+
+
+def _network(document: YamlDocument, path: Path, name: str) -> NetworkFile:
+    """A mistake in a network file has its place there; that there is none has the place of its name."""
+    found = _beside(path, name)
+    try:
+        return load_network(found)
+    except ProfileError as error:
+        if error.line is not None:
+            raise
+        text = str(error) if found != name else str(error).removeprefix(f"{error.file}: ")
+        raise document.error(("network",), text) from None
 
 
 def _beside(path: Path, name: str) -> str:
