@@ -109,6 +109,17 @@ def _ended(script: TraceScript) -> None:
     script.state("alice", "encryption", "ended", reason="the peer ended it", peer=BOB)
 
 
+def _locked_out(script: TraceScript) -> None:
+    _enrolled(script)
+    _peer(script)
+    script.state("alice", "encryption", "locked out", peer=BOB)
+
+
+def _not_let_in(script: TraceScript) -> None:
+    _locked_out(script)
+    script.state("alice", "encryption", "Welcome asked for", reason="era 1", peer=BOB)
+
+
 def _plain_message(script: TraceScript) -> Why:
     script.says("alice", "a", _TEXT)
     script.carries("a", _TEXT.encode())
@@ -131,6 +142,8 @@ def _plain_message(script: TraceScript) -> Why:
         (_bad_package, "key packages", "none that passes the checks"),
         (_focus_refused, "focus", "refused: expired-credential"),
         (_ended, "conversation", "has ended: the peer ended it"),
+        (_locked_out, "conversation", "that this phone is not in"),
+        (_not_let_in, "conversation", "had not come: era 1"),
     ],
 )
 def test_the_gate_that_stopped_the_lock_is_named(story: Callable[[TraceScript], None], gate: str, words: str) -> None:
