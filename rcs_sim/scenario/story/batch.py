@@ -68,7 +68,8 @@ class RunOrder:
     def replay(self) -> str:
         """The command that does exactly this again."""
         wishes = self.wishes
-        words = ["rcs-sim", "run", str(self.path), "--seed", str(self.seed)]
+        path = str(self.path)
+        words = ["rcs-sim", "run", f"./{path}" if path.startswith("-") else path, "--seed", str(self.seed)]
         if self.variant:
             words += ["--variant", self.variant]
         own = wishes.fork.changes if wishes.fork is not None else wishes.changes

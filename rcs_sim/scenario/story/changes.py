@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,9 @@ from ims_core.errors import SimulatorError
 __all__ = ["Change", "ChangeError", "changed", "parse_change", "step_index"]
 
 _STEPS = "steps"
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./+-]*")  # what YAML takes for text, but for the constants
+_CONSTANTS = ("true", "false", "null")
+_UNREADABLE = (YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 class ChangeError(SimulatorError):
@@ -33,17 +38,44 @@ class Change:
         return f"{self.path}={_shown(self.value)}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, *, is_inside: bool = False) -> str:
+    """As YAML that reads back as the same value, and as bare as can be. *is_inside*: of a list or a mapping."""
     match value:
         case True | False:
             return "true" if value else "false"
         case None:
             return "null"
         case list() | tuple():
-            return "[" + ", ".join(map(_shown, value)) + "]"
+            return "[" + ", ".join(_shown(each, is_inside=True) for each in value) + "]"
         case Mapping():
-            return "{" + ", ".join(f"{key}: {_shown(each)}" for key, each in value.items()) + "}"
+            pairs = ((_shown(key, is_inside=True), _shown(each, is_inside=True)) for key, each in value.items())
+            return "{" + ", ".join(f"{key}: {each}" for key, each in pairs) + "}"
+        case str():
+            return value if _is_bare(value, is_inside=is_inside) else _quoted(value)
+        case float() if not math.isfinite(value):
+            return ".nan" if math.isnan(value) else f"{'-' * (value < 0)}.inf"
     return str(value)
+
+
+def _is_bare(text: str, *, is_inside: bool) -> bool:
+    """Whether YAML reads *text* as itself without quotes."""
+    if _PLAIN.fullmatch(text):
+        return text.lower() not in _CONSTANTS
+    try:
+        read = YAML(typ="safe", pure=True).load(f"[{text}]" if is_inside else text)
+    except _UNREADABLE:
+        return False
+    return bool(read == ([text] if is_inside else text) and text.isprintable())
+
+
+def _quoted(text: str) -> str:
+    return '"' + "".join(_escaped(each) for each in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 def parse_change(text: str) -> Change:
@@ -53,7 +85,7 @@ def parse_change(text: str) -> Change:
         raise ChangeError(f"{text!r} is not PATH=VALUE, such as phones.bob.device=android")
     try:
         return Change(path.strip(), YAML(typ="safe", pure=True).load(value))
-    except (YAMLError, ValueError, LookupError, TypeError) as error:
+    except _UNREADABLE as error:
         raise ChangeError(f"{text!r}: the value is not YAML: {str(error).partition(chr(10))[0]}") from None
 
 

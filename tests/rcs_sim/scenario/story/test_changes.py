@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from rcs_sim.scenario.story.changes import Change, ChangeError, changed, parse_change, step_index
 
@@ -59,6 +61,32 @@ def test_the_value_of_a_change_is_yaml_and_written_back_as_such(text: str, value
     change = parse_change(text)
     assert change.value == value
     assert parse_change(str(change)) == change
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(value=_VALUES)
+@example(value="5")
+@example(value="a: b")
+@example(value=" yes")
+@example(value="true")
+@example(value="2026-01-01")
+@example(value=["a, b", "[", "#", "~", ""])
+@example(value={"a: b": "\n", "5": 5})
+@example(value=float("inf"))
+def test_any_value_is_written_so_that_it_reads_back(value: Any) -> None:
+    change = Change("a.b", value)
+    assert parse_change(str(change)) == change
+
+
+def test_words_stay_bare() -> None:
+    shown = [str(Change("a", value)) for value in ("ios", "two-carriers", "sent as SMS", "e2ee/a.b", 5, True, ["x", 1])]
+    assert shown == ["a=ios", "a=two-carriers", "a=sent as SMS", "a=e2ee/a.b", "a=5", "a=true", "a=[x, 1]"]
 
 
 @pytest.mark.parametrize("text", ["a", "=1", "..=1", "a..b=1", "a=[", "a={"])
