@@ -233,6 +233,7 @@ class Registration:
         "_expires_s",
         "_failures",
         "_features",
+        "_flow_lost_at",
         "_from_tag",
         "_policy",
         "_recalled_at",
@@ -275,6 +276,7 @@ class Registration:
         self._challenges = self._failures = self._redirections = self._corrections = self._retries = 0
         self._configuration_queries = 0
         self._retry_after_s: float | None = None
+        self._flow_lost_at = -math.inf
         self._recalled_at = -math.inf  # when the network last asked for a binding to be made anew
         self._target: Uri | None = None
         self._deadline: float | None = None
@@ -307,8 +309,13 @@ class Registration:
         return self._take(given, now, why)
 
     def flow_lost(self, now: float) -> list[RegistrationOutput]:
-        """The registered flow failed: a new one is used (RFC 5626 §4.2)."""
-        return self._take(_I.FLOW_LOST, now, "the flow to the P-CSCF failed")
+        """The registered flow failed: a new one is used (RFC 5626 §4.2), after a pause if the one before has just
+        failed too (RFC 5626 §4.5)."""
+        given = _I.FLOW_LOST
+        if self.state is _S.REGISTERED:
+            given = _I.PROBATION if now - self._flow_lost_at < self._retry_base_s else given
+            self._flow_lost_at = now
+        return self._take(given, now, "the flow to the P-CSCF failed", is_lost=True)
 
     def notified(self, event: str, now: float, retry_after_s: float | None = None) -> list[RegistrationOutput]:
         """The own contact was terminated with *event* (RFC 3680 §5.3, digest §2.5).

@@ -256,6 +256,20 @@ def test_a_network_that_ends_each_binding_at_once_is_not_stormed() -> None:
     assert _request(machine.notified("deactivated", deadline + 3600)), "much later it is asked for anew at once"
 
 
+def test_a_p_cscf_that_closes_each_flow_at_once_is_not_stormed() -> None:
+    machine = _registered(_machine())
+    request = _request(machine.flow_lost(10))
+    machine.receive(_respond(request, 200, ("Contact", f"<{_CONTACT}>;expires=600")), 11)
+    machine.flow_lost(12)
+    assert machine.state is RegistrationState.WAITING
+    deadline = machine.next_deadline()
+    assert deadline is not None
+    assert 12 + 15 <= deadline <= 12 + 30
+    request = _request(machine.handle_deadline(deadline))
+    machine.receive(_respond(request, 200, ("Contact", f"<{_CONTACT}>;expires=600")), deadline)
+    assert _request(machine.flow_lost(deadline + 600)), "a flow that lasted is replaced at once"
+
+
 @pytest.mark.parametrize("event", ["probation", "unregistered"])
 def test_a_retry_after_of_0_in_a_notification_counts_as_none(event: str) -> None:
     machine = _registered(_machine())
