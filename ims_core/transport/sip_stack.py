@@ -293,6 +293,9 @@ class SipStack:
             client.flow_failed(error)
         self._guard(flow, self._user.flow_closed, flow, error)
 
+    def awaits(self, flow: Flow) -> bool:
+        return bool(self._by_flow.get(flow))
+
     # --- from the transactions ---------------------------------------------------------------------------------------
 
     def client_begins(self, client: ClientHandle) -> None:

@@ -30,6 +30,7 @@ from ims_core.wire.stun import binding_response, is_stun
 __all__ = ["MessageReceiver", "SipTransport", "StackConfig"]
 
 PING, PONG = b"\r\n\r\n", b"\r\n"  # RFC 5626 §3.5.1
+_TRANSACTION_S = 32.0  # 64 times T1: what a request waits for its answer (RFC 3261 §17.1.2.2)
 _MAX_DATAGRAM_OCTETS = 65507  # UDP payload over IPv4
 _MTU_MARGIN_OCTETS = 200  # RFC 3261 §18.1.1
 _MESSAGES = (Request, Response)
@@ -83,14 +84,18 @@ class MessageReceiver(Protocol):
 
     def flow_ended(self, flow: Flow, error: TransportError | None) -> None: ...
 
+    def awaits(self, flow: Flow) -> bool:
+        """Whether a request that went out on *flow* has no answer yet."""
+        ...
+
 
 class _Stream:
     """What is kept for one connection; also its deadline."""
 
-    __slots__ = ("armed", "decoder", "due", "flow", "last_at", "pending_since", "transport")
+    __slots__ = ("armed", "decoder", "due", "flow", "idle_limit_s", "last_at", "pending_since", "transport")
 
-    def __init__(self, transport: SipTransport, flow: Flow, now: float) -> None:
-        self.transport, self.flow = transport, flow
+    def __init__(self, transport: SipTransport, flow: Flow, now: float, idle_limit_s: float) -> None:
+        self.transport, self.flow, self.idle_limit_s = transport, flow, idle_limit_s
         self.decoder = StreamDecoder(transport.config.limits)
         self.last_at = now
         self.pending_since = math.inf  # when the message began that is not complete yet
@@ -216,7 +221,8 @@ class SipTransport:
         flow = self._network.connect(self.config.host, address, self, timeout_s=self.config.connect_within_s)
         self._flows[address] = flow
         if address.transport is not Transport.UDP and flow not in self._streams:
-            self._adopt(flow, self.config.idle_limit_s)
+            # who has opened it closes it first: what it sends is not lost at the other end
+            self._adopt(flow, max(self.config.idle_limit_s - 2 * _TRANSACTION_S, self.config.idle_limit_s / 2))
         return flow
 
     def flow_of(self, hop: Hop) -> Flow:
@@ -280,7 +286,7 @@ class SipTransport:
             flow.close()
             return
         self._flows[flow.remote] = flow
-        self._adopt(flow, self.config.message_within_s)
+        self._adopt(flow, self.config.idle_limit_s, self.config.message_within_s)
 
     def received(self, octets: bytes, flow: Flow) -> None:
         if flow.local.transport is Transport.UDP:
@@ -327,21 +333,24 @@ class SipTransport:
         """A deadline of a stream has come: for a message to be complete, or for the first octets after a long time."""
         if now >= stream.pending_since + self.config.message_within_s:
             reason = f"no complete message within {self.config.message_within_s:g} s"
-        elif now >= stream.last_at + self.config.idle_limit_s:
-            reason = f"nothing received for {self.config.idle_limit_s:g} s"
-        else:
+        elif now < stream.last_at + stream.idle_limit_s:
             pending = stream.pending_since + self.config.message_within_s
-            self._deadlines.set(stream, min(pending, stream.last_at + self.config.idle_limit_s))
+            self._deadlines.set(stream, min(pending, stream.last_at + stream.idle_limit_s))
             return
+        elif self._receiver.awaits(stream.flow):
+            self._deadlines.set(stream, now + _TRANSACTION_S)
+            return
+        else:
+            reason = f"nothing received for {stream.idle_limit_s:g} s"
         self.report(reason, b"", stream.flow)
         self.drop(stream.flow, TransportError(reason))
 
-    def _adopt(self, flow: Flow, first_octets_within_s: float) -> None:
+    def _adopt(self, flow: Flow, idle_limit_s: float, first_octets_within_s: float = math.inf) -> None:
         now = self._deadlines.time()
-        stream = self._streams[flow] = _Stream(self, flow, now)
-        if first_octets_within_s < self.config.idle_limit_s:
+        stream = self._streams[flow] = _Stream(self, flow, now, idle_limit_s)
+        if first_octets_within_s < idle_limit_s:
             stream.pending_since = now
-        self._deadlines.set(stream, now + first_octets_within_s)
+        self._deadlines.set(stream, now + min(idle_limit_s, first_octets_within_s))
 
     def _forget(self, flow: Flow) -> None:
         stream = self._streams.pop(flow, None)

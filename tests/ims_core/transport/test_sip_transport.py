@@ -11,6 +11,7 @@ from ims_core.errors import ConnectionLost
 from ims_core.trace import RecordKind
 from ims_core.transport.link import Address, Transport
 from ims_core.transport.memory import MemoryNetwork
+from ims_core.transport.memory_link import LinkProfile
 from ims_core.transport.sip_stack import FailureReason, Hop, ServerTransaction, TransactionFailure
 from ims_core.transport.tokens import Tokens
 from ims_core.transport.virtual_loop import VirtualClock, run
@@ -439,6 +440,20 @@ def test_an_idle_connection_is_closed_in_the_end_and_a_busy_one_is_not() -> None
             await asyncio.sleep(1800)
             flows[1].send(b"\r\n\r\n")
         assert [flow.is_open for flow in flows] == [False, True]
+
+    story(tell)
+
+
+@pytest.mark.parametrize("silent_s", [7136.0, 7168.0, 7200.0, 7232.0])
+@pytest.mark.parametrize("offset_s", [-0.02, -0.01, 0.0, 0.01, 0.02, 0.025, 0.03, 0.04])
+def test_no_request_is_lost_to_a_connection_that_is_closed_as_idle_meanwhile(silent_s: float, offset_s: float) -> None:
+    async def tell(pair: Pair) -> None:
+        for ends in ((HOST_A, HOST_B), (HOST_B, HOST_A)):
+            pair.network.set_link(*ends, LinkProfile(latency_s=0.01))
+        for number in range(3):
+            pair.send(make_request(call_id=f"call-{number}"))
+            await asyncio.sleep(silent_s + offset_s)
+        assert [getattr(outcome, "status", outcome) for outcome in pair.alice.outcomes] == [200, 200, 200]
 
     story(tell)
 
