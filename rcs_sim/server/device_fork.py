@@ -88,7 +88,7 @@ class DeviceFork:
                 self._waiting[device.instance] = device  # F02: behind what waits already
             else:
                 self._offers.append(DeviceOffer(self, device, now))
-        if stores and message.is_limited:  # a receipt is of use to devices that are there (choice)
+        if stores:
             later = [device for device in away if not rules_out(message.template, device)]
             self._waiting.update((device.instance, device) for device in later)
         for offer in self._offers:

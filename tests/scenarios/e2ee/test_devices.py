@@ -110,3 +110,21 @@ async def test_packages_of_a_number_that_was_forgotten_cannot_be_claimed(stage: 
     assert message.scheme is None
     assert alice.chat(BOB).label != LOCKED
     assert any("claim failed" in one for one in notes(stage, alice)) or not mls_of(alice).credentials.is_ready
+
+
+@scenario("two-carriers")
+async def test_the_device_that_wrote_gets_its_receipt_when_it_is_back_though_another_one_had_it(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    tablet = await stage.phone("tablet", BOB, "ios")
+    await asyncio.sleep(5)
+    await (await tablet.chat(ALICE).send("i am here too")).delivered(within_s=60)
+    await alice.power_off()
+    message = await tablet.chat(ALICE).send("read it later")
+    await message.sent(within_s=30)
+    await tablet.airplane(True)
+    await alice.power_on()
+    await asyncio.sleep(60)
+    assert texts(alice)[-1] == "read it later"
+    assert bob.is_registered
+    await tablet.airplane(False)
+    await message.delivered(within_s=60)
