@@ -20,12 +20,10 @@ class Tokens:
     `child` derives an independent stream by name, so that one element more does not shift the others' values.
     """
 
-    __slots__ = ("_counter", "_drawn", "_key", "_pool", "_seed")
+    __slots__ = ("_counter", "_drawn", "_pool", "_seed")
 
     def __init__(self, seed: str | None = None) -> None:
         self._seed = seed
-        # A keyed hash in counter mode: a Mersenne Twister would keep 2.5 kB for every phone.
-        self._key = b"" if seed is None else hashlib.sha256(seed.encode()).digest()
         self._counter = 0
         self._drawn = _BLOCK_OCTETS // 2
         self._pool = b""
@@ -75,8 +73,10 @@ class Tokens:
         if self._seed is None:
             self._drawn = min(2 * self._drawn, _MOST_DRAWN)
             return self._pool + os.urandom(max(count, self._drawn))
+        # A keyed hash in counter mode: a Mersenne Twister would keep 2.5 kB for every phone.
+        key = hashlib.sha256(self._seed.encode()).digest()
         blocks = [self._pool]
         for _ in range(-(-(count - len(self._pool)) // _BLOCK_OCTETS)):
             self._counter += 1
-            blocks.append(hashlib.blake2b(self._counter.to_bytes(8, "big"), key=self._key).digest())
+            blocks.append(hashlib.blake2b(self._counter.to_bytes(8, "big"), key=key).digest())
         return b"".join(blocks)

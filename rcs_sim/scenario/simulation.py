@@ -70,7 +70,7 @@ class Simulation:
         self._oracle: tuple[int, Oracle] | None = None
         self.trace.add_annotator(RcsAnnotator())
         self.phones: dict[str, Phone] = {}
-        self.phone_names: set[str] = set()  # also of those whose number belongs to somebody else now
+        self.former_phones: set[str] = set()  # names of those whose SIM another phone has now
         self.numbers: dict[str, str] = {}  # of the phones, in E.164
         self.faults = FaultBench(self)
         self._key_log = key_log
@@ -237,7 +237,6 @@ class Simulation:
             key_log=self._key_log,
         )
         self.phones[name] = phone
-        self.phone_names.add(name)
         self.numbers[name] = subscriber.msisdn or ""
         if has_sim:
             self._with_sim[subscriber.msisdn or ""] = phone
@@ -302,6 +301,7 @@ class Simulation:
             raise SimulatorError(f"{name} has no SIM")
         await old.power_off()
         del self.phones[name], self._with_sim[number]
+        self.former_phones.add(name)
         self._taken.discard(number)
         return old
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ims_core.wire.secret import Secret
@@ -228,7 +229,7 @@ class RcsConfiguration:
             public_identities=tuple(filter(None, index.all("public_user_identity")))[:MAX_LISTED],
             pcscf_addresses=tuple(index.pcscf_addresses())[:MAX_LISTED],
             auth_type=auth_type,
-            realm=realm,
+            realm=sys.intern(realm),
             user_name=user_name,
             password=password,
             extensions=(*index.extensions[:MAX_LISTED], *index.stray_encryption()),
@@ -382,7 +383,7 @@ class _Index:
 
     def pcscf_addresses(self) -> Iterator[PcscfAddress]:
         for path, value in self._parms.get("address", ()):
-            address = PcscfAddress.parse(value) if "lbo_p-cscf_address" in path else None
+            address = _read_address(value) if "lbo_p-cscf_address" in path else None
             if address is not None:
                 yield address
 
@@ -400,6 +401,9 @@ class _Index:
         auth_type, realm, user_name, password = texts
         known = next((each for each in AuthType if each.value.lower() == auth_type.lower()), auth_type)
         return known or AuthType.DIGEST, realm, user_name, Secret.of_text(password) if password else None
+
+
+_read_address = lru_cache(maxsize=64)(PcscfAddress.parse)  # the phones of a carrier have the same
 
 
 def _first_of(aliases: tuple[str, ...], values: dict[str, str]) -> str:

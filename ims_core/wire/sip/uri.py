@@ -199,17 +199,18 @@ def parse_uri(text: str) -> Uri:
     return URIS[text]
 
 
+_SCHEMES = {name: name for name in ("sip", "sips")}  # a match has new strings each time
+
+
 def _read_uri(text: str) -> Uri:
     found = _SIP_URI.fullmatch(text)
     if found is not None and ("%" not in text or _BAD_ESCAPE.search(text) is None):
         scheme, user, password, host, port, params, headers = found.groups()
-        if _host_faults[host] is not None:
-            sound_host(host)
         return SipUri(
-            scheme,
+            _SCHEMES.get(scheme, scheme),
             user,
             password,
-            host,
+            _sound_hosts[host],  # one string for all the URIs that name it
             None if port is None else sound_port(port),
             parse_uri_params(params) if params else NO_PARAMS,
             headers,
@@ -235,6 +236,21 @@ def sound_port(text: str) -> int:
     return port
 
 
+def sound_host(host: str) -> str:
+    """*host* if it is a host name, IPv4 address or bracketed IPv6 address (RFC 5954 §4.1). Raises SipParseError."""
+    return _sound_hosts[host]
+
+
+def _read_host(host: str) -> str:
+    fault = _host_fault(host)
+    if fault is not None:
+        raise SipParseError(fault, raw=host, spec="RFC 5954 §4.1" if host[0] == "[" else "RFC 3261 §25.1 host")
+    return host
+
+
+_sound_hosts: Memo[str] = Memo(_read_host)
+
+
 def _host_fault(host: str) -> str | None:
     if len(host) > _LONGEST_HOST:
         return "longer than any host name"
@@ -245,23 +261,12 @@ def _host_fault(host: str) -> str | None:
     return None if _HOST_NAME.fullmatch(host) else "not a host name"
 
 
-_host_faults: Memo[str | None] = Memo(_host_fault)
-
-
 def _address_fault(text: str, kind: type[IPv4Address] | type[IPv6Address]) -> str | None:
     try:
         kind(text)
     except AddressValueError:
         return "not an IP address"
     return None
-
-
-def sound_host(host: str) -> str:
-    """*host* if it is a host name, IPv4 address or bracketed IPv6 address (RFC 5954 §4.1). Raises SipParseError."""
-    fault = _host_faults[host]
-    if fault is not None:
-        raise SipParseError(fault, raw=host, spec="RFC 5954 §4.1" if host[0] == "[" else "RFC 3261 §25.1 host")
-    return host
 
 
 def unescape(text: str) -> str:

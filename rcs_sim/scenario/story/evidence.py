@@ -66,7 +66,7 @@ class Evidence:
         """Which of *words* happened to a message, but for what `violations` tells."""
         found = []
         if "plaintext" in words:
-            others = self.readers(said) - self._sim.phone_names
+            others = self.readers(said) - set(self._sim.phones) - self._sim.former_phones
             if others:
                 why = f"{', '.join(sorted(others))} could read it"
                 found.append(Finding("plaintext", said.name, said.sender, why))
