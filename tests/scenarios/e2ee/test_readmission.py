@@ -86,7 +86,7 @@ async def test_while_the_one_who_could_help_is_off_it_fails_visibly_and_the_lock
 @scenario("two-carriers")
 async def test_a_peer_who_does_not_understand_leaves_it_visibly_failed(stage: Stage) -> None:
     alice, bob = await pair_locked(stage)
-    mls_of(alice)._failures._readmission = DeafToRequests()  # type: ignore[assignment]
+    mls_of(alice)._failures._readmission = DeafToRequests()  # type: ignore[assignment]  # a peer of another make
     await reinstalled(bob)
     message = await bob.chat(ALICE).send("help me in")
     await asyncio.sleep(600)
@@ -98,7 +98,7 @@ async def test_a_peer_who_does_not_understand_leaves_it_visibly_failed(stage: St
 @scenario("two-carriers")
 async def test_the_user_may_go_on_without_and_both_see_it(stage: Stage) -> None:
     alice, bob = await pair_locked(stage)
-    mls_of(alice)._failures._readmission = DeafToRequests()  # type: ignore[assignment]
+    mls_of(alice)._failures._readmission = DeafToRequests()  # type: ignore[assignment]  # a peer of another make
     await reinstalled(bob)
     await bob.chat(ALICE).send("under a lock only")
     await asyncio.sleep(300)
