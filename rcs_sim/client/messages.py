@@ -121,6 +121,7 @@ class SentMessage(_Shown):
         "shown_state",
         "text",
         "was_locked",
+        "went_in_clear",
         "wire_id",
     )
 
@@ -152,6 +153,7 @@ class SentMessage(_Shown):
         self._sealed: SealedContent | None = None
         self._scheme: Scheme | None = None
         self.was_locked = conversation.is_encrypted  # the user saw a lock when writing it
+        self.went_in_clear = False  # somebody may have read it on the way
         self.cpim = b""
         self.last_request: Request | None = None
         self.last_response: Response | None = None

@@ -44,7 +44,7 @@ from rcs_sim.client.narration import CFS_TIMER, show_sent, show_tick, trace_deci
 from rcs_sim.client.own_changes import follow_change
 from rcs_sim.client.own_rcs import OwnRcsState
 from rcs_sim.client.pager_sender import PagerSender
-from rcs_sim.client.sealing import PLAIN, held_or_refused, seal, sealing_of
+from rcs_sim.client.sealing import PLAIN, held_or_refused, must_stay_sealed, seal, sealing_of
 from rcs_sim.client.session_doubts import SessionDoubts
 from rcs_sim.client.session_sender import SessionOutcome
 from rcs_sim.client.session_service import SessionService
@@ -58,6 +58,7 @@ __all__ = ["Messenger"]
 MAX_OUTGOING = 4096  # messages whose receipts are still understood; older ones are history
 _UNCONFIGURED = RcsConfiguration()
 _NO_MODES: frozenset[ChatMode] = frozenset()
+_CARRIES = frozenset((Do.SEND_RCS, Do.RESEND_RCS, Do.SEND_SMS))
 _SETTLED = (MessageState.DELIVERED, MessageState.DISPLAYED, MessageState.FAILED)
 _LATCH_OF = {Knowledge.UNKNOWN: Latch.UNKNOWN, Knowledge.RCS: Latch.RCS, Knowledge.NOT_RCS: Latch.SMS}
 
@@ -177,6 +178,9 @@ class Messenger:
     def mark_encrypted(self, conversation: Conversation, *, is_encrypted: bool) -> None:
         """Sets or clears the mark "shown as encrypted", which the label follows."""
         conversation.is_encrypted = is_encrypted
+        if is_encrypted:  # from now on nothing of it becomes an SMS, what is under way neither
+            for message in self._active:
+                message.delivery.may_fall_back &= message.conversation is not conversation
         self._show_label(conversation)
 
     def encryption_moved(self, conversation: Conversation) -> None:
@@ -401,6 +405,8 @@ class Messenger:
 
     def _do(self, action: Do, message: SentMessage) -> None:
         pager, sessions = self.pager, self.sessions
+        if action in _CARRIES and not self._is_fit_to_go(message, action):
+            return
         match action:
             case Do.SEND_RCS | Do.RESEND_RCS if pager is None or not self._may_send(action):
                 self._lost_under_way(message)
@@ -422,6 +428,16 @@ class Messenger:
                 self._route(message, may_wait=False)
             case _:
                 pass  # ASK_USER: it is shown as failed, with the question
+
+    def _is_fit_to_go(self, message: SentMessage, action: Do) -> bool:
+        """The last gate: what must stay sealed goes sealed, or fails visibly, whichever way led here (RCC.16 §7.2)."""
+        is_sealed = message.sealed is not None and action is not Do.SEND_SMS
+        if not is_sealed and must_stay_sealed(message):
+            self.not_sealed(message, FallbackReason.ENCRYPTED_ONLY)
+            return False
+        can_leave = action is Do.SEND_SMS or (self.pager is not None and self._may_send(action))
+        message.went_in_clear |= can_leave and not is_sealed
+        return True
 
     def _may_send(self, action: Do) -> bool:
         """What is sent again waits for the registration if that was lost since: a request outside of it gets 403."""

@@ -77,6 +77,7 @@ class FallbackReason(Enum):
     ENCRYPTION_ENDED = "the encryption of the conversation has ended"
     ENCRYPTION_UNAVAILABLE = "this phone cannot encrypt now"
     NO_ENCRYPTION_IDENTITY = "this phone has no valid certificate for encryption"
+    WENT_IN_CLEAR = "it went out in clear before the conversation was encrypted, and a lock on it now would lie"
     UNEXPECTED_MEMBER = "the encrypted conversation has an unexpected member"
     NOT_DECRYPTED = "the peer could not read it"
     ENCRYPTION_REFUSED = "the network refused the encrypted message"

@@ -20,6 +20,7 @@ from rcs_sim.client.pager import (
     wishes_about_change,
     wishes_of,
 )
+from rcs_sim.client.sealing import must_stay_sealed
 from rcs_sim.client.user_agent import FinalOutcome, UserAgent, redirection_of
 from rcs_sim.devices.policy import CpimIdentity, DevicePolicy
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CPIM_CONTENT_TYPE
@@ -130,7 +131,8 @@ class PagerSender:
 
     def _send(self, message: SentMessage, request: Request, target: Uri | None = None) -> None:
         def settle(outcome: Outcome, sent: Request) -> None:
-            may_be_bare = message.sealed is None and message.change is None  # bare, a change would be a text of its own
+            is_change = message.change is not None  # bare, it would be a text of its own
+            may_be_bare = not is_change and not must_stay_sealed(message) and not message.conversation.is_encrypted
             if may_be_bare and self._wants_plain_text(sent, outcome):
                 body = message.text.encode("utf-8", "replace")
                 plain = self._ua.new_request("MESSAGE", sent.request_uri_text, (), body, _PLAIN_TEXT)

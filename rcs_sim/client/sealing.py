@@ -8,11 +8,17 @@ from rcs_sim.client.encryption import Encryption, NotSealed, SealDecision, Seali
 from rcs_sim.client.fallback import FallbackReason, Route, RouteDecision
 from rcs_sim.client.messages import SentMessage
 
-__all__ = ["PLAIN", "held_or_refused", "seal", "sealing_of"]
+__all__ = ["PLAIN", "held_or_refused", "must_stay_sealed", "seal", "sealing_of"]
 
 PLAIN = SealDecision(SealStep.PLAIN)
 _SEALED = SealDecision(SealStep.SEAL)
 _ROUTES = {SealStep.WAIT: Route.HOLD, SealStep.REFUSE: Route.REFUSE}
+
+
+def must_stay_sealed(message: SentMessage) -> bool:
+    """Whether nothing may carry it in clear any more, whatever becomes of it: it was written under a lock, or has been
+    sealed before."""
+    return message.was_locked or message.scheme is not None
 
 
 def held_or_refused(sealing: SealDecision) -> RouteDecision | None:
@@ -34,8 +40,10 @@ def sealing_of(message: SentMessage, encryption: Encryption | None) -> SealDecis
     decision = encryption.decide(message.conversation, may_wait=may_wait)
     if decision.step is SealStep.WAIT and not may_wait and decision.reason is not FallbackReason.FOCUS_ASKED:
         decision = SealDecision(SealStep.REFUSE, decision.reason) if is_marked else PLAIN
-    if decision.step is SealStep.PLAIN and (message.was_locked or message.scheme is not None):
-        return SealDecision(SealStep.REFUSE, FallbackReason.ENCRYPTION_ENDED)  # it was written under a lock
+    if decision.step is SealStep.PLAIN and must_stay_sealed(message):
+        return SealDecision(SealStep.REFUSE, FallbackReason.ENCRYPTION_ENDED)
+    if decision.step is SealStep.SEAL and message.went_in_clear:
+        return SealDecision(SealStep.REFUSE, FallbackReason.WENT_IN_CLEAR)  # a lock on it now would lie
     return decision
 
 

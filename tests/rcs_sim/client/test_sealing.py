@@ -21,7 +21,7 @@ from rcs_sim.client.fallback import FallbackReason, Route
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.message_rules import delivery_rules
 from rcs_sim.client.messages import SentMessage
-from rcs_sim.client.sealing import held_or_refused, seal, sealing_of
+from rcs_sim.client.sealing import held_or_refused, must_stay_sealed, seal, sealing_of
 from tests.support.stub_core import ALICE, device, subscriber
 
 _BUSY = SealDecision(SealStep.WAIT, FallbackReason.ENCRYPTION_BUSY)
@@ -96,3 +96,17 @@ def test_nothing_holds_what_is_sealed_or_plain() -> None:
     held = held_or_refused(_BUSY)
     assert held is not None
     assert (held.route, held.reason) == (Route.HOLD, FallbackReason.ENCRYPTION_BUSY)
+
+
+def test_what_was_written_under_a_lock_or_sealed_once_must_stay_sealed() -> None:
+    fresh, marked, sealed = _message(), _message(is_marked=True), _message()
+    marked.conversation.is_encrypted = False  # the lock has gone since
+    sealed.sealed, sealed.sealed = _SEALED, None  # and is to be sealed anew
+    assert [must_stay_sealed(each) for each in (fresh, marked, sealed)] == [False, True, True]
+
+
+def test_what_went_out_in_clear_gets_no_lock_afterwards() -> None:
+    message = _message()
+    message.went_in_clear = True
+    decision = sealing_of(message, _encryption(SealDecision(SealStep.SEAL)))
+    assert decision == SealDecision(SealStep.REFUSE, FallbackReason.WENT_IN_CLEAR)
