@@ -212,6 +212,11 @@ class SentMessage(_Shown):
         sent = (MessageState.SENT, MessageState.SENT_AS_SMS)
         return self.state in _ENDED or (is_handed_over and self.state in sent)
 
+    @property
+    def offers_sms(self) -> bool:
+        """Whether "not delivered, send as text?" is the question: never in a conversation that is shown as encrypted."""
+        return self.delivery.may_be_sent_as_sms and not self.conversation.is_encrypted
+
     def send_as_sms(self) -> None:
         """The user's answer to "not delivered, send as text?"; without effect when that is not the question."""
         self.on_consent(self)

@@ -583,4 +583,5 @@ class Messenger:
         self._run(message, ())
 
     def _consented(self, message: SentMessage) -> None:
-        self._run(message, message.delivery.consent(self.alarms.now()))
+        if message.offers_sms:  # the question may be older than the lock of its conversation
+            self._run(message, message.delivery.consent(self.alarms.now()))

@@ -58,7 +58,7 @@ def show_tick(display: Display, message: SentMessage) -> None:
         transport=message.transport.value,
         scheme=message.scheme,
         reason=message.reason.value if is_failed or tick is Shown.SENT_AS_SMS else None,
-        offers_sms=message.delivery.may_be_sent_as_sms if is_failed else None,
+        offers_sms=message.offers_sms if is_failed else None,
     )
 
 

@@ -110,7 +110,7 @@ async def observe(
     message = await send()
     try:
         await message.final(within_s)
-        if message.state is MessageState.FAILED and message.delivery.may_be_sent_as_sms:
+        if message.state is MessageState.FAILED and message.offers_sms:
             message.send_as_sms()
             await message.final(within_s)
         if message.transport is MessageTransport.RCS and message.state is MessageState.DELIVERED:

@@ -79,7 +79,7 @@ class MessageCheck:
         self._equal("mode", expected.mode, message.delivery.mode.value)
         self._equal("scheme", expected.scheme, scheme)
         self._equal("label", expected.label, message.label)
-        self._equal("offers_sms", expected.offers_sms, message.delivery.may_be_sent_as_sms)
+        self._equal("offers_sms", expected.offers_sms, message.offers_sms)
         reason = message.reason
         if expected.reason is not None and expected.reason not in (reason.value, reason.name.lower()):
             self._fail(f"reason {expected.reason!r}", f"{reason.name.lower()}: {reason.value}")
