@@ -25,7 +25,7 @@ from rcs_sim.mls.seams import Seams
 from rcs_sim.server.mls_checks import CHECKS_BEFORE_MLS
 from rcs_sim.server.mls_conversation import SECONDS_PER_DAY, LiveGroup, MlsConversation
 from rcs_sim.server.mls_refusal import MlsRefused
-from rcs_sim.server.mls_request import FocusRequest, read_request
+from rcs_sim.server.mls_request import read_request
 from rcs_sim.server.mls_rules import MlsFocusRules
 from rcs_sim.server.mls_scene import FocusScene, numbers_of
 
@@ -33,6 +33,7 @@ __all__ = ["MlsArbiter", "MlsDecision", "refusal_answer"]
 
 _OUT_OF_TIME = frozenset({CertificateRule.LEAF_FLOOR, CertificateRule.VALIDITY})
 _HELD_BACK = 3600  # seconds: times older than a day and this are of no quota any more
+_MAX_MOMENTS = 4096  # that log, gate and quotas of a conversation go back, however often somebody commits (choice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class MlsArbiter:
 
     def _accept(self, scene: FocusScene, live: LiveGroup, digest: bytes, conversation_id: str) -> MlsDecision:
         before, request, now_s = scene.conversation, scene.request, scene.now_s
-        octets = encode_server_message(_bundle(request, live.state))
+        octets = encode_server_message(_bundle(scene, live.state))
         logged = StoredControlMessage(
             key=before.key,
             number=before.next_message,
@@ -157,7 +158,7 @@ class MlsArbiter:
             return conversation
         since_s = now_s - self._rules.log_days * SECONDS_PER_DAY
         kept = tuple(each for each in conversation.log if each.era == logged.era or each.at_s >= since_s)
-        return replace(conversation, log=(*kept, logged))
+        return replace(conversation, log=(*kept, logged)[-_MAX_MOMENTS:])
 
 
 def _counted(scene: FocusScene) -> MlsConversation:
@@ -175,7 +176,7 @@ def _counted(scene: FocusScene) -> MlsConversation:
 
 def _appended(times_s: tuple[int, ...], now_s: int, *, is_one_more: bool) -> tuple[int, ...]:
     since_s = now_s - SECONDS_PER_DAY - _HELD_BACK
-    return (*(at for at in times_s if at > since_s), *((now_s,) if is_one_more else ()))
+    return (*(at for at in times_s if at > since_s), *((now_s,) if is_one_more else ()))[-_MAX_MOMENTS:]
 
 
 def _acceptance(scene: FocusScene, after: MlsConversation, digest: bytes) -> StoredAnswer:
@@ -211,15 +212,16 @@ def refusal_answer(
     )
 
 
-def _bundle(request: FocusRequest, state: EpochIdentifier) -> CommitBundle | RawMlsMessage:
+def _bundle(scene: FocusScene, state: EpochIdentifier) -> CommitBundle | RawMlsMessage:
     """What the others get (RCC.16 digest §14.4)."""
-    message = request.message
+    request, message = scene.request, scene.request.message
     if request.operation is ClientOperation.PROPOSE:
         return RawMlsMessage(message.proposal)
     assert message.group_info is not None
-    has_tree = not message.welcome or bool(split_welcome(message.welcome).ratchet_tree)
+    welcome = message.welcome if scene.adds_somebody else b""  # another is nobody's
+    has_tree = not welcome or bool(split_welcome(welcome).ratchet_tree)
     return CommitBundle(
-        welcome=message.welcome,
+        welcome=welcome,
         ratchet_tree=b"" if has_tree else message.group_info.ratchet_tree,
         commit=b"" if request.is_create else message.commit,
         key_delivery=() if request.is_create else message.key_delivery,
@@ -259,9 +261,12 @@ def _followed(scene: FocusScene) -> LiveGroup:
     group = _created(scene, info) if request.is_create else _committed(scene, info)
     if group.ratchet_tree().encode() != beside.ratchet_tree:
         raise MlsRefused(14, Reason.INVALID_COMMIT, "ratchet_tree")
+    if info.confirmation_tag != group.state.confirmation_tag:
+        raise MlsRefused(15, Reason.MISMATCHED_CONFIRMATION_TAG)
     live, authenticator = scene.conversation.live, request.result.epoch_authenticator
     earlier = () if request.is_create or live is None else live.authenticators
-    return LiveGroup(group, request.result.era_id, beside.group_info, (*earlier, authenticator))
+    known = (*earlier, authenticator)[-_MAX_MOMENTS:]
+    return LiveGroup(group, request.result.era_id, beside.group_info, known)
 
 
 def _created(scene: FocusScene, info: GroupInfo) -> PublicGroup:
@@ -285,8 +290,6 @@ def _committed(scene: FocusScene, info: GroupInfo) -> PublicGroup:
         verify_group_info_signature(info, group.tree)
     except RemoteProtocolError as error:
         raise _refusal_of(error) from error
-    if info.confirmation_tag != group.state.confirmation_tag:
-        raise MlsRefused(15, Reason.MISMATCHED_CONFIRMATION_TAG)
     return group
 
 

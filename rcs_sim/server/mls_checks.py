@@ -308,6 +308,8 @@ def group_info_is_fit(scene: FocusScene) -> None:
         or info.group_context.group_id != request.message.mls_group_id
         or info.group_context.cipher_suite != 2
     )
+    if scene.proposals().adds and not request.message.welcome:  # by reference: read_request does not see them
+        raise MlsRefused(14, Reason.INVALID_COMMIT, "welcome")
     is_metadata = bool(request.message.groupdata) and bool(request.message.key_delivery)
     if is_wrong or (_has_any(inside + context, _KEYS) and not _may_show_keys(scene, is_metadata)):
         raise MlsRefused(14, Reason.INVALID_COMMIT, "group_info")

@@ -99,8 +99,10 @@ class MlsConversation:
         return None
 
     def with_answer(self, answer: StoredAnswer, kept: int) -> Self:
-        """The same with one more answer, of the last *kept*."""
-        return replace(self, answers=(*self.answers, answer)[-kept:])
+        """The same with one more answer; of those to one sender the last *kept* stay."""
+        own = [each for each in self.answers if each.sender == answer.sender]
+        gone = own[0] if len(own) >= kept else None
+        return replace(self, answers=(*(each for each in self.answers if each is not gone), answer))
 
     def with_context(self, context_id: str) -> Self:
         """The same with one more context id that was used."""

@@ -15,6 +15,7 @@ from uuid import UUID
 from ims_core.store.mls_conversations import (
     MLS_CONTROL_MESSAGES,
     MLS_CONVERSATIONS,
+    StoredAnswer,
     StoredControlMessage,
     StoredConversation,
     StoredFanOut,
@@ -47,6 +48,7 @@ __all__ = ["MlsFocus"]
 
 _MAX_EMPTY = 10_000  # conversations without a group that are remembered
 _Told = tuple[PulledState, EpochIdentifier]
+_ANSWER_WITHIN_S = 8.0  # of a request, whatever the store does: 10 s are allowed (choice)
 _PULLS_KEPT = 4  # answers to pulls that may be repeated; in memory (choice)
 _SERVER_REASON = b"mls-server-failure-reason"
 _AS_USUAL = b'<?xml version="1.0" encoding="UTF-8"?>'  # what is written so has no name in disguise
@@ -151,7 +153,9 @@ class MlsFocus:
 
     def _enqueue(self, asked: _Asked, pair: Pair, now: float) -> None:
         line = self._line(pair)
-        if not line.is_busy:
+        if line.is_stuck:
+            self._refuse(line, asked, _store_away(), now)
+        elif not line.is_busy:
             self._decide(line, asked, now)
         elif len(line.waiting) < self._rules.max_waiting:
             line.waiting.append(asked)
@@ -164,6 +168,9 @@ class MlsFocus:
             return
         if asked.media_type is MlsContentType.GROUP_INFO_REQUEST:
             self._pull(line, asked, now)
+            return
+        if line.pulls_of(asked):
+            self._refuse(line, asked, _id_used(), now)
             return
         message = asked.message
         decision = self._arbiter.decide(
@@ -179,18 +186,20 @@ class MlsFocus:
             decision = MlsDecision(line.conversation, forked, is_new=False)
         self._trace(decision, message)
         if decision.is_new and decision.conversation.live is not None:
-            self._store(line, asked, decision)
+            self._store(line, asked, decision, now)
         else:
             line.adopt(decision.conversation)
             self._say(line, asked, decision, now)
 
-    def _store(self, line: _Line, asked: _Asked, decision: MlsDecision) -> None:
+    def _store(self, line: _Line, asked: _Asked, decision: MlsDecision, now: float) -> None:
         """What was decided is safe before anybody is told of it: the log first, so that no state is without it."""
         line.is_busy = True
         outbox, before, after = self._context.outbox, line.conversation, decision.conversation
         if decision.logged is not None:
             outbox.add(Persist(MLS_CONTROL_MESSAGES, decision.logged))
-        outbox.add(Persist(MLS_CONVERSATIONS, after.to_record(), _Storing(self, line, asked, decision)))
+        storing = _Storing(self, line, asked, decision)
+        self._context.deadlines.arm(now + _ANSWER_WITHIN_S, storing)
+        outbox.add(Persist(MLS_CONVERSATIONS, after.to_record(), storing))
         kept = {each.number for each in after.log}
         for entry in before.log:
             if entry.number not in kept:
@@ -199,14 +208,23 @@ class MlsFocus:
     def stored(self, storing: _Storing, error: StoreError | None, now: float) -> None:
         """The store has it, or has not: then nothing has happened."""
         line, asked, decision = storing.line, storing.asked, storing.decision
-        line.is_busy = False
+        is_late, storing.is_over = storing.is_over, True
+        line.is_busy = line.is_stuck = False
         if error is None:
             line.adopt(decision.conversation)
-            self._say(line, asked, decision, now)
-        else:
-            self._refuse(line, asked, MlsRefused(0, ServerFailureReason.TRANSIENT_ERROR, "store"), now)
+            self._say(line, asked, decision, now, is_late=is_late)
+        elif not is_late:
+            self._refuse(line, asked, _store_away(), now)
         while line.waiting and not line.is_busy:
             self._decide(line, line.waiting.popleft(), now)
+
+    def store_is_away(self, storing: _Storing, now: float) -> None:
+        """It has not said yes or no in time: nobody waits longer, and who asks again is answered when it has."""
+        line = storing.line
+        line.is_stuck = True
+        self._refuse(line, storing.asked, _store_away(), now)
+        while line.waiting:
+            self._refuse(line, line.waiting.popleft(), _store_away(), now)
 
     # -- pulls -------------------------------------------------------------------------------------------------------
 
@@ -216,6 +234,8 @@ class MlsFocus:
         told = next((told for known, told in line.pulls if known == key), None)
         try:
             if told is None:
+                if line.pulls_of(asked) or line.conversation.answer_to(asked.sender, content.message_id) is not None:
+                    raise _id_used()
                 told = self._pulled(line, asked, now)
                 line.pulls.append((key, told))
         except MlsRefused as refusal:
@@ -235,17 +255,20 @@ class MlsFocus:
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
-    def _say(self, line: _Line, asked: _Asked, decision: MlsDecision, now: float) -> None:
+    def _say(self, line: _Line, asked: _Asked, decision: MlsDecision, now: float, *, is_late: bool = False) -> None:
+        """Who was told that the store is away *is late*, and gets no second answer."""
         answer = with_lie(decision.answer) if self.fault.lies else decision.answer
         message_id, date_time = self._new_id(), rfc3339(now)
-        if answer.reason:
+        if answer.reason and not is_late:
             self._answer(line, asked, compose_refusal(answer, message_id=message_id, date_time=date_time), now)
+        if answer.reason:
             return
-        body = compose_acceptance(answer, converged=False, message_id=message_id, date_time=date_time)
-        self._answer(line, asked, body, now)
+        if not is_late:
+            body = compose_acceptance(answer, converged=False, message_id=message_id, date_time=date_time)
+            self._answer(line, asked, body, now)
 
         def converged(then: float) -> None:
-            if self.fault.holds_convergence:
+            if self.fault.holds_convergence or is_late:
                 return
             again = {"message_id": self._new_id(), "date_time": rfc3339(then)}
             self._answer(line, asked, compose_acceptance(answer, converged=True, **again), then)
@@ -254,8 +277,12 @@ class MlsFocus:
             spreading = _Spreading(self, line, decision.fan_out, converged)
             self._context.deadlines.arm(now + self._rules.convergence_s, spreading)
             self._fan_out(line, decision.fan_out, asked.instance, spreading, now)
-        elif not any(each.control_id == answer.control_id for each in line.conversation.outstanding):
+        elif not any(self._is_spreading(each, answer, now) for each in line.conversation.outstanding):
             converged(now)  # of a request that was repeated
+
+    def _is_spreading(self, fan_out: StoredFanOut, answer: StoredAnswer, now: float) -> bool:
+        """Whether a server has still time to acknowledge what was accepted with *answer*."""
+        return fan_out.control_id == answer.control_id and now <= fan_out.at_s + self._rules.convergence_s
 
     def _refuse(self, line: _Line, asked: _Asked, refusal: MlsRefused, now: float) -> None:
         """An answer that is not remembered."""
@@ -367,14 +394,19 @@ class _Line:
     """A conversation and the requests that wait while the store is being written. *finished* are fan-outs that ended
     meanwhile."""
 
-    __slots__ = ("conversation", "finished", "is_busy", "pulls", "waiting")
+    __slots__ = ("conversation", "finished", "is_busy", "is_stuck", "pulls", "waiting")
 
     def __init__(self, conversation: MlsConversation) -> None:
         self.conversation = conversation
         self.finished: set[str] = set()
-        self.is_busy = False
+        self.is_busy = self.is_stuck = False
         self.pulls: deque[tuple[tuple[str, str, bytes], _Told]] = deque(maxlen=_PULLS_KEPT)
         self.waiting: deque[_Asked] = deque()
+
+    def pulls_of(self, asked: _Asked) -> bool:
+        """Whether a pull of that sender has had the id."""
+        used = (asked.sender, asked.message.content.message_id)
+        return any(known[:2] == used for known, _ in self.pulls)
 
     def adopt(self, conversation: MlsConversation) -> None:
         """It is *conversation* now, without the fan-outs that have ended."""
@@ -385,14 +417,19 @@ class _Line:
         self.conversation = conversation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Storing:
-    """A decision on its way into the store; errand."""
+    """A decision on its way into the store; errand, and deadline of its answer."""
 
     focus: MlsFocus
     line: _Line
     asked: _Asked
     decision: MlsDecision
+    is_over: bool = False
+
+    def expired(self, now: float) -> None:
+        self.is_over = True
+        self.focus.store_is_away(self, now)
 
     def stored(self, error: StoreError | None, now: float) -> None:
         self.focus.stored(self, error, now)
@@ -455,6 +492,14 @@ class _Resumption:
     def expired(self, now: float) -> None:
         self.is_over = True
         self.focus.resume(now)
+
+
+def _store_away() -> MlsRefused:
+    return MlsRefused(0, ServerFailureReason.TRANSIENT_ERROR, "store")
+
+
+def _id_used() -> MlsRefused:
+    return MlsRefused(1, ServerFailureReason.INVALID_INPUT, "message-id")
 
 
 def _is_for_servers_to_say(media_type: MlsContentType | None, content: PagerContent) -> bool:

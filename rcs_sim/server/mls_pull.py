@@ -72,14 +72,14 @@ def answer_pull(rules: MlsFocusRules, conversation: MlsConversation, sender: str
         raise MlsRefused(1, Reason.INVALID_INPUT, "body") from error
     if not rules.is_available:
         raise MlsRefused(0, Reason.ENCRYPTION_NOT_AVAILABLE)
-    if not rules.has_server_group_info:
-        raise MlsRefused(1, Reason.INVALID_INPUT, "pull")
     live = conversation.live
     if live is None:
         raise MlsRefused(2, Reason.MLS_GROUP_NOT_FOUND)
+    if not rules.has_server_group_info:  # the refusal names the state all the same
+        raise MlsRefused(1, Reason.INVALID_INPUT, "pull")
     if sender not in conversation.pair:
         raise MlsRefused(3, Reason.MISMATCHED_RCS_GROUP_STATE, "not-in-group")
-    if not body:
+    if held == EpochIdentifier():
         return PulledState(MlsContentType.SERVER, encode_server_message(live.pulled))
     return PulledState(MlsContentType.GROUP_INFO_REQUEST, _enhanced(rules, conversation, live, held).encode())
 

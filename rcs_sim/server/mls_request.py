@@ -15,6 +15,7 @@ from rcs_sim.mls.codec import TlsDecodeError
 from rcs_sim.mls.commit import Commit
 from rcs_sim.mls.group_info import GroupInfo, RatchetTreeExtension
 from rcs_sim.mls.messages import MLSMessage, MLSMessageBody, PrivateMessage, PublicMessage
+from rcs_sim.mls.proposals import Add
 from rcs_sim.server.mls_refusal import MlsRefused
 from rcs_sim.wire.protobuf import ProtobufError
 
@@ -101,7 +102,7 @@ def read_request(sender: str, control_id: str, octets: bytes) -> FocusRequest:
         raise MlsRefused(1, _INPUT, "body") from error
     operation = _verify_operation(message)
     _verify_fields(message, operation)
-    return FocusRequest(
+    request = FocusRequest(
         sender,
         control_id,
         octets,
@@ -111,6 +112,15 @@ def read_request(sender: str, control_id: str, octets: bytes) -> FocusRequest:
         _group_info(message),
         _tree(message),
     )
+    _verify_adding(request)
+    return request
+
+
+def _verify_adding(request: FocusRequest) -> None:
+    """A commit that adds brings the Welcome of who is added: nobody else could let them in."""
+    covered = None if request.is_create else request.covered
+    if covered is not None and not request.message.welcome and any(isinstance(each, Add) for each in covered.proposals):
+        raise MlsRefused(1, _INPUT, "welcome")
 
 
 def _verify_operation(message: ClientMlsRcsMessage) -> ClientOperation:

@@ -40,7 +40,7 @@ class MlsFocusRules:
     convergence_s: float = 5.0
     max_cached_proposals: int = 16  # of one epoch: a further one is told to be committed first (choice)
     max_waiting: int = 64  # requests of a conversation that wait for the store (choice)
-    answers_kept: int = 64  # of a conversation, for requests that are repeated (choice)
+    answers_kept: int = 64  # to either participant, for requests that are repeated (choice)
 
     @property
     def is_peer_to_peer(self) -> bool:

@@ -77,6 +77,11 @@ class FocusScene:
         )
         return ProposalList(tuple(each for each in found if each is not None))
 
+    @property
+    def adds_somebody(self) -> bool:
+        """Whether a Welcome goes with it."""
+        return self.request.is_create or bool(self.proposals().adds)
+
     def commit_scene(self) -> CommitScene:
         """For the rules that the MLS engine asks RCC.16's of."""
         live, sender, covered = self.conversation.live, self.sender, self.request.covered

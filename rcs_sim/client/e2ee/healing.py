@@ -21,7 +21,7 @@ from rcs_sim.e2ee.client_message import AdvanceKind
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.extension_bodies import DowngradeReason
 from rcs_sim.e2ee.key_package_profile import VerifiedKeyPackage
-from rcs_sim.e2ee.member.commit_verdict import FocusRefusal, NextStep
+from rcs_sim.e2ee.member.commit_verdict import NextStep
 from rcs_sim.e2ee.member.control_outcome import ControlRefusal, ParkedControl
 from rcs_sim.e2ee.member.control_plane import Settlement
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
@@ -357,7 +357,14 @@ class Healing:
         is_sent = self._requests.submit(
             thread,
             lambda engine, control_id, now_s: engine.control.new_era(
-                packages, kind, control_id, now_s, server=server.latest, carried=server.group_info
+                packages,
+                kind,
+                control_id,
+                now_s,
+                server=server.latest,
+                carried=server.group_info,
+                group_id=server.group_id,
+                carries_own=server.is_only_named,
             ),
             partial(self._advanced, thread),
         )
@@ -431,7 +438,7 @@ class Healing:
             self._context.note(thread, "no new era", "asked for from another state than that of the focus")
             self._set_up_over(thread)
             return
-        if isinstance(answer, NoAnswer | FocusRefusal) or server.group_info is None:
+        if server.group_info is None and not server.is_only_named:
             self._context.note(thread, "no new era", "the server's state cannot be read")
             self._set_up_over(thread)
             return
@@ -449,6 +456,8 @@ class Healing:
                 now_s,
                 server=server.latest,
                 carried=server.group_info,
+                group_id=server.group_id,
+                carries_own=server.is_only_named,
                 reason=DowngradeReason.UNSET,
             ),
             partial(self._created, thread),
@@ -465,7 +474,8 @@ class Healing:
             self._rise(thread, reason, ServerState(), ended)
 
     def _rise(self, thread: EncryptedThread, reason: DowngradeReason, server: ServerState, ended: Ended) -> None:
-        is_unknown = self._context.is_arbitrated(thread) and server.group_info is None
+        is_known = server.group_info is not None or server.is_only_named
+        is_unknown = self._context.is_arbitrated(thread) and not is_known
         if server.has_end_mls or (server.is_empty and thread.engine.group is None):
             thread.is_ending = thread.engine.group is not None
             self._adopt_end(thread)
@@ -479,6 +489,8 @@ class Healing:
                 now_s,
                 server=server.latest,
                 carried=server.group_info,
+                group_id=server.group_id,
+                carries_own=server.is_only_named,
                 reason=reason,
             ),
             ended,

@@ -18,15 +18,19 @@ from rcs_sim.mls.messages import MLSMessage
 __all__ = ["ServerState", "read_answer"]
 
 _NOT_FOUND = "mls-group-not-found"
+_NO_PULLS = ("invalid-input", "pull")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """*is_empty*: the focus says that it has no such group. *enhanced* is None for an answer that cannot be read."""
+    """*is_empty*: the focus says that it has no such group. *enhanced* is None for an answer that cannot be read.
+    *is_only_named*: the focus answers no pulls, and names its state and group id in the refusal."""
 
     enhanced: MlsEnhancedGroupInfo | None = None
     has_end_mls: bool = False
     is_empty: bool = False
+    is_only_named: bool = False
+    group_id: bytes | None = None
 
     @property
     def latest(self) -> EpochIdentifier | None:
@@ -40,14 +44,22 @@ class ServerState:
 def read_answer(answer: ControlAnswer) -> ServerState:
     """The answer to a pull of either kind."""
     match answer:
-        case FocusRefusal(reason=reason):
-            return ServerState(is_empty=reason == _NOT_FOUND)
+        case FocusRefusal():
+            return _of_refusal(answer)
         case MlsGroupInfo():
             return _of_ordinary(answer)
         case MlsEnhancedGroupInfo():
             info = None if answer.group_info is None else _read(answer.group_info)
             return ServerState(answer, info is not None and has_end_mls(info.group_context.extensions))
     return ServerState()
+
+
+def _of_refusal(refusal: FocusRefusal) -> ServerState:
+    """A carrier that gives no GroupInfo out says all the same which state it holds (digest RCC.16 §1.1, §14.6)."""
+    if (refusal.reason, refusal.detail) != _NO_PULLS or refusal.server is None:
+        return ServerState(is_empty=refusal.reason == _NOT_FOUND)
+    named = MlsEnhancedGroupInfo(refusal.server)
+    return ServerState(named, is_only_named=True, group_id=refusal.group_id)
 
 
 def _of_ordinary(answer: MlsGroupInfo) -> ServerState:

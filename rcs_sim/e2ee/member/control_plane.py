@@ -173,13 +173,15 @@ class ControlPlane:
         server: EpochIdentifier | None,
         carried: MlsGroupInfo | None,
         group_id: bytes | None = None,
+        carries_own: bool = False,
         reason: DowngradeReason = DowngradeReason.UNSET,
     ) -> PendingOperation:
         """A new group one era above both the server's state and ours. *carried* is the server's GroupInfo, whose
-        extensions come along; while the server holds a group there is no new era without. *group_id* is the server's
-        where it differs from ours. Raises E2eeRefused."""
+        extensions come along; while the server holds a group there is no new era without, but from a server that gives
+        none out: then those of our own group do (*carries_own*), and it refuses what drops any of its own (choice).
+        *group_id* is the server's where it differs from ours. Raises E2eeRefused."""
         self._check_free(KIND_OF_ADVANCE[kind])
-        if server is not None and carried is None:
+        if server is not None and carried is None and not carries_own:
             raise E2eeRefused(SealRefusal.NOT_ALLOWED, "the server's GroupInfo is missing", spec="RCC.16 §8.3")
         era = self._next_era(kind, server, carried, group_id, reason)
         return self._start(start_group(self.setting, packages, era, control_id, now_s), now_s)
@@ -197,6 +199,8 @@ class ControlPlane:
         extensions = () if found is None else found.extensions
         if held is not None and not self.is_arbitrated:
             server, extensions = held.identifier, held.group.context.extensions  # nobody knows a later state
+        elif held is not None and found is None and server is not None:
+            extensions = held.group.context.extensions  # the server gives none out
         if kind is AdvanceKind.NORMAL and has_end_mls(extensions):
             raise E2eeRefused(SealRefusal.DOWNGRADED, "the server's group has ended MLS", spec="RCC.16 §9.1.1")
         wanted = group_id or (found.info.group_context.group_id if found is not None else None)
@@ -205,7 +209,7 @@ class ControlPlane:
             raise E2eeRefused(SealRefusal.NOT_ALLOWED, "no group to follow", spec="RCC.16 §8.3")
         local = 0 if held is None else held.era
         era = Era.after(wanted, local, server, kind, extensions)
-        token = None if held is None or found is None else token_to_carry(held, found)
+        token = None if held is None else held.continuity_token if found is None else token_to_carry(held, found)
         keys = () if held is None else held.welcome_extensions
         return replace(era, token=token, welcome_extensions=keys, reason=reason)
 

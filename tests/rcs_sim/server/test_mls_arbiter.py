@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -233,6 +234,42 @@ def test_quotas_are_off_but_that_of_external_commits() -> None:
     fresh = table.alice.new_era("6", [table.bob], table.alice.state)
     table.accepted(table.alice, "6", fresh)
     assert MlsFocusRules().external_commits_per_day == 50
+
+
+def test_requests_of_one_participant_do_not_push_out_answers_to_the_other() -> None:
+    table = Table()
+    table.established()
+    request = table.alice.commit("mine")
+    table.accepted(table.alice, "mine", request)
+    for number in range(100):
+        table.ask_octets(BOB, f"junk-{number}", b"\xff")
+    again = table.ask(table.alice, "mine", request)
+    assert (again.is_accepted, again.is_new) == (True, False)
+    assert len(table.conversation.answers) <= 2 * MlsFocusRules().answers_kept
+
+
+def test_what_is_kept_of_one_era_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcs_sim.server.mls_arbiter._MAX_MOMENTS", 4)
+    table = Table()
+    table.established()
+    for number in range(8):
+        table.accepted(table.alice, f"c{number}", table.alice.commit(f"c{number}"))
+    kept = table.conversation
+    assert kept.live is not None
+    assert [each.control_id for each in kept.log] == ["c4", "c5", "c6", "c7"]
+    assert len(kept.live.authenticators) == 4
+    assert len(kept.epochs_at_s) <= 4
+
+
+def test_a_welcome_goes_out_with_who_is_added_and_with_nothing_else() -> None:
+    table = Table()
+    table.established()
+    tablet = FocusDevice(BOB, "tablet", vendor_id=1)
+    adding = table.alice.commit("add", joiners=[tablet])
+    lone = replace(adding, welcome=b"")
+    assert table.refused(table.alice, "add", lone) == (1, "invalid-input", "welcome")
+    stray = replace(table.alice.commit("stray"), welcome=adding.welcome)
+    assert bundle_of(table.accepted(table.alice, "stray", stray)).welcome == b""
 
 
 def test_an_operator_can_switch_encryption_off() -> None:

@@ -194,6 +194,17 @@ def test_convergence_is_told_after_five_seconds_at_the_latest() -> None:
     assert lab.take() == []
 
 
+def test_who_asks_again_after_the_five_seconds_is_told_of_convergence_though_a_server_is_still_away() -> None:
+    lab, one, other = lab_of(), bob(), zoe()
+    request = one.create("create", [other])
+    lab.request(one, ZOE, "create", request)
+    lab.answer(lab.take()[1], 503)
+    lab.advance(5.1)
+    lab.told()
+    lab.request(one, ZOE, "create", request)
+    assert [each.arm.converged for each in lab.told() if isinstance(each.arm, AcceptedMessage)] == [False, True]
+
+
 def test_nothing_is_said_before_it_is_stored() -> None:
     lab, one, other = lab_of(), bob(), carol()
     lab.holds_store = True
@@ -233,6 +244,41 @@ def test_a_store_that_fails_leaves_everything_as_it_was_and_the_same_octets_may_
     lab.store_error = None
     lab.request(one, CAROL, "create", request)
     assert len(lab.told()) == 3
+
+
+def test_a_store_that_does_not_answer_is_a_transient_error_within_ten_seconds_for_each_who_waits() -> None:
+    lab, one, other = lab_of(), bob(), carol()
+    lab.holds_store = True
+    request = one.create("create", [other])
+    lab.request(one, CAROL, "create", request)
+    lab.pull(other, BOB, "p1")
+    lab.advance(9.9)
+    told = [(each.headers.in_reply_to, each.reason) for each in lab.told()]
+    assert told == [("create", "transient-error"), ("p1", "transient-error")]
+    lab.pull(other, BOB, "p2")
+    assert [(each.headers.in_reply_to, each.reason) for each in lab.told()] == [("p2", "transient-error")]
+    lab.holds_store = False
+    lab.release_store()
+    one.adopt()
+    (bundle,) = lab.told()  # it counts all the same; the answer is there for who asks again
+    other.receive(bundle.arm)  # type: ignore[arg-type]
+    assert other.state == one.state
+    lab.request(one, CAROL, "create", request)
+    assert [type(each.arm) for each in lab.told()] == [AcceptedMessage, AcceptedMessage]
+    lab.pull(other, BOB, "p1")
+    assert lab.told()[0].kind == SERVER
+
+
+def test_a_store_that_fails_late_says_nothing_more() -> None:
+    lab, one, other = lab_of(), bob(), carol()
+    lab.holds_store = True
+    lab.request(one, CAROL, "create", one.create("create", [other]))
+    lab.advance(9.9)
+    assert len(lab.told()) == 1
+    lab.holds_store, lab.store_error = False, StoreError("the disk is full")
+    lab.release_store()
+    assert lab.told() == []
+    assert lab.conversation(BOB, CAROL).live is None
 
 
 def test_a_line_of_waiting_requests_has_an_end() -> None:
@@ -284,6 +330,22 @@ def test_pulls_are_answered_and_a_repeated_one_alike() -> None:
     assert again.cpim.message_id != enhanced.cpim.message_id  # another device may have had the first
     lab.pull(other, BOB, "p3", b"\xff")
     assert lab.told()[0].reason == "invalid-input"
+
+
+def test_an_id_belongs_to_one_request_or_pull() -> None:
+    lab, one, other = lab_of(), bob(), carol()
+    created(lab, one, other)
+    lab.pull(other, BOB, "p1")
+    assert lab.told()[0].kind == SERVER
+    lab.pull(other, BOB, "p1", other.state.encode())
+    (refusal,) = lab.told()
+    assert (refusal.reason, refusal.headers.detail) == ("invalid-input", "message-id")
+    lab.request(other, BOB, "p1", other.commit("p1"))
+    assert lab.told()[0].reason == "invalid-input"
+    lab.pull(one, CAROL, "create")
+    assert lab.told()[0].reason == "invalid-input"
+    lab.pull(one, CAROL, "p1")  # of another sender
+    assert lab.told()[0].kind == SERVER
 
 
 def test_a_deployed_server_throttles_reads() -> None:

@@ -57,6 +57,13 @@ def test_an_empty_body_pulls_the_group_info_with_which_one_can_join() -> None:
     table.accepted(tablet, "ext", tablet.join_by_commit("ext", arm, table.conversation.state))
 
 
+@pytest.mark.parametrize("body", [b"\x08\x00\x10\x00", b"\x1a\x00", b"\x48\x01"], ids=["zeros", "empty", "unknown"])
+def test_an_identifier_of_nothing_is_an_ordinary_pull_however_it_is_written(body: bytes) -> None:
+    table = table_of(0)
+    pulled = answer_pull(STRICT, table.conversation, ALICE, body)
+    assert pulled == answer_pull(STRICT, table.conversation, ALICE, b"")
+
+
 def test_pages_lead_from_the_state_of_who_asks_to_the_latest() -> None:
     table = Table(STRICT)
     table.established()
@@ -124,7 +131,9 @@ def test_there_may_be_nothing_to_pull() -> None:
     table = table_of(0)
     empty = MlsConversation(table.conversation.pair)
     assert refused(STRICT, empty) == (2, "mls-group-not-found")
-    assert refused(MlsFocusRules(has_server_group_info=False), table.conversation) == (1, "invalid-input")
+    silent = MlsFocusRules(has_server_group_info=False)
+    assert refused(silent, table.conversation) == (1, "invalid-input")
+    assert refused(silent, empty) == (2, "mls-group-not-found")
     assert refused(replace(STRICT, is_available=False), table.conversation) == (0, "encryption-not-available")
     assert refused(STRICT, table.conversation, "12025550154") == (3, "mismatched-rcs-group-state")
 

@@ -62,6 +62,8 @@ async def test_the_end_of_mls_is_seen_in_the_group_info(stage: Stage) -> None:
         NoAnswer.NOT_DELIVERED,
         AcceptedMessage("MxA"),
         FocusRefusal(reason="transient-error"),
+        FocusRefusal(reason="transient-error", detail="reads", server=EpochIdentifier(1, 2, bytes(32))),
+        FocusRefusal(reason="invalid-input", detail="pull"),
         MlsGroupInfo(b"\x00\x01\x00\x04garbage", b"", bytes(32)),
         MlsGroupInfo(b"", b"", b""),
     ],
@@ -74,6 +76,13 @@ def test_a_focus_without_a_group_says_so() -> None:
     state = read_answer(FocusRefusal(reason="mls-group-not-found"))
     assert state.is_empty
     assert (state.latest, state.group_info) == (None, None)
+
+
+def test_a_focus_that_answers_no_pulls_names_its_state_in_the_refusal() -> None:
+    held = EpochIdentifier(3, 2, bytes(32))
+    state = read_answer(FocusRefusal(reason="invalid-input", detail="pull", group_id=b"its id", server=held))
+    assert (state.latest, state.group_info, state.group_id) == (held, None, b"its id")
+    assert (state.is_only_named, state.is_empty, state.has_end_mls) == (True, False, False)
 
 
 def test_an_enhanced_answer_without_a_group_info_has_a_state_all_the_same() -> None:

@@ -450,6 +450,32 @@ def test_a_new_era_carries_the_extensions_of_the_server_octet_for_octet() -> Non
     assert exchanged(talk)
 
 
+def test_where_the_server_gives_no_group_info_out_a_new_era_carries_what_our_own_group_has() -> None:
+    talk, alice, bob = _pair()
+    group = alice.conversation.group
+    assert group is not None
+    odd = Extension(RcsExtensionType.ICON_COMMITMENT, b"\x20" + bytes(32))
+    plan = extension_plan((*group.group.context.extensions, odd))
+    talk.request(alice, group.commit(OperationKind.GROUP_METADATA, talk.control_id(), NOW_S, plan))
+    token = group.continuity_token
+    operation = bob.conversation.control.new_era(
+        [alice.claim()],
+        AdvanceKind.NORMAL,
+        talk.control_id(),
+        NOW_S,
+        server=talk.focus.state,
+        carried=None,
+        carries_own=True,
+    )
+    assert operation.result is not None
+    assert operation.result.era_id == 2
+    talk.request(bob, operation)
+    assert alice.conversation.group is not None
+    assert alice.conversation.group.group.context.extensions[1:] == (odd,)
+    assert alice.conversation.group.continuity_token == token
+    assert exchanged(talk)
+
+
 def test_a_new_era_needs_the_server_s_group_info_and_does_not_undo_an_end() -> None:
     talk, alice, bob = _pair()
     control = alice.conversation.control
