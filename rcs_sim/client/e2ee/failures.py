@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from rcs_sim.client.e2ee.arrivals import COMMIT_WAIT_S
 from rcs_sim.client.e2ee.context import E2eeContext
-from rcs_sim.client.e2ee.downgrade import Downgrade
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.readmission import Readmission
 from rcs_sim.client.e2ee.receipts import FIRST_ERA, SignedReceipts
@@ -82,7 +81,6 @@ class Failures:
     __slots__ = (
         "_context",
         "_copies",
-        "_downgrade",
         "_healing",
         "_inbox",
         "_readmission",
@@ -97,12 +95,11 @@ class Failures:
         receipts: SignedReceipts,
         requests: Requests,
         healing: Healing,
-        downgrade: Downgrade,
         inbox: Inbox,
         readmission: Readmission,
     ) -> None:
         self._context, self._receipts, self._requests = context, receipts, requests
-        self._healing, self._downgrade, self._inbox = healing, downgrade, inbox
+        self._healing, self._inbox = healing, inbox
         self._readmission = readmission
         self._unverified: dict[EncryptedThread, list[_Unverified]] = {}
         self._copies: dict[EncryptedThread, dict[SentMessage, None]] = {}
@@ -266,10 +263,9 @@ class Failures:
             case ServerRemedy.ADVANCE_ERA:
                 self._escalate(thread)
                 self._again(thread, message, reason)
-            case ServerRemedy.END_MLS:
-                self._downgrade.end(thread)
-                context.messenger.not_sealed(message, reason)
-            case ServerRemedy.DO_NOT_RETRY | ServerRemedy.NONE:
+            case ServerRemedy.END_MLS | ServerRemedy.DO_NOT_RETRY | ServerRemedy.NONE:
+                # DEVIATION: digest RCC.16 §6.4 has Google end MLS when the quota of eras is used up; whoever can say so
+                # would read what is written next, so it is for the user to end it (§7.2)
                 context.messenger.not_sealed(message, reason)
 
     def send_copies(self, thread: EncryptedThread) -> None:

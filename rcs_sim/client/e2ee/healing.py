@@ -54,6 +54,7 @@ class Healing:
         self._context, self._requests, self._claims = context, requests, claims
         self._servers: dict[EncryptedThread, ServerState] = {}
         self._welcomes = WelcomeRequests(context)
+        requests.end_told = lambda thread: self.heal(thread, "the focus says that encryption has ended")
 
     # --- set-up ------------------------------------------------------------------------------------------------------
 
@@ -262,6 +263,10 @@ class Healing:
             self._server_has_nothing(thread)
             return
         now_s = self._context.now_s()
+        if server.has_end_mls and (doubt := thread.engine.doubt_about_end(server.group_info, now_s)):
+            self._context.note(thread, "end not proven", doubt)
+            self._feed(thread, HealInput.UNREADABLE)
+            return
         if thread.engine.control.settle(server.latest, now_s) is Settlement.APPLIED:
             self._context.moved(thread)
         self._feed(

@@ -114,9 +114,7 @@ class MlsEncryption:
         self._housekeeping = Housekeeping(context, self._requests, self._healing, claims)
         self._downgrade = Downgrade(context, self._requests, self._healing)
         readmission = Readmission(context, self._healing)
-        self._failures = Failures(
-            context, self._receipts, self._requests, self._healing, self._downgrade, inbox, readmission
-        )
+        self._failures = Failures(context, self._receipts, self._requests, self._healing, inbox, readmission)
         self._arrivals = Arrivals(context, self._healing, inbox, self._sweep)
 
     # --- what the phone tells ----------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from rcs_sim.e2ee.client_message import AdvanceKind, MlsGroupInfo
 from rcs_sim.e2ee.custom_proposals import self_remove_proposal
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.extension_bodies import DowngradeReason, has_end_mls
-from rcs_sim.e2ee.failure_reason import ServerFailureReason
 from rcs_sim.e2ee.member import commit_plans
 from rcs_sim.e2ee.member.application_opening import Envelope
 from rcs_sim.e2ee.member.commit_verdict import CommitVerdict, FocusRefusal, NextStep, next_step_of, verdict_of
@@ -384,7 +383,8 @@ class ControlPlane:
             self.group.roll_back()
 
     def refused(self, control_id: str, refusal: FocusRefusal, now_s: int) -> RefusedOperation | None:
-        """The focus has refused a request; None if it is none of ours."""
+        """The focus has refused a request; None if it is none of ours. That the group has ended is believed when it is
+        shown (`doubt_about_end`), not when it is said."""
         operation = self.operation
         if operation is None or operation.control_id != control_id:
             return None
@@ -394,8 +394,6 @@ class ControlPlane:
             self._undo()
             moment = None if self.group is None else self.group.moment
             self.course.failed(operation.kind, now_s, moment)
-        if refusal.reason == ServerFailureReason.MLS_GROUP_HAS_END_MLS:
-            self.adopt_end_mls(now_s)
         return RefusedOperation(operation, verdict, step)
 
     def settle(self, server: EpochIdentifier | None, now_s: int) -> Settlement:
@@ -552,7 +550,8 @@ class ControlPlane:
             self._settle(now_s)
 
     def adopt_end_mls(self, now_s: int) -> None:
-        """The server's group has ended MLS, and ours did not notice: nothing more is sealed."""
+        """The server's group has ended MLS, as a GroupInfo has proven, and ours did not notice: nothing more is
+        sealed."""
         moment = None if self.group is None else self.group.moment
         self._undo()
         self.course.reach(HealthState.DONE_END_MLS, now_s, moment)

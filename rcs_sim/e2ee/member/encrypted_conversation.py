@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
+from rcs_sim.e2ee.client_message import MlsGroupInfo
 from rcs_sim.e2ee.encrypted_entity import EncryptedEntity
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.member.application_opening import Envelope, OpenRefusal, RefusalKind
@@ -19,6 +20,7 @@ from rcs_sim.e2ee.member.commit_verdict import CommitVerdict, FocusRefusal, Next
 from rcs_sim.e2ee.member.control_outcome import ControlOutcome, Joined, ParkedControl
 from rcs_sim.e2ee.member.control_plane import ControlPlane
 from rcs_sim.e2ee.member.encrypted_group import EncryptedGroup, Sealed
+from rcs_sim.e2ee.member.end_proof import doubt_about_end
 from rcs_sim.e2ee.member.health import HealthState
 from rcs_sim.e2ee.member.key_package_pool import KeyPackagePool
 from rcs_sim.e2ee.member.member_setting import MemberSetting
@@ -233,6 +235,10 @@ class EncryptedConversation:
         if self.group is not None:
             self.group.forget_past(now_s)
         return outcome
+
+    def doubt_about_end(self, info: MlsGroupInfo | None, now_s: int) -> str:
+        """Why the GroupInfo of the focus does not prove that encryption has ended; "" if it does."""
+        return doubt_about_end(self.setting, info, self.participants, self.group, now_s)
 
     def _forget_old_era(self) -> None:
         """Nobody reads what was sealed in an era that is over."""

@@ -67,6 +67,7 @@ __all__ = [
     "published_extensions",
     "read_group_info",
     "start_group",
+    "verified_group",
     "verify_carried",
     "welcome_extensions",
 ]
@@ -136,8 +137,14 @@ def verify_carried(setting: MemberSetting, info: MlsGroupInfo) -> CarriedState:
     """GroupInfo and tree of the server, signed and whole, whatever the age of the certificates in it. Raises
     MlsValidationError or TlsDecodeError."""
     found = read_group_info(info)
-    PublicGroup.start(found.info, ratchet_tree=found.tree, seams=setting.lenient_seams)
+    verified_group(setting, found)
     return found
+
+
+def verified_group(setting: MemberSetting, found: CarriedState) -> PublicGroup:
+    """The group of a GroupInfo, from outside: signed by one of its leaves and whole; no certificate in it is judged.
+    Raises MlsValidationError or TlsDecodeError."""
+    return PublicGroup.start(found.info, ratchet_tree=found.tree, seams=setting.lenient_seams)
 
 
 def start_group(

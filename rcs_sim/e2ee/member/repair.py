@@ -16,6 +16,7 @@ from rcs_sim.e2ee.extension_bodies import has_end_mls
 from rcs_sim.e2ee.failure_reason import (
     ClientFailureReason,
     ClientRemedy,
+    ServerFailureReason,
     ServerRemedy,
     client_remedy,
     server_remedy,
@@ -210,7 +211,8 @@ class Repair:
             case ServerRemedy.END_MLS:
                 return (RepairStep.END_MLS,)
             case ServerRemedy.TERMINAL:
-                return (RepairStep.ADOPT_END_MLS,) if token == "mls-group-has-end-mls" else (RepairStep.GIVE_UP,)
+                has_ended = token == ServerFailureReason.MLS_GROUP_HAS_END_MLS  # if it can show that
+                return self.request(now_s) if has_ended else (RepairStep.GIVE_UP,)
             case ServerRemedy.DO_NOT_RETRY | ServerRemedy.NONE:
                 return ()
 
@@ -270,10 +272,13 @@ class Repair:
         """The answer to a pull; None if none came or it cannot be read."""
         if self.heal.phase is not HealPhase.PULLING:
             return ()
+        has_ended = answer is not None and _has_ended(answer)
+        if answer is not None and has_ended and self._conversation.doubt_about_end(answer.group_info, now_s):
+            return self._feed(HealInput.UNREADABLE, now_s)
         found = input_of_pull(
             answer,
             self._conversation.identifier,
-            has_end_mls=answer is not None and _has_ended(answer),
+            has_end_mls=has_ended,
             deployment=self._deployment,
             is_elected=self._is_elected(),
         )

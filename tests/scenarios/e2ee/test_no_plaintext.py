@@ -8,14 +8,18 @@ import asyncio
 import pytest
 
 from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.client.identity import dialled_key
 from rcs_sim.client.message_state import MessageState
+from rcs_sim.client.messages import SentMessage
 from rcs_sim.client.pager import compose_receipt
 from rcs_sim.client.phone import Phone
+from rcs_sim.e2ee.failure_reason import ServerFailureReason
 from rcs_sim.scenario.faults.passing import Line, Passing
+from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario
-from tests.support.encrypted_phones import LOCKED, focus_fault, inject, locked
+from tests.support.encrypted_phones import LOCKED, focus_fault, inject, locked, mls_of, rekey
 
 _NOW = "2026-03-02T10:15:30.000Z"
 _PLAIN = (("Accept", "text/plain"),)
@@ -113,3 +117,28 @@ def _drop_receipts_of_bob(passing: Passing) -> bytes | None:
         passing.answer_whole()
         return None
     return passing.octets
+
+
+@pytest.mark.parametrize("reason", sorted(ServerFailureReason))
+@scenario("two-carriers")
+async def test_no_refusal_of_a_focus_ends_the_encryption(stage: Stage, reason: ServerFailureReason) -> None:
+    alice, _ = await locked(stage)
+    focus_fault(stage, refuses_with=reason)  # requests and pulls
+    rekey(alice, BOB)
+    await asyncio.sleep(30)
+    message = alice.chat(BOB).send(_TEXT)
+    await asyncio.sleep(5)
+    _refusal(alice, message, reason)  # and messages
+    await asyncio.sleep(30)
+    rekey(alice, BOB)
+    alice.chat(BOB).send(_TEXT)
+    await asyncio.sleep(600)
+    assert alice.chat(BOB).label == LOCKED
+    assert readable(stage, _TEXT) == []
+
+
+def _refusal(alice: Phone, message: SentMessage, reason: str) -> None:
+    """Of an application message, as it comes out of the network."""
+    imdn = Imdn(message.wire_id, _NOW, ImdnKind.DELIVERY, ImdnStatus.FAILED, server_failure_reason=reason)
+    cpim = CpimMessage.parse(compose_receipt(imdn, "MxAAAAAAAAAAAAAAAAAAAAAA", _NOW, ()))
+    mls_of(alice).accepts_receipt(message, imdn, cpim, dialled_key(BOB))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,12 +9,16 @@ from rcs_sim.client.display import Shown
 from rcs_sim.client.e2ee.downgrade import MAX_ATTEMPTS, PAUSE_S
 from rcs_sim.client.encryption import Scheme
 from rcs_sim.client.message_state import MessageState
-from rcs_sim.e2ee.extension_bodies import has_end_mls
+from rcs_sim.e2ee.client_message import MlsGroupInfo
+from rcs_sim.e2ee.custom_proposals import RCS_CUSTOM_BODIES
+from rcs_sim.e2ee.extension_bodies import DowngradeReason, EndMlsForm, end_mls_extension, has_end_mls
 from rcs_sim.e2ee.failure_reason import ServerFailureReason
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
+from rcs_sim.mls.group_info import GroupInfo
+from rcs_sim.mls.messages import MLSMessage
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
-from tests.support.encrypted_phones import LOCKED, engine_of, focus_fault, focus_of, locked, notes
+from tests.support.encrypted_phones import LOCKED, engine_of, focus_fault, focus_of, locked, mls_of, notes, thread_of
 
 _FIVE_ATTEMPTS_S = MAX_ATTEMPTS * (PAUSE_S + 30)
 
@@ -194,3 +199,36 @@ async def test_what_has_not_ended_is_not_revived(stage: Stage) -> None:
     alice.chat(BOB).revive_encryption()
     await asyncio.sleep(10)
     assert not any("revive" in one or "new era" in one for one in notes(stage, alice))
+
+
+def _with_an_end(info: MlsGroupInfo) -> MlsGroupInfo:
+    """As a focus would make it up: the GroupInfo of a later epoch that has ended, under the old signature."""
+    body = MLSMessage.decode(info.group_info, RCS_CUSTOM_BODIES).body
+    assert isinstance(body, GroupInfo)
+    context = body.group_context
+    extensions = (*context.extensions, end_mls_extension(EndMlsForm.LITERAL, DowngradeReason.UNSET))
+    later = replace(context, epoch=context.epoch + 1, extensions=extensions)
+    forged = GroupInfo(later, body.extensions, body.confirmation_tag, body.signer, body.signature)
+    return replace(info, group_info=b"\x00\x01\x00\x04" + forged.encode())
+
+
+@scenario("two-carriers")
+async def test_an_end_that_no_member_has_signed_ends_nothing(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    focus, mls = focus_of(stage), mls_of(alice)
+    held = focus.conversation(ALICE[1:], BOB[1:])
+    assert held is not None
+    assert held.live is not None
+    focus_fault(stage, is_silent=True)
+    mls._healing.heal(thread_of(alice, BOB), "somebody says that it has ended")
+    (control_id,) = mls._context.channel._pending
+    assert mls._context.channel.answered(control_id, _with_an_end(held.live.pulled))
+    await asyncio.sleep(1)
+    assert any(one.startswith("end not proven") for one in notes(stage, alice)), notes(stage, alice)[-5:]
+    assert engine_of(alice, BOB).state is ConversationState.ENCRYPTED
+    message = alice.chat(BOB).send("never in clear")
+    focus_fault(stage)
+    await asyncio.sleep(300)
+    assert alice.chat(BOB).label == bob.chat(ALICE).label == LOCKED
+    assert not readable(stage, "never in clear")
+    assert message.state in (MessageState.DELIVERED, MessageState.FAILED)

@@ -98,8 +98,7 @@ async def test_what_the_focus_refuses_for_good_fails_visibly_and_goes_nowhere_in
     assert message.state is MessageState.FAILED
     assert message.reason is FallbackReason.ENCRYPTION_REFUSED
     assert not [one for one in stage.sink.records if b"must stay sealed" in one.raw]
-    is_over = reason == _S.ERA_ADVANCEMENT_QUOTA_REACHED
-    assert (alice.chat(BOB).label == LOCKED) is not is_over
+    assert alice.chat(BOB).label == LOCKED
 
 
 @scenario("two-carriers")

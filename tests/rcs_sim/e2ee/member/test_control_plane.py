@@ -275,9 +275,8 @@ def test_a_refusal_is_a_verdict_and_undoes_what_it_has_to(
     assert refused is not None
     assert (refused.verdict, refused.next_step) == (verdict, step)
     assert (alice.conversation.operation is None) == step.rolls_back
-    has_ended = refusal.reason == "mls-group-has-end-mls"
-    assert (alice.conversation.state is ConversationState.DOWNGRADED) == has_ended
-    if step.rolls_back and not has_ended:
+    assert alice.conversation.state is ConversationState.ENCRYPTED  # no word of the focus ends it
+    if step.rolls_back:
         assert exchanged(talk)
     assert alice.conversation.control.refused("another", refusal, NOW_S) is None
 

@@ -212,7 +212,7 @@ def test_reasons_of_the_focus_have_their_remedies() -> None:
     assert steps("transient-error") == (RepairStep.RETRY_SAME_OCTETS,)
     assert steps("epoch-advancement-quota-reached") == (RepairStep.NEW_ERA,)
     assert steps("era-advancement-quota-reached") == (RepairStep.END_MLS,)
-    assert steps("mls-group-has-end-mls") == (RepairStep.ADOPT_END_MLS,)
+    assert steps("mls-group-has-end-mls") == (RepairStep.PULL,)  # it is for the GroupInfo to show it
     assert steps("mls-group-not-found") == (RepairStep.GIVE_UP,)
     assert steps("unparsable-commit") == steps("invalid-input") == steps("of tomorrow") == ()
     assert steps("expired-credential") == (RepairStep.REPORT_PEER,)
