@@ -214,7 +214,7 @@ class SentMessage(_Shown):
 
     @property
     def offers_sms(self) -> bool:
-        """Whether "not delivered, send as text?" is the question: never in a conversation that is shown as encrypted."""
+        """Whether "not delivered, send as text?" is the question: never in a conversation shown as encrypted."""
         return self.delivery.may_be_sent_as_sms and not self.conversation.is_encrypted
 
     def send_as_sms(self) -> None:

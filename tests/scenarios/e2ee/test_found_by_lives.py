@@ -7,7 +7,6 @@ import asyncio
 from rcs_sim.client.encryption import Scheme
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.server.kds_settings import KdsFault
-from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario
 from tests.support.encrypted_phones import LOCKED
