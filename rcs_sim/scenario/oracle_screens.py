@@ -20,6 +20,7 @@ _TEXTS = (Shown.MESSAGE, Shown.CHANGE)
 _TICKS = (Shown.SENT, Shown.DELIVERED, Shown.DISPLAYED, Shown.SENT_AS_SMS, Shown.FAILED)
 _NEVER: list[int] = []
 _ENDED = ("ended", "downgraded")
+_EMPTY = ("wiped", "exchanged")  # a handset without anything on its screen goes on under that name
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ class Screens:
         if not machine:
             return
         self._phones.setdefault(record.source)
-        if machine == "phone" and state == "wiped":
+        if machine == "phone" and state in _EMPTY:
             self._wipes[record.source].append(record.number)
         elif machine == "consent" and state == "given":
             self._add_way_out(record, _word(details, "peer"), "the user agreed to go on without encryption")
@@ -255,7 +256,8 @@ class Screens:
         return labels[place - 1] if place else None
 
     def wipes_before(self, phone: str, number: int) -> int:
-        """How often *phone* had been reset to its factory state before record *number*: its screen was empty then."""
+        """How often *phone* had been reset to its factory state, or exchanged for another handset, before
+        record *number*: its screen was empty then."""
         return bisect_left(self._wipes.get(phone, _NEVER), number)
 
     def is_wiped_after(self, phone: str, number: int) -> bool:

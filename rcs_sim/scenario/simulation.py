@@ -273,6 +273,7 @@ class Simulation:
         (*msisdn*, of *carrier* if it is another one). What the old pair knew stays behind."""
         number = self.numbers.get(name, "")
         old = await self.take_sim(name)
+        old.display.state("phone", "exchanged")
         home = next(home.name for home in self.lab.carriers.values() if home.subscriber(number) is not None)
         config = old.config
         return await self.add_phone(

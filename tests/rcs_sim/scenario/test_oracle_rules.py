@@ -320,9 +320,10 @@ def test_a_user_who_chose_sms_for_one_message_has_agreed_for_that_one() -> None:
 # --- a phone that was reset -------------------------------------------------------------------------------------------
 
 
-def test_a_phone_that_was_reset_has_no_lock_to_keep() -> None:
+@pytest.mark.parametrize("how", ["wiped", "exchanged"])
+def test_a_phone_that_was_reset_has_no_lock_to_keep(how: str) -> None:
     script = SealedConversation()
-    script.state("alice", "phone", "wiped")
+    script.state("alice", "phone", how)
     _in_clear(script)
     assert _found(script) == []
 
