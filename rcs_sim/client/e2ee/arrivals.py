@@ -9,6 +9,7 @@ from ims_core.wire.sip.uri import Uri
 from rcs_sim.client.e2ee.content import SealedTyping, Unreadable, read_opened
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.healing import Healing
+from rcs_sim.client.e2ee.passing_on import is_for_others, pass_on
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.encryption import EncryptedArrival, Scheme
 from rcs_sim.client.inbox import Arrival, Inbox
@@ -209,7 +210,10 @@ class Arrivals:
         in_reply_to = FocusHeaders.of(found.cpim).in_reply_to
         if isinstance(arm, AcceptedMessage | MlsGroupInfo) and context.channel.answered(in_reply_to, arm):
             return
-        self.received(thread, arm, self._envelope_of(found))
+        envelope = self._envelope_of(found)
+        outcome = self.received(thread, arm, envelope)
+        if not context.is_arbitrated(thread) and is_for_others(thread, envelope, outcome):
+            pass_on(context, thread, found.cpim)
 
     def received(
         self,
@@ -217,13 +221,14 @@ class Arrivals:
         arm: ServerMlsRcsMessage,
         envelope: Envelope,
         server: EpochIdentifier | None = None,
-    ) -> None:
+    ) -> ControlOutcome:
         """One message of the focus."""
         context = self._context
         outcome = thread.engine.receive(arm, envelope, context.now_s(), server)
         context.note(thread, "control", _told(outcome), envelope.message_id)
         self._control_outcome(thread, arm, envelope, outcome)
         context.moved(thread)
+        return outcome
 
     def _control_outcome(
         self, thread: EncryptedThread, arm: ServerMlsRcsMessage, envelope: Envelope, outcome: ControlOutcome

@@ -29,11 +29,8 @@ class Claims:
 
     credentials: Credentials
 
-    async def packages(
-        self, peer_number: str, peer_kds: int | None, *, with_own: bool = True
-    ) -> tuple[VerifiedKeyPackage, ...]:
-        """One for each device of the peer, and *with_own* for each further device of the own user. Raises
-        ClaimFailed."""
+    async def packages(self, peer_number: str, peer_kds: int | None) -> tuple[VerifiedKeyPackage, ...]:
+        """One for each device of the peer, and for each further device of the own user. Raises ClaimFailed."""
         kds, setting = self.credentials.kds, self.credentials.setting
         if kds is None or setting is None:
             raise ClaimFailed(ClaimOutcome.NOT_ATTEMPTED, "no directory")
@@ -43,8 +40,6 @@ class Claims:
         )
         if not theirs:
             raise ClaimFailed(ClaimOutcome.PEER_HAS_NONE, "none that passes the checks")
-        if not with_own:
-            return theirs  # nobody would pass the Welcome on to the user's other devices
         ours = await self._claim_own(kds, own.msisdn, own.client_id)
         return (*theirs, *ours)
 

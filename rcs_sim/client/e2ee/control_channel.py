@@ -47,12 +47,15 @@ ControlAnswer: TypeAlias = AcceptedMessage | FocusRefusal | MlsGroupInfo | MlsEn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlRequest:
-    """One request: *control_id* is its imdn.Message-ID, *headers* the MLS headers beside it."""
+    """One request: *control_id* is its imdn.Message-ID, *headers* the MLS headers beside it; *sender* and *recipient*
+    are CPIM From and To."""
 
     control_id: str
     body: bytes
     content_type: MlsContentType = MlsContentType.CLIENT
     headers: Iterable[CpimHeader] = ()
+    sender: str = ANONYMOUS_URI
+    recipient: str = ANONYMOUS_URI
 
 
 class _Pending:
@@ -147,8 +150,8 @@ class ControlChannel:
 
     def _compose(self, request: ControlRequest) -> bytes:
         return compose_cpim(
-            sender=ANONYMOUS_URI,
-            recipient=ANONYMOUS_URI,
+            sender=request.sender,
+            recipient=request.recipient,
             message_id=request.control_id,
             date_time=date_time_of(self._messenger.alarms.now()),
             body=request.body,

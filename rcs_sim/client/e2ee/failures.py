@@ -132,7 +132,7 @@ class Failures:
                 thread.failures.on_delivered()
                 return True
             self._not_read(thread, message, imdn)
-        elif verdict is ReceiptVerdict.UNKNOWN_EPOCH and cpim is not None:
+        elif cpim is not None and self._may_be_proven_later(thread, verdict):
             self._keep(thread, _Unverified(message, imdn, cpim, sender))
         elif verdict is ReceiptVerdict.BYGONE_EPOCH:
             self._beyond_proof(thread, message, imdn)
@@ -142,6 +142,11 @@ class Failures:
             shown = "unsigned" if verdict is None else verdict.name.lower().replace("_", " ")
             self._context.note(thread, "receipt ignored", shown, message.id)
         return False
+
+    def _may_be_proven_later(self, thread: EncryptedThread, verdict: ReceiptVerdict | None) -> bool:
+        """Where nobody arbitrates the peer may be in a group that we have not come into yet."""
+        is_elsewhere = verdict is ReceiptVerdict.OTHER_GROUP and not self._context.is_arbitrated(thread)
+        return is_elsewhere or verdict is ReceiptVerdict.UNKNOWN_EPOCH
 
     def _keep(self, thread: EncryptedThread, receipt: _Unverified) -> None:
         kept = self._unverified.setdefault(thread, [])
@@ -173,7 +178,7 @@ class Failures:
         make such a receipt up (choice)."""
         self._context.note(thread, "receipt beyond proof", "", message.id)
         if imdn.is_failure:
-            self._not_read(thread, message, imdn)
+            self._not_read(thread, message, imdn, is_bygone=True)
         elif message.state not in _READ and thread.attempts.get(message.id, 1) < MAX_UNPROVEN:
             self._again(thread, message, FallbackReason.NOT_DECRYPTED)
 
@@ -197,7 +202,8 @@ class Failures:
 
     # --- a client could not read -------------------------------------------------------------------------------------
 
-    def _not_read(self, thread: EncryptedThread, message: SentMessage, imdn: Imdn) -> None:
+    def _not_read(self, thread: EncryptedThread, message: SentMessage, imdn: Imdn, *, is_bygone: bool = False) -> None:
+        """*is_bygone*: said in an era that is over, so that the new one that it asks for is there."""
         context, token = self._context, imdn.client_failure_reason
         if imdn.message_id != message.wire_id:
             return  # it has gone out again since
@@ -210,7 +216,7 @@ class Failures:
         context.note(thread, "peer could not read", f"{token or 'no reason'}: {verdict.name.lower()}", message.id)
         match verdict:
             case ReportVerdict.RESEND:
-                if client_remedy(token) in _ESCALATES:
+                if client_remedy(token) in _ESCALATES and not is_bygone:
                     self._escalate(thread)
                 elif context.is_arbitrated(thread):  # else nobody could say who is behind
                     self._healing.heal(thread, "a peer could not read")

@@ -116,7 +116,7 @@ class Healing:
 
         async def claim() -> None:
             try:
-                found = await self._claims.packages(thread.peer_number, kds, with_own=context.is_arbitrated(thread))
+                found = await self._claims.packages(thread.peer_number, kds)
             except ClaimFailed as error:
                 context.note(thread, "claim failed", str(error))
                 failed(f"no key packages: {error}")
@@ -156,7 +156,7 @@ class Healing:
     def _heal_without_focus(self, thread: EncryptedThread) -> None:
         """Nobody knows better than the two: who holds a group gives the peer a new one, who holds none waits for it,
         and makes one of its own when there is something to say (choice). Who has further devices in the group leaves it
-        to the peer, whose Welcome reaches them all: nobody would bring them ours (choice)."""
+        to the peer, who is told what cannot be read: it may be this device alone that is behind (choice)."""
         if self._context.has_siblings(thread):
             self._context.note(thread, "repair", "left to the peer")
         elif thread.engine.identifier is not None:
@@ -380,7 +380,7 @@ class Healing:
         if thread.heal.is_running:
             self._feed(thread, HealInput.ACCEPTED if step is NextStep.KEEP else HealInput.REFUSED)
 
-    def ask_about(self, thread: EncryptedThread, then: Callable[[EpochIdentifier], None]) -> None:
+    def ask_about(self, thread: EncryptedThread, then: Callable[[EpochIdentifier], object]) -> None:
         """What the server holds, for a Welcome that may be a replay; *then* is not called if it cannot be asked."""
 
         def answered(answer: ControlAnswer) -> None:

@@ -46,7 +46,7 @@ class Housekeeping:
             context.errands.create_task(self._ask(threads), name="claim of the own devices")
 
     def _has_further(self, thread: EncryptedThread) -> bool:
-        return thread.is_encrypted and self._context.is_arbitrated(thread) and bool(_further(thread))
+        return thread.is_encrypted and bool(_further(thread))
 
     async def _ask(self, threads: Sequence[EncryptedThread]) -> None:
         try:

@@ -44,12 +44,14 @@ _KEPT_CUSTOM = frozenset({RcsProposalType.END_MLS, RcsProposalType.SELF_REMOVE})
 
 @dataclass(frozen=True, slots=True)
 class FannedOut:
-    """A commit or proposal and what came beside it. *state* is what the focus says the group is in after it."""
+    """A commit or proposal and what came beside it. *state* is what the focus says the group is in after it;
+    *keeps_before*: nobody arbitrates, and another commit may win yet."""
 
     octets: bytes
     envelope: Envelope
     state: EpochIdentifier | None = None
     deliveries: tuple[bytes, ...] = ()
+    keeps_before: bool = False
 
 
 def apply_handshake(group: EncryptedGroup, fanned_out: FannedOut, now_s: int) -> HandshakeOutcome:
@@ -170,7 +172,7 @@ def _commit(group: EncryptedGroup, verified: VerifiedCommit, fanned_out: FannedO
     named = None if fanned_out.state is None else fanned_out.state.epoch_authenticator
     if named and named != authenticator:
         return ControlRefusal("the focus names another state than this commit leads to")
-    return _advance(group, staged, committer, fanned_out.deliveries, now_s)
+    return _advance(group, staged, committer, fanned_out, now_s)
 
 
 def _committer_of(group: EncryptedGroup, staged: StagedCommit) -> str:
@@ -183,10 +185,10 @@ def _committer_of(group: EncryptedGroup, staged: StagedCommit) -> str:
 
 
 def _advance(
-    group: EncryptedGroup, staged: StagedCommit, committer: str, deliveries: tuple[bytes, ...], now_s: int
+    group: EncryptedGroup, staged: StagedCommit, committer: str, fanned_out: FannedOut, now_s: int
 ) -> Advanced:
     before, was_ended = group.roster.numbers, group.is_downgraded
-    lost = group.merge(staged, now_s)
+    lost = group.merge(staged, now_s, keeps_before=fanned_out.keeps_before)
     after = group.roster.numbers
     return Advanced(
         moment=group.moment,
@@ -196,5 +198,5 @@ def _advance(
         has_ended=group.is_downgraded and not was_ended,
         has_revived=was_ended and not group.is_downgraded,
         lost=lost,
-        deliveries=deliveries,
+        deliveries=fanned_out.deliveries,
     )

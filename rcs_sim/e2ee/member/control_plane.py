@@ -71,6 +71,7 @@ CONVERGENCE_WAIT_S = 90  # the longest that messages wait for a commit of ours t
 _WELCOME = b"\x00\x01\x00\x03"  # MLSMessage: mls10, mls_welcome
 _ENDED = frozenset({HealthState.DONE_END_MLS, HealthState.CANNOT_HEAL_DURING_END_MLS})
 _REPLAYED = Ignored(IgnoredWhy.REPLAYED_WELCOME)
+_MAKER = LeafIndex(0)  # who makes a group has the first leaf (RFC 9420 §11)
 _SPEC = "RCC.16 §7.9"
 
 
@@ -483,17 +484,21 @@ class ControlPlane:
         held = self.group
         if held is not None and joined.group.era <= held.era:
             if not self.is_arbitrated:
-                is_beaten = held.group.own_leaf == 0 and joined.group.era == held.era
-                return self._join(joined, held, now_s) if is_beaten and self._yields_to(joined.committer) else _REPLAYED
+                is_beaten = joined.group.era == held.era and self._wins(joined.committer, held, _MAKER, envelope)
+                return self._join(joined, held, now_s) if is_beaten else _REPLAYED
             if server is None:
                 return NeedsServerState(joined.group.moment)
             if server != joined.group.identifier or held.identifier == joined.group.identifier:
                 return _REPLAYED
         return self._join(joined, held, now_s)
 
-    def _yields_to(self, committer: str) -> bool:
-        """Whether *committer* has won a race where nobody arbitrates: the lower number does (choice)."""
-        return committer < self.setting.identity.msisdn
+    def _wins(self, committer: str, group: EncryptedGroup, other: LeafIndex, envelope: Envelope) -> bool:
+        """Whether *committer* has won a race with the leaf *other* of *group* where nobody arbitrates: the lower number
+        does. Of two devices of ours that one does which the peer has taken, who has passed it on (choice)."""
+        loser, own = group.roster.leaves.get(other, ""), self.setting.identity.msisdn
+        if committer == loser == own:
+            return other == group.group.own_leaf and envelope.named_sender == own
+        return committer < loser
 
     def _join(self, joined: JoinedGroup, held: EncryptedGroup | None, now_s: int) -> Joined:
         kept = self._candidate if self._builds_on(joined.group.identifier) else None
@@ -520,6 +525,7 @@ class ControlPlane:
     def _handshake(self, fanned_out: FannedOut, now_s: int) -> ControlOutcome:
         if self.group is None:
             return Ignored(IgnoredWhy.NOT_OURS)
+        fanned_out = replace(fanned_out, keeps_before=not self.is_arbitrated)
         outcome = apply_handshake(self.group, fanned_out, now_s)
         if outcome == Ignored(IgnoredWhy.OLD) and not self.is_arbitrated:
             outcome = self._raced(self.group, fanned_out, now_s)
@@ -532,12 +538,13 @@ class ControlPlane:
         return outcome
 
     def _raced(self, group: EncryptedGroup, fanned_out: FannedOut, now_s: int) -> HandshakeOutcome:
-        """A commit that crossed our own: ours is undone for that of a lower number, which is applied instead."""
+        """A commit that crossed the one that was taken last: that is undone for one that wins, which is applied
+        instead."""
         left = group.step_back()
         if left is None:
             return Ignored(IgnoredWhy.OLD)
         outcome = apply_handshake(group, fanned_out, now_s)
-        if isinstance(outcome, Advanced) and self._yields_to(outcome.committer):
+        if isinstance(outcome, Advanced) and self._wins(outcome.committer, group, left.committer, fanned_out.envelope):
             return outcome
         group.step_forward(left)
         return Ignored(IgnoredWhy.OLD)

@@ -22,7 +22,7 @@ from rcs_sim.e2ee.client_message import ClientMlsRcsMessage
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.member.control_plane import ControlPlane, Hold
 from rcs_sim.e2ee.member.encrypted_conversation import EncryptedConversation
-from rcs_sim.e2ee.member.encrypted_group import EncryptedGroup
+from rcs_sim.e2ee.member.encrypted_group import EncryptedGroup, Former
 from rcs_sim.e2ee.member.group_start import StartedGroup
 from rcs_sim.e2ee.member.health import HealthMachine
 from rcs_sim.e2ee.member.health_course import HealthCourse
@@ -37,18 +37,20 @@ from rcs_sim.mls.codec import (
     encode_opaque,
     encode_optional,
     encode_u8,
+    encode_u32,
     encode_u64,
     encode_vector,
 )
 from rcs_sim.mls.extensions import encode_extensions, read_extensions
 from rcs_sim.mls.group import Group
+from rcs_sim.mls.identifiers import LeafIndex
 from rcs_sim.mls.snapshot import restore as restore_group
 from rcs_sim.mls.snapshot import snapshot as snapshot_group
 from rcs_sim.wire.protobuf import ProtobufError
 
 __all__ = ["CONVERSATION_SNAPSHOT_VERSION", "restore_conversation", "snapshot_conversation"]
 
-CONVERSATION_SNAPSHOT_VERSION = 1
+CONVERSATION_SNAPSHOT_VERSION = 2
 _SPEC = "the snapshot format of rcs_sim.e2ee.member.conversation_snapshot"
 
 
@@ -104,7 +106,7 @@ def _encode_group(group: EncryptedGroup) -> bytes:
         encode_optional(None if operation is None else _encode_operation(operation)),
         names,
         ends,
-        encode_optional(None if group.before is None else encode_opaque(snapshot_group(group.before))),
+        encode_optional(None if group.before is None else _encode_former(group.before)),
     )
     return b"".join(parts)
 
@@ -117,8 +119,16 @@ def _read_group(reader: Reader, setting: MemberSetting) -> EncryptedGroup:
     operation = reader.optional(_read_operation)
     names = dict(reader.vector(lambda inner: (inner.opaque(), _text(inner))))
     ends = dict(reader.vector(lambda inner: (inner.u64(), inner.u64())))
-    group.resume(operation, ends, names, reader.optional(lambda inner: _read_mls(inner, setting)))
+    group.resume(operation, ends, names, reader.optional(lambda inner: _read_former(inner, setting)))
     return group
+
+
+def _encode_former(former: Former) -> bytes:
+    return encode_opaque(snapshot_group(former.group)) + encode_u32(former.committer)
+
+
+def _read_former(reader: Reader, setting: MemberSetting) -> Former:
+    return Former(_read_mls(reader, setting), LeafIndex(reader.u32()))
 
 
 def _read_mls(reader: Reader, setting: MemberSetting) -> Group:

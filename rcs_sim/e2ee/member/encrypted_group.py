@@ -38,12 +38,13 @@ from rcs_sim.mls.credential import X509Credential
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.extensions import Extensions
 from rcs_sim.mls.group import Group
+from rcs_sim.mls.identifiers import LeafIndex
 from rcs_sim.mls.leaf_node import LeafNode
 from rcs_sim.mls.messages import PrivateMessage
 from rcs_sim.mls.proposals import Proposal
 from rcs_sim.mls.staging import StagedCommit
 
-__all__ = ["EncryptedGroup", "Sealed"]
+__all__ = ["EncryptedGroup", "Former", "Sealed"]
 
 _SPEC = "RCC.16 §7.5"
 _COMMIT_SPEC = "RCC.16 §7.9"
@@ -60,6 +61,15 @@ class Sealed:
     message_id: str
     octets: bytes
     state: EpochIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """The *group* before the last Commit, where nobody arbitrates and another Commit may win yet, and the leaf
+    *committer* of who has made that one."""
+
+    group: Group
+    committer: LeafIndex
 
 
 class EncryptedGroup:
@@ -102,7 +112,7 @@ class EncryptedGroup:
         self._names: dict[bytes, str] = {}
         self._operation: PendingOperation | None = None
         self._past_ends_s: dict[int, int] = {}
-        self._before: Group | None = None
+        self._before: Former | None = None
         self._adopt(group)
 
     def __repr__(self) -> str:
@@ -297,27 +307,27 @@ class EncryptedGroup:
         before, self._operation = self._group, None
         self._adopt(before.merge_pending())
         before.clear_pending()
-        self._before = before if keeps_before else None
+        self._before = Former(before, before.own_leaf) if keeps_before else None
 
     @property
-    def before(self) -> Group | None:
-        """The group before our last Commit, where nobody arbitrates."""
+    def before(self) -> Former | None:
+        """The state before the last Commit, where nobody arbitrates."""
         return self._before
 
-    def step_back(self) -> Group | None:
-        """Goes back before our last Commit. Returns the group that was left, for `step_forward`; None if there is no
-        way back."""
+    def step_back(self) -> Former | None:
+        """Goes back before the last Commit. Returns the group that was left, with who had led to it, for
+        `step_forward`; None if there is no way back."""
         if self._before is None:
             return None
         left, before = self._group, self._before
         self._before = None
-        self._adopt(before)
-        return left
+        self._adopt(before.group)
+        return Former(left, before.committer)
 
-    def step_forward(self, left: Group) -> None:
+    def step_forward(self, left: Former) -> None:
         """Takes back a step back."""
-        self._before = self._group
-        self._adopt(left)
+        self._before = Former(self._group, left.committer)
+        self._adopt(left.group)
 
     def hold_operation(self, operation: PendingOperation) -> None:
         """A proposal of ours waits for its answer."""
@@ -337,12 +347,14 @@ class EncryptedGroup:
             if reference is not None:
                 self._group.drop_proposal(reference)
 
-    def merge(self, staged: StagedCommit, now_s: int) -> PendingOperation | None:
-        """Takes a Commit that was verified and staged. Returns the operation of ours that lost to it."""
+    def merge(self, staged: StagedCommit, now_s: int, *, keeps_before: bool = False) -> PendingOperation | None:
+        """Takes a Commit that was verified and staged. Returns the operation of ours that lost to it. *keeps_before* as
+        of `confirm`."""
         lost, self._operation = self._operation, None
-        self._before = None
+        before = self._group
         self._close_epoch(now_s)
-        self._adopt(self._group.merge(staged))
+        self._adopt(before.merge(staged))
+        self._before = Former(before, staged.committer) if keeps_before else None
         return lost
 
     def resume(
@@ -350,7 +362,7 @@ class EncryptedGroup:
         operation: PendingOperation | None,
         past_ends_s: dict[int, int],
         names: dict[bytes, str],
-        before: Group | None,
+        before: Former | None,
     ) -> None:
         """Takes back what a snapshot had."""
         self._before = before

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
 from rcs_sim.client.encryption import Scheme
+from rcs_sim.client.phone import Phone
+from rcs_sim.e2ee.member.encrypted_conversation import EncryptedConversation
 from rcs_sim.scenario.loader import load_network
 from rcs_sim.scenario.model import NetworkFile
 from tests.scenarios.e2ee.test_life import DEVICES, readable
@@ -167,3 +170,188 @@ async def test_a_commit_that_a_further_device_misses_is_made_good_by_the_peer(st
     assert texts(alice)[-1] == texts(tablet)[-1] == "after the commit", notes(stage, tablet)
     states = {engine_of(phone, peer).identifier for phone, peer in ((alice, BOB), (tablet, BOB), (bob, ALICE))}
     assert len(states) == 1
+
+
+@pytest.mark.parametrize("writes", ["alice", "tablet", "bob", "laptop"])
+@pytest.mark.parametrize("first", ["alice", "tablet", "bob", "laptop"])
+@scenario(p2p, is_read_by_others=False)
+async def test_all_devices_of_both_users_are_in_the_group_whoever_begins(stage: Stage, first: str, writes: str) -> None:
+    """What one device commits goes to the peer, and from there to its user's other devices."""
+    phones, peer = await two_devices_each(stage)
+    await (await phones[first].chat(peer[first]).send("it begins")).delivered(within_s=60)
+    await asyncio.sleep(5)
+    assert_one_group(phones, peer)
+    message = await phones[writes].chat(peer[writes]).send("to both screens")
+    await message.delivered(within_s=60)
+    assert message.scheme is Scheme.MLS
+    await asyncio.sleep(60)
+    readers = ("bob", "laptop") if peer[writes] == BOB else ("alice", "tablet")
+    assert [texts(phones[name])[-1] for name in readers] == ["to both screens"] * 2, notes(stage, phones[readers[1]])
+    assert len({engine.identifier.era_id for engine in engines(phones, peer)}) == 1
+    assert engines(phones, peer)[0].identifier.era_id == 1, "nobody had to ask for a repair"
+    assert readable(stage, "it begins") == readable(stage, "to both screens") == []
+
+
+@scenario(p2p, is_read_by_others=False)
+async def test_first_messages_of_all_four_that_cross_end_in_one_group(stage: Stage) -> None:
+    """The lower number wins over the higher, and of its devices the one that the peer has heard first."""
+    phones, peer = await two_devices_each(stage)
+    sent = [phone.chat(peer[name]).send(f"crossing {name}") for name, phone in phones.items()]
+    for message in sent:
+        await message.delivered(within_s=300)
+    await asyncio.sleep(120)
+    await everybody_reads_everybody(stage, phones, peer)
+    assert readable(stage, "crossing") == []
+
+
+@pytest.mark.parametrize("who", ["alice", "tablet", "bob", "laptop"])
+@scenario(p2p, is_read_by_others=False)
+async def test_a_commit_of_any_device_reaches_all_others(stage: Stage, who: str) -> None:
+    phones, peer = await two_devices_each(stage)
+    await (await phones["bob"].chat(ALICE).send("it begins")).delivered(within_s=60)
+    await asyncio.sleep(5)
+    for _ in range(3):
+        rekey(phones[who], peer[who])
+        await asyncio.sleep(10)
+    assert_one_group(phones, peer)
+    assert {engine.identifier.moment for engine in engines(phones, peer)} == {(1, 4)}
+
+
+@pytest.mark.parametrize("pair", list(itertools.combinations(("alice", "tablet", "bob", "laptop"), 2)), ids="-".join)
+@scenario(p2p, is_read_by_others=False)
+async def test_of_two_commits_that_cross_one_is_everybodys(stage: Stage, pair: tuple[str, str]) -> None:
+    phones, peer = await two_devices_each(stage)
+    await (await phones["laptop"].chat(ALICE).send("it begins")).delivered(within_s=60)
+    await asyncio.sleep(5)
+    for who in pair:
+        rekey(phones[who], peer[who])
+    await asyncio.sleep(60)  # a copy whose session was replaced goes out again after 30 s
+    assert_one_group(phones, peer)
+    assert engine_of(phones["alice"], BOB).identifier.moment == (1, 2)
+    await everybody_reads_everybody(stage, phones, peer)
+    assert engine_of(phones["alice"], BOB).identifier.era_id == 1, "nothing was repaired"
+
+
+@scenario(p2p, is_read_by_others=False)
+async def test_a_device_that_comes_later_gets_in_on_either_side(stage: Stage) -> None:
+    alice, bob = await stage.phone("alice", ALICE), await stage.phone("bob", BOB)
+    await asyncio.sleep(2)
+    await (await alice.chat(BOB).send("it begins")).delivered(within_s=60)
+    phones = {"alice": alice, "tablet": await stage.phone("tablet", ALICE), "bob": bob}
+    phones["laptop"] = await stage.phone("laptop", BOB)
+    peer = {"alice": BOB, "tablet": BOB, "bob": ALICE, "laptop": ALICE}
+    await asyncio.sleep(5)
+    for name in ("alice", "bob"):
+        await (await phones[name].chat(peer[name]).send(f"who is there? {name}")).delivered(within_s=300)
+    await asyncio.sleep(600)
+    await everybody_reads_everybody(stage, phones, peer)
+
+
+@pytest.mark.parametrize("who", ["alice", "tablet", "bob", "laptop"])
+@scenario(p2p, is_read_by_others=False)
+async def test_a_device_that_was_reset_comes_back_beside_the_others(stage: Stage, who: str) -> None:
+    phones, peer = await two_devices_each(stage)
+    await (await phones["alice"].chat(BOB).send("it begins")).delivered(within_s=60)
+    await asyncio.sleep(5)
+    await phones[who].wipe()
+    await phones[who].power_on()
+    await asyncio.sleep(5)
+    for name in phones:
+        await (await phones[name].chat(peer[name]).send(f"after the reset {name}")).delivered(within_s=600)
+        await asyncio.sleep(60)
+    await asyncio.sleep(600)
+    await everybody_reads_everybody(stage, phones, peer, dead=1)
+    assert readable(stage, "after the reset") == []
+
+
+@pytest.mark.parametrize("who", ["tablet", "bob"])
+@scenario(p2p, is_read_by_others=False)
+async def test_the_leaf_of_a_handset_that_is_no_more_is_taken_out_by_its_user_s_other_device(
+    stage: Stage, who: str
+) -> None:
+    phones, peer = await two_devices_each(stage)
+    await (await phones["alice"].chat(BOB).send("it begins")).delivered(within_s=60)
+    await phones.pop(who).power_off()
+    await asyncio.sleep(10 * 86400)
+    others = {name: engine_of(phone, peer[name]) for name, phone in phones.items()}
+    assert len({engine.identifier for engine in others.values()}) == 1
+    group = others["laptop"].group
+    assert group is not None
+    assert sorted(group.roster.leaves.values()) == sorted([ALICE[1:], BOB[1:], (BOB if who == "tablet" else ALICE)[1:]])
+
+
+@pytest.mark.parametrize("back", ["alice", "laptop"])
+@pytest.mark.parametrize("who", ["tablet", "bob"])
+@scenario(p2p, is_read_by_others=False)
+async def test_the_end_of_encryption_and_its_return_reach_all_devices(stage: Stage, who: str, back: str) -> None:
+    phones, peer = await two_devices_each(stage)
+    await (await phones["bob"].chat(ALICE).send("it begins")).delivered(within_s=60)
+    await asyncio.sleep(5)
+    phones[who].chat(peer[who]).end_encryption()
+    await asyncio.sleep(60)
+    assert {phone.chat(peer[name]).label for name, phone in phones.items()} == {"RCS"}
+    phones[back].chat(peer[back]).revive_encryption()
+    await asyncio.sleep(60)
+    assert {phone.chat(peer[name]).label for name, phone in phones.items()} == {LOCKED}
+    await everybody_reads_everybody(stage, phones, peer)
+
+
+@pytest.mark.parametrize("away", ["alice", "tablet", "bob", "laptop"])
+@scenario(p2p, is_read_by_others=False)
+async def test_who_was_off_for_some_commits_catches_up(stage: Stage, away: str) -> None:
+    phones, peer = await two_devices_each(stage)
+    await (await phones["tablet"].chat(BOB).send("it begins")).delivered(within_s=60)
+    await asyncio.sleep(5)
+    await phones[away].power_off()
+    for who in phones:
+        if who != away:
+            rekey(phones[who], peer[who])
+            await asyncio.sleep(20)
+    await phones[away].power_on()
+    await asyncio.sleep(300)
+    await everybody_reads_everybody(stage, phones, peer)
+
+
+async def everybody_reads_everybody(
+    stage: Stage, phones: dict[str, Phone], peer: dict[str, str], *, dead: int = 0
+) -> None:
+    """Each device writes, sealed, and each of the peer's reads it; at the end they are in one state."""
+    words = f"last words {len(stage.sink.records)}"
+    for name, phone in phones.items():
+        message = await phone.chat(peer[name]).send(f"{words} of {name}")
+        await message.delivered(within_s=300)
+        assert message.scheme is Scheme.MLS
+        await asyncio.sleep(120)
+    for name, phone in phones.items():
+        wanted = {f"{words} of {other}" for other in phones if peer[other] != peer[name]}
+        assert wanted <= set(texts(phone)), (name, texts(phone), notes(stage, phone))
+        assert len(texts(phone)) == len(set(texts(phone))), "something is shown twice"
+    assert_one_group(phones, peer, dead=dead)
+    assert readable(stage, "last words") == []
+
+
+async def two_devices_each(stage: Stage) -> tuple[dict[str, Phone], dict[str, str]]:
+    phones = {
+        "alice": await stage.phone("alice", ALICE),
+        "tablet": await stage.phone("tablet", ALICE, "ios"),
+        "bob": await stage.phone("bob", BOB, "ios"),
+        "laptop": await stage.phone("laptop", BOB),
+    }
+    await asyncio.sleep(2)
+    return phones, {"alice": BOB, "tablet": BOB, "bob": ALICE, "laptop": ALICE}
+
+
+def engines(phones: dict[str, Phone], peer: dict[str, str]) -> list[EncryptedConversation]:
+    return [engine_of(phone, peer[name]) for name, phone in phones.items()]
+
+
+def assert_one_group(phones: dict[str, Phone], peer: dict[str, str], *, dead: int = 0) -> None:
+    """All devices are in the same state of it, and have a leaf; besides them at most *dead* of handsets that are no
+    more."""
+    states = {name: engine_of(phone, peer[name]).identifier for name, phone in phones.items()}
+    assert len(set(states.values())) == 1, {name: state.moment for name, state in states.items()}
+    group = engine_of(phones["alice"], BOB).group
+    assert group is not None
+    counts = [len(group.roster.leaves_of(number[1:])) for number in (ALICE, BOB)]
+    assert min(counts) == 2
+    assert sum(counts) <= 4 + dead

@@ -20,6 +20,7 @@ from tests.support.member_devices import (
     PROFILES,
     MemberDevice,
     Talk,
+    established,
     exchanged,
     make_member,
     over_the_wire,
@@ -89,6 +90,70 @@ def test_of_two_crossing_creates_that_of_the_lower_number_counts() -> None:
     assert isinstance(_give(alice, BOB, second.control_id, bundles[1]), Ignored)
     assert isinstance(_give(bob, ALICE, first.control_id, bundles[0]), Joined)
     assert exchanged(talk)
+
+
+def _four() -> Talk:
+    """Two devices of each, in one group that the first has made."""
+    made = [make_member(number, PROFILES["android"](), client) for number in (ALICE, BOB) for client in (1, 2)]
+    talk = established(*made)
+    for device in made:
+        device.conversation.control.is_arbitrated = False
+    return talk
+
+
+def _rekeyed(device: MemberDevice, control_id: str) -> CommitBundle:
+    device.conversation.control.rekey(control_id, NOW_S)
+    return device.conversation.control.publish(NOW_S)
+
+
+def _passed_on(device: MemberDevice, passes: str, control_id: str, bundle: CommitBundle) -> ControlOutcome:
+    """What another device of the own user has committed, brought by the peer."""
+    envelope = Envelope(message_id=control_id, asserted_sender=passes, era=1, named_sender=device.number)
+    return device.conversation.receive(over_the_wire(bundle), envelope, NOW_S)
+
+
+def test_of_crossing_commits_of_one_user_s_devices_that_counts_which_the_peer_has_taken() -> None:
+    talk = _four()
+    one, other, bob, second = talk.devices
+    bundles = _rekeyed(one, "a"), _rekeyed(other, "b")
+    for device in (bob, second):
+        assert isinstance(_give(device, ALICE, "b", bundles[1]), Advanced)
+        assert isinstance(_give(device, ALICE, "a", bundles[0]), Ignored)
+    assert isinstance(_passed_on(other, BOB, "b", bundles[1]), Ignored), "his own"
+    assert isinstance(_passed_on(one, BOB, "b", bundles[1]), Advanced)
+    assert isinstance(_passed_on(one, BOB, "b", bundles[1]), Ignored), "once is enough"
+    assert len({device.conversation.identifier for device in talk.devices}) == 1
+    assert exchanged(talk)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_commit_that_was_taken_is_undone_for_that_of_a_lower_number(restarts: bool) -> None:
+    """Alice's second device hears of Bob's commit before that of her first, which it crossed."""
+    talk = _four()
+    one, other, bob, second = talk.devices
+    first, crossing = _rekeyed(one, "a"), _rekeyed(bob, "b")
+    assert isinstance(_give(other, BOB, "b", crossing), Advanced)
+    if restarts:
+        octets = snapshot_conversation(other.conversation)
+        other.conversation = restore_conversation(octets, other.setting, other.pool)
+        other.conversation.control.is_arbitrated = False
+        assert snapshot_conversation(other.conversation) == octets
+    assert isinstance(_passed_on(other, BOB, "a", first), Advanced)
+    assert isinstance(_give(bob, ALICE, "a", first), Advanced)
+    assert isinstance(_give(second, ALICE, "a", first), Advanced)
+    assert isinstance(_passed_on(second, ALICE, "b", crossing), Ignored)
+    assert isinstance(_give(one, BOB, "b", crossing), Ignored)
+    assert len({device.conversation.identifier for device in talk.devices}) == 1
+    assert exchanged(talk)
+
+
+def test_with_a_focus_nothing_is_kept_to_go_back_to() -> None:
+    one, other = (talk := established(make_member(ALICE), make_member(BOB))).devices
+    talk.request(other, other.conversation.control.rekey("c", NOW_S))
+    group = one.conversation.group
+    assert group is not None
+    assert group.moment.epoch == 2
+    assert group.before is None
 
 
 def test_nothing_is_published_that_was_not_asked_for() -> None:

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import asyncio
+from itertools import product
+
+import pytest
+
+from rcs_sim.client.e2ee.passing_on import is_for_others
+from rcs_sim.client.phone import Phone
+from rcs_sim.e2ee.member.application_opening import Envelope
+from rcs_sim.e2ee.member.control_outcome import (
+    Advanced,
+    ControlOutcome,
+    Ignored,
+    IgnoredWhy,
+    Joined,
+    ParkedControl,
+    ProposalKept,
+)
+from rcs_sim.e2ee.member.moment import Moment
+from tests.scenarios.e2ee.test_peer_to_peer import p2p, two_devices_each
+from tests.scenarios.stage import ALICE, BOB, Stage, scenario
+from tests.support.encrypted_phones import count_notes, rekey, thread_of
+
+_ALICE, _BOB = ALICE[1:], BOB[1:]
+
+
+def _passes(phone: Phone, peer: str, outcome: ControlOutcome, named: str = "") -> bool:
+    envelope = Envelope(message_id="c", asserted_sender=peer[1:], era=1, named_sender=named)
+    return is_for_others(thread_of(phone, peer), envelope, outcome)
+
+
+@scenario(p2p, is_read_by_others=False)
+async def test_one_device_passes_on_what_the_peers_have_made_and_nothing_else(stage: Stage) -> None:
+    phones, _ = await two_devices_each(stage)
+    await (await phones["alice"].chat(BOB).send("it begins")).delivered(within_s=60)
+    await asyncio.sleep(5)
+    at = Moment(1, 2)
+    made = Joined(moment=at, committer=_BOB, is_new_era=True, has_ended=False), Advanced(moment=at, committer=_BOB)
+    for outcome in (*made, ProposalKept(_BOB), ParkedControl(at, is_era_gap=False)):
+        assert _passes(phones["alice"], BOB, outcome), outcome
+        assert not _passes(phones["tablet"], BOB, outcome), "the other one has the first leaf"
+    own = Advanced(moment=at, committer=_ALICE)
+    for outcome in (own, ProposalKept(_ALICE), ParkedControl(at, is_era_gap=True), Ignored(IgnoredWhy.OLD)):
+        assert not _passes(phones["alice"], BOB, outcome), outcome
+    assert not _passes(phones["alice"], BOB, ParkedControl(at, is_era_gap=False), named=_ALICE), "it was passed on"
+
+
+@pytest.mark.parametrize(("who", "helper"), [*product(("alice", "tablet"), ("bob",)), ("bob", "alice")])
+@scenario(p2p, is_read_by_others=False)
+async def test_a_commit_is_passed_on_once(stage: Stage, who: str, helper: str) -> None:
+    phones, peer = await two_devices_each(stage)
+    await (await phones["alice"].chat(BOB).send("it begins")).delivered(within_s=60)
+    await asyncio.sleep(5)
+    before = {name: count_notes(stage, phone, "passed on") for name, phone in phones.items()}
+    rekey(phones[who], peer[who])
+    await asyncio.sleep(60)
+    passed = {name: count_notes(stage, phone, "passed on") - before[name] for name, phone in phones.items()}
+    first = {"bob": {"bob": 1, "laptop": 1}, "alice": {"alice": 1}}[helper]
+    assert sum(passed.values()) == 1
+    assert {name for name, count in passed.items() if count} <= set(first)
+
+
+@scenario(p2p, is_read_by_others=False)
+async def test_where_nobody_else_is_nothing_is_passed_on(stage: Stage) -> None:
+    alice, bob = await stage.alice_and_bob()
+    await (await alice.chat(BOB).send("it begins")).delivered(within_s=60)
+    rekey(alice, BOB)
+    rekey(bob, ALICE)
+    await asyncio.sleep(60)
+    assert count_notes(stage, alice, "passed on") == count_notes(stage, bob, "passed on") == 0
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_a_focus_brings_it_to_all_by_itself(stage: Stage) -> None:
+    phones, peer = await two_devices_each(stage)
+    await (await phones["alice"].chat(BOB).send("it begins")).delivered(within_s=60)
+    rekey(phones["bob"], peer["bob"])
+    await asyncio.sleep(60)
+    assert not any(count_notes(stage, phone, "passed on") for phone in phones.values())
