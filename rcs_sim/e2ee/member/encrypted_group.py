@@ -381,6 +381,8 @@ class EncryptedGroup:
         old = {epoch for epoch, end_s in self._past_ends_s.items() if end_s < oldest_s}
         if not old:
             return
+        if self._before is not None and int(self._before.group.epoch) in old:
+            self._before = None
         group = self._group
         kept = tuple(past for past in group.past_epochs if int(past.context.epoch) not in old)
         again = Group(group.state, group.signature_key, group.policy, kept, group.resumption_psks[:-1], group.reinit)

@@ -147,6 +147,21 @@ def test_a_commit_that_was_taken_is_undone_for_that_of_a_lower_number(restarts: 
     assert exchanged(talk)
 
 
+def test_the_way_back_is_given_up_with_the_secrets_of_its_epoch() -> None:
+    """RCC.16 §6.1.1: what an epoch that is over can be entered with is not kept for longer than it can be read."""
+    talk = _four()
+    one, _, bob, _ = talk.devices
+    assert isinstance(_give(bob, ALICE, "a", _rekeyed(one, "a")), Advanced)
+    for device in (one, bob):
+        group = device.conversation.group
+        assert group is not None
+        kept_s = device.setting.profile.past_epochs_s
+        group.forget_past(NOW_S + kept_s)
+        assert group.before is not None
+        group.forget_past(NOW_S + kept_s + 1)
+        assert group.before is None
+
+
 def test_with_a_focus_nothing_is_kept_to_go_back_to() -> None:
     one, other = (talk := established(make_member(ALICE), make_member(BOB))).devices
     talk.request(other, other.conversation.control.rekey("c", NOW_S))
