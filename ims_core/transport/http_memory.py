@@ -14,7 +14,14 @@ from ims_core.reference_points import reference_point
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.background import Background
 from ims_core.transport.clock import Clock
-from ims_core.transport.http_message import HeaderFields, HttpHandler, HttpRequest, HttpResponse
+from ims_core.transport.http_message import (
+    HeaderFields,
+    HttpAnswerBroken,
+    HttpHandler,
+    HttpRequest,
+    HttpResponse,
+    HttpTimeout,
+)
 from ims_core.transport.link import Address, Flow, Listener, Network, Transport
 from ims_core.transport.name_table import NameTable, is_ip_literal
 
@@ -209,7 +216,7 @@ class _Call:
             self._connection.receive_data(octets)
             self._read()
         except h11.RemoteProtocolError as error:
-            self._fail(ConnectionLost(f"the HTTP response from {flow.remote} cannot be read: {error}"))
+            self._fail(HttpAnswerBroken(f"the HTTP response from {flow.remote} cannot be read: {error}"))
 
     def _read(self) -> None:
         while True:
@@ -219,7 +226,7 @@ class _Call:
             elif isinstance(event, h11.Data):
                 self._body += event.data
                 if len(self._body) > MAX_HTTP_BODY_OCTETS:
-                    self._fail(ConnectionLost("the body of the HTTP response is too large"))
+                    self._fail(HttpAnswerBroken("the body of the HTTP response is too large"))
                     return
             elif isinstance(event, h11.EndOfMessage) and self._response is not None:
                 response = self._response
@@ -231,7 +238,7 @@ class _Call:
                 return
 
     def closed(self, flow: Flow, error: TransportError | None) -> None:
-        if not self._done.done():
+        if not self._done.done() and self._response is not None:
             self.received(b"", flow)  # a response that ends with its connection ends here
         self._fail(error or ConnectionLost(f"{flow.remote} closed the connection before the HTTP response ended"))
 
@@ -283,7 +290,7 @@ class MemoryHttpClient:
             async with asyncio.timeout(timeout_s):
                 return await done
         except TimeoutError as error:
-            raise ConnectTimeout(f"no HTTP response from {address} within {timeout_s:g} s") from error
+            raise HttpTimeout(f"no HTTP response from {address} within {timeout_s:g} s") from error
         finally:
             flow.close()
 

@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from ims_core.errors import RemoteProtocolError
+from ims_core.errors import ConnectionLost, ConnectTimeout, RemoteProtocolError
 
 __all__ = [
     "HeaderFields",
+    "HttpAnswerBroken",
     "HttpClient",
     "HttpHandler",
     "HttpMessageError",
+    "HttpPeerUntrusted",
     "HttpRequest",
     "HttpResponse",
+    "HttpTimeout",
     "SetCookie",
 ]
 
@@ -31,6 +34,18 @@ HeaderFields = tuple[tuple[str, str], ...]
 
 class HttpMessageError(RemoteProtocolError):
     """The peer's HTTP request or response cannot be read."""
+
+
+class HttpTimeout(ConnectTimeout):
+    """No whole response came within the time that it may take."""
+
+
+class HttpPeerUntrusted(ConnectTimeout):
+    """No TLS connection came about: one side does not accept the other's certificate or version."""
+
+
+class HttpAnswerBroken(ConnectionLost):
+    """A response has begun, and is malformed, ends too early or is too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +155,8 @@ class HttpClient(Protocol):
     async def request(
         self, url: str, *, method: str = "GET", headers: HeaderFields = (), body: bytes = b"", timeout_s: float
     ) -> HttpResponse:
-        """Raises TransportError when no response came within *timeout_s* seconds."""
+        """Raises TransportError when no response came within *timeout_s* seconds: HttpTimeout, HttpPeerUntrusted or
+        HttpAnswerBroken where it is one of these."""
         ...
 
 

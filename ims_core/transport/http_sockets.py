@@ -15,12 +15,20 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDict
 
-from ims_core.errors import ConnectionLost, ConnectTimeout
+from ims_core.errors import ConnectTimeout, TransportError
 from ims_core.reference_points import reference_point
 from ims_core.trace import RecordKind, Trace
 from ims_core.transport.clock import Clock
 from ims_core.transport.http_memory import MAX_HTTP_BODY_OCTETS
-from ims_core.transport.http_message import HeaderFields, HttpHandler, HttpRequest, HttpResponse
+from ims_core.transport.http_message import (
+    HeaderFields,
+    HttpAnswerBroken,
+    HttpHandler,
+    HttpPeerUntrusted,
+    HttpRequest,
+    HttpResponse,
+    HttpTimeout,
+)
 from ims_core.transport.link import Address, AddressBook, Transport
 from ims_core.transport.listen_error import listen_error
 from ims_core.transport.name_table import NameTable
@@ -383,14 +391,14 @@ class SocketHttpClient:
                 while not answer.content.at_eof() and len(octets) <= MAX_HTTP_BODY_OCTETS:
                     octets += await answer.content.read(MAX_HTTP_BODY_OCTETS)
                 if len(octets) > MAX_HTTP_BODY_OCTETS:
-                    raise ConnectionLost("the body of the HTTP response is too large")
+                    raise HttpAnswerBroken("the body of the HTTP response is too large")
                 response = HttpResponse(answer.status, tuple(answer.headers.items()), octets)
                 self._trace_foreign(answer, body, response)
                 return response
         except TimeoutError as error:
-            raise ConnectTimeout(f"no HTTP response from {_authority(url)} within {timeout_s:g} s") from error
+            raise HttpTimeout(f"no HTTP response from {_authority(url)} within {timeout_s:g} s") from error
         except (aiohttp.ClientError, ValueError) as error:
-            raise ConnectTimeout(f"no HTTP response from {_authority(url)}: {error}") from error
+            raise _failure(url, error) from error
 
     def _trace_foreign(self, answer: aiohttp.ClientResponse, body: bytes, response: HttpResponse) -> None:
         """Traces by message what a server that is not ours was asked and said; ours trace their octets themselves."""
@@ -467,6 +475,23 @@ def _dns_names(certificate: Any) -> tuple[str, ...]:
 def _head(start: str, fields: Iterable[tuple[str, str]]) -> bytes:
     lines = [start, *(f"{name}: {value}" for name, value in fields)]
     return "\r\n".join([*lines, "", ""]).encode("utf-8", "replace")
+
+
+def _failure(url: str, error: Exception) -> TransportError:
+    """What *error*, of aiohttp, means for the one who asked."""
+    text = f"no HTTP response from {_authority(url)}: {error}"
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
+        return HttpAnswerBroken(text)
+    return HttpPeerUntrusted(text) if _is_of_tls(url, error) else ConnectTimeout(text)
+
+
+def _is_of_tls(url: str, error: Exception) -> bool:
+    """Whether TLS failed: by an alert of the other side, by what we think of its certificate, or by an end in the
+    middle of the handshake, which is all that some implementations say."""
+    if isinstance(error, aiohttp.ClientSSLError) or isinstance(error.__cause__ or error.__context__, ssl.SSLError):
+        return True
+    is_cut_off = isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionResetError)
+    return is_cut_off and url.lower().startswith("https:")
 
 
 def _authority(url: str) -> str:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from ims_core.errors import RemoteProtocolError, TransportError
 from ims_core.transport.http_message import HttpClient, HttpResponse
+from rcs_sim.wire.directory_json import asked_wait_s
 from rcs_sim.wire.key_directory import (
     ClaimedKeyPackage,
     ClaimOutcome,
@@ -28,7 +29,6 @@ from rcs_sim.wire.prekey_directory import PrekeyBundle, PrekeyPath, PrekeyUpload
 __all__ = ["NOT_ATTEMPTED", "ClaimResult", "KdsCallRefused", "KdsClient"]
 
 TIMEOUT_S = 20.0  # digest §2.5.1
-MAX_RETRY_AFTER_S = 86_400.0
 T = TypeVar("T")
 
 
@@ -144,7 +144,8 @@ def _good(answer: HttpResponse) -> bytes:
     except KeyDirectoryParseError:
         error = KdsError("")
     text = ": ".join(filter(None, (f"the KDS answered {answer.status}", error.error, error.detail)))
-    raise KdsCallRefused(text, status=answer.status, error=error.error, retry_after_s=_retry_after_s(answer))
+    wait_s = asked_wait_s(answer.header("Retry-After"))
+    raise KdsCallRefused(text, status=answer.status, error=error.error, retry_after_s=wait_s)
 
 
 def _outcome(answer: HttpResponse) -> ClaimOutcome:
@@ -158,8 +159,3 @@ def _outcome(answer: HttpResponse) -> ClaimOutcome:
     if answer.status >= 500:
         return ClaimOutcome.TRANSPORT_FAILED
     return ClaimOutcome.NOT_AUTHORIZED if answer.status in (401, 403) else ClaimOutcome.REFUSED
-
-
-def _retry_after_s(answer: HttpResponse) -> float | None:
-    text = (answer.header("Retry-After") or "").strip()
-    return min(float(text[:9]), MAX_RETRY_AFTER_S) if text.isascii() and text.isdecimal() else None

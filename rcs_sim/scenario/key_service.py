@@ -162,7 +162,7 @@ class KeyService:
             tokens=tokens,
         )
         self._http = world.federation_client(plan.name, plan.host_name, plan.host)
-        link = FederationLink(self._http, world.clock, settings)
+        link = FederationLink(self._http, settings)
         self.listener = KdsListener(plan.name, self.server, link, clock=world.clock, store=store, trace=world.trace)
         self._servers: list[HttpServer] = []
         self._phone_servers: list[HttpServer] = []

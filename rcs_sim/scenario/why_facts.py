@@ -13,7 +13,7 @@ from typing import Any
 from ims_core.trace import RecordKind, TraceRecord
 from rcs_sim.scenario.oracle_hops import digits_of
 
-__all__ = ["BAD_KEY_PACKAGE", "FAILED_CALL", "Fact", "FactKind", "TraceFacts", "keys_of"]
+__all__ = ["BAD_KEY_PACKAGE", "DIRECTORY_NOTE", "FAILED_CALL", "Fact", "FactKind", "TraceFacts", "keys_of"]
 
 _KDS_URI = b"openrcs-kds-uri"
 _DOCUMENT = b"<wap-provisioningdoc"
@@ -32,7 +32,9 @@ _OUTCOME = re.compile(rb'"outcome"\s*:\s*(\d)')
 _REASON = re.compile(rb"mls-(?:server|client)-failure-reason\b[^>]*>\s*<(?:[\w-]+:)?([a-z-]{1,64})")
 _REASON_MARK = b"-failure-reason"
 FAILED_CALL, BAD_KEY_PACKAGE = "failed call", "bad key package"
+DIRECTORY_NOTE = "decided"
 _PATHS = ("/mls/", "/legacy/")
+_KDS = "KDS"
 
 
 class FactKind(StrEnum):
@@ -69,7 +71,8 @@ class Fact:
 
 def keys_of(fact: Fact) -> Iterator[str]:
     """The words under which `TraceFacts.last` finds a fact: its kind; kind and peer; the path of a call; ``failed
-    call``; ``machine state`` and ``machine state peer`` of what an element noted."""
+    call``; ``machine state`` and ``machine state peer`` of what an element noted; ``decided`` and the peer of what a
+    key distribution server did."""
     yield fact.kind.value
     if fact.kind is FactKind.PEER_TAGS:
         yield f"{fact.kind.value} {fact.peer}"
@@ -79,6 +82,8 @@ def keys_of(fact: Fact) -> Iterator[str]:
             yield FAILED_CALL
     elif fact.kind is FactKind.STATE and fact.machine:
         yield f"{fact.machine} {fact.word} {fact.peer}"
+    elif fact.kind is FactKind.STATE and fact.peer:
+        yield f"{DIRECTORY_NOTE} {fact.peer}"
     elif fact.kind is FactKind.ERROR and "key package" in fact.says:
         yield BAD_KEY_PACKAGE
 
@@ -269,7 +274,7 @@ class TraceFacts:
             word=_text(words, "state"),
             reason=_text(words, "reason"),
             machine=_text(words, "machine"),
-            peer=digits_of(_text(words, "peer")),
+            peer=digits_of(_text(words, "target" if record.protocol == _KDS else "peer")),
             message_id=record.imdn_message_id or "",
             is_good=False if is_error else None,
         )

@@ -11,7 +11,7 @@ from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.scenario.oracle_hops import digits_of
 from rcs_sim.scenario.oracle_readings import Passage
 from rcs_sim.scenario.oracle_screens import Screens, UserMessage
-from rcs_sim.scenario.why_facts import BAD_KEY_PACKAGE, FAILED_CALL, Fact, FactKind, TraceFacts
+from rcs_sim.scenario.why_facts import BAD_KEY_PACKAGE, DIRECTORY_NOTE, FAILED_CALL, Fact, FactKind, TraceFacts
 
 __all__ = ["GateOutcome", "GateStep", "encryption_gates", "message_gates"]
 
@@ -76,6 +76,12 @@ class _Known:
     def own(self, *states: str) -> Fact | None:
         """What the phone noted last about its own encryption."""
         return self.last(*(f"{_ENCRYPTION} {state} " for state in states))
+
+    def at_directory(self, call: Fact | None) -> Fact | None:
+        """What the directory that answered a call did last about the peer."""
+        if call is None:
+            return None
+        return self._facts.last(call.element, call.number, f"{DIRECTORY_NOTE} {self.peer}")
 
     @property
     def is_established(self) -> bool:
@@ -151,8 +157,8 @@ def _claimed(known: _Known) -> Iterator[GateStep]:
     if fact is None:
         return
     is_good = fact.word == "claimed"
-    call = known.last(_CLAIM, until=fact.number)
-    for each in (call if not is_good else None, known.last(BAD_KEY_PACKAGE, until=fact.number)):
+    call = None if is_good else known.last(_CLAIM, until=fact.number)
+    for each in (known.at_directory(call), call, known.last(BAD_KEY_PACKAGE, until=fact.number)):
         if each is not None:
             yield _step("key packages", each, outcome=GateOutcome.NOTE)
     yield _step("key packages", fact, f"{fact.word}: {fact.reason}", _outcome(is_good=is_good))

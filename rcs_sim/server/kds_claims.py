@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from ims_core.store.key_directory import AnsweredClaim, answered_claim_key
@@ -28,6 +29,7 @@ from rcs_sim.server.kds_actions import (
     refusal,
 )
 from rcs_sim.server.kds_settings import KdsFault, KdsPeer, KdsSettings, PeerTable, Way
+from rcs_sim.wire.directory_json import asked_wait_s
 from rcs_sim.wire.key_directory import (
     CIPHER_SUITE,
     ClaimRequest,
@@ -37,7 +39,7 @@ from rcs_sim.wire.key_directory import (
     KeyDirectoryParseError,
 )
 
-__all__ = ["Accepted", "ClaimDesk", "PeerFailure", "PeerLied", "Stock"]
+__all__ = ["Accepted", "ClaimDesk", "PeerFailure", "PeerLied", "PeerTrouble", "Stock"]
 
 _KEPT_REFUSALS = 10_000
 _KEPT_ANSWERS = 50_000  # of some 3 kB
@@ -45,11 +47,31 @@ _CACHED = (KdsErrorCode.NO_KEY_PACKAGES, KdsErrorCode.UNKNOWN_NUMBER)
 _KNOWN_CODES = {code.value: code for code in KdsErrorCode}
 
 
+class PeerTrouble(StrEnum):
+    """What is wrong with another KDS, as the trace says it."""
+
+    DOWN = "peer_down"
+    SLOW = "peer_slow"
+    UNTRUSTED = "peer_untrusted"
+    BROKEN = "peer_broken"
+    LYING = "peer_lying"
+
+
+_TOLD = {
+    PeerTrouble.DOWN: "is not there",
+    PeerTrouble.SLOW: "does not answer in time",
+    PeerTrouble.UNTRUSTED: "is not trusted, or does not trust this server",
+    PeerTrouble.BROKEN: "answers what cannot be read",
+    PeerTrouble.LYING: "answers something else than it was asked",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PeerFailure:
-    """Another KDS gave no answer: it could not be reached, or (*is_slow*) it took too long."""
+    """Another KDS gave no answer. *reason* is for the trace."""
 
-    is_slow: bool = False
+    trouble: PeerTrouble = PeerTrouble.DOWN
+    reason: str = ""
 
 
 class PeerLied(Exception):
@@ -61,11 +83,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Accepted(Generic[T]):
-    """What is left of another KDS's answer after the checks; *outcome* says for the trace why *served* is None."""
+    """What is left of another KDS's answer after the checks; *outcome* and *reason* say for the trace why *served* is
+    None."""
 
     served: T | None
     actions: tuple[KdsAction, ...] = ()
     outcome: str = ""
+    reason: str = ""
 
 
 class Stock(Protocol[T]):
@@ -204,24 +228,26 @@ class ClaimDesk(Generic[T]):
     def peer_answered(self, ask: AskPeer, answer: HttpResponse | PeerFailure, now: float) -> list[KdsAction]:
         """What becomes of the claim; the last action is its Respond."""
         if isinstance(answer, PeerFailure):
-            kind, status = ("peer_slow", 504) if answer.is_slow else ("peer_down", 502)
-            return self._unavailable(ask, kind, f"no answer of {ask.peer.host}", status)
+            return self._unavailable(ask, answer.trouble, answer.reason)
         if not 200 <= answer.status < 300:
             return self._peer_refused(ask, answer, now)
         try:
             accepted = self._stock.accept(ask, answer.body, int(now))
         except KeyDirectoryParseError as error:
-            return self._unavailable(ask, "peer_broken", f"{ask.peer.host}: {error}")
+            return self._unavailable(ask, PeerTrouble.BROKEN, str(error))
         except PeerLied as lie:
-            return self._unavailable(ask, "peer_lying", f"{ask.peer.host} {lie}")
+            return self._unavailable(ask, PeerTrouble.LYING, str(lie))
         return self._serve_foreign(ask, accepted)
 
     def _serve_foreign(self, ask: AskPeer, accepted: Accepted[T]) -> list[KdsAction]:
         target, peer, served = ask.request.target_msisdn, ask.peer, accepted.served
         if served is None:
             error = KdsError.of(KdsErrorCode.NO_KEY_PACKAGES, f"{peer.host} has none that can be used")
-            details = {"outcome": accepted.outcome, "peer": peer.host, "target": target}
-            return [*accepted.actions, Note(f"claim of +{target}: {error.detail}", details), Respond(refusal(error))]
+            summary = f"claim of +{target}: {accepted.outcome}: {error.detail}"
+            if accepted.reason:
+                summary = f"{summary}: {accepted.reason}"
+            details = {"outcome": accepted.outcome, "peer": peer.host, "target": target, "reason": accepted.reason}
+            return [*accepted.actions, Note(summary, details), Respond(refusal(error))]
         response = json_response(self._stock.body(served))
         return [*accepted.actions, self._stock.note(target, served, peer.host), Respond(response)]
 
@@ -230,14 +256,13 @@ class ClaimDesk(Generic[T]):
         try:
             error = KdsError.parse(answer.body)
         except KeyDirectoryParseError:
-            return self._unavailable(ask, "peer_broken", f"{ask.peer.host} answered {answer.status}")
+            return self._unavailable(ask, PeerTrouble.BROKEN, f"answered {answer.status}")
         code = _KNOWN_CODES.get(error.error)
         if code is None or code is KdsErrorCode.UNAVAILABLE or answer.status >= 500:
-            return self._unavailable(ask, "peer_down", f"{ask.peer.host}: {error.error}")
+            return self._unavailable(ask, PeerTrouble.DOWN, f"answered {answer.status} {error.error}")
         if code in _CACHED:
             self._remember_refusal((ask.peer.kds, ask.request.target_msisdn), code, now)
-        wait = answer.header("Retry-After") if code is KdsErrorCode.RATE_LIMITED else None
-        retry_after_s = float(wait) if wait is not None and wait.isascii() and wait.isdecimal() else None
+        retry_after_s = asked_wait_s(answer.header("Retry-After")) if code is KdsErrorCode.RATE_LIMITED else None
         passed = KdsError.of(code, error.detail or f"said {ask.peer.host}")
         details = {"outcome": passed.outcome, "error": code.value, "peer": ask.peer.host}
         summary = f"claim of +{ask.request.target_msisdn}: {ask.peer.host} says {code}"
@@ -246,13 +271,14 @@ class ClaimDesk(Generic[T]):
             Respond(refusal(passed, retry_after_s=retry_after_s)),
         ]
 
-    def _unavailable(self, ask: AskPeer, kind: str, detail: str, status: int = 502) -> list[KdsAction]:
-        error = KdsError.of(KdsErrorCode.UNAVAILABLE, detail)
-        details = {"outcome": kind, "peer": ask.peer.host, "target": ask.request.target_msisdn}
-        return [
-            Note(f"claim of +{ask.request.target_msisdn}: {kind}: {detail}", details),
-            Respond(refusal(error, status=status)),
-        ]
+    def _unavailable(self, ask: AskPeer, trouble: PeerTrouble, reason: str) -> list[KdsAction]:
+        """The phone is told what is wrong with the other server; what exactly it did is for the trace."""
+        host, target = ask.peer.host, ask.request.target_msisdn
+        error = KdsError.of(KdsErrorCode.UNAVAILABLE, f"{host} {_TOLD[trouble]}")
+        details = {"outcome": trouble.value, "peer": host, "target": target, "reason": reason}
+        summary = f"claim of +{target}: {trouble}: {error.detail}"
+        note = Note(f"{summary}: {reason}" if reason else summary, details)
+        return [note, Respond(refusal(error, status=504 if trouble is PeerTrouble.SLOW else 502))]
 
     def _remember_refusal(self, key: tuple[int, str], code: KdsErrorCode, now: float) -> None:
         self._refusals.pop(key, None)

@@ -1,30 +1,32 @@
 """How one key distribution server asks another (RCC.16 digest §14.7, choice): a deadline, retries with the same id, and
-the difference between a peer that is down and one that is slow."""
+what is told apart where no answer comes: a peer that is down, slow, untrusted, or breaks off."""
 
 from __future__ import annotations
 
 from ims_core.errors import RemoteProtocolError, TransportError
-from ims_core.transport.clock import Clock
-from ims_core.transport.http_message import HttpClient, HttpResponse
+from ims_core.transport.http_message import (
+    HttpAnswerBroken,
+    HttpClient,
+    HttpPeerUntrusted,
+    HttpResponse,
+    HttpTimeout,
+)
 from rcs_sim.server.kds_actions import AskPeer
-from rcs_sim.server.kds_claims import PeerFailure
+from rcs_sim.server.kds_claims import PeerFailure, PeerTrouble
 from rcs_sim.server.kds_settings import KdsPeer, KdsSettings
 from rcs_sim.wire.key_directory import KdsPath
 
 __all__ = ["FederationLink"]
-
-_CLOCK_SLACK_S = 0.05  # of a timer that fires a little before its deadline
 
 
 class FederationLink:
     """Requests to the other carriers' KDS. *http* shows this server's certificate and trusts the federation's
     authority only, where links have TLS."""
 
-    __slots__ = ("_clock", "_http", "_settings")
+    __slots__ = ("_http", "_settings")
 
-    def __init__(self, http: HttpClient, clock: Clock, settings: KdsSettings) -> None:
+    def __init__(self, http: HttpClient, settings: KdsSettings) -> None:
         self._http = http
-        self._clock = clock
         self._settings = settings
 
     async def claim(self, ask: AskPeer) -> HttpResponse | PeerFailure:
@@ -38,20 +40,32 @@ class FederationLink:
             failure = answer
         return failure
 
-    async def anchors(self, peer: KdsPeer) -> bytes | None:
-        """The body that tells a peer's roots; None if it does not say."""
+    async def anchors(self, peer: KdsPeer) -> bytes | PeerFailure:
+        """The body that tells a peer's roots."""
         answer = await self._ask(peer, KdsPath.FEDERATION_ANCHORS, b"")
-        return answer.body if isinstance(answer, HttpResponse) and answer.status == 200 else None
+        if isinstance(answer, PeerFailure):
+            return answer
+        return answer.body if answer.status == 200 else PeerFailure(reason=f"answered {answer.status}")
 
     async def _ask(self, peer: KdsPeer, path: str, body: bytes) -> HttpResponse | PeerFailure:
-        began_at, timeout_s = self._clock.now(), self._settings.answer_timeout_s
         try:
             return await self._http.request(
                 f"{peer.url}{path}",
                 method="POST" if body else "GET",
                 headers=(("Content-Type", "application/json"),) if body else (),
                 body=body,
-                timeout_s=timeout_s,
+                timeout_s=self._settings.answer_timeout_s,
             )
-        except (TransportError, RemoteProtocolError):
-            return PeerFailure(is_slow=self._clock.now() - began_at >= timeout_s - _CLOCK_SLACK_S)
+        except (TransportError, RemoteProtocolError) as error:
+            return PeerFailure(_trouble(error), str(error))
+
+
+def _trouble(error: TransportError | RemoteProtocolError) -> PeerTrouble:
+    match error:
+        case HttpTimeout():
+            return PeerTrouble.SLOW
+        case HttpPeerUntrusted():
+            return PeerTrouble.UNTRUSTED
+        case HttpAnswerBroken() | RemoteProtocolError():
+            return PeerTrouble.BROKEN
+    return PeerTrouble.DOWN

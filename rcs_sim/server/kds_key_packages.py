@@ -4,8 +4,7 @@ another carrier's, which are checked again."""
 from __future__ import annotations
 
 from ims_core.store.key_directory import ANSWERED_CLAIMS
-from rcs_sim.e2ee.certificate_validator import CertificateValidator
-from rcs_sim.e2ee.key_package_profile import KeyPackageRefused, verify_claimed_package
+from rcs_sim.e2ee.key_package_profile import KeyPackageRefused, VerifiedKeyPackage, verify_claimed_package
 from rcs_sim.server.kds_actions import AskPeer, Change, KdsAction, KdsRefused, Note, PollAnchors
 from rcs_sim.server.kds_anchors import AnchorBook
 from rcs_sim.server.kds_claims import Accepted, PeerLied
@@ -23,11 +22,14 @@ from rcs_sim.wire.key_directory import (
 
 __all__ = ["KeyPackageStock"]
 
+_KEPT_REFERENCES = 50_000  # of foreign one-time packages that were passed on
+_SHOWN = 500  # characters of the reasons of one claim
+
 
 class KeyPackageStock:
     """One package of each client of a number."""
 
-    __slots__ = ("_anchors", "_directory", "_equivocated")
+    __slots__ = ("_anchors", "_directory", "_equivocated", "_foreign")
 
     call = KdsPath.CLAIM
     federation_call = KdsPath.FEDERATION_CLAIM
@@ -37,6 +39,7 @@ class KeyPackageStock:
         self._directory = directory
         self._anchors = anchors
         self._equivocated: dict[str, bool] = {}
+        self._foreign: dict[bytes, None] = {}
 
     def take(
         self, target: str, requester: str, exclude: str | None, fault: KdsFault, now_s: int
@@ -81,19 +84,51 @@ class KeyPackageStock:
         told, peer, target = FederationClaimResponse.parse(body), ask.peer, ask.request.target_msisdn
         if (told.request_id, told.target_msisdn) != (ask.request.request_id, target):
             raise PeerLied("answered another claim")
-        trust = self._anchors.validator(peer.kds)
-        good: list[ClaimedKeyPackage] = []
-        actions: list[KdsAction] = []
-        for package in told.key_packages:
-            reason = _problem(package, target, trust, now_s)
-            if reason is None:
-                good.append(package)
-            else:
-                details = {"outcome": "peer_lying", "peer": peer.host, "target": target, "reason": reason}
-                actions.append(Note(f"a package of {peer.host} for +{target} dropped: {reason}", details))
+        good, reasons = self._checked(told, ask, now_s)
+        actions = [*_dropped(ask, reasons), *self._reused(ask, good)]
         if self._anchors.is_behind(peer, told.anchors_generation):
             actions.append(PollAnchors(peer))
-        return Accepted(good or None, tuple(actions), "peer_lying" if told.key_packages else "peer_empty")
+        served = [_as_verified(each) for each in good]
+        outcome = "peer_lying" if told.key_packages else "peer_empty"
+        return Accepted(served or None, tuple(actions), outcome, "; ".join(dict.fromkeys(reasons))[:_SHOWN])
+
+    def _checked(
+        self, told: FederationClaimResponse, ask: AskPeer, now_s: int
+    ) -> tuple[list[VerifiedKeyPackage], list[str]]:
+        """The first package of each client that passes, and why the others are dropped (§14.7)."""
+        trust = self._anchors.validator(ask.peer.kds)
+        good: dict[bytes, VerifiedKeyPackage] = {}
+        reasons: list[str] = []
+        for package in told.key_packages:
+            try:
+                found = verify_claimed_package(
+                    package.key_package,
+                    msisdn=ask.request.target_msisdn,
+                    trust=trust,
+                    now_s=now_s,
+                    requires_certificate_floor=True,
+                )
+                if found.certificate.subject in good:
+                    raise PeerLied(f"serves the client {found.client_id} twice")
+            except (KeyPackageRefused, PeerLied) as refused:
+                reasons.append(str(refused))
+            else:
+                good[found.certificate.subject] = found
+        return list(good.values()), reasons
+
+    def _reused(self, ask: AskPeer, packages: list[VerifiedKeyPackage]) -> list[KdsAction]:
+        """A one-time package that another directory serves a second time is noted, and served all the same: whose
+        package it is will tell (choice)."""
+        one_time = [each for each in packages if not each.is_last_resort]
+        reused = [each.client_id for each in one_time if each.reference in self._foreign]
+        self._foreign.update((each.reference, None) for each in one_time)
+        while len(self._foreign) > _KEPT_REFERENCES:
+            del self._foreign[next(iter(self._foreign))]
+        if not reused:
+            return []
+        target, host = ask.request.target_msisdn, ask.peer.host
+        details = {"outcome": "peer_reuses", "peer": host, "target": target, "clients": reused}
+        return [Note(f"{host} has served a one-time package of +{target} before", details)]
 
     def note(self, target: str, served: list[ClaimedKeyPackage], way: str) -> Note:
         details = {
@@ -107,12 +142,14 @@ class KeyPackageStock:
         return Note(f"claim of +{target}: {len(served)} served, {way}", details)
 
 
-def _problem(package: ClaimedKeyPackage, target: str, trust: CertificateValidator, now_s: int) -> str | None:
-    """Why a package of another directory is dropped (§14.7)."""
-    try:
-        verify_claimed_package(
-            package.key_package, msisdn=target, trust=trust, now_s=now_s, requires_certificate_floor=True
-        )
-    except KeyPackageRefused as refused:
-        return str(refused)
-    return None
+def _dropped(ask: AskPeer, reasons: list[str]) -> list[KdsAction]:
+    host, target = ask.peer.host, ask.request.target_msisdn
+    lied = {"outcome": "peer_lying", "peer": host, "target": target}
+    return [Note(f"a package of {host} for +{target} dropped: {each}", lied | {"reason": each}) for each in reasons]
+
+
+def _as_verified(package: VerifiedKeyPackage) -> ClaimedKeyPackage:
+    """As a phone is told: name and kind are what certificate and extension say, whatever the other directory wrote."""
+    return ClaimedKeyPackage(
+        client_id=package.client_id, key_package=package.message, is_last_resort=package.is_last_resort
+    )

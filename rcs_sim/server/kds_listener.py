@@ -108,11 +108,13 @@ class KdsListener:
 
     async def poll(self, peer: KdsPeer) -> None:
         """Asks *peer* for its roots and takes what it says, if that is right."""
-        body = None if peer.kds in self._server.fault.peers_down else await self._link.anchors(peer)
-        if body is None:
-            self._note(Note(f"{peer.host} does not tell its roots", {"outcome": "peer_down", "peer": peer.host}))
+        is_cut_off = peer.kds in self._server.fault.peers_down
+        told = PeerFailure() if is_cut_off else await self._link.anchors(peer)
+        if isinstance(told, PeerFailure):
+            details = {"outcome": told.trouble.value, "peer": peer.host, "reason": told.reason}
+            self._note(Note(f"{peer.host} does not tell its roots", details))
             return
-        changes = self._server.anchors_told(peer, body, self._clock.now())
+        changes = self._server.anchors_told(peer, told, self._clock.now())
         for note in (each for each in changes if isinstance(each, Note)):
             self._note(note)
         await self._write([each for each in changes if not isinstance(each, Note)])

@@ -18,6 +18,7 @@ from ims_core.errors import RemoteProtocolError
 __all__ = [
     "KeyDirectoryParseError",
     "as_object",
+    "asked_wait_s",
     "base64_text",
     "json_octets",
     "list_of",
@@ -28,11 +29,13 @@ __all__ = [
     "optional_number_of",
     "optional_text_of",
     "read_members",
+    "shown_text_of",
     "tel_uri",
     "text_of",
 ]
 
 MAX_KEY_PACKAGE_OCTETS = 64 * 1024  # one of the examples has 1875
+MAX_WAIT_S = 86_400.0  # that a directory can ask for: no phone waits longer because of a header (choice)
 _SPEC = "RCC.16 digest §14.5"
 _MSISDN = re.compile(r"(?:tel:)?\+?([1-9][0-9]{2,14})(?:;[\x21-\x7e]*)?")  # E.164, with or without tel:
 
@@ -85,6 +88,20 @@ def number_of(members: Mapping[str, Any], name: str) -> int:
     if type(value) is not int or not 0 <= value < 2**53:
         raise KeyDirectoryParseError(f"{name} is no number", member=name)
     return value
+
+
+def shown_text_of(members: Mapping[str, Any], name: str) -> str:
+    """A text for people: "" where there is none, shortened where it is long."""
+    value = members.get(name)
+    return value[:512] if isinstance(value, str) else ""
+
+
+def asked_wait_s(retry_after: str | None) -> float | None:
+    """Seconds that a Retry-After asks for (RFC 9110 §10.2.3), bounded; None without a number."""
+    text = (retry_after or "").strip()
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    return min(float(text[:12]), MAX_WAIT_S)
 
 
 def optional_number_of(members: Mapping[str, Any], name: str) -> int | None:

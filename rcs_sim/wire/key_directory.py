@@ -25,6 +25,7 @@ from rcs_sim.wire.directory_json import (
     optional_number_of,
     optional_text_of,
     read_members,
+    shown_text_of,
     tel_uri,
     text_of,
 )
@@ -139,7 +140,8 @@ class KdsError:
         """Raises KeyDirectoryParseError."""
         members = read_members(octets)
         outcome = members.get("outcome")
-        return cls(text_of(members, "error"), str(members.get("detail", "")), outcome if type(outcome) is int else None)
+        detail = shown_text_of(members, "detail")
+        return cls(text_of(members, "error"), detail, outcome if type(outcome) is int else None)
 
     def encode(self) -> bytes:
         return json_octets({"error": str(self.error), "detail": self.detail, "outcome": self.outcome})

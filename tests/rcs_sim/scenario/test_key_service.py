@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -239,21 +240,27 @@ def _client(world: SocketWorld, tls: ssl.SSLContext) -> SocketHttpClient:
 
 def test_a_server_that_is_not_the_peer_is_not_believed(tmp_path: Path) -> None:
     """The one that answers has a certificate of the federation, but another name."""
+    sink, trace = ListSink(), Trace()
+    trace.add_sink(sink)
 
     def world() -> SocketWorld:
-        return SocketWorld(Trace(), state=tmp_path, with_tls=False, ports="free")
+        return SocketWorld(trace, state=tmp_path, with_tls=False, ports="free")
 
     async def work(lab: Lab) -> None:
         red, blue = (_service(lab.carriers[name]) for name in ("red", "blue"))
         assert blue.plan.federation.transport is Transport.TLS
         lab.world.names.remove(blue.plan.host_name)
         lab.world.names.add(blue.plan.host_name, red.plan.federation)
+        elsewhere = f"https://{blue.plan.host_name}:{red.plan.federation.port}"
+        red.server.peers._by_kds[1] = replace(blue.plan.peer(), url=elsewhere)
         phone = _Phone(lab, "red", _ALICE)
         result = await KdsClient(phone.http, red.uri).claim(ClaimRequest(target_msisdn=_BOB, kds=1))
         assert result.outcome is ClaimOutcome.TRANSPORT_FAILED
         await phone.close()
 
     _run(world, work, "real")
+    outcomes = [record.details.get("outcome") for record in sink.records if record.protocol == "KDS"]
+    assert outcomes == ["peer_untrusted"]
 
 
 def test_a_slow_peer_and_one_that_is_down_are_told_apart_in_virtual_time() -> None:

@@ -14,7 +14,7 @@ from ims_core.transport.http_message import HttpResponse
 from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.e2ee.key_package_profile import verify_claimed_package
 from rcs_sim.server.kds_actions import AskPeer, PollAnchors, Respond
-from rcs_sim.server.kds_claims import PeerFailure
+from rcs_sim.server.kds_claims import PeerFailure, PeerTrouble
 from rcs_sim.server.kds_settings import KdsFault
 from rcs_sim.wire.key_directory import (
     ClaimedKeyPackage,
@@ -247,7 +247,9 @@ def _asked(red: KdsSide) -> AskPeer:
     ("answer", "status", "kind"),
     [
         (PeerFailure(), 502, "peer_down"),
-        (PeerFailure(is_slow=True), 504, "peer_slow"),
+        (PeerFailure(PeerTrouble.SLOW), 504, "peer_slow"),
+        (PeerFailure(PeerTrouble.UNTRUSTED), 502, "peer_untrusted"),
+        (PeerFailure(PeerTrouble.BROKEN), 502, "peer_broken"),
         (HttpResponse(503, body=b'{"error":"unavailable"}'), 502, "peer_down"),
         (HttpResponse(500, body=b"oops"), 502, "peer_broken"),
         (HttpResponse(200, body=b"oops"), 502, "peer_broken"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ims_core.store.prekey_directory import ANSWERED_PREKEY_CLAIMS, PREKEYS
 from ims_core.transport.http_message import HttpResponse
 from rcs_sim.server.kds_actions import AskPeer
-from rcs_sim.server.kds_claims import PeerFailure
+from rcs_sim.server.kds_claims import PeerFailure, PeerTrouble
 from rcs_sim.server.kds_legacy import MAX_SERVED, PrekeyStock
 from rcs_sim.server.kds_settings import KdsFault
 from rcs_sim.wire.key_directory import ClaimRequest, FederationClaimRequest, KdsPath, UploadResponse
@@ -217,7 +217,7 @@ def _ask(red: KdsSide) -> AskPeer:
     ("answer", "status"),
     [
         (PeerFailure(), 502),
-        (PeerFailure(is_slow=True), 504),
+        (PeerFailure(PeerTrouble.SLOW), 504),
         (HttpResponse(200, body=b"{}"), 502),
         (HttpResponse(500), 502),
     ],

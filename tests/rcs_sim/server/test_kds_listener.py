@@ -82,7 +82,7 @@ class _Rig:
         self.sink, trace = ListSink(), Trace()
         trace.add_sink(self.sink)
         clock = _FixedClock(VirtualClock())
-        link = FederationLink(self.far, clock, self.side.server.settings)
+        link = FederationLink(self.far, self.side.server.settings)
         self.listener = KdsListener("red.kds", self.side.server, link, clock=clock, store=self.store, trace=trace)
 
     async def call(self, path: str, body: bytes = b"") -> HttpResponse:
