@@ -195,6 +195,8 @@ def text_entity(text: str, inner_headers: tuple[CpimHeader, ...] = ()) -> Encryp
 def referring_entity(text: str, about: tuple[CpimHeader, ...]) -> EncryptedEntity:
     """A text that bears on an earlier message: the headers *about* it are sealed with it, and stand nowhere else. A
     reaction gets the header beside them that was observed."""
+    if not about:
+        return text_entity(text)
     reference = read_reference(about)
     known = None if reference is None else reference.type
     return text_entity(text, (*about, _ORIGIN_SURFACE) if known is not None and known.is_reaction else about)

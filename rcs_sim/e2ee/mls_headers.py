@@ -18,6 +18,8 @@ _ERA = "Era-ID"
 _AUTHENTICATOR = "Epoch-Authenticator"
 _SIGNATURE = "MLS-Derived-Content-Signature"
 _ORIGINAL = "Original-Message-ID"
+_NAMES = (_ERA, _AUTHENTICATOR, _SIGNATURE, _ORIGINAL)
+_OF_RECEIPT = (_SIGNATURE, _ERA)
 _MAX_ERA = 2**32 - 1
 _MAX_EPOCH = 2**64 - 1
 
@@ -45,8 +47,7 @@ class MlsHeaders:
     @classmethod
     def of(cls, message: CpimMessage) -> MlsHeaders:
         """Reads uint32 and 32 octets of base64, strictly (choice). Never raises."""
-        era = message.get(MLS_NAMESPACE, _ERA)
-        authenticator = message.get(MLS_NAMESPACE, _AUTHENTICATOR)
+        era, authenticator, signature, original = message.get_each(MLS_NAMESPACE, _NAMES)
         era_id = _number(era, _MAX_ERA)
         octets = _octets(authenticator)
         if len(octets) != AUTHENTICATOR_OCTETS:
@@ -54,8 +55,8 @@ class MlsHeaders:
         return cls(
             era_id=era_id,
             epoch_authenticator=octets,
-            signature=_octets(message.get(MLS_NAMESPACE, _SIGNATURE)),
-            original_message_id=(message.get(MLS_NAMESPACE, _ORIGINAL) or "").strip(),
+            signature=_octets(signature),
+            original_message_id=(original or "").strip(),
             fault=_fault(era, era_id, authenticator, octets),
         )
 
@@ -83,8 +84,8 @@ def receipt_headers(signature: bytes, era_id: int) -> tuple[CpimHeader, CpimHead
 
 def receipt_signature(message: CpimMessage) -> tuple[bytes, int | None]:
     """Signature, empty without one, and era of a receipt. Never raises."""
-    signature = _octets(message.get(MLS_NAMESPACE, _SIGNATURE))
-    return signature, _number(message.get(MLS_NAMESPACE, _ERA), _MAX_ERA)
+    signature, era = message.get_each(MLS_NAMESPACE, _OF_RECEIPT)
+    return _octets(signature), _number(era, _MAX_ERA)
 
 
 def _fault(era: str | None, era_id: int | None, authenticator: str | None, octets: bytes) -> HeaderFault | None:

@@ -88,7 +88,9 @@ def encode_varint(length: int) -> bytes:
 def encode_opaque(octets: bytes) -> bytes:
     """``opaque octets<V>``."""
     length = len(octets)
-    return (_ONE_OCTET_HEADERS[length] if length < 64 else encode_varint(length)) + octets
+    if length < 64:
+        return _ONE_OCTET_HEADERS[length] + octets
+    return (encode_varint(length) if length >= 16384 else (length | 0x4000).to_bytes(2, "big")) + octets
 
 
 def encode_vector(items: Iterable[bytes]) -> bytes:
@@ -186,6 +188,12 @@ class Reader:
             if stop <= self._end:
                 self.at = stop
                 return self.octets[at + 1 : stop]
+        elif at + 1 < self._end and 0x40 <= length < 0x80:  # and the next usual
+            length = (length & 0x3F) << 8 | self.octets[at + 1]
+            stop = at + 2 + length
+            if length >= 0x40 and stop <= self._end:
+                self.at = stop
+                return self.octets[at + 2 : stop]
         return self.take(self.varint())
 
     def vector(self, read: Callable[[Reader], _T]) -> tuple[_T, ...]:

@@ -104,12 +104,24 @@ class _Step:
 class _Ratchet:
     """One ratchet: the secret of the generation to come, and keys of generations that were skipped."""
 
-    __slots__ = ("generation", "kept", "secret")
+    __slots__ = ("_keyed", "generation", "kept", "secret")
 
     def __init__(self, generation: int, secret: Secret, kept: dict[int, tuple[bytes, bytes]] | None = None) -> None:
         self.generation = generation
         self.secret = secret
         self.kept = kept
+        self._keyed: HkdfKey | None = None  # of `secret`, from a `peek` until `consume`
+
+    def _key(self, step: _Step) -> HkdfKey:
+        if self._keyed is None:
+            self._keyed = step.hkdf_key(self.secret)
+        return self._keyed
+
+    def _move(self, step: _Step, key: HkdfKey, generation: int) -> None:
+        """*generation* is used up; *key* is made of the secret that it had."""
+        self.secret = step.next(key, generation)
+        self.generation = generation + 1
+        self._keyed = None
 
     def peek(self, step: _Step, generation: int, window: RatchetWindow) -> tuple[bytes, bytes]:
         """Key and nonce of *generation*. Nothing changes."""
@@ -122,6 +134,8 @@ class _Ratchet:
         if ahead > window.forward_generations:
             message = f"generation {generation} is {ahead} ahead, allowed are {window.forward_generations}"
             raise MlsValidationError("VAL-902", message, spec="RFC 9420 §15.3")
+        if not ahead:
+            return step.key_and_nonce(self._key(step), generation)
         secret = self.secret
         for skipped in range(self.generation, generation):
             secret = step.next(step.hkdf_key(secret), skipped)
@@ -135,20 +149,18 @@ class _Ratchet:
             return
         oldest_kept = generation - window.kept_keys
         for skipped in range(self.generation, generation):
-            key = step.hkdf_key(self.secret)
+            key = self._key(step)
             if skipped >= oldest_kept:
                 self.kept = {} if self.kept is None else self.kept
                 self.kept[skipped] = step.key_and_nonce(key, skipped)
-            self.secret = step.next(key, skipped)
-        self.secret = step.next(step.hkdf_key(self.secret), generation)
-        self.generation = generation + 1
+            self._move(step, key, skipped)
+        self._move(step, self._key(step), generation)
         self._forget(window.kept_keys)
 
     def take(self, step: _Step) -> tuple[bytes, bytes]:
         """Key and nonce of the next generation, which is used up by that."""
         key, generation = step.hkdf_key(self.secret), self.generation
-        self.secret = step.next(key, generation)
-        self.generation = generation + 1
+        self._move(step, key, generation)
         return step.key_and_nonce(key, generation)
 
     def _forget(self, kept_keys: int) -> None:

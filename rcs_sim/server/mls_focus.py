@@ -92,8 +92,6 @@ class MlsFocus:
 
     def takes(self, message: PassingMessage, now: float) -> bool:
         content = message.content
-        if not self.looks_at(content, is_from_user=message.is_from_user):
-            return False
         media_type = classify_content_type(content.media_type)
         own, peer = _digits(message.user.key), _digits(message.peer_key)
         if message.is_from_user and _is_for_servers_to_say(media_type, content):

@@ -58,5 +58,6 @@ class ConversationFocus(Protocol):
         ...
 
     def takes(self, message: PassingMessage, now: float) -> bool:
-        """Whether *message* ends here: its sender is told that it was received whole, and nobody else gets it."""
+        """Whether *message*, at whose content it looks, ends here: its sender is told that it was received whole, and
+        nobody else gets it."""
         ...

@@ -136,15 +136,11 @@ class CpimMessage:
         fields: list[_Field] = []
         declared = self._declared = {"": CORE}
         for index, line in enumerate(self._lines):
-            written, colon, rest = line.partition(":")
-            if not colon or line[0] in " \t" or "\r" in line:
-                raise CpimParseError("not a header (CPIM has no continuation line)", spec=_SPEC, raw=line.encode())
-            prefix, name, folded = split_header_name(written)
+            written, usual, value = line.partition(": ")
             parameters = ""
-            if rest[:1] == " ":
-                value = rest[1:]
-            else:
-                parameters, value = self._split_parameters(rest)
+            if not usual or ":" in written or "\r" in line or line < "!":  # those begin with white space
+                written, parameters, value = self._split_line(line)
+            prefix, name, folded = split_header_name(written)
             namespace = declared.get(prefix)
             if name == "NS" and (prefix == "" or namespace == CORE):
                 declare_namespace(value, declared)
@@ -153,6 +149,15 @@ class CpimMessage:
             else:
                 fields.append((namespace, name, folded, parameters, value, index))
         return fields
+
+    def _split_line(self, line: str) -> tuple[str, str, str]:
+        """Name, parameters and value of any line. Raises CpimParseError."""
+        written, colon, rest = line.partition(":")
+        if not colon or line[0] in " \t" or "\r" in line:
+            raise CpimParseError("not a header (CPIM has no continuation line)", spec=_SPEC, raw=line.encode())
+        if rest[:1] == " ":
+            return written, "", rest[1:]
+        return written, *self._split_parameters(rest)
 
     def _split_parameters(self, rest: str) -> tuple[str, str]:
         """Parameters as written, and value, after a colon that no space follows."""
@@ -219,18 +224,20 @@ class CpimMessage:
     def raw_value(self, namespace: str, name: str) -> str | None:
         """Value of the first such header as written, else of the first whose name differs in case only (choice: the RFC
         compares exactly, peers vary)."""
-        wanted, found = name.lower(), None
-        for field in self._fields:
-            if field[2] == wanted and field[0] == namespace:
-                if field[1] == name:
-                    return field[4]
-                found = field[4] if found is None else found
-        return found
+        return _raw_value(self._fields, namespace, name)
 
     def get(self, namespace: str, name: str) -> str | None:
         """Value of the first such header, escapes resolved; None without one."""
-        raw = self.raw_value(namespace, name)
+        raw = _raw_value(self._fields, namespace, name)
         return None if raw is None else unescape_value(raw)
+
+    def get_each(self, namespace: str, names: Sequence[str]) -> list[str | None]:
+        """What `get` gives for each of *names*, which differ."""
+        exact = {field[1]: field[4] for field in reversed(self._fields) if field[0] == namespace}
+        values = [exact.get(name) for name in names]
+        if len(values) - values.count(None) != len(exact):  # others are there, perhaps in another case
+            return [self.get(namespace, name) for name in names]
+        return [None if raw is None else unescape_value(raw) for raw in values]
 
     def get_all(self, namespace: str, name: str) -> tuple[CpimHeader, ...]:
         """Every such header in order, names compared without regard to case."""
@@ -358,6 +365,16 @@ class CpimMessage:
         return CpimMessage.parse(before.encode() + head + after.encode() + part)
 
 
+def _raw_value(fields: list[_Field], namespace: str, name: str) -> str | None:
+    wanted, found = name.lower(), None
+    for field in fields:
+        if field[2] == wanted and field[0] == namespace:
+            if field[1] == name:
+                return field[4]
+            found = field[4] if found is None else found
+    return found
+
+
 def _header(field: _Field) -> CpimHeader:
     return CpimHeader(field[0], field[1], field[4], scan_parameters(field[3]))
 
@@ -408,9 +425,11 @@ def _declaration(namespace: str, prefixes: dict[str, str]) -> str:
     """The NS line of a namespace that *prefixes* does not have yet, and then has; "" for one that it has."""
     if namespace in prefixes:
         return ""
-    if not is_uri(namespace):
-        raise LocalProtocolError(f"no namespace URI: {namespace!r}", spec="RFC 3862 §3.4")
-    prefix = USUAL_PREFIXES.get(namespace, f"n{len(prefixes)}")
+    prefix = USUAL_PREFIXES.get(namespace)
+    if prefix is None:
+        if not is_uri(namespace):
+            raise LocalProtocolError(f"no namespace URI: {namespace!r}", spec="RFC 3862 §3.4")
+        prefix = f"n{len(prefixes)}"
     prefixes[namespace] = f"{prefix}."
     return f"NS: {prefix} <{namespace}>\r\n"
 

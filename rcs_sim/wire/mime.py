@@ -61,6 +61,8 @@ class MediaType:
         return body.decode(codec, "replace")
 
     def __str__(self) -> str:
+        if not self.parameters:
+            return self.essence
         return self.essence + "".join(f";{name}={_quoted(value)}" for name, value in self.parameters)
 
 

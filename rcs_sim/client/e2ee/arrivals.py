@@ -75,7 +75,7 @@ class Arrivals:
 
     def arrived(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
         """Dispatches by type. What nobody may send to a phone is dropped."""
-        match classify_content_type(str(found.cpim.content_type)):
+        match classify_content_type(found.cpim.content_type.essence):
             case MlsContentType.MESSAGE:
                 self._sealed(thread, found)
             case MlsContentType.SERVER:
@@ -89,7 +89,7 @@ class Arrivals:
         """Whether it is the answer to a question of a phone that has nothing to open anything else with."""
         answer: MlsGroupInfo | MlsEnhancedGroupInfo
         try:
-            match classify_content_type(str(found.cpim.content_type)):
+            match classify_content_type(found.cpim.content_type.essence):
                 case MlsContentType.SERVER:
                     arm = decode_server_message(found.cpim.body)
                     if not isinstance(arm, MlsGroupInfo):
@@ -115,7 +115,6 @@ class Arrivals:
             asserted_sender=found.sender.lstrip("+"),
             era=headers.era_id,
             epoch_authenticator=headers.epoch_authenticator,
-            named_sender=named_sender(found.cpim),
         )
         arrival = Arrival(found.sender, found.thread_id, found.contribution_id, found.session)
         wrapper = _Wrapper(arrival, found.uri, found.cpim, headers)

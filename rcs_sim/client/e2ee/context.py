@@ -67,8 +67,11 @@ class E2eeContext:
         """What the focus of the conversation with *peer* does: the messaging server of the lower number (digest RCC.16
         §14.1). Another carrier's says by the tags of its phones that it arbitrates nothing (choice); what else it does
         is taken to be as deployed ones do it. Before the tags are known it is taken to be like our own."""
-        own, tags = self.credentials.server, self.messenger.capabilities.entry(peer).tags
-        if self.credentials.msisdn <= peer.lstrip("+") or not tags.services:
+        own = self.credentials.server
+        if self.credentials.msisdn <= peer.lstrip("+"):
+            return own
+        tags = self.messenger.capabilities.entry(peer).tags
+        if not tags.services:
             return own
         if tags.mls.has_no_focus:
             return _PEER_TO_PEER

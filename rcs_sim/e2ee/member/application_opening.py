@@ -33,9 +33,9 @@ __all__ = ["Envelope", "OpenRefusal", "RefusalKind", "Unsealed", "read_private_m
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """What the network says of a message. *asserted_sender* is the number that the network vouches for, *named_sender*
-    the one in CPIM From where there is one: the focus names one of our own numbers there when it passes on what another
-    device of ours has sent. *era* and *epoch_authenticator* are the two MLS headers. *is_from_log*: it
-    stood in the control log of the focus, which names no sender."""
+    the one in CPIM From of a control message where there is one: the focus names one of our own numbers there when it
+    passes on what another device of ours has sent. *era* and *epoch_authenticator* are the two MLS headers.
+    *is_from_log*: it stood in the control log of the focus, which names no sender."""
 
     message_id: str
     asserted_sender: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,20 @@ def test_opaque_octets_end_where_their_header_says(octets: bytes, rest: bytes) -
     assert reader.opaque() == octets
     assert reader.rest() == rest
     reader.finish()
+
+
+@given(st.sampled_from([0, 1, 0x3F, 0x40, 0x41, 0x7F, 0x80, 0xC0]), st.integers(0, 255), st.integers(0, 400))
+def test_opaque_octets_are_as_many_as_a_length_header_read_alone_says(first: int, second: int, left: int) -> None:
+    octets = bytes((first, second)) + bytes(left)
+
+    def outcome(read: Callable[[Reader], bytes]) -> tuple[bytes, int] | str:
+        reader = Reader(octets[: max(1, left)])
+        try:
+            return read(reader), reader.at
+        except TlsDecodeError as error:
+            return str(error)
+
+    assert outcome(Reader.opaque) == outcome(lambda reader: reader.take(reader.varint()))
 
 
 def test_an_item_may_not_run_out_of_its_vector() -> None:

@@ -171,6 +171,12 @@ def test_an_exact_name_wins_over_one_that_differs_in_case() -> None:
     assert _message("datetime: wrong", "DateTime: right").date_time == "right"
 
 
+@given(st.lists(st.sampled_from(["i.A: 1", "i.A: 2", "i.a: 3", "i.B: \\t", "i.C: 5", "A: 6", "j.B: 7"]), max_size=6))
+def test_values_that_are_looked_up_together_are_those_that_are_looked_up_alone(headers: list[str]) -> None:
+    message = _message("NS: i <urn:i>", "NS: j <urn:j>", *headers)
+    assert message.get_each("urn:i", ("B", "A")) == [message.get("urn:i", "B"), message.get("urn:i", "A")]
+
+
 def test_the_cpim_namespace_may_be_named_by_its_uri() -> None:
     message = _message(
         "NS: c <urn:ietf:params:cpim-headers:>", "NS: <urn:x>", "c.From: <tel:+1>", "c.NS: i <urn:y>", "i.A: b"
