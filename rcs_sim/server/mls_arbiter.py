@@ -39,7 +39,8 @@ _MAX_MOMENTS = 4096  # that log, gate and quotas of a conversation go back, howe
 @dataclass(frozen=True, slots=True)
 class MlsDecision:
     """*conversation* is the one after it; *logged* is the entry that the log got. *check* is the number of the check
-    that failed, 0 for an acceptance. *is_new*: it was not answered before, and is stored where there is a group."""
+    that failed, 0 for an acceptance. *is_new*: it was not answered before. What is accepted is stored before anybody is
+    told; a refusal is remembered, and stored with what is accepted next: a flood of them costs no write (choice)."""
 
     conversation: MlsConversation
     answer: StoredAnswer

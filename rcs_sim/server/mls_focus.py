@@ -183,7 +183,7 @@ class MlsFocus:
         if forked is not None:
             decision = MlsDecision(line.conversation, forked, is_new=False)
         self._trace(decision, message)
-        if decision.is_new and decision.conversation.live is not None:
+        if decision.is_new and decision.is_accepted:
             self._store(line, asked, decision, now)
         else:
             line.adopt(decision.conversation)

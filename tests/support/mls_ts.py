@@ -108,7 +108,8 @@ def ts_stack(node: str) -> Iterator[TsStack]:
 
 class TsMember:
     """*public* makes its handshakes PublicMessages; *sends_tree* puts the tree into a Welcome. *certificates* make its
-    credential an X.509 one; *extensions* and *proposals* are the types beyond RFC 9420 that it is told it knows."""
+    credential an X.509 one; *extensions* and *proposals* are the types beyond RFC 9420 that it is told it knows.
+    *lifetime*, in Unix seconds, is that of its leaves: a week where nobody says it."""
 
     def __init__(
         self,
@@ -124,6 +125,7 @@ class TsMember:
         leaf_extensions: Extensions = (),
         proposals: Sequence[int] = (),
         psks: Mapping[bytes, bytes] | None = None,
+        lifetime: tuple[int, int] | None = None,
     ) -> None:
         self._stack = stack
         self._name = stack.next_name()
@@ -143,10 +145,11 @@ class TsMember:
             leaf_extensions=_as_json(leaf_extensions),
             proposals=list(proposals),
             psks=[(psk_id.hex(), psk.hex()) for psk_id, psk in (psks or {}).items()],
+            lifetime=lifetime,
         )
 
-    def key_package(self) -> bytes:
-        return _octets(self._ask("key_package"))
+    def key_package(self, extensions: Extensions = ()) -> bytes:
+        return _octets(self._ask("key_package", extensions=_as_json(extensions)))
 
     def create(self, group_id: bytes, extensions: Extensions = ()) -> None:
         self._ask("create", group_id=group_id.hex(), extensions=_as_json(extensions))
@@ -199,6 +202,17 @@ class TsMember:
     def group_info(self, *, with_tree: bool = True, extensions: Extensions = ()) -> bytes:
         return _octets(self._ask("group_info", tree=with_tree, extensions=_as_json(extensions)))
 
+    def keep(self) -> None:
+        """Remembers the state for `go_back`."""
+        self._ask("keep")
+
+    def go_back(self) -> None:
+        self._ask("go_back")
+
+    def tree(self) -> bytes:
+        """The ratchet tree of its group, as ``ratchet_tree<V>``."""
+        return _octets(self._ask("tree"))
+
     def headless_group_info(self) -> bytes:
         """As ts-mls makes it itself: external_pub lacks its length header."""
         return _octets(self._ask("headless_group_info"))
@@ -211,6 +225,10 @@ class TsMember:
             "exporter": bytes.fromhex(shown["exporter"]),
             "tree hash": bytes.fromhex(shown["tree_hash"]),
         }
+
+    def group_id(self) -> bytes:
+        shown = self._ask("marks", label=EXPORT_LABEL, context=EXPORT_CONTEXT.hex(), length=EXPORT_OCTETS)
+        return bytes.fromhex(shown["group_id"])
 
     def context_extensions(self) -> list[tuple[int | str, bytes]]:
         """Those of the group; the types of RFC 9420 have names in ts-mls."""

@@ -218,6 +218,23 @@ def test_nothing_is_said_before_it_is_stored() -> None:
     assert len(lab.take()) == 2
 
 
+def test_a_refusal_needs_no_store_and_is_stored_with_what_is_accepted_next() -> None:
+    lab, one, other = lab_of(), bob(), carol()
+    created(lab, one, other)
+    lab.holds_store = True
+    for number in range(200):
+        lab.request(other, BOB, f"junk-{number}", b"\xff")
+    assert {each.reason for each in lab.told()} == {"invalid-input"}
+    assert lab.held == []
+    lab.holds_store = False
+    lab.request(one, CAROL, "rekey", one.commit("rekey"))
+    lab.told()
+    again = lab.restarted()
+    again.registered()
+    again.request(other, BOB, "junk-199", b"\xfe")
+    assert again.told()[0].headers.detail == "message-id"
+
+
 def test_requests_wait_for_each_other_in_the_order_of_arrival() -> None:
     lab, one, other = lab_of(), bob(), carol()
     created(lab, one, other)

@@ -18,6 +18,7 @@ const { createGroupInfo } = await import(library + "createCommit.js")
 const { defaultClientConfig } = await import(library + "clientConfig.js")
 const { ratchetTreeEncoder, decodeRatchetTree } = await import(library + "ratchetTree.js")
 const { getCiphersuiteFromId } = await import(library + "crypto/ciphersuite.js")
+const { makeKeyPackageRef } = await import(library + "keyPackage.js")
 const { encode } = await import(library + "codec/tlsEncoder.js")
 
 const hex = (octets) => Buffer.from(octets).toString("hex")
@@ -136,8 +137,9 @@ const commands = {
       proposals: own.proposals ?? [],
       credentials: ["basic", "x509"],
     }
-    const now = BigInt(Math.floor(Date.now() / 1000))
-    const lifetime = { notBefore: now - 3600n, notAfter: now + 604800n }
+    const now = Math.floor(Date.now() / 1000)
+    const [from, until] = own.lifetime ?? [now - 3600, now + 604800]
+    const lifetime = { notBefore: BigInt(from), notAfter: BigInt(until) }
     const made = await mls.generateKeyPackageWithKey(
       credentialOf(own.credential), capabilities, lifetime, extensionsOf(given.extensions), member.keys, member.suite,
       extensionsOf(own.leaf_extensions),
@@ -160,11 +162,15 @@ const commands = {
   async join(given, member) {
     const { welcome } = decoded(given.welcome)
     const tree = given.tree === undefined ? undefined : decodeRatchetTree(octets(given.tree), 0)[0]
-    const { publicPackage, privatePackage } = member.packages.at(-1)
-    member.state = await mls.joinGroup(
-      welcome, publicPackage, privatePackage, pskIndex(member), member.suite, tree, undefined, member.config,
-    )
-    return {}
+    for (const { publicPackage, privatePackage } of [...member.packages].reverse()) {
+      const reference = await makeKeyPackageRef(publicPackage, member.suite.hash)
+      if (member.packages.length > 1 && !welcome.secrets.some((each) => hex(each.newMember) === hex(reference))) continue
+      member.state = await mls.joinGroup(
+        welcome, publicPackage, privatePackage, pskIndex(member), member.suite, tree, undefined, member.config,
+      )
+      return {}
+    }
+    throw new Error("the Welcome is for none of its key packages")
   },
 
   async join_externally(given, member) {
@@ -232,12 +238,27 @@ const commands = {
     return { octets: message("mls_group_info", "groupInfo", info) }
   },
 
+  async keep(given, member) {
+    member.kept = member.state
+    return {}
+  },
+
+  async go_back(given, member) {
+    member.state = member.kept
+    return {}
+  },
+
+  async tree(given, member) {
+    return { octets: hex(encode(ratchetTreeEncoder)(member.state.ratchetTree)) }
+  },
+
   async marks(given, member) {
     const { state, suite } = member
     const { exporterSecret, epochAuthenticator } = state.keySchedule
     const exported = await mls.mlsExporter(exporterSecret, given.label, octets(given.context), given.length, suite)
     return {
       epoch: Number(state.groupContext.epoch),
+      group_id: hex(state.groupContext.groupId),
       authenticator: hex(epochAuthenticator),
       exporter: hex(exported),
       tree_hash: hex(state.groupContext.treeHash),
