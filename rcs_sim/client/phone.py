@@ -352,8 +352,10 @@ class Phone:
 
     async def _bring_about(self) -> None:
         while self._wanted is not (self._ims.configuration if self._ims is not None else None):
-            await self._close_ims()
             configuration = self._wanted
+            if await self._stays(configuration):
+                continue
+            await self._close_ims()
             if configuration is None:
                 break
             try:
@@ -365,6 +367,17 @@ class Phone:
                 self._wanted = None
         self._work = None  # else the task would be kept as long as the phone
         self._settle()
+
+    async def _stays(self, configuration: RcsConfiguration | None) -> bool:
+        """Whether the service goes on as it is: only the encryption part is another, such as a fresh proof."""
+        ims, encryption = self._ims, self.encryption
+        if ims is None or configuration is None or encryption is None or not self.is_registered:
+            return False
+        if not ims.configuration.differs_in_encryption_only(configuration):
+            return False
+        ims.configuration = configuration
+        await encryption.configured(configuration)
+        return True
 
     async def _open_ims(self, configuration: RcsConfiguration) -> None:
         self._boots += 1

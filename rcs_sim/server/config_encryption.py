@@ -17,7 +17,7 @@ from rcs_sim.wire.encryption_parameters import EncryptionParameters, MlsServerPr
 
 __all__ = ["EncryptionService", "EncryptionSettings"]
 
-_RENEWED_BEFORE_S = PROOF_LIFE_S // 2  # a proof is made anew in the second half of its life (choice)
+_RENEWED_AFTER_S = 21 * 86_400  # so that one put into a leaf of 75.5 days lasts until that is renewed (choice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,6 @@ class EncryptionService:
 
 def _is_old(octets: bytes, now: float) -> bool:
     try:
-        return AcsProof.decode(octets).expiry_s - now < _RENEWED_BEFORE_S
+        return AcsProof.decode(octets).expiry_s - now < PROOF_LIFE_S - _RENEWED_AFTER_S
     except RemoteProtocolError:
         return True

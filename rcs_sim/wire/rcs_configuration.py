@@ -10,7 +10,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum, StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -212,6 +212,12 @@ class RcsConfiguration:
     def encryption(self) -> EncryptionParameters | None:
         """What *extensions* say of the encryption layer (RCC.16 digest §1.4); None if they do not."""
         return EncryptionParameters.read(Characteristic("", self.extensions).find) if self.extensions else None
+
+    def differs_in_encryption_only(self, other: RcsConfiguration) -> bool:
+        """Whether both have encryption, and what else they say is the same."""
+        if self.encryption is None or other.encryption is None:
+            return False
+        return replace(self, extensions=()) == replace(other, extensions=())
 
     @classmethod
     def from_document(cls, document: ProvisioningDocument) -> RcsConfiguration:

@@ -10,10 +10,12 @@ from ims_core.trace import RecordKind
 from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.client.phone import Phone
 from rcs_sim.client.provisioning_values import ServiceState
+from rcs_sim.e2ee.vendor_pki import VendorPki
 from rcs_sim.scenario.lab import Carrier
 from rcs_sim.server.config_actions import ConfigAction, SendSms
 from rcs_sim.server.config_server import ConfigServer
 from rcs_sim.server.config_settings import ConfigFault
+from rcs_sim.wire.key_directory import FederationAnchor, FederationAnchors
 from tests.scenarios.stage import ALICE, AMY, BOB, Stage, network, scenario
 
 _DAY_S = 86400.0
@@ -225,3 +227,34 @@ async def test_a_configured_phone_does_without_the_server(stage: Stage) -> None:
     assert alice.is_registered
     await (await alice.chat(BOB).send("from memory")).delivered(within_s=10)
     assert stage.arrivals(bob) == ["from memory"]
+
+
+@scenario("two-carriers")
+async def test_a_document_that_only_brings_other_trust_anchors_leaves_registration_and_sessions_alone(
+    stage: Stage,
+) -> None:
+    alice, bob = await stage.alice_and_bob()
+    await (await alice.chat(BOB).send("hello")).delivered(within_s=30)
+    service, encryption = stage.sim.lab.carriers["red"].key_service, alice.encryption
+    assert service is not None
+    assert encryption is not None
+    assert encryption.mls is not None
+    registers, sessions = len(stage.requests("REGISTER", "alice")), stage.states(alice, "session")
+    far = stage.sim.lab.carriers["blue"].key_service
+    assert far is not None
+    moved = VendorPki.derive(b"moved", vendor_id=1, kds=1, operator="blue", now_s=int(stage.sim.clock.now()))
+    told = [each for each in far.anchors if each.kds == 1] + [moved.anchor]
+    listed = tuple(FederationAnchor(vendor_id=1, kds=1, der=each.der) for each in told)
+    service.server.anchors_told(far.plan.peer(), FederationAnchors(2, listed).encode(), stage.sim.clock.now())
+    assert service.server.anchors.generation == 2
+    await _ask_now(stage)
+    assert alice.configuration is not None
+    assert alice.configuration.encryption is not None
+    assert alice.configuration.encryption.trust_anchors_generation == 2
+    validator = encryption.mls.credentials.validator
+    assert validator is not None
+    assert len(validator.anchors.anchors) == 3
+    assert len(stage.requests("REGISTER", "alice")) == registers
+    assert stage.states(alice, "session") == sessions
+    await (await alice.chat(BOB).send("still here")).delivered(within_s=30)
+    assert stage.arrivals(bob)[-1] == "still here"

@@ -261,8 +261,15 @@ class Credentials:
             self._anchors = held = read_trust_list(octets, parameters.trust_anchors_signer, generation or 0, known)
         elif self.setting is not None:
             return self.setting.trust
-        strictness = Strictness.STRICT if self.profile.strict_certificates else Strictness.TOLERANT
-        return X509Identity(CertificateValidator(held.trust(), strictness, self._revocations.serials))
+        return X509Identity(self._validator(held))
+
+    def _validator(self, anchors: TrustAnchorList) -> CertificateValidator:
+        return CertificateValidator(
+            anchors.trust(),
+            Strictness.STRICT if self.profile.strict_certificates else Strictness.TOLERANT,
+            self._revocations.serials,
+            refuses_expired_proof=self.profile.refuses_expired_acs_proof,
+        )
 
     async def _certify(self, kds: KdsClient, trust: X509Identity) -> DeviceIdentity:
         now_s = int(self._alarms.now())

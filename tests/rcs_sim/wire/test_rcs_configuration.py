@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ims_core.wire.secret import Secret
 from rcs_sim.wire.autoconfig import AutoconfigParseError, Characteristic, ProvisioningDocument
+from rcs_sim.wire.encryption_parameters import EncryptionParameters
 from rcs_sim.wire.rcs_configuration import AuthType, PcscfAddress, RcsConfiguration, StandaloneMessaging
 
 _FULL = RcsConfiguration(
@@ -147,3 +148,15 @@ def test_any_octets_give_a_configuration_or_the_documents_error(octets: bytes) -
 def test_any_address_text_gives_an_address_or_none(text: str) -> None:
     address = PcscfAddress.parse(text)
     assert address is None or PcscfAddress.parse(str(address)) == address
+
+
+def test_documents_that_differ_in_their_encryption_part_only_are_told_from_others() -> None:
+    def configuration(generation: int, home: str = "ims.red.example") -> RcsConfiguration:
+        parameters = EncryptionParameters(kds_uri="https://kds", trust_anchors_generation=generation)
+        return RcsConfiguration(home_domain=home, extensions=(parameters.characteristic(),))
+
+    one = configuration(1)
+    assert one.differs_in_encryption_only(configuration(2))
+    assert not one.differs_in_encryption_only(configuration(2, "ims.blue.example"))
+    assert not one.differs_in_encryption_only(RcsConfiguration(home_domain="ims.red.example"))
+    assert not RcsConfiguration(home_domain="ims.red.example").differs_in_encryption_only(one)

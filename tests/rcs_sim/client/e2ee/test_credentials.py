@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from ims_core.transport.tokens import Tokens
 from rcs_sim.client.e2ee.credentials import RENEW_BEFORE_S, Credentials, CredentialState
 from rcs_sim.client.phone import Phone
+from rcs_sim.e2ee.certificate_profile import CertificateRefused, CertificateRule
+from rcs_sim.e2ee.member.enrolment import Enrolment
+from rcs_sim.server.kds_enrolment import EnrolmentRules, check_enrolment
 from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.stage import ALICE, Stage, scenario
 
@@ -87,6 +94,37 @@ async def test_a_factory_reset_makes_another_client_and_another_participant_key(
     assert after.is_ready
     assert after.client_id != before.client_id
     assert after.participant.spki != before.participant.spki
+
+
+def _leaf_with_an_ended_proof(stage: Stage) -> tuple[bytes, ...]:
+    """A chain of red's that is right in everything, but that its proof has ended (RCC.16 A.3.8.10)."""
+    service, now_s = stage.sim.lab.carriers["red"].key_service, int(stage.sim.clock.now())
+    assert service is not None
+    pki, tokens, digits = service.server.pki, Tokens("ended"), "12025550102"
+    enrolment = Enrolment.start(digits, tokens.uuid(), pki.vendor_id, tokens.octets, now_s)
+    proof = service.proof(digits, enrolment.participant.spki, now_s)
+    rules = EnrolmentRules(vendor_id=pki.vendor_id, proof_spki=b"", accepts_empty_proof=True)
+    content = check_enrolment(enrolment.certificate_request(b""), rules, now_s).content
+    return (pki.issue_leaf(replace(content, acs_proof=proof.encode()), now_s), *pki.ica_chain)
+
+
+@pytest.mark.parametrize(("device", "refuses"), [("android", True), ("ios", False), ("strict-v3", False)])
+@scenario("two-carriers")
+async def test_a_proof_that_has_ended_counts_for_a_phone_whose_profile_says_so(
+    stage: Stage, device: str, refuses: bool
+) -> None:
+    """The Google-like one refuses it; others let it pass (digest RCC.16 §14.2, §14.14)."""
+    phone = await stage.phone("alice", ALICE, device)
+    validator, chain = _credentials(phone).validator, _leaf_with_an_ended_proof(stage)
+    assert validator is not None
+    for each in (validator, validator.with_revoked(())):
+        try:
+            each.validate(chain, _credentials(phone).now_s())
+        except CertificateRefused as refused:
+            assert refuses
+            assert refused.certificate_rule is CertificateRule.ACS_PROOF_EXPIRY
+        else:
+            assert not refuses
 
 
 @scenario("two-carriers-plain")
