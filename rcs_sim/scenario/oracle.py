@@ -17,10 +17,12 @@ from rcs_sim.scenario.oracle_documents import (
     OracleDisplay,
     OracleDocument,
     OracleHop,
+    OracleOutsider,
     OracleRow,
     OracleViolation,
 )
 from rcs_sim.scenario.oracle_hops import Metadata
+from rcs_sim.scenario.oracle_outsiders import OutsideMessage
 from rcs_sim.scenario.oracle_readings import Passage, Readings, Verdict
 from rcs_sim.scenario.oracle_rules import MessageDisplay, OracleRules, Violation
 from rcs_sim.scenario.oracle_screens import UserMessage
@@ -136,14 +138,21 @@ class Oracle:
 
     def _operator(self, carrier: str) -> str:
         sent = [message for message in self.messages if self.readings.passages(message)]
+        others = self._of_outsiders(carrier)
         if not sent:
-            return f"no message passed through {carrier}"
+            return others or f"no message passed through {carrier}"
         read = [each for each in sent if any(name.startswith(f"{carrier}.") for name in self.readers(each))]
         unclear = [each for each in sent if each not in read and self.verdict(each) == Verdict.UNDECIDED.value]
         words = f"{carrier} could read {_count(len(read), len(sent))}"
         if len(read) < len(sent):
             words += "; of the others it saw numbers, ids, times and sizes"
-        return f"{words}; {len(unclear)} cannot be decided" if unclear else words
+        words = f"{words}; {len(unclear)} cannot be decided" if unclear else words
+        return f"{words}. Beside them {others}" if others else words
+
+    def _of_outsiders(self, carrier: str) -> str:
+        found = self.readings.outsiders
+        read = [each for each in found if any(name.startswith(f"{carrier}.") for name in each.readers)]
+        return f"{carrier} could read {_count(len(read), len(found))} of other clients" if found else ""
 
     # --- output ------------------------------------------------------------------------------------------------------
 
@@ -163,6 +172,7 @@ class Oracle:
                 for each in self.violations()
             ],
             operators=self.operators(),
+            outside=[_outsider(each) for each in self.readings.outsiders],
         )
 
     def table(self) -> str:
@@ -219,6 +229,22 @@ def _hop(passage: Passage) -> OracleHop:
         verdict=passage.verdict.value,
         how=passage.how,
         octets=0 if carried is None else len(carried.octets),
+    )
+
+
+def _outsider(message: OutsideMessage) -> OracleOutsider:
+    return OracleOutsider.model_validate(
+        {
+            "message_id": message.message_id,
+            "from": message.sender,
+            "to": message.recipient,
+            "at": message.at,
+            "media_type": message.media_type,
+            "text": message.text,
+            "verdict": message.verdict,
+            "readers": sorted(message.readers),
+            "records": [hop.number for hop, _ in message.passages],
+        }
     )
 
 

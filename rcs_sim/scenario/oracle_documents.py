@@ -10,6 +10,7 @@ __all__ = [
     "OracleDisplay",
     "OracleDocument",
     "OracleHop",
+    "OracleOutsider",
     "OracleRow",
     "OracleViolation",
     "WhyDocument",
@@ -72,6 +73,20 @@ class OracleRow(_Document):
     hops: list[OracleHop]
 
 
+class OracleOutsider(_Document):
+    """One message between clients that are no phones of the trace: what they show nobody tells."""
+
+    message_id: str = Field(description='imdn.Message-ID; "" without one')
+    sender: str = Field(alias="from", description='bare digits; "" where the octets do not say it')
+    to: str = Field(description="bare digits, likewise")
+    at: float
+    media_type: str = Field(description="of the content, or SMS")
+    text: str = Field(description='what stands in clear; "" if it is sealed')
+    verdict: Literal["readable", "sealed", "undecided"]
+    readers: list[str] = Field(description="who could read it: the elements that saw it")
+    records: list[int] = Field(description="numbers of the records that carried it")
+
+
 class OracleViolation(_Document):
     """Something that must not happen."""
 
@@ -89,6 +104,9 @@ class OracleDocument(_Document):
     messages: list[OracleRow]
     violations: list[OracleViolation]
     operators: dict[str, str] = Field(description="by carrier: one sentence on what its operator could read")
+    outside: list[OracleOutsider] = Field(
+        default_factory=list, description="messages between clients that are no phones of the trace"
+    )
 
 
 class WhyStep(_Document):

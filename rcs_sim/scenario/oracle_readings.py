@@ -23,6 +23,8 @@ from rcs_sim.scenario.oracle_hops import Carried, Hop, hop_of, same_text
 from rcs_sim.scenario.oracle_index import TextIndex
 from rcs_sim.scenario.oracle_matching import match_showings
 from rcs_sim.scenario.oracle_numbers import number_told
+from rcs_sim.scenario.oracle_outsiders import OutsideMessage, outside_messages
+from rcs_sim.scenario.oracle_parties import MsrpParties
 from rcs_sim.scenario.oracle_screens import Screens, UserMessage
 from rcs_sim.scenario.oracle_streams import unpacked
 
@@ -104,10 +106,22 @@ def _shows(text: str, carried: Carried) -> bool:
 class Readings:
     """All passages of all messages of a trace. Linear in the octets of the trace."""
 
-    __slots__ = ("_about", "_ids", "_inviters", "_of_text", "_passages", "elements", "messages", "screens")
+    __slots__ = (
+        "_about",
+        "_ids",
+        "_inviters",
+        "_of_text",
+        "_parties",
+        "_passages",
+        "elements",
+        "messages",
+        "outsiders",
+        "screens",
+    )
 
     def __init__(self, records: Sequence[TraceRecord]) -> None:
         self.screens = Screens()
+        self._parties = MsrpParties()
         self._passages: dict[UserMessage, dict[int, Passage]] = defaultdict(dict)
         self._about: dict[UserMessage, list[Carried]] = defaultdict(list)
         self._inviters: dict[str, set[str]] = defaultdict(set)
@@ -120,6 +134,7 @@ class Readings:
             self._of_text[message.text].append(message)
         self._judge_contents(contents)
         self._search(records, contents)
+        self.outsiders: tuple[OutsideMessage, ...] = self._outsiders(contents)
 
     def passages(self, message: UserMessage) -> Sequence[Passage]:
         """In the order of the trace, one for each record."""
@@ -131,7 +146,7 @@ class Readings:
         return self._ids.get(wire_id)
 
     def _read(self, records: Iterable[TraceRecord]) -> list[Carried]:
-        reader, screens = ContentReader(), self.screens
+        reader, screens, parties = ContentReader(), self.screens, self._parties
         contents: list[Carried] = []
         for record in records:
             screens.read(record)
@@ -139,12 +154,17 @@ class Readings:
                 self.elements |= {record.source, record.target}
                 if record.conversation_id and record.raw.startswith(_INVITE):
                     self._inviters[record.conversation_id] |= {record.source, record.target}
+            parties.read(record)
             told = number_told(record)
             if told is not None:
                 screens.is_number_of(*told, record.number)
             contents += reader.read(record)
         contents += reader.rest()
         return contents
+
+    def _outsiders(self, contents: Iterable[Carried]) -> tuple[OutsideMessage, ...]:
+        known = {number for passages in self._passages.values() for number in passages}
+        return outside_messages(contents, self._parties, known, frozenset(self.screens.phones))
 
     def ids_of(self, message: UserMessage) -> set[str]:
         """Every imdn.Message-ID under which a copy of it went."""
