@@ -180,6 +180,11 @@ class CapabilityEntry:
     def asked(self, now: float) -> None:
         self._asked_at, self.is_asking = now, True
 
+    def no_answer_comes(self) -> None:
+        """To what was asked: the phone went off meanwhile."""
+        if self.is_asking:
+            self._asked_at, self.is_asking = None, False
+
     def hold(self, until: float) -> None:
         self._held_until = max(self._held_until, until)
 
@@ -215,6 +220,11 @@ class CapabilityCache:
             if len(self._entries) > MAX_CONTACTS:
                 del self._entries[next(iter(self._entries))]
         return entry
+
+    def no_answers_come(self) -> None:
+        """The phone went off: what it has asked will not be answered, and may be asked again."""
+        for entry in self._entries.values():
+            entry.no_answer_comes()
 
     def should_ask(self, contact: ContactKey, occasion: Occasion, now: float) -> bool:
         """Whether an OPTIONS is due: the entry is missing or too old for the occasion, and asking is not on hold."""

@@ -143,6 +143,7 @@ class Messenger:
     def connection_gone(self) -> None:
         """The phone was switched off: what was on its way has no outcome any more."""
         self._doubts.forget()
+        self.capabilities.no_answers_come()
         for message in tuple(self._active):
             self._lost_under_way(message)
 

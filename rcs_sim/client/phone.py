@@ -190,6 +190,7 @@ class Phone:
         await self._end()
         self._alarms.freeze()
         await self._errands.close()
+        self._forget_requests()
 
     async def lose_power(self) -> None:
         """Stops without a word to anybody."""
@@ -198,8 +199,7 @@ class Phone:
         self.is_on = False
         self._stop_provisioning()
         await self._stop_work()
-        if self.encryption is not None:
-            self.encryption.power_lost()
+        self._forget_requests()
         ims, self._ims = self._ims, None
         if ims is not None:
             ims.lose_power()
@@ -208,6 +208,7 @@ class Phone:
             self._cs.lost()
         self._alarms.freeze()
         await self._errands.close()
+        self._forget_requests()
 
     async def power_cycle(self) -> None:
         """Off and on again."""
@@ -256,11 +257,15 @@ class Phone:
         self._stop_provisioning()
         self._wanted = None
         await self._stop_work()
-        if self.encryption is not None:
-            self.encryption.power_lost()
+        self._forget_requests()
         await self._close_ims()
         if self._cs is not None:
             self._cs.detach()
+
+    def _forget_requests(self) -> None:
+        """Also of those that began while the phone went off: nobody brings them to an end."""
+        if self.encryption is not None:
+            self.encryption.power_lost()
 
     # --- autoconfiguration -------------------------------------------------------------------------------------------
 

@@ -233,7 +233,8 @@ _RULES: tuple[_Rule, ...] = (
 
 def _lock_moments(readings: Readings) -> dict[tuple[str, str], list[int]]:
     """The records by which a phone's user took a conversation for encrypted, ascending: labels, and messages that were
-    shown with a lock of their own."""
+    shown with a lock of their own. One that came sealed into a conversation whose label has no lock any more was on its
+    way when that ended: it promises nothing."""
     found: dict[tuple[str, str], list[int]] = {}
     screens = readings.screens
     for key, labels in screens.conversations():
@@ -242,7 +243,8 @@ def _lock_moments(readings: Readings) -> dict[tuple[str, str], list[int]]:
         if any(tick.has_lock for tick in message.ticks):
             found.setdefault((message.phone, message.peer), []).append(message.number)
     for showing in screens.showings:
-        if showing.tick.has_lock:
+        label = screens.label_at(showing.phone, showing.peer, showing.number)
+        if showing.tick.has_lock and (label is None or label.has_lock):
             found.setdefault((showing.phone, showing.peer), []).append(showing.number)
     return {key: sorted(numbers) for key, numbers in found.items()}
 

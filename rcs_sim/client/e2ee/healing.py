@@ -332,8 +332,8 @@ class Healing:
             self._instead_of_rejoining(thread)
 
     def _rejoined(self, thread: EncryptedThread, step: NextStep) -> None:
-        if not thread.heal.is_running:
-            return
+        if thread.heal.phase is not HealPhase.REJOINING:
+            return  # its time is over: the server's state tells
         if step is NextStep.KEEP:
             self._feed(thread, HealInput.ACCEPTED)
         elif step is NextStep.OTHER_REPAIR:
@@ -352,12 +352,12 @@ class Healing:
         )
 
     def _advance_failed(self, thread: EncryptedThread) -> None:
-        if thread.heal.is_running:
+        if thread.heal.phase is HealPhase.ADVANCING:
             self._feed(thread, HealInput.FAILED)
 
     def _new_era(self, thread: EncryptedThread, kind: AdvanceKind, packages: Sequence[KeyPackage]) -> None:
-        if not thread.heal.is_running:
-            return
+        if thread.heal.phase is not HealPhase.ADVANCING:
+            return  # the packages come after their time
         server = self._servers.get(thread) or ServerState()
         is_sent = self._requests.submit(
             thread,
@@ -377,7 +377,7 @@ class Healing:
             self._feed(thread, HealInput.FAILED)
 
     def _advanced(self, thread: EncryptedThread, step: NextStep) -> None:
-        if thread.heal.is_running:
+        if thread.heal.phase is HealPhase.ADVANCING:
             self._feed(thread, HealInput.ACCEPTED if step is NextStep.KEEP else HealInput.REFUSED)
 
     def ask_about(self, thread: EncryptedThread, then: Callable[[EpochIdentifier], object]) -> None:

@@ -223,7 +223,7 @@ class MlsEncryption:
             return _P.BUSY if may_wait or not self._may_be_locked(thread) else _P.LOCKED_OUT
         match thread.engine.state:
             case ConversationState.ENCRYPTED:
-                return self._power_of_group(thread)
+                return self._power_of_group(thread, may_wait=may_wait)
             case ConversationState.DOWNGRADED:
                 return _P.DOWNGRADED
             case ConversationState.PENDING:
@@ -253,7 +253,7 @@ class MlsEncryption:
             return _P.ASKING
         return _P.LOCKED_OUT if is_out else power
 
-    def _power_of_group(self, thread: EncryptedThread) -> SealingPower:
+    def _power_of_group(self, thread: EncryptedThread, *, may_wait: bool) -> SealingPower:
         if not self.credentials.is_certificate_valid:
             return _P.NO_IDENTITY
         gate = thread.engine.gate(self._context.now_s())
@@ -267,8 +267,16 @@ class MlsEncryption:
             return self._power_beside_revoked(thread, gate.numbers)
         if gate.refusal in (SealRefusal.HELD, SealRefusal.PENDING_PROPOSALS):
             self._look_at(thread, thread.engine.control.hold)
+            if may_wait and self._is_forgotten(thread):
+                self._healing.heal(thread, "the outcome of a request is unknown")
             return _P.BUSY
         return _P.NO_STATE
+
+    def _is_forgotten(self, thread: EncryptedThread) -> bool:
+        """Whether a request of ours waits for an answer that nobody expects any more: the repair of then told nothing
+        about it, and nothing goes on without one."""
+        operation = thread.engine.operation
+        return operation is not None and not self._context.channel.is_pending(operation.control_id)
 
     def _power_beside_revoked(self, thread: EncryptedThread, numbers: frozenset[str]) -> SealingPower:
         """A revoked certificate of ours is replaced in the group; of others a new era is made without it, if they have

@@ -302,6 +302,16 @@ def test_consent_from_before_the_lock_came_back_is_used_up() -> None:
     assert _found(script) == [("silent downgrade", "m2", "alice")]
 
 
+@pytest.mark.parametrize("label", ["RCS", "RCS · encrypted"])
+def test_what_was_on_its_way_when_the_lock_was_given_up_brings_no_lock_back(label: str) -> None:
+    script = SealedConversation()
+    script.state("alice", "consent", "given")
+    script.label("alice", label, "mls" if "enc" in label else None)
+    script.shows("alice", "message", "b", direction="in", text="sealed before", transport="RCS", scheme="mls")
+    _in_clear(script)
+    assert ("enc" in label) is any(each[0] == "silent downgrade" for each in _found(script))
+
+
 def test_a_user_who_chose_sms_for_one_message_has_agreed_for_that_one() -> None:
     script = SealedConversation()
     script.says("alice", "a", _TEXT)

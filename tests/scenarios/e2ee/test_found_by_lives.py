@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from rcs_sim.client.encryption import Scheme
 from rcs_sim.client.message_state import MessageState
+from rcs_sim.e2ee.member.self_heal import HealPhase
 from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import readable
-from tests.scenarios.stage import ALICE, BOB, Stage, scenario
-from tests.support.encrypted_phones import LOCKED
+from tests.scenarios.stage import ALICE, AMY, BOB, Stage, scenario
+from tests.support.encrypted_phones import (
+    LOCKED,
+    engine_of,
+    focus_fault,
+    mls_of,
+    notes,
+    pair_locked,
+    rekey,
+    thread_of,
+)
 
 
 @scenario("two-carriers")
@@ -39,3 +51,47 @@ async def test_the_answer_to_an_old_question_sends_nothing_in_clear_under_a_lock
     await message.delivered(within_s=60)
     assert message.scheme is Scheme.MLS
     assert len(readable(stage, "written before")) == seen
+
+
+@scenario("two-carriers")
+async def test_a_new_era_whose_answer_comes_after_its_time_does_no_harm(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The repair has begun anew by then: it is told of nothing that was asked before."""
+    alice, bob = await pair_locked(stage)
+    focus_fault(stage, withholds_fan_out=True)
+    rekey(bob, ALICE)
+    await asyncio.sleep(10)
+    focus_fault(stage)
+    async with stage.sim.fault("kds.slow", carrier="red", delay_s=5.0):
+        mls_of(alice)._healing.heal(thread_of(alice, BOB), "a test")
+        await asyncio.sleep(3)
+        assert thread_of(alice, BOB).heal.phase is HealPhase.ADVANCING
+        focus_fault(stage, is_silent=True)
+        await asyncio.sleep(600)
+    focus_fault(stage)
+    assert caplog.messages == []
+    await asyncio.sleep(3600)
+    for phone, peer in ((alice, BOB), (bob, ALICE)):
+        await (await phone.chat(peer).send("after the silence")).delivered(within_s=900)
+    assert engine_of(alice, BOB).identifier == engine_of(bob, ALICE).identifier, notes(stage, alice)
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.07, 0.1, 0.2])
+@pytest.mark.parametrize("how", ["off", "lose power", "airplane"])
+@scenario("two-carriers")
+async def test_a_set_up_that_begins_while_the_phone_goes_off_is_over_then(
+    stage: Stage, how: str, seconds: float
+) -> None:
+    alice, amy = await stage.phone("alice", ALICE), await stage.phone("amy", AMY)
+    waiting = alice.chat(AMY).send("just before")
+    await asyncio.sleep(seconds)
+    await (alice.power_off() if how == "off" else alice.lose_power() if how == "lose power" else alice.airplane(True))
+    await asyncio.sleep(60)
+    await (alice.airplane(False) if how == "airplane" else alice.power_on())
+    await asyncio.sleep(600)
+    assert not thread_of(alice, AMY).is_setting_up
+    message = await alice.chat(AMY).send("when it is on again")
+    await message.delivered(within_s=60)
+    assert (message.scheme, amy.chat(ALICE).label) == (Scheme.MLS, LOCKED)
+    assert waiting.state in (MessageState.DELIVERED, MessageState.FAILED, MessageState.SENT)

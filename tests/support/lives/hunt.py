@@ -58,8 +58,9 @@ def _smaller(plan: LifePlan) -> Iterator[LifePlan]:
     for length in (size // 2, size // 4, 2, 1):
         for start in range(0, size, length) if length else ():
             yield replace(plan, steps=(*plan.steps[:start], *plan.steps[start + length :]))
+    named = {name for step in plan.steps for name in (step.who, step.whom)}
     for name in plan.devices:
-        if len(plan.devices) > 2:
+        if name not in named:
             yield replace(plan, devices={key: value for key, value in plan.devices.items() if key != name})
     for name, (profile, changes) in plan.carriers.items():
         for key in changes:

@@ -16,6 +16,7 @@ from rcs_sim.client.display import Shown, ShownEvent
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.phone import Phone
+from rcs_sim.devices.policy import ReferenceUse
 from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.scenario.loader import load_network
 from rcs_sim.scenario.model import NetworkFile
@@ -70,7 +71,7 @@ class Life:
         self.downgraded: list[str] = []
         self.stuck: list[str] = []
         self.seen: dict[tuple[str, int], Counter[str]] = {}
-        self.loses_sms = False
+        self.without_recalls: set[str] = set()
         self._cut: set[str] = set()
         self._down: set[str] = set()
         self._gone: set[str] = set()
@@ -95,6 +96,8 @@ class Life:
         await phone.power_on()
 
     def _follow(self, name: str, phone: Phone) -> None:
+        if phone.config.policy.references.recalls is ReferenceUse.NEVER:
+            self.without_recalls.add(user_of(name))
         phone.display.watchers.append(partial(self._watch, name))
 
     def _watch(self, name: str, event: ShownEvent) -> None:

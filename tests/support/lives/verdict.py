@@ -13,9 +13,11 @@ from ims_core.trace import ListSink, RecordKind
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.messages import SentMessage
 from rcs_sim.scenario.oracle import Oracle
+from rcs_sim.scenario.oracle_rules import Violation
 from rcs_sim.scenario.oracle_screens import UserMessage
+from rcs_sim.wire.message_reference import ReferenceType
 from tests.support.lives.life import Life, network_of, user_of
-from tests.support.lives.plan import LifePlan
+from tests.support.lives.plan import NUMBERS, LifePlan
 from tests.support.lives.servers import LifeSimulation
 
 __all__ = ["Verdict", "judge", "live"]
@@ -134,8 +136,14 @@ def _unfinished(life: Life) -> list[str]:
 
 def _seen_by_oracle(life: Life) -> list[str]:
     oracle = Oracle(life.sink.records)
-    violations = oracle.violations()
+    violations = [each for each in oracle.violations() if not _cannot_be_known(life, each)]
     return [f"oracle {each.kind.value}: {_named(each.message)} at {each.phone}: {each.why}" for each in violations]
+
+
+def _cannot_be_known(life: Life, violation: Violation) -> bool:
+    """A phone without recalls takes one and shows nothing, and says nothing of that beforehand."""
+    user = next((name for name, number in NUMBERS.items() if number == f"+{violation.message.peer.lstrip('+')}"), "")
+    return violation.message.kind == ReferenceType.RECALL and user in life.without_recalls
 
 
 def _named(message: UserMessage) -> str:
