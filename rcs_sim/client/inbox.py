@@ -410,7 +410,7 @@ class Inbox:
         """Told in the session if there is one; else only where the device does so in pager mode, and to a peer that is
         known to have RCS."""
         messenger, typing = self._messenger, conversation.own_typing
-        if signal is None or typing is None or self.ua is None:
+        if signal is None or typing is None or self.ua is None or self._is_silent(conversation):
             return
         is_active, refresh_s = signal is TypingSignal.ACTIVE, typing.refresh_s
         sessions = messenger.sessions
@@ -419,10 +419,16 @@ class Inbox:
         elif messenger.policy.messaging.types_in_pager_mode:
             self._signal_by_pager(conversation, self.ua, is_active=is_active, refresh_s=refresh_s)
 
+    def _is_silent(self, conversation: Conversation) -> bool:
+        """Whether this device tells nobody under a lock that its user types: it would be in clear (digest RCC.16
+        §14.11)."""
+        profile = self._messenger.policy.e2ee
+        return conversation.is_encrypted and profile is not None and not profile.typing_when_encrypted
+
     def _signal_by_pager(self, conversation: Conversation, ua: UserAgent, *, is_active: bool, refresh_s: int) -> None:
         messenger = self._messenger
         is_rcs = messenger.capabilities.entry(conversation.peer).knowledge is Knowledge.RCS
-        if messenger.pager is None or not is_rcs or messenger.label(conversation) != "RCS":
+        if messenger.pager is None or not is_rcs or messenger.label(conversation) == "SMS":
             return
         cpim = compose_typing(
             is_active=is_active,

@@ -37,9 +37,9 @@ class ReceiptSender:
     next REGISTER, or when another receipt has got through (choice). *in_session* sends the CPIM of one over the message
     session that the message came on, and calls back if the session loses it; it says whether that can be done (digest
     §5.1). *signed* gives the headers that prove a receipt about a sealed message, None where it cannot be proven: such
-    a receipt is not sent (RCC.16 §7.6)."""
+    a receipt is not sent (RCC.16 §7.6). *new_id* makes the id of such a receipt in the form of the device."""
 
-    __slots__ = ("_owed", "_policy", "allows_display", "in_session", "signed", "ua")
+    __slots__ = ("_owed", "_policy", "allows_display", "in_session", "new_id", "signed", "ua")
 
     def __init__(self, policy: DevicePolicy) -> None:
         self._policy = policy
@@ -47,6 +47,7 @@ class ReceiptSender:
         self.allows_display = True  # by the operator, whose document may forbid it
         self.ua: UserAgent | None = None
         self.in_session: Callable[[ReceivedMessage, bytes, Callable[[], None]], bool] | None = None
+        self.new_id: Callable[[], str] | None = None
         self.signed: Callable[[ReceivedMessage, str, Imdn], Iterable[CpimHeader] | None] | None = None
 
     def delivered(self, message: ReceivedMessage) -> None:
@@ -83,10 +84,11 @@ class ReceiptSender:
             self._send_by_pager(message, kind, cpim, ua)
 
     def _compose(self, message: ReceivedMessage, kind: ImdnKind, ua: UserAgent) -> bytes | None:
-        receipt_id, now = ua.tokens.uuid(), date_time_of(ua.wall_clock.now())
+        now = date_time_of(ua.wall_clock.now())
         imdn = receipt_about(message, kind, now)
         if message.scheme is not Scheme.MLS:
-            return compose_receipt(imdn, receipt_id, now)
+            return compose_receipt(imdn, ua.tokens.uuid(), now)
+        receipt_id = ua.tokens.uuid() if self.new_id is None else self.new_id()
         headers = None if self.signed is None else self.signed(message, receipt_id, imdn)
         return None if headers is None else compose_receipt(imdn, receipt_id, now, headers)
 

@@ -143,13 +143,15 @@ def sealed_by(
     bound_era: int | None = None,
     off_by: int = 0,
     payload_type: int = 1,
+    content: bytes | None = None,
 ) -> bytes:
     """``message/mls`` by the leaf of the phone, wrong where the arguments say so: bound to another id or era, stamped
-    with another generation, of another payload type."""
+    with another generation, of another payload type. *content* is there instead of a text."""
     held = engine_of(phone, peer).group
     assert held is not None
     generation = int(held.group.next_generation) + off_by
-    payload = SecretPayload(generation, text_entity(text).encode(), payload_type=payload_type)
+    content = text_entity(text).encode() if content is None else content
+    payload = SecretPayload(generation, content, payload_type=payload_type)
     bound = AuthenticatedData(bound_id or message_id, held.era if bound_era is None else bound_era)
     made = held.group.seal(payload.encode(), held.setting.random, authenticated_data=bound.encode())
     return made.encode()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ims_core.wire.sip.uri import Uri
-from rcs_sim.client.e2ee.content import SealedTyping, Unreadable, read_opened
+from rcs_sim.client.e2ee.content import SealedReceipts, SealedTyping, Unreadable, read_opened
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.passing_on import is_for_others, pass_on
@@ -36,6 +36,7 @@ from rcs_sim.e2ee.member.seen_messages import Opened
 from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
 from rcs_sim.e2ee.server_message import AcceptedMessage, CommitBundle, ServerMlsRcsMessage, decode_server_message
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, CpimParseError
+from rcs_sim.wire.imdn import Imdn
 from rcs_sim.wire.protobuf import ProtobufError
 
 __all__ = ["COMMIT_WAIT_S", "Arrivals", "named_sender"]
@@ -63,14 +64,19 @@ class _Wrapper:
 
 
 class Arrivals:
-    """Of one phone. *swept* is called for proposals that wait to be committed."""
+    """Of one phone. *sweep* is called for proposals that wait to be committed, *told* with a sealed receipt."""
 
-    __slots__ = ("_context", "_healing", "_inbox", "_sweep", "_waiting")
+    __slots__ = ("_context", "_healing", "_inbox", "_sweep", "_told", "_waiting")
 
     def __init__(
-        self, context: E2eeContext, healing: Healing, inbox: Inbox, sweep: Callable[[EncryptedThread], None]
+        self,
+        context: E2eeContext,
+        healing: Healing,
+        inbox: Inbox,
+        sweep: Callable[[EncryptedThread], None],
+        told: Callable[[EncryptedThread, Imdn], None],
     ) -> None:
-        self._context, self._healing, self._inbox, self._sweep = context, healing, inbox, sweep
+        self._context, self._healing, self._inbox, self._sweep, self._told = context, healing, inbox, sweep, told
         self._waiting: dict[str, _Wrapper] = {}
 
     def arrived(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
@@ -193,6 +199,9 @@ class Arrivals:
                 self._context.note(thread, "dropped", why, opened.message_id)
             case SealedTyping(state):
                 self._inbox.typing_received(wrapper.arrival.sender, state)
+            case SealedReceipts(imdns):
+                for imdn in () if opened.is_replay else imdns:
+                    self._told(thread, imdn)
             case _:
                 root = wrapper.headers.original_message_id
                 self._inbox.content_received(wrapper.arrival, found, Scheme.MLS, replaces=root)
@@ -224,7 +233,7 @@ class Arrivals:
         """One message of the focus."""
         context = self._context
         outcome = thread.engine.receive(arm, envelope, context.now_s(), server)
-        context.note(thread, "control", _told(outcome), envelope.message_id)
+        context.note(thread, "control", _words(outcome), envelope.message_id)
         self._control_outcome(thread, arm, envelope, outcome)
         context.moved(thread)
         return outcome
@@ -264,7 +273,7 @@ class Arrivals:
                 if wrapper is not None:
                     self._result(thread, envelope, wrapper, result)
             else:
-                self._context.note(thread, "control", _told(result), envelope.message_id)
+                self._context.note(thread, "control", _words(result), envelope.message_id)
 
     def _pull_answered(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
         in_reply_to = FocusHeaders.of(found.cpim).in_reply_to
@@ -300,7 +309,7 @@ def named_sender(cpim: CpimMessage) -> str:
     return "".join(each for each in sender.uri[4:].partition(";")[0] if each.isascii() and each.isdigit())
 
 
-def _told(outcome: ControlOutcome) -> str:
+def _words(outcome: ControlOutcome) -> str:
     """Words for the trace."""
     match outcome:
         case ControlRefusal():

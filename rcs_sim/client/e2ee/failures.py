@@ -28,7 +28,7 @@ from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
 from rcs_sim.e2ee.member.self_heal import HealPhase
 from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, compose_cpim
-from rcs_sim.wire.imdn import Imdn
+from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
 
 __all__ = ["Failures", "refusal_of"]
 
@@ -63,7 +63,12 @@ def refusal_of(imdn: Imdn, cpim: CpimMessage | None) -> FocusRefusal:
 def _is_believed_unsigned(imdn: Imdn) -> bool:
     """Who cannot read cannot always sign either: a bare failure counts (observed), and the request of somebody without
     a group for a Welcome (choice)."""
-    return imdn.is_failure and imdn.client_failure_reason in _UNSIGNED
+    return _is_not_delivered(imdn) and imdn.status == ImdnStatus.FAILED and imdn.client_failure_reason in _UNSIGNED
+
+
+def _is_not_delivered(imdn: Imdn) -> bool:
+    """Whether it says that a message did not get through; that nobody tells of its display is another thing."""
+    return imdn.is_failure and imdn.kind == ImdnKind.DELIVERY
 
 
 def _is_signed(cpim: CpimMessage | None) -> bool:
@@ -131,7 +136,8 @@ class Failures:
             if not imdn.is_failure:
                 thread.failures.on_delivered()
                 return True
-            self._not_read(thread, message, imdn)
+            if _is_not_delivered(imdn):
+                self._not_read(thread, message, imdn)
         elif cpim is not None and self._may_be_proven_later(thread, verdict):
             self._keep(thread, _Unverified(message, imdn, cpim, sender))
         elif verdict is ReceiptVerdict.BYGONE_EPOCH:
@@ -147,6 +153,19 @@ class Failures:
         """Where nobody arbitrates the peer may be in a group that we have not come into yet."""
         is_elsewhere = verdict is ReceiptVerdict.OTHER_GROUP and not self._context.is_arbitrated(thread)
         return is_elsewhere or verdict is ReceiptVerdict.UNKNOWN_EPOCH
+
+    def told_inside(self, thread: EncryptedThread, imdn: Imdn) -> None:
+        """A notification of the peer that was sealed, which needs no other signature. Reasons have no place there
+        (digest RCC.16 §6.4)."""
+        message = self._context.messenger.find(imdn.message_id)
+        has_reason = imdn.client_failure_reason is not None or imdn.server_failure_reason is not None
+        if message is None or message.conversation is not thread.conversation or has_reason:
+            self._context.note(thread, "receipt ignored", "sealed", imdn.message_id)
+        elif not imdn.is_failure:
+            thread.failures.on_delivered()
+            self._inbox.report(message, imdn)
+        elif _is_not_delivered(imdn) and message.scheme is not None:
+            self._not_read(thread, message, imdn)
 
     def _keep(self, thread: EncryptedThread, receipt: _Unverified) -> None:
         kept = self._unverified.setdefault(thread, [])
@@ -177,9 +196,9 @@ class Failures:
         for any other the message goes again, sealed, and gets another receipt: not more than twice, for anybody can
         make such a receipt up (choice)."""
         self._context.note(thread, "receipt beyond proof", "", message.id)
-        if imdn.is_failure:
+        if _is_not_delivered(imdn):
             self._not_read(thread, message, imdn, is_bygone=True)
-        elif message.state not in _READ and thread.attempts.get(message.id, 1) < MAX_UNPROVEN:
+        elif not imdn.is_failure and message.state not in _READ and thread.attempts.get(message.id, 1) < MAX_UNPROVEN:
             self._again(thread, message, FallbackReason.NOT_DECRYPTED)
 
     def reported(
@@ -193,12 +212,22 @@ class Failures:
             return False
         if token == ClientFailureReason.CONTROL_MESSAGE_FAILED and not _is_signed(cpim):
             return self._readmission.asked(thread, sender, cpim)
-        if thread is None:
+        if thread is None or cpim is None:
             return False
-        if client_remedy(token) in _ESCALATES:
+        if client_remedy(token) in _ESCALATES and self._is_proven(thread, imdn, cpim, sender):
             self._context.note(thread, "peer failed", token, imdn.message_id)
             self._escalate(thread)
         return True
+
+    def _is_proven(self, thread: EncryptedThread, imdn: Imdn, cpim: CpimMessage, sender: ContactKey) -> bool:
+        """Whether a member has signed it, and not just the same a moment ago (digest RCC.16 §10.5)."""
+        verdict = self._receipts.verdict(thread, imdn, cpim, sender.lstrip("+"))
+        if verdict is not ReceiptVerdict.GENUINE:
+            shown = "unsigned" if verdict is None else verdict.name.lower().replace("_", " ")
+            self._context.note(thread, "failure ignored", shown, imdn.message_id)
+            return False
+        token = imdn.client_failure_reason or ""
+        return not thread.failures.is_repeated(imdn.message_id, token, self._context.now_s())
 
     # --- a client could not read -------------------------------------------------------------------------------------
 
@@ -248,6 +277,8 @@ class Failures:
 
     def _refused(self, thread: EncryptedThread, message: SentMessage, imdn: Imdn, cpim: CpimMessage | None) -> None:
         context, refusal = self._context, refusal_of(imdn, cpim)
+        if imdn.message_id != message.wire_id:
+            return  # it has gone out again since
         context.note(thread, "message refused", f"{refusal.reason} {refusal.detail}".strip(), message.id)
         thread.engine.message_refused(imdn.message_id, refusal)
         reason = FallbackReason.ENCRYPTION_REFUSED

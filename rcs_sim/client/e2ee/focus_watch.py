@@ -19,6 +19,7 @@ from rcs_sim.client.identity import ContactKey, is_number
 from rcs_sim.client.messenger import Messenger
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.member.budgets import SERVER_READS, RollingBudget
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal
 from rcs_sim.e2ee.server_message import AcceptedMessage
 from rcs_sim.wire.encryption_parameters import MlsServerProperties
@@ -61,6 +62,7 @@ class FocusWatch:
         "_looking",
         "_messenger",
         "_new_id",
+        "_reads",
         "_server_of",
         "_unanswered",
         "_waived",
@@ -78,6 +80,7 @@ class FocusWatch:
         self._messenger, self._channel, self._credentials = messenger, channel, credentials
         self._has_group, self._new_id, self._server_of = has_group, new_id, server_of
         self._held: dict[ContactKey, Held] = {}
+        self._reads: dict[ContactKey, RollingBudget] = {}
         self._looking: set[ContactKey] = set()
         self._unanswered: dict[ContactKey, float] = {}
         self._waived: set[ContactKey] = set()
@@ -148,6 +151,14 @@ class FocusWatch:
             if held is None or not held.is_held or held.has_ended:
                 self._held[conversation.peer] = _SUSPECTED
 
+    def may_read(self, peer: ContactKey) -> bool:
+        """Whether the focus may be asked for its state once more, which counts as done: servers throttle who asks too
+        often (digest RCC.16 §10.3, §10.8)."""
+        budget = self._reads.get(peer)
+        if budget is None:
+            budget = self._reads[peer] = RollingBudget(SERVER_READS)
+        return budget.take(int(self._messenger.alarms.now()))
+
     # --- asking ------------------------------------------------------------------------------------------------------
 
     def look(self, conversation: Conversation) -> bool:
@@ -155,8 +166,8 @@ class FocusWatch:
         peer = conversation.peer
         if peer in self._looking:
             return True
-        if peer in self._waived or self._is_known(peer) or not self._can_ask(conversation):
-            return False
+        if peer in self._waived or self._is_known(peer) or not self._can_ask(conversation) or not self.may_read(peer):
+            return False  # beyond the budget what was said last counts
         self._looking.add(peer)
         self.pull(conversation, lambda answer: self._looked(conversation, answer))
         return True

@@ -113,6 +113,9 @@ class Healing:
     def _claim(self, thread: EncryptedThread, then: _THEN, failed: Callable[[str], None]) -> None:
         context = self._context
         kds = context.messenger.capabilities.entry(thread.conversation.peer).tags.mls.kds
+        if not thread.claims.take(context.now_s()):
+            failed("no key packages: the budget of claims is used up")
+            return
 
         async def claim() -> None:
             try:
@@ -186,7 +189,7 @@ class Healing:
             thread.heal.feed(HealInput.CANCEL, self._context.now_s())
 
     def _feed(self, thread: EncryptedThread, happened: HealInput) -> None:
-        has_waited = thread.heal.phase is HealPhase.WAITING
+        before = thread.heal.phase
         step = thread.heal.feed(happened, self._context.now_s())
         deadline_s = thread.heal.next_deadline_s()
         if thread.alarm is None:
@@ -204,18 +207,32 @@ class Healing:
             case HealStep.ADOPT_END_MLS:
                 self._adopt_end(thread)
                 self._over(thread)
-            case HealStep.HEALED | HealStep.GIVE_UP:
-                self._context.note(thread, "repaired" if step is HealStep.HEALED else "not repaired")
-                if step is HealStep.GIVE_UP and thread.engine.group is None and not has_waited:
-                    thread.heals_again_at = self._context.messenger.alarms.now() + SET_UP_PAUSE_S
-                    self._after(SET_UP_PAUSE_S, partial(self._context.moved, thread))
+            case HealStep.HEALED:
+                self._context.note(thread, "repaired")
+                thread.failed_heals = 0
+                if before is not HealPhase.PULLING:  # that nothing was wrong is no progress
+                    thread.heals.clear()
                 self._over(thread)
+            case HealStep.GIVE_UP:
+                self._context.note(thread, "not repaired")
+                self._gave_up(thread, happened, has_waited=before is HealPhase.WAITING)
             case HealStep.WAIT:
                 self._context.moved(thread)  # who is elected has to learn of it: failures are told meanwhile
                 if happened is HealInput.NOT_ELECTED:
                     self._ask(thread)
             case None:
                 pass
+
+    def _gave_up(self, thread: EncryptedThread, happened: HealInput, *, has_waited: bool) -> None:
+        """Who holds no group looks again in a while; who holds one that cannot be repaired begins it anew, whoever is
+        elected (digest RCC.16 §10.1, §10.7)."""
+        if thread.engine.group is None and not has_waited:
+            thread.heals_again_at = self._context.messenger.alarms.now() + SET_UP_PAUSE_S
+            self._after(SET_UP_PAUSE_S, partial(self._context.moved, thread))
+        self._over(thread)
+        is_failure = happened is not HealInput.CANCEL and thread.is_encrypted
+        if is_failure and thread.heal_failed(self._context.now_s()):
+            self.advance_era(thread, "three repairs came to nothing", is_urgent=True)
 
     def _ask(self, thread: EncryptedThread) -> None:
         """For a Welcome, and again in a while with the state that the focus has then."""
@@ -324,10 +341,14 @@ class Healing:
     def _rejoin(self, thread: EncryptedThread) -> None:
         server = self._servers.get(thread)
         info = None if server is None else server.group_info
-        if info is None or not self._requests.submit(
-            thread,
-            lambda engine, control_id, now_s: engine.control.external_commit(info, control_id, now_s),
-            partial(self._rejoined, thread),
+        if (
+            info is None
+            or not thread.rejoins.take(self._context.now_s())
+            or not self._requests.submit(
+                thread,
+                lambda engine, control_id, now_s: engine.control.external_commit(info, control_id, now_s),
+                partial(self._rejoined, thread),
+            )
         ):
             self._instead_of_rejoining(thread)
 
@@ -347,6 +368,10 @@ class Healing:
         self._feed(thread, fallback_input(nothing, is_member=True, is_elected=self._is_elected(thread)))
 
     def _advance(self, thread: EncryptedThread) -> None:
+        if not thread.has_era_left(self._context.now_s()):
+            self._context.note(thread, "no new era", "the budget is used up")
+            self._feed(thread, HealInput.FAILED)
+            return
         self._claim(
             thread, partial(self._new_era, thread, AdvanceKind.NORMAL), lambda why: self._advance_failed(thread)
         )
@@ -373,7 +398,9 @@ class Healing:
             ),
             partial(self._advanced, thread),
         )
-        if not is_sent:
+        if is_sent:
+            thread.take_era(self._context.now_s())
+        else:
             self._feed(thread, HealInput.FAILED)
 
     def _advanced(self, thread: EncryptedThread, step: NextStep) -> None:
@@ -403,7 +430,7 @@ class Healing:
             return False
         if context.is_arbitrated(thread) and not is_urgent and not self._is_elected(thread):
             return False
-        if not thread.eras.is_left(context.now_s()):
+        if not thread.has_era_left(context.now_s()):
             context.note(thread, "no new era", "the budget is used up")
             return False
         context.note(thread, "new era", why)
@@ -469,7 +496,7 @@ class Healing:
         ):
             self._set_up_failed(thread, "no new era could be made")
         elif kind is AdvanceKind.NORMAL:
-            thread.eras.take(self._context.now_s())
+            thread.take_era(self._context.now_s())
 
     def phoenix(self, thread: EncryptedThread, reason: DowngradeReason, ended: Ended) -> None:
         """A new era that is born downgraded, by ourselves alone: it needs nobody's key packages."""

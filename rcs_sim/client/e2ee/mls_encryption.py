@@ -115,7 +115,7 @@ class MlsEncryption:
         self._downgrade = Downgrade(context, self._requests, self._healing)
         readmission = Readmission(context, self._healing)
         self._failures = Failures(context, self._receipts, self._requests, self._healing, inbox, readmission)
-        self._arrivals = Arrivals(context, self._healing, inbox, self._sweep)
+        self._arrivals = Arrivals(context, self._healing, inbox, self._sweep, self._failures.told_inside)
 
     # --- what the phone tells ----------------------------------------------------------------------------------------
 

@@ -169,7 +169,7 @@ class PhoneEncryption:
             self._key_log,
         )
         mls = MlsEncryption(credentials, messenger, self._inbox, self._errands, tokens.child("control"))
-        messenger.maker.new_id = mls.new_message_id
+        messenger.maker.new_id = self._inbox.receipts.new_id = mls.new_message_id
         return mls
 
     def _new_legacy(self) -> LegacyEncryption | None:

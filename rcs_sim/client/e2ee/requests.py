@@ -96,8 +96,14 @@ class Requests:
         return True
 
     def pull(self, thread: EncryptedThread, answered: Callable[[ControlAnswer], None]) -> None:
-        """Asks the focus for its state: the enhanced way from our own, the ordinary one without (RCC.16 §7.10.2)."""
+        """Asks the focus for its state: the enhanced way from our own, the ordinary one without (RCC.16 §7.10.2).
+        Beyond the budget nobody is asked, and there is no answer."""
         context, identifier = self._context, thread.engine.identifier
+        if not context.watch.may_read(thread.conversation.peer):
+            context.note(thread, "no pull", "the budget of reads is used up")
+            alarms = context.messenger.alarms
+            alarms.new(lambda now: answered(NoAnswer.NOT_DELIVERED)).set(alarms.now())
+            return
         request = ControlRequest(
             control_id=context.new_id(),
             body=b"" if identifier is None else identifier.encode(),

@@ -5,7 +5,11 @@ from __future__ import annotations
 from rcs_sim.client.alarms import Alarm
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.e2ee.member.budgets import (
+    CLAIMS_PER_PEER,
+    ERA_ADVANCES_PER_DAY,
     ERA_ADVANCES_PER_HOUR,
+    EXTERNAL_COMMITS,
+    REBUILDS,
     SELF_HEALS,
     SERVER_READS,
     WELCOME_REQUESTS,
@@ -13,6 +17,7 @@ from rcs_sim.e2ee.member.budgets import (
 )
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState, EncryptedConversation
 from rcs_sim.e2ee.member.failure_reports import FailureReports, PeerFailures
+from rcs_sim.e2ee.member.repair import EPISODE_S, FAILURES_UNTIL_REBUILD
 from rcs_sim.e2ee.member.self_heal import SelfHeal
 
 __all__ = ["EncryptedThread"]
@@ -24,7 +29,9 @@ class EncryptedThread:
     the peer may be asked for again. *attempts* counts how often each message was sealed anew, by its first id.
     *is_resync_refused*: the focus takes no external commit of a member. *is_ending*: the user has given encryption up,
     and the focus does not know yet; *end_alarm* is the next attempt to tell it. *asks* bounds our requests for a
-    Welcome, *ask_alarm* is the next one, *asked* bounds the peer's. *participant_keys* are the last known ones of the
+    Welcome, *ask_alarm* is the next one, *asked* bounds the peer's. *eras*, *claims*, *rejoins* and *rebuilds* bound
+    new eras, claims of key packages, external commits and rebuilds; *failed_heals* is how many repairs in a row have
+    come to nothing. *participant_keys* are the last known ones of the
     peer (SubjectPublicKeyInfo)."""
 
     __slots__ = (
@@ -36,10 +43,12 @@ class EncryptedThread:
         "attempts",
         "blocked_until",
         "blocked_why",
+        "claims",
         "conversation",
         "end_alarm",
         "engine",
         "eras",
+        "failed_heals",
         "failures",
         "heal",
         "heals",
@@ -48,6 +57,9 @@ class EncryptedThread:
         "is_resync_refused",
         "is_setting_up",
         "participant_keys",
+        "rebuilds",
+        "rebuilt_at_s",
+        "rejoins",
         "reports",
     )
 
@@ -58,7 +70,12 @@ class EncryptedThread:
         self.reports = FailureReports()
         self.failures = PeerFailures()
         self.heals = RollingBudget(SELF_HEALS)
-        self.eras = RollingBudget(ERA_ADVANCES_PER_HOUR)
+        self.eras = (RollingBudget(ERA_ADVANCES_PER_HOUR), RollingBudget(ERA_ADVANCES_PER_DAY))
+        self.claims = RollingBudget(CLAIMS_PER_PEER)
+        self.rejoins = RollingBudget(EXTERNAL_COMMITS)
+        self.rebuilds = RollingBudget(REBUILDS)
+        self.failed_heals = 0
+        self.rebuilt_at_s: int | None = None
         self.asks = RollingBudget(WELCOME_REQUESTS)
         self.asked = RollingBudget(SERVER_READS)
         self.attempts: dict[str, int] = {}
@@ -88,6 +105,25 @@ class EncryptedThread:
     def has_ended(self) -> bool:
         """Whether encryption was ended, and the focus knows; an end that is under way can still be refused."""
         return self.engine.state is ConversationState.DOWNGRADED and self.engine.operation is None
+
+    def has_era_left(self, now_s: int) -> bool:
+        """Whether a new era is within the bounds of hour and day (digest RCC.16 §5.10)."""
+        return all([each.is_left(now_s) for each in self.eras])
+
+    def take_era(self, now_s: int) -> None:
+        """A new era was begun."""
+        for each in self.eras:
+            each.take(now_s)
+
+    def heal_failed(self, now_s: int) -> bool:
+        """A repair has come to nothing; whether the group is to be rebuilt: after three in a row, three times in six
+        hours, not twice in a minute (digest RCC.16 §10.1, §10.8)."""
+        self.failed_heals += 1
+        is_recent = self.rebuilt_at_s is not None and now_s - self.rebuilt_at_s < EPISODE_S
+        if self.failed_heals < FAILURES_UNTIL_REBUILD or is_recent or not self.rebuilds.take(now_s):
+            return False
+        self.failed_heals, self.rebuilt_at_s = 0, now_s
+        return True
 
     def __repr__(self) -> str:
         return f"EncryptedThread({self.conversation.peer}, {self.engine!r})"

@@ -105,13 +105,18 @@ class PeerFailures:
         """What the report that *root_message_id*, or its resend *report_of*, was not readable is answered with."""
         if not reporter_is_member:
             return ReportVerdict.NOT_A_MEMBER
-        key = (report_of or root_message_id, reason)
-        last_s = self._reports_s.get(key)
-        if last_s is not None and now_s - last_s < SAME_REPORT_S:
+        if self.is_repeated(report_of or root_message_id, reason, now_s):
             return ReportVerdict.DUPLICATE
-        self._reports_s[key] = now_s
-        _trim(self._reports_s)
         return self._remedy(root_message_id, now_s)
+
+    def is_repeated(self, message_id: str, reason: str, now_s: int) -> bool:
+        """Whether the same was reported about it within 30 s; if not, it is now."""
+        last_s = self._reports_s.get((message_id, reason))
+        if last_s is not None and now_s - last_s < SAME_REPORT_S:
+            return True
+        self._reports_s[message_id, reason] = now_s
+        _trim(self._reports_s)
+        return False
 
     def _remedy(self, root_message_id: str, now_s: int) -> ReportVerdict:
         if now_s < self._stopped_until_s:

@@ -20,6 +20,7 @@ from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
 from tests.support.encrypted_phones import (
     LOCKED,
+    count_notes,
     engine_of,
     hand_in,
     headers_of_state,
@@ -273,3 +274,91 @@ def test_a_refusal_is_read_with_the_headers_beside_it() -> None:
     bare = refusal_of(imdn, None)
     assert (bare.detail, bare.group_id, bare.server) == ("", None, None)
     assert cpim.get(MLS_NAMESPACE, "Era-ID") is None
+
+
+# --- hostile ----------------------------------------------------------------------------------------------------------
+
+_UNSENT = "MxNobodyHasEverSentThis="
+
+
+def _about_nothing(bob: Phone, reason: str, signer: Phone | None, era: int = 1) -> None:
+    """What bob's phone says of a message that nobody has sent, under the signature of *signer*'s leaf."""
+    receipt_id = mls_of(bob)._context.new_id()
+    imdn = _failed(_UNSENT, client_failure_reason=reason)
+    headers = MlsHeaders()
+    if signer is not None:
+        content = derived_content_of(imdn, receipt_id, era)
+        assert content is not None
+        signature = engine_of(signer, ALICE if signer is bob else BOB).sign_receipt(content.encode())
+        headers = MlsHeaders(era_id=era, signature=signature)
+    inject(bob, ALICE, compose_receipt(imdn, receipt_id, _NOW, headers.to_headers()))
+
+
+def _era(phone: Phone, peer: str) -> int:
+    state = engine_of(phone, peer).identifier
+    assert state is not None
+    return state.era_id
+
+
+@pytest.mark.parametrize("reason", [_C.INVALID_COMMIT, _C.INVALID_CREDENTIAL, _C.MESSAGE_FROM_NON_MEMBER])
+@pytest.mark.parametrize("signer", ["nobody", "alice", "bob"])
+@scenario("two-carriers")
+async def test_a_failure_of_what_is_no_message_moves_something_only_under_the_peer_s_signature(
+    stage: Stage, reason: ClientFailureReason, signer: str
+) -> None:
+    alice, bob = await locked(stage)
+    _about_nothing(bob, reason, {"nobody": None, "alice": alice, "bob": bob}[signer])
+    await asyncio.sleep(60)
+    assert (_era(alice, BOB) == 2) is (signer == "bob")
+    assert alice.chat(BOB).label == LOCKED
+
+
+@scenario("two-carriers")
+async def test_a_flood_of_genuine_failures_makes_two_eras_an_hour_and_five_a_day(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    for _ in range(30):
+        _about_nothing(bob, _C.INVALID_COMMIT, bob, _era(bob, ALICE))
+        await asyncio.sleep(60)
+    assert _era(alice, BOB) == 3
+    for _ in range(20):
+        await asyncio.sleep(3600)
+        for _ in range(3):
+            _about_nothing(bob, _C.INVALID_COMMIT, bob, _era(bob, ALICE))
+            await asyncio.sleep(20)
+    assert _era(alice, BOB) == 6
+    assert alice.chat(BOB).label == LOCKED
+    assert count_notes(stage, alice, "claimed: ") <= 1 + 5
+    await (await alice.chat(BOB).send("still here")).delivered(within_s=60)
+
+
+@pytest.mark.parametrize("status", [ImdnStatus.FORBIDDEN, ImdnStatus.ERROR])
+@pytest.mark.parametrize("is_signed", [True, False])
+@scenario("two-carriers")
+async def test_that_nobody_tells_of_displaying_is_no_failure_to_read(
+    stage: Stage, status: ImdnStatus, is_signed: bool
+) -> None:
+    alice, bob, message = await _read_by_nobody(stage)
+    receipt_id, imdn = mls_of(bob)._context.new_id(), Imdn(message.id, _NOW, ImdnKind.DISPLAY, status)
+    content = derived_content_of(imdn, receipt_id, 1)
+    assert content is not None
+    signature = engine_of(bob, ALICE).sign_receipt(content.encode()) if is_signed else b""
+    headers = MlsHeaders(era_id=1, signature=signature).to_headers() if is_signed else ()
+    inject(bob, ALICE, compose_receipt(imdn, receipt_id, _NOW, headers))
+    await asyncio.sleep(60)
+    assert (message.wire_id, message.state) == (message.id, MessageState.SENT)
+    assert alice.chat(BOB).label == LOCKED
+
+
+@scenario("two-carriers")
+async def test_a_refusal_that_comes_twice_seals_a_message_anew_once(stage: Stage) -> None:
+    alice, _bob, message = await _under_way(stage)
+    first = message.wire_id
+    _refused(alice, message, _S.INCORRECT_EPOCH)
+    await asyncio.sleep(60)
+    second = message.wire_id
+    assert second != first
+    imdn = _failed(first, server_failure_reason=_S.INCORRECT_EPOCH)
+    cpim = CpimMessage.parse(compose_receipt(imdn, "MxAAAAAAAAAAAAAAAAAAAAAA", _NOW, ()))
+    assert not mls_of(alice).accepts_receipt(message, imdn, cpim, dialled_key(BOB))
+    await asyncio.sleep(60)
+    assert message.wire_id == second

@@ -225,3 +225,71 @@ async def test_repairs_have_a_budget(stage: Stage) -> None:
     repairs = [one for one in notes(stage, alice) if one == "repair: again"]
     assert len(repairs) == 5
     assert any(one == "no repair: the budget of today is used up" for one in notes(stage, alice))
+
+
+@scenario(_strict)
+async def test_a_repair_that_has_brought_it_forward_is_none_of_those_that_are_counted(stage: Stage) -> None:
+    alice = await stage.phone("alice", ALICE, "strict-v3")
+    bob = await stage.phone("bob", BOB, "strict-v3")
+    await asyncio.sleep(2)
+    await (await alice.chat(BOB).send("lock")).delivered(within_s=60)
+    for number in range(8):  # within a day, and five is the budget
+        focus_fault(stage, withholds_fan_out=True)
+        rekey(alice, BOB)
+        await asyncio.sleep(10)
+        focus_fault(stage)
+        await (await alice.chat(BOB).send(f"commit {number}")).delivered(within_s=600)
+    await _both_ways(alice, bob)
+    assert not any(one.startswith("no repair") for one in notes(stage, bob))
+
+
+@scenario(_google)
+async def test_three_repairs_that_came_to_nothing_begin_the_group_anew_whoever_is_elected(stage: Stage) -> None:
+    alice = await stage.phone("alice", ALICE, "android")
+    bob = await stage.phone("bob", BOB, "android")
+    await asyncio.sleep(2)
+    await (await alice.chat(BOB).send("lock")).delivered(within_s=60)
+    focus_fault(stage, withholds_fan_out=True)
+    rekey(alice, BOB)
+    await asyncio.sleep(10)
+    focus_fault(stage)
+    await alice.power_off()  # who is elected is gone
+    for attempt in range(3):
+        assert not any(one.startswith("new era") for one in notes(stage, bob)), attempt
+        mls_of(bob)._healing.heal(thread_of(bob, ALICE), "a commit has not come")
+        await asyncio.sleep(600)
+    assert "new era: three repairs came to nothing" in notes(stage, bob)
+    state = engine_of(bob, ALICE).identifier
+    assert state is not None
+    assert state.era_id == 2
+    await alice.power_on()
+    await asyncio.sleep(10)
+    await _both_ways(alice, bob)
+
+
+@scenario("two-carriers")
+async def test_of_a_peer_four_claims_are_made_in_ten_minutes(stage: Stage) -> None:
+    alice, _bob = await stage.alice_and_bob()
+    focus_fault(stage, refuses_with=ServerFailureReason.MLS_GROUP_NOT_FOUND)  # each set-up claims, and comes to nothing
+    for _ in range(8):
+        alice.chat(BOB).send("is this locked?")
+        await asyncio.sleep(70)
+    claims = [one for one in notes(stage, alice) if one.startswith("claimed: ")]
+    assert len(claims) == 4
+    assert any("budget of claims" in one for one in notes(stage, alice))
+
+
+@scenario("two-carriers")
+async def test_a_focus_is_read_eight_times_in_200_s(stage: Stage) -> None:
+    alice, _bob = await locked(stage)
+    answers: list[object] = []
+    for _ in range(12):
+        mls_of(alice)._requests.pull(thread_of(alice, BOB), answers.append)
+        await asyncio.sleep(5)
+    await asyncio.sleep(30)
+    assert len(answers) == 12
+    assert sum(one == "no pull: the budget of reads is used up" for one in notes(stage, alice)) == 4
+    await asyncio.sleep(200)
+    mls_of(alice)._requests.pull(thread_of(alice, BOB), answers.append)
+    await asyncio.sleep(5)
+    assert len([one for one in notes(stage, alice) if one.startswith("pull:")]) == 9

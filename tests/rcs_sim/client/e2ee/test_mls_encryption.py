@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from rcs_sim.client.message_state import MessageState
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, edit_entity, reaction_entity
 from rcs_sim.e2ee.message_id import is_mx_message_id
+from rcs_sim.scenario.loader import load_device
 from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, AMY, BOB, Stage, scenario, texts
@@ -185,3 +187,25 @@ async def test_a_create_without_an_answer_and_no_repair_left_fails_visibly(stage
     await asyncio.sleep(400)
     assert [message.state for message in (first, second)] == [MessageState.FAILED] * 2
     assert readable(stage, "answer?") == readable(stage, "and now?") == []
+
+
+@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize("in_session", [True, False])
+@scenario("two-carriers")
+async def test_under_a_lock_typing_is_told_in_clear_or_by_the_profile_not_at_all(
+    stage: Stage, tells: bool, in_session: bool
+) -> None:
+    device = load_device("android")
+    assert device.e2ee is not None
+    quiet = replace(device, e2ee=replace(device.e2ee, typing_when_encrypted=tells))
+    alice = await stage.sim.add_phone("alice", quiet, "red", msisdn=ALICE)
+    await stage.phone("bob", BOB)
+    await asyncio.sleep(2)
+    await (await alice.chat(BOB).send("lock")).delivered(within_s=30)
+    if not in_session:
+        alice.chat(BOB).end_session()
+        await asyncio.sleep(5)
+    alice.chat(BOB).type()
+    await asyncio.sleep(3)
+    told = [one for one in stage.sink.records if one.source == "alice" and b"isComposing" in one.raw]
+    assert bool(told) is tells
