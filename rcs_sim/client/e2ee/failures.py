@@ -220,9 +220,11 @@ class Failures:
         return True
 
     def _is_proven(self, thread: EncryptedThread, imdn: Imdn, cpim: CpimMessage, sender: ContactKey) -> bool:
-        """Whether a member has signed it, and not just the same a moment ago (digest RCC.16 §10.5)."""
+        """Whether a member has signed it, and not just the same a moment ago (digest RCC.16 §10.5). Where nobody
+        arbitrates, who has come off cannot sign what we can verify: there only the budgets bound what it does
+        (choice)."""
         verdict = self._receipts.verdict(thread, imdn, cpim, sender.lstrip("+"))
-        if verdict is not ReceiptVerdict.GENUINE:
+        if verdict is not ReceiptVerdict.GENUINE and self._context.is_arbitrated(thread):
             shown = "unsigned" if verdict is None else verdict.name.lower().replace("_", " ")
             self._context.note(thread, "failure ignored", shown, imdn.message_id)
             return False

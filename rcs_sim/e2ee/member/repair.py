@@ -58,7 +58,7 @@ from rcs_sim.e2ee.server_message import decode_server_message
 from rcs_sim.mls.codec import Reader, TlsDecodeError, encode_optional, encode_u8, encode_u64
 from rcs_sim.wire.protobuf import ProtobufError
 
-__all__ = ["Repair", "RepairStep", "Replayed"]
+__all__ = ["EPISODE_S", "FAILURES_UNTIL_REBUILD", "Repair", "RepairStep", "Replayed"]
 
 FAILURES_UNTIL_REBUILD = 3
 EPISODE_S = 60  # a rebuild is not begun again so soon
