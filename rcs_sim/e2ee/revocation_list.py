@@ -51,9 +51,9 @@ class RevocationList:
 
     @classmethod
     def read(cls, der: bytes, anchors: TrustAnchors, now_s: int, held: RevocationList | None = None) -> RevocationList:
-        """The list in *der* if one of *anchors* has signed it and it is no older than the one *held*. A list that has
-        run out is read all the same: what it revokes stays revoked. Raises RevocationListRefused, and nothing else, on
-        any octets."""
+        """The list in *der* if one of *anchors* has signed it and it is no older than the one *held*, if that is of the
+        same issuer: each counts its own. A list that has run out is read all the same: what it revokes stays revoked.
+        Raises RevocationListRefused, and nothing else, on any octets."""
         try:
             found, signed, algorithm, signature = _read(der)
         except DerError as error:
@@ -64,9 +64,13 @@ class RevocationList:
             raise RevocationListRefused("a revocation list is not signed by the root of the directory", raw=der[:64])
         if found.issued_s > now_s + _SKEW_S:
             raise RevocationListRefused(f"a revocation list of {found.issued_s}, now is {now_s}", raw=der[:64])
-        if held is not None and (found.number, found.issued_s) < (held.number, held.issued_s):
+        if held is not None and found.is_before(held):
             raise RevocationListRefused("a revocation list is older than the one held", raw=der[:64])
         return found
+
+    def is_before(self, other: RevocationList) -> bool:
+        """Whether its issuer has made *other* after it."""
+        return self.issuer == other.issuer and (self.number, self.issued_s) < (other.number, other.issued_s)
 
     def is_stale(self, now_s: int) -> bool:
         """Whether the next one should have come by now."""

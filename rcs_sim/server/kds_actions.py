@@ -21,6 +21,7 @@ from rcs_sim.server.kds_settings import KdsPeer
 from rcs_sim.wire.key_directory import ClaimRequest, FederationClaimRequest, KdsError, KdsErrorCode, KdsPath
 
 __all__ = [
+    "AfterKept",
     "AskPeer",
     "Change",
     "Drop",
@@ -41,12 +42,13 @@ KdsRecord: TypeAlias = (
 
 
 class KdsRefused(Exception):
-    """The call is answered with this error and changes nothing."""
+    """The call is answered with this error, and changes nothing but by *before*: what was decided until then."""
 
     def __init__(self, code: KdsErrorCode, detail: str = "", *, retry_after_s: float | None = None) -> None:
         super().__init__(f"{code}: {detail}")
         self.error = KdsError.of(code, detail)
         self.retry_after_s = retry_after_s
+        self.before: list[KdsAction] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,14 @@ class Respond:
     response: HttpResponse
 
 
-KdsAction: TypeAlias = Keep | Drop | Note | AskPeer | PollAnchors | Respond
+@dataclass(frozen=True, slots=True)
+class AfterKept:
+    """What follows tells *record* again: not before it is kept, and not at all if it cannot be."""
+
+    record: AnsweredClaim
+
+
+KdsAction: TypeAlias = Keep | Drop | Note | AskPeer | PollAnchors | AfterKept | Respond
 
 
 def json_response(body: bytes, status: int = 200, *headers: tuple[str, str]) -> HttpResponse:

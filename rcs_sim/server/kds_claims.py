@@ -6,7 +6,7 @@ handed out is for a `Stock` to know: key packages, or prekeys of the legacy sche
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -17,6 +17,7 @@ from ims_core.transport.http_message import HttpResponse
 from ims_core.transport.tokens import Tokens
 from rcs_sim.server.config_sessions import RateLimit
 from rcs_sim.server.kds_actions import (
+    AfterKept,
     AskPeer,
     Change,
     Drop,
@@ -28,7 +29,7 @@ from rcs_sim.server.kds_actions import (
     json_response,
     refusal,
 )
-from rcs_sim.server.kds_settings import KdsFault, KdsPeer, KdsSettings, PeerTable, Way
+from rcs_sim.server.kds_settings import KdsFault, KdsPeer, KdsSettings, PeerTable, Selection, Way
 from rcs_sim.wire.directory_json import asked_wait_s
 from rcs_sim.wire.key_directory import (
     CIPHER_SUITE,
@@ -182,12 +183,15 @@ class ClaimDesk(Generic[T]):
         if chosen.is_stale:
             details = {"call": self._stock.call, "target": target, "kds": claim.kds, "outcome": "stale_prefix"}
             notes.append(Note(f"the prefix table is stale for +{target}", details))
+        return _after(notes, lambda: self._answer(claim, chosen, is_ours, now))
+
+    def _answer(self, claim: ClaimRequest, chosen: Selection, is_ours: bool, now: float) -> list[KdsAction]:
         match chosen.way:
             case Way.HOME:
-                return [*notes, *self._serve_at_home(claim, is_ours, now)]
+                return self._serve_at_home(claim, is_ours, now)
             case Way.PEER if chosen.peer is not None:
-                return [*notes, *self._ask(claim, chosen.peer, now)]
-        raise KdsRefused(KdsErrorCode.UNKNOWN_NUMBER, f"no directory is known for +{target}")
+                return self._ask(claim, chosen.peer, now)
+        raise KdsRefused(KdsErrorCode.UNKNOWN_NUMBER, f"no directory is known for +{claim.target_msisdn}")
 
     def _check(self, claim: ClaimRequest, source: str, now: float) -> None:
         requester = claim.requester_msisdn
@@ -294,12 +298,15 @@ class ClaimDesk(Generic[T]):
             raise KdsRefused(KdsErrorCode.NOT_AUTHORIZED, "origin or kds is not the peer's")
         if request.version != 1 or request.cipher_suite != CIPHER_SUITE:
             raise KdsRefused(KdsErrorCode.BAD_REQUEST, "version or cipher_suite")
-        dropped = self._drop_answers(now)
+        return _after(self._drop_answers(now), lambda: self._federation_answer(request, peer, now))
+
+    def _federation_answer(self, request: FederationClaimRequest, peer: KdsPeer, now: float) -> list[KdsAction]:
         known = self._answers.get(answered_claim_key(peer.host, request.request_id))
         if known is not None:
             if known.target_msisdn != request.target_msisdn:
                 raise KdsRefused(KdsErrorCode.CONFLICT, "request_id was used for another target")
-            return [*dropped, Note(f"claim {request.request_id} again"), Respond(json_response(known.body))]
+            note = Note(f"claim {request.request_id} again")
+            return [note, AfterKept(known), Respond(json_response(known.body))]
         wait_s = self._federation_rate.wait_s(peer.host, now)
         if wait_s > 0:
             raise KdsRefused(KdsErrorCode.RATE_LIMITED, "too many claims", retry_after_s=wait_s)
@@ -307,7 +314,7 @@ class ClaimDesk(Generic[T]):
             raise KdsRefused(KdsErrorCode.WRONG_DIRECTORY, "fault: wrong_directory")
         if not self._is_subscriber(request.target_msisdn):
             raise KdsRefused(KdsErrorCode.UNKNOWN_NUMBER, "not homed here")
-        return [*dropped, *self._serve_peer(request, peer, now)]
+        return self._serve_peer(request, peer, now)
 
     def _serve_peer(self, request: FederationClaimRequest, peer: KdsPeer, now: float) -> list[KdsAction]:
         target, stock = request.target_msisdn, self._stock
@@ -327,6 +334,10 @@ class ClaimDesk(Generic[T]):
             Respond(json_response(kept.body)),
         ]
 
+    def not_kept(self, answer: AnsweredClaim) -> None:
+        """The store does not have it: the same request is another claim, and gets other keys."""
+        self._answers.pop(answered_claim_key(answer.origin, answer.request_id), None)
+
     def _drop_answers(self, now: float) -> list[Change]:
         """Answers are kept in the order of their time, which is the same for all."""
         dropped: list[Change] = []
@@ -337,3 +348,12 @@ class ClaimDesk(Generic[T]):
             del self._answers[key]
             dropped.append(Drop(self._stock.answers, key))
         return dropped
+
+
+def _after(before: Sequence[KdsAction], decide: Callable[[], list[KdsAction]]) -> list[KdsAction]:
+    """What is decided, with what was before it, also where it is a refusal."""
+    try:
+        return [*before, *decide()]
+    except KdsRefused as refused:
+        refused.before.extend(before)
+        raise

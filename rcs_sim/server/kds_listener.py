@@ -12,6 +12,7 @@ from ims_core.store.key_directory import (
     DIRECTORY_CLIENTS,
     KEY_PACKAGES,
     SPENT_KEY_PACKAGES,
+    AnsweredClaim,
 )
 from ims_core.store.prekey_directory import ANSWERED_PREKEY_CLAIMS, PREKEYS
 from ims_core.store.record_table import Store, StoreError
@@ -20,6 +21,7 @@ from ims_core.transport.background import Background
 from ims_core.transport.clock import Clock
 from ims_core.transport.http_message import HttpRequest, HttpResponse
 from rcs_sim.server.kds_actions import (
+    AfterKept,
     AskPeer,
     Change,
     Drop,
@@ -44,7 +46,7 @@ _log = logging.getLogger(__name__)
 class KdsListener:
     """One KDS at work. `handle` is the handler for phones, `handle_federation` that for other carriers' servers."""
 
-    __slots__ = ("_clock", "_link", "_name", "_server", "_store", "_tasks", "_timer", "_trace")
+    __slots__ = ("_being_kept", "_clock", "_link", "_name", "_server", "_store", "_tasks", "_timer", "_trace")
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class KdsListener:
         self._trace = trace
         self._tasks = Background(name)
         self._timer: asyncio.TimerHandle | None = None
+        self._being_kept: dict[AnsweredClaim, asyncio.Future[bool]] = {}
 
     async def start(self) -> None:
         """Takes over what the store has. Raises StoreError."""
@@ -138,7 +141,10 @@ class KdsListener:
 
     async def _carry_out(self, actions: list[KdsAction]) -> HttpResponse:
         """What is to be kept is kept before anything is said."""
-        await self._write([each for each in actions if isinstance(each, Keep | Drop)])
+        for each in actions:
+            if isinstance(each, AfterKept):
+                await self._after(each.record)
+        await self._keep([each for each in actions if isinstance(each, Keep | Drop)])
         response = HttpResponse(500)
         for action in actions:
             match action:
@@ -156,6 +162,29 @@ class KdsListener:
         is_cut_off = ask.peer.kds in self._server.fault.peers_down
         answer = PeerFailure() if is_cut_off else await self._link.claim(ask)
         return await self._carry_out(self._server.peer_answered(ask, answer, self._clock.now()))
+
+    async def _keep(self, changes: Sequence[Change]) -> None:
+        """Writes. Whoever wants an answer again that is among the changes shares what becomes of it. Raises
+        StoreError."""
+        answers = [each.record for each in changes if isinstance(each, Keep) and isinstance(each.record, AnsweredClaim)]
+        is_kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._being_kept.update((each, is_kept) for each in answers)
+        try:
+            await self._write(changes)
+            is_kept.set_result(True)
+        finally:
+            for each in answers:
+                del self._being_kept[each]
+                if not is_kept.done():
+                    self._server.not_kept(each)
+            if not is_kept.done():
+                is_kept.set_result(False)
+
+    async def _after(self, answer: AnsweredClaim) -> None:
+        """Returns when *answer* is kept. Raises StoreError if it cannot be."""
+        is_kept = self._being_kept.get(answer)
+        if is_kept is not None and not await asyncio.shield(is_kept):
+            raise StoreError("what is asked for again could not be kept")
 
     async def _write(self, changes: Sequence[Change]) -> None:
         """Together as far as the store can, in the order in which they were decided: also those of two requests, so

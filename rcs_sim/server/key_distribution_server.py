@@ -189,6 +189,11 @@ class KeyDistributionServer:
             return self._prekey_desk.peer_answered(ask, answer, now)
         return self._desk.peer_answered(ask, answer, now)
 
+    def not_kept(self, answer: AnsweredClaim) -> None:
+        """The store could not keep what was to be answered to another KDS."""
+        self._desk.not_kept(answer)
+        self._prekey_desk.not_kept(answer)
+
     def anchors_told(self, peer: KdsPeer, body: bytes, now: float) -> list[Change | Note]:
         """What *peer* says of its roots."""
         try:
@@ -211,6 +216,7 @@ class KeyDistributionServer:
         error = refused.error
         details = {"call": request.path, "error": error.error, "detail": error.detail, "outcome": error.outcome}
         return [
+            *refused.before,
             Note(f"{error.error}: {error.detail}", details),
             Respond(refusal(error, retry_after_s=refused.retry_after_s)),
         ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ims_core.errors import RemoteProtocolError
 from rcs_sim.client.e2ee.credentials import Credentials
 from rcs_sim.client.kds_client import ClaimResult, KdsClient
@@ -23,11 +21,14 @@ class ClaimFailed(Exception):
         self.outcome = outcome
 
 
-@dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of one phone."""
+    """The claims of one phone. A directory that asks for patience is not asked again before."""
 
-    credentials: Credentials
+    __slots__ = ("_not_before", "credentials")
+
+    def __init__(self, credentials: Credentials) -> None:
+        self.credentials = credentials
+        self._not_before: dict[int | None, float] = {}
 
     async def packages(self, peer_number: str, peer_kds: int | None) -> tuple[VerifiedKeyPackage, ...]:
         """One for each device of the peer, and for each further device of the own user. Raises ClaimFailed."""
@@ -48,7 +49,7 @@ class Claims:
         kds, setting = self.credentials.kds, self.credentials.setting
         if kds is None or setting is None:
             raise ClaimFailed(ClaimOutcome.NOT_ATTEMPTED, "no directory")
-        result = await kds.claim(self._own_request(setting.identity.msisdn, setting.identity.client_id))
+        result = await self._asked(kds, self._own_request(setting.identity.msisdn, setting.identity.client_id))
         if result.outcome not in (ClaimOutcome.SERVED, ClaimOutcome.PEER_HAS_NONE):
             raise ClaimFailed(result.outcome, result.detail)
         return frozenset(each.client_id for each in result.key_packages)
@@ -71,10 +72,21 @@ class Claims:
             raise
 
     async def _claim(self, kds: KdsClient, request: ClaimRequest) -> tuple[VerifiedKeyPackage, ...]:
-        result = await kds.claim(request)
+        result = await self._asked(kds, request)
         if result.outcome is not ClaimOutcome.SERVED:
             raise ClaimFailed(result.outcome, result.detail)
         return self._verified(result, request.target_msisdn)
+
+    async def _asked(self, kds: KdsClient, request: ClaimRequest) -> ClaimResult:
+        """The answer; none is asked for as long as that directory wants to be left alone."""
+        left_s = self._not_before.get(request.kds, 0.0) - self.credentials.now_s()
+        if left_s > 0:
+            detail = f"the directory asked to wait, {left_s:.0f} s are left"
+            return ClaimResult(ClaimOutcome.NOT_ATTEMPTED, detail=detail)
+        result = await kds.claim(request)
+        if result.retry_after_s:
+            self._not_before[request.kds] = self.credentials.now_s() + result.retry_after_s
+        return result
 
     def _verified(self, result: ClaimResult, msisdn: str) -> tuple[VerifiedKeyPackage, ...]:
         """Those that pass; a bad one is left out, and the trace says why."""
@@ -82,13 +94,17 @@ class Claims:
         validator = credentials.validator
         if validator is None:
             return ()
-        good = []
+        good: dict[bytes, VerifiedKeyPackage] = {}
         for claimed in result.key_packages:
             try:
-                good.append(self._verify(claimed.key_package, msisdn, validator))
+                found = self._verify(claimed.key_package, msisdn, validator)
             except RemoteProtocolError as error:
                 credentials.complain(f"a claimed key package is refused: {error}", claimed.key_package)
-        return tuple(good)
+                continue
+            if found.certificate.subject in good:  # two leaves of one device: no group takes them
+                credentials.complain("a second key package of one device is left out", claimed.key_package)
+            good.setdefault(found.certificate.subject, found)
+        return tuple(good.values())
 
     def _verify(self, octets: bytes, msisdn: str, validator: CertificateValidator) -> VerifiedKeyPackage:
         return verify_claimed_package(

@@ -14,6 +14,7 @@ from ims_core.transport.tokens import Tokens
 from rcs_sim.client.alarms import Alarms
 from rcs_sim.client.display import Display
 from rcs_sim.client.e2ee.revocations import Revocations
+from rcs_sim.client.e2ee.trusted_roots import RETRY_S, TrustedRoots
 from rcs_sim.client.errands import Errands
 from rcs_sim.client.kds_client import KdsCallRefused, KdsClient
 from rcs_sim.e2ee.certificate_floor import FLOOR_S
@@ -26,7 +27,7 @@ from rcs_sim.e2ee.member.key_package_pool import KeyPackagePool
 from rcs_sim.e2ee.member.member_setting import MemberSetting
 from rcs_sim.e2ee.participant_key import ParticipantKey
 from rcs_sim.e2ee.profile import E2eeProfile
-from rcs_sim.e2ee.trust_anchors import TrustAnchorList, read_trust_list
+from rcs_sim.e2ee.trust_anchors import TrustAnchorList
 from rcs_sim.mls.key_log import WriteLine
 from rcs_sim.wire.encryption_parameters import EncryptionParameters, MlsServerProperties
 from rcs_sim.wire.key_directory import KdsErrorCode, UploadRequest
@@ -52,18 +53,19 @@ class CredentialState(Enum):
 class Credentials:
     """Of one phone, for as long as it is not reset. *changed* is called whenever `is_ready` or the certificate has
     changed, *proof_refused* when the directory does not take the proof in the configuration: a fresh one is to be had
-    (digest RCC.16 §14.2). *participant* and *client_id* last until the reset; *kds_number* is what its tag names."""
+    (digest RCC.16 §14.2). *participant* and *client_id* last until the reset; *kds_number* is what its tag names, *roots*
+    are those that it trusts."""
 
     __slots__ = (
         "_alarm",
         "_alarms",
-        "_anchors",
         "_asks_proof_at",
         "_changed",
         "_display",
         "_errands",
         "_failures",
         "_is_doubted",
+        "_is_outdated",
         "_kds",
         "_key_log",
         "_msisdn",
@@ -78,6 +80,7 @@ class Credentials:
         "participant",
         "pool",
         "profile",
+        "roots",
         "setting",
         "state",
     )
@@ -109,8 +112,9 @@ class Credentials:
         self._kds: KdsClient | None = None
         self._parameters: EncryptionParameters | None = None
         self._msisdn = ""
-        self._anchors: TrustAnchorList | None = None
+        self.roots = TrustedRoots(display)
         self._failures = 0
+        self._is_outdated = False
         self._asks_proof_at = 0.0
         self._work: asyncio.Task[None] | None = None
         self._verdict: asyncio.Event | None = None
@@ -154,8 +158,11 @@ class Credentials:
 
     def configured(self, kds: KdsClient, parameters: EncryptionParameters, msisdn: str) -> None:
         """A configuration with encryption is in force; *msisdn* is bare digits."""
-        if self.setting is not None and self.setting.identity.msisdn != msisdn:
-            self.setting, self.pool = None, KeyPackagePool()  # another number: another participant
+        if msisdn != self._msisdn:  # another number: another participant
+            self._stop()
+            self.setting, self.pool = None, KeyPackagePool()
+            self.roots.forget()
+        self._is_outdated = self._is_working
         self._kds, self._parameters, self._msisdn = kds, parameters, msisdn
         self._failures = 0
         self._begin()
@@ -219,8 +226,12 @@ class Credentials:
             self._display.state("encryption", "certificate revoked")
             self.enrol_anew()
 
+    @property
+    def _is_working(self) -> bool:
+        return self._work is not None and not self._work.done()
+
     def _begin(self) -> None:
-        if self._kds is None or (self._work is not None and not self._work.done()):
+        if self._kds is None or self._is_working:
             return
         if self.state is not CredentialState.READY:
             self._move(CredentialState.ENROLLING)
@@ -244,24 +255,22 @@ class Credentials:
             if is_new or self.pool.needs_refill(self.setting, int(self._alarms.now())):
                 await self._publish(kds, self.setting)
         except (TransportError, RemoteProtocolError) as error:
-            self._failed(str(error))
+            self._failed(str(error), getattr(error, "retry_after_s", None))
             if isinstance(error, KdsCallRefused) and error.error == KdsErrorCode.BAD_PROOF:
                 self._ask_for_proof()
         else:
             self._succeeded()
+        if self._is_outdated:  # it began with an earlier configuration
+            self._is_outdated = False
+            self._alarm.set(self._alarms.now())
 
     async def _fetch_trust(self, kds: KdsClient) -> X509Identity:
-        """The anchors that the configuration names; those held are kept while they are of the same generation."""
-        parameters = self._parameters or EncryptionParameters()
-        generation = parameters.trust_anchors_generation
-        held = self._anchors
-        if held is None or generation is None or held.generation != generation:
-            octets = await kds.trust_list(parameters.trust_anchors_uri, generation or 0)
-            known = None if held is None else held.generation
-            self._anchors = held = read_trust_list(octets, parameters.trust_anchors_signer, generation or 0, known)
-        elif self.setting is not None:
+        """By the anchors that the configuration names, or those held where these cannot be had."""
+        is_new = await self.roots.fetch(kds, self._parameters or EncryptionParameters())
+        if self.setting is not None and not is_new:
             return self.setting.trust
-        return X509Identity(self._validator(held))
+        assert self.roots.held is not None
+        return X509Identity(self._validator(self.roots.held))
 
     def _validator(self, anchors: TrustAnchorList) -> CertificateValidator:
         return CertificateValidator(
@@ -311,16 +320,17 @@ class Credentials:
 
     def _succeeded(self) -> None:
         self._failures = 0
-        if self._kds is not None and self._anchors is not None:
-            self._revocations.watch(self._kds, self._anchors.trust().of_kds(self.kds_number))
+        if self._kds is not None and self.roots.held is not None:
+            self._revocations.watch(self._kds, self.roots.held.trust().of_kds(self.kds_number))
         self._alarm.set(self._next_work_at())
         self._move(CredentialState.READY)
         self._decided()
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, why: str, wait_s: float | None) -> None:
+        """*wait_s* is what the directory asked for, if it did."""
         self._failures += 1
         ladder = _SHORT_S if self._failures <= _FIRST_RETRIES else _LONG_S * (self._failures - _FIRST_RETRIES)
-        self._alarm.set(self._alarms.now() + ladder)
+        self._alarm.set(self._alarms.now() + max(ladder, wait_s or 0.0))
         self._display.state("encryption", "not enrolled", reason=why)
         if self.state is CredentialState.ENROLLING:
             self._move(CredentialState.WAITING)
@@ -341,7 +351,9 @@ class Credentials:
         """Of fresh key packages, or of the next certificate."""
         publish_at = (self.pool.minted_s or 0) + PUBLISH_EVERY_S
         not_after_s = 0 if self.setting is None else self.setting.identity.certificate.not_after_s
-        return float(max(min(publish_at, not_after_s - RENEW_BEFORE_S), self._alarms.now() + _LONG_S))
+        now = self._alarms.now()
+        next_at = max(min(publish_at, not_after_s - RENEW_BEFORE_S), now + _LONG_S)
+        return float(min(next_at, now + RETRY_S) if self.roots.is_behind else next_at)
 
     def _rang(self, now: float) -> None:
         self._begin()

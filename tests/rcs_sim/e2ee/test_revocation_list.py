@@ -41,6 +41,13 @@ def test_a_list_of_another_root_of_the_future_or_older_than_the_one_held_is_refu
     assert RevocationList.read(_RED.crl_der(NOW_S, (b"\x01",)), _ANCHORS, NOW_S + 30 * _DAY_S, held) == held
 
 
+def test_lists_of_two_issuers_are_not_older_than_each_other() -> None:
+    """A phone that moves to another carrier takes that one's list, whatever its number is."""
+    held = RevocationList.read(_RED.crl_der(NOW_S, (b"\x01",)), _ANCHORS, NOW_S)
+    other = RevocationList.read(_BLUE.crl_der(NOW_S - _DAY_S, ()), TrustAnchors((_BLUE.anchor,)), NOW_S, held)
+    assert other.issuer == _BLUE.root.certificate.subject
+
+
 def test_each_changed_octet_is_refused() -> None:
     octets = _RED.crl_der(NOW_S, (b"\x01", b"\x02"))
     for place in range(len(octets)):

@@ -190,6 +190,38 @@ def test_where_tag_and_prefix_disagree_the_tag_wins_and_the_table_is_called_stal
     assert "stale_prefix" in _outcomes(red)
 
 
+@pytest.mark.parametrize(
+    ("target", "kds", "error"),
+    [
+        (BOB, 2, (421, "wrong_directory", 3)),
+        (BOB, 7, (404, "unknown_number", 3)),
+        ("12025550104", 1, (404, "unknown_number", 3)),
+    ],
+)
+def test_a_stale_table_is_noted_where_the_claim_is_refused_too(
+    red: KdsSide, blue: KdsSide, target: str, kds: int, error: tuple[int, str, int]
+) -> None:
+    claim = ClaimRequest(target_msisdn=target, requester_msisdn=ALICE, kds=kds)
+    assert _error(red.claim(claim, blue)) == error
+    assert "stale_prefix" in _outcomes(red)
+    red.notes.clear()
+    assert _error(red.claim(claim)) == error  # also where it is remembered
+    assert "stale_prefix" in _outcomes(red)
+
+
+def test_ended_answers_leave_the_store_also_with_a_claim_that_is_refused(blue: KdsSide) -> None:
+    blue.join(BOB)
+    request = FederationClaimRequest(
+        request_id=_UUID, origin=RED.host, kds=2, requester_msisdn=ALICE, target_msisdn=BOB
+    )
+    blue.federation(KdsPath.FEDERATION_CLAIM, request.encode(), RED)
+    assert len(blue.records()["answered_claims"]) == 1
+    blue.now += 601
+    other = replace(request, target_msisdn="12025550153", request_id=_UUID.replace("7", "8"))
+    assert _error(blue.federation(KdsPath.FEDERATION_CLAIM, other.encode(), RED))[1] == "no_key_packages"
+    assert blue.records()["answered_claims"] == {}
+
+
 def test_the_same_request_id_gets_the_same_packages_for_ten_minutes(red: KdsSide, blue: KdsSide) -> None:
     device = blue.join(BOB)
     request = FederationClaimRequest(

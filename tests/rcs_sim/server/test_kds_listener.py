@@ -26,6 +26,7 @@ from rcs_sim.wire.key_directory import (
     EnrolmentResponse,
     FederationAnchor,
     FederationAnchors,
+    FederationClaimRequest,
     KdsPath,
 )
 from rcs_sim.wire.prekey_directory import PrekeyPath
@@ -42,6 +43,33 @@ class _FullStore(MemoryStore):
 
     def table(self, record_type: RecordType[Any]) -> RecordTable[Any]:
         return _FullTable(record_type) if self.is_full else super().table(record_type)
+
+
+class _SlowTable(MemoryTable[Any]):
+    """Writes when it is let to, and then well or not."""
+
+    def __init__(self, record_type: RecordType[Any], store: _SlowStore) -> None:
+        super().__init__(record_type)
+        self._store = store
+
+    async def put(self, record: Any) -> None:
+        await self._store.is_free.wait()
+        if self._store.is_full:
+            raise StoreError("the disk is full")
+        await super().put(record)
+
+
+class _SlowStore(_FullStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_free = asyncio.Event()
+        self.is_free.set()
+
+    def table(self, record_type: RecordType[Any]) -> RecordTable[Any]:
+        found = self._tables.get(record_type.name)
+        if found is None:
+            found = self._tables[record_type.name] = _SlowTable(record_type, self)
+        return found
 
 
 class _Far:
@@ -217,6 +245,49 @@ def test_a_newer_generation_in_an_answer_is_fetched_at_once() -> None:
         await asyncio.sleep(1)
         assert rig.far.asked == 2
         assert not rig.side.server.anchors.is_behind(BLUE.peer(), 2)
+        await rig.listener.close()
+
+    _run(work)
+
+
+_REPEATED = FederationClaimRequest(
+    request_id="7f3a0c5e-2b91-4d6f-8e10-5c9d2a4b6e01",
+    origin=BLUE.host,
+    kds=BLUE.kds,
+    requester_msisdn=BOB,
+    target_msisdn=ALICE,
+).encode()
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_repeated_claim_is_not_answered_before_the_first_one_is_kept(is_full: bool) -> None:
+    """What it would tell is stored by nobody yet: after a kill the same package would be given to another."""
+
+    async def work() -> None:
+        rig = _Rig()
+        rig.store = rig.listener._store = store = _SlowStore()
+        await rig.listener.start()
+        await rig.join(Device(ALICE))
+        store.is_free.clear()
+        asked = HttpRequest("POST", KdsPath.FEDERATION_CLAIM, body=_REPEATED, scheme="https", client_names=(BLUE.host,))
+        answers: list[HttpResponse] = []
+
+        async def claim() -> None:
+            answers.append(await rig.listener.handle_federation(asked))
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(2):
+                tasks.create_task(claim())
+                await asyncio.sleep(1)
+            assert answers == []
+            store.is_full = is_full
+            store.is_free.set()
+        assert [each.status for each in answers] == ([503, 503] if is_full else [200, 200])
+        assert answers[0].body == answers[1].body
+        store.is_full = False
+        again = await rig.listener.handle_federation(asked)
+        assert again.status == 200
+        assert (again.body == answers[0].body) is not is_full
         await rig.listener.close()
 
     _run(work)

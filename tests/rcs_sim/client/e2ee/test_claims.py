@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rcs_sim.client.e2ee.claims import ClaimFailed, Claims
+from rcs_sim.client.kds_client import ClaimResult
 from rcs_sim.client.phone import Phone
 from rcs_sim.server.kds_settings import KdsFault
-from rcs_sim.wire.key_directory import ClaimOutcome
-from tests.scenarios.stage import BEN, BOB, Stage, scenario
+from rcs_sim.wire.key_directory import ClaimOutcome, ClaimRequest
+from tests.scenarios.stage import AMY, BEN, BOB, Stage, scenario
 
 
 def _claims(phone: Phone) -> Claims:
@@ -71,3 +74,41 @@ async def test_a_package_of_last_resort_is_better_than_none(stage: Stage) -> Non
     _fault(stage, "blue", KdsFault(last_resort_only=True))
     (found,) = await _claims(alice).packages(BOB.lstrip("+"), 1)
     assert found.is_last_resort
+
+
+@scenario("two-carriers")
+async def test_a_directory_that_asks_to_wait_is_not_asked_before_and_others_are(stage: Stage) -> None:
+    alice, _bob = await stage.alice_and_bob()
+    amy = await stage.phone("amy", AMY)
+    claims, amys = _claims(alice), AMY.lstrip("+")
+    assert amy.is_registered
+
+    def asked() -> int:
+        return sum(one.summary.endswith("/keypackages/claim") for one in stage.sink.records if one.source == "alice")
+
+    _fault(stage, "blue", KdsFault(retry_after_s=60))
+    with pytest.raises(ClaimFailed) as refused:
+        await claims.packages(BOB.lstrip("+"), 1)
+    assert (refused.value.outcome, asked()) == (ClaimOutcome.REFUSED, 1)
+    await asyncio.sleep(50)
+    with pytest.raises(ClaimFailed, match="asked to wait") as waiting:
+        await claims.packages(BOB.lstrip("+"), 1)
+    assert (waiting.value.outcome, asked()) == (ClaimOutcome.NOT_ATTEMPTED, 1)
+    assert await claims.packages(amys, 2)
+    _fault(stage, "blue", KdsFault())
+    await asyncio.sleep(11)
+    assert await claims.packages(BOB.lstrip("+"), 1)
+
+
+@scenario("two-carriers")
+async def test_of_two_packages_of_one_device_one_is_taken(stage: Stage) -> None:
+    alice, _bob = await stage.alice_and_bob()
+    claims = _claims(alice)
+    kds, number = claims.credentials.kds, BOB.lstrip("+")
+    assert kds is not None
+    served = [await kds.claim(ClaimRequest(target_msisdn=number, kds=1)) for _ in range(2)]
+    listed = tuple(package for each in served for package in each.key_packages)
+    assert len({each.key_package for each in listed}) == 2
+    (found,) = claims._verified(ClaimResult(ClaimOutcome.SERVED, listed), number)
+    assert found.message == listed[0].key_package
+    assert "a second key package of one device is left out" in stage.errors()

@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
+from ims_core.store.configuration import ConfigurationRecord
 from ims_core.transport.tokens import Tokens
 from rcs_sim.client.e2ee.credentials import RENEW_BEFORE_S, Credentials, CredentialState
 from rcs_sim.client.phone import Phone
 from rcs_sim.e2ee.certificate_profile import CertificateRefused, CertificateRule
 from rcs_sim.e2ee.member.enrolment import Enrolment
+from rcs_sim.e2ee.vendor_pki import VendorPki
+from rcs_sim.scenario.key_service import KeyService
 from rcs_sim.server.kds_enrolment import EnrolmentRules, check_enrolment
 from rcs_sim.server.kds_settings import KdsFault
+from rcs_sim.wire.encryption_parameters import EncryptionParameters
+from rcs_sim.wire.key_directory import FederationAnchor, FederationAnchors
 from tests.scenarios.stage import ALICE, Stage, scenario
 
 _DAY_S = 86_400
@@ -122,6 +127,132 @@ async def test_a_proof_that_has_ended_counts_for_a_phone_whose_profile_says_so(
         with pytest.raises(CertificateRefused) if refuses else nullcontext() as caught:
             each.validate(chain, _credentials(phone).now_s())
         assert caught is None or caught.value.certificate_rule is CertificateRule.ACS_PROOF_EXPIRY
+
+
+def _service(stage: Stage, carrier: str) -> KeyService:
+    service = stage.sim.lab.carriers[carrier].key_service
+    assert service is not None
+    return service
+
+
+def _lists(stage: Stage) -> list[tuple[str, str]]:
+    """From whom the phone has fetched trust-anchor lists, and which."""
+    asked = (one for one in stage.sink.records if one.protocol == "HTTP" and one.source == "alice")
+    return [(one.target, one.summary.rpartition("/")[2]) for one in asked if "/trust-anchors/" in one.summary]
+
+
+def _parameters_of(stage: Stage, carrier: str, held: EncryptionParameters) -> EncryptionParameters:
+    told = (
+        _service(stage, carrier)
+        .encryption()
+        .parameters(ConfigurationRecord("+1", participant_key=b"x", identity_proof=held.identity_proof))
+    )
+    assert told is not None
+    return told
+
+
+@scenario("two-carriers")
+async def test_the_list_of_another_signer_is_fetched_whatever_its_generation(stage: Stage) -> None:
+    """Two carriers count for themselves: generation 1 of one is not that of the other (§14.8)."""
+    alice = await stage.phone("alice", ALICE)
+    credentials = _credentials(alice)
+    assert credentials.kds is not None
+    assert credentials._parameters is not None
+    far = _service(stage, "blue")
+    moved = VendorPki.derive(b"moved", vendor_id=2, kds=2, operator="red", now_s=credentials.now_s())
+    listed = [
+        FederationAnchor(vendor_id=2, kds=2, der=each.der) for each in (*far.anchors, moved.anchor) if each.kds == 2
+    ]
+    held = credentials._parameters
+    assert _lists(stage) == [("red.kds", "1")]
+    credentials.configured(credentials.kds, _parameters_of(stage, "blue", held), credentials.msisdn)
+    await asyncio.sleep(5)
+    assert _lists(stage) == [("red.kds", "1"), ("blue.kds", "1")]
+    far.server.anchors_told(_service(stage, "red").plan.peer(), FederationAnchors(2, tuple(listed)).encode(), 0)
+    credentials.configured(credentials.kds, _parameters_of(stage, "blue", held), credentials.msisdn)
+    await asyncio.sleep(5)
+    credentials.configured(credentials.kds, held, credentials.msisdn)
+    await asyncio.sleep(5)
+    assert [generation for _, generation in _lists(stage)] == ["1", "1", "2", "1"]
+    assert credentials.is_ready
+    assert credentials.validator is not None
+    assert len(credentials.validator.anchors.anchors) == 2
+
+
+@pytest.mark.parametrize("fault", [{"stale_anchors": 1}, {"stale_anchors": 7}])
+@scenario("two-carriers")
+async def test_a_list_that_must_not_be_used_leaves_the_old_one_and_all_else_goes_on(
+    stage: Stage, fault: dict[str, int]
+) -> None:
+    alice = await stage.phone("alice", ALICE)
+    credentials, service = _credentials(alice), _service(stage, "red")
+    assert credentials.kds is not None
+    assert credentials.setting is not None
+    assert credentials._parameters is not None
+    old, serial = credentials.roots.held, credentials.setting.identity.certificate.serial
+    _fault(stage, **fault)
+    credentials.configured(
+        credentials.kds, replace(credentials._parameters, trust_anchors_generation=2), credentials.msisdn
+    )
+    await asyncio.sleep(5)
+    assert "kept" in stage.states(alice, "trust anchors")
+    assert credentials.is_ready
+    credentials.enrol_anew()
+    await asyncio.sleep(5)
+    assert credentials.roots.held is old
+    assert credentials.setting.identity.certificate.serial != serial
+    _fault(stage)
+    moved = VendorPki.derive(b"moved", vendor_id=1, kds=1, operator="blue", now_s=credentials.now_s())
+    told = FederationAnchors(2, (FederationAnchor(vendor_id=1, kds=1, der=moved.root_der),))
+    service.server.anchors_told(_service(stage, "blue").plan.peer(), told.encode(), stage.sim.clock.now())
+    await asyncio.sleep(3600)  # it asks again by itself
+    assert credentials.roots.held is not None
+    assert credentials.roots.held.generation == 2
+
+
+@scenario("two-carriers")
+async def test_a_configuration_that_comes_in_the_middle_of_an_enrolment_counts_too(stage: Stage) -> None:
+    alice = await stage.phone("alice", ALICE)
+    credentials = _credentials(alice)
+    assert credentials.kds is not None
+    assert credentials._parameters is not None
+    held = credentials._parameters
+    _fault(stage, delay_s=3)
+    credentials.enrol_anew()
+    await asyncio.sleep(1)
+    credentials.configured(credentials.kds, _parameters_of(stage, "blue", held), credentials.msisdn)
+    await asyncio.sleep(30)
+    assert _lists(stage) == [("red.kds", "1"), ("blue.kds", "1")]
+    assert credentials.is_ready
+
+
+@scenario("two-carriers")
+async def test_an_enrolment_for_the_number_before_ends_when_another_number_comes(stage: Stage) -> None:
+    alice = await stage.phone("alice", ALICE)
+    credentials = _credentials(alice)
+    assert credentials.kds is not None
+    assert credentials._parameters is not None
+    _fault(stage, delay_s=3)
+    credentials.enrol_anew()
+    await asyncio.sleep(1)
+    credentials.configured(credentials.kds, credentials._parameters, "12025550102")
+    await asyncio.sleep(20)
+    assert credentials.setting is None  # the proof is for alice's number
+    assert not credentials.is_ready
+    assert "not enrolled" in stage.states(alice, "encryption")
+
+
+@scenario("two-carriers")
+async def test_a_directory_that_asks_for_patience_gets_it(stage: Stage) -> None:
+    _fault(stage, retry_after_s=3000)
+    alice = await stage.phone("alice", ALICE)
+    asked = len(_lists(stage))
+    assert asked == 1
+    await asyncio.sleep(2900)
+    assert len(_lists(stage)) == asked
+    _fault(stage)
+    await asyncio.sleep(200)
+    assert _credentials(alice).is_ready
 
 
 @scenario("two-carriers-plain")
