@@ -53,8 +53,8 @@ class CredentialState(Enum):
 class Credentials:
     """Of one phone, for as long as it is not reset. *changed* is called whenever `is_ready` or the certificate has
     changed, *proof_refused* when the directory does not take the proof in the configuration: a fresh one is to be had
-    (digest RCC.16 §14.2). *participant* and *client_id* last until the reset; *kds_number* is what its tag names, *roots*
-    are those that it trusts."""
+    (digest RCC.16 §14.2). *participant* and *client_id* last until the reset; *kds_number* is what its tag names,
+    *roots* are those that it trusts."""
 
     __slots__ = (
         "_alarm",
