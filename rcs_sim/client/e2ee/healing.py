@@ -7,6 +7,7 @@ What to do next is decided by the engine's tables (`rcs_sim.e2ee.member.self_hea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from rcs_sim.client.display import Shown
@@ -43,6 +44,16 @@ __all__ = ["Healing"]
 WELCOME_WAIT_S = 3.0  # of who has lost a race: the winner's Welcome comes in that time (digest RCC.16 §14.6)
 SET_UP_PAUSE_S = 60.0  # after a set-up that failed (choice)
 _THEN = Callable[[Sequence[KeyPackage]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _EraWish:
+    """A new era that is to be made: while the focus is *asked_at* this state, and if it still *is_needed* when there
+    are key packages for it."""
+
+    kind: AdvanceKind
+    asked_at: EpochIdentifier | None = None
+    is_needed: Callable[[], bool] = lambda: True
 
 
 class Healing:
@@ -420,11 +431,17 @@ class Healing:
     # --- an era that somebody asks for -------------------------------------------------------------------------------
 
     def advance_era(
-        self, thread: EncryptedThread, why: str, *, is_urgent: bool = False, asked_at: EpochIdentifier | None = None
+        self,
+        thread: EncryptedThread,
+        why: str,
+        *,
+        is_urgent: bool = False,
+        asked_at: EpochIdentifier | None = None,
+        is_needed: Callable[[], bool] = lambda: True,
     ) -> bool:
         """A new era, because a member cannot be helped otherwise: for the member who is elected, the others wait; what
         *is urgent* anybody does, and the focus takes the first. Who asked for it has seen the focus *asked_at* this
-        state: it has to be that still. Returns whether it has begun."""
+        state: it has to be that still, and it still *is_needed* when all is ready. Returns whether it has begun."""
         context = self._context
         if thread.heal.is_running or thread.is_setting_up:
             return False
@@ -434,7 +451,7 @@ class Healing:
             context.note(thread, "no new era", "the budget is used up")
             return False
         context.note(thread, "new era", why)
-        self._begin_era(thread, AdvanceKind.NORMAL, asked_at)
+        self._begin_era(thread, _EraWish(AdvanceKind.NORMAL, asked_at, is_needed))
         return True
 
     def renew_leaf(self, thread: EncryptedThread) -> bool:
@@ -444,29 +461,32 @@ class Healing:
         if not engine.needs_self_update:
             return False
         if engine.stale_members(now_s) - {self._context.own_number}:
-            return self.advance_era(thread, "certificates of several members are old", is_urgent=True)
+            why = "certificates of several members are old"
+            return self.advance_era(thread, why, is_urgent=True, is_needed=partial(self._has_stale_peer, thread))
         return self._requests.submit(
             thread,
             lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s),
             self.watch(thread),
         )
 
-    def _begin_era(self, thread: EncryptedThread, kind: AdvanceKind, asked_at: EpochIdentifier | None = None) -> None:
+    def _has_stale_peer(self, thread: EncryptedThread) -> bool:
+        """Not so any more if the commit of the other's new certificate was on its way to us."""
+        return bool(thread.engine.stale_members(self._context.now_s()) - {self._context.own_number})
+
+    def _begin_era(self, thread: EncryptedThread, wish: _EraWish) -> None:
         """From here on nothing is sealed in the era that is given up."""
         thread.is_setting_up = True
         if self._context.is_arbitrated(thread):
-            self._requests.pull(thread, partial(self._pulled_for_era, thread, kind, asked_at))
+            self._requests.pull(thread, partial(self._pulled_for_era, thread, wish))
         else:
-            make = partial(self._make_era, thread, kind, ServerState())
+            make = partial(self._make_era, thread, wish, ServerState())
             self._claim(thread, make, partial(self._set_up_failed, thread))
 
-    def _pulled_for_era(
-        self, thread: EncryptedThread, kind: AdvanceKind, asked_at: EpochIdentifier | None, answer: ControlAnswer
-    ) -> None:
+    def _pulled_for_era(self, thread: EncryptedThread, wish: _EraWish, answer: ControlAnswer) -> None:
         server = read_answer(answer)
         if not thread.is_setting_up:
             return  # switched off meanwhile
-        if asked_at is not None and (server.latest is None or not is_stamped(server.latest, asked_at)):
+        if wish.asked_at is not None and (server.latest is None or not is_stamped(server.latest, wish.asked_at)):
             self._context.note(thread, "no new era", "asked for from another state than that of the focus")
             self._set_up_over(thread)
             return
@@ -474,16 +494,20 @@ class Healing:
             self._context.note(thread, "no new era", "the server's state cannot be read")
             self._set_up_over(thread)
             return
-        self._claim(thread, partial(self._make_era, thread, kind, server), partial(self._set_up_failed, thread))
+        self._claim(thread, partial(self._make_era, thread, wish, server), partial(self._set_up_failed, thread))
 
     def _make_era(
-        self, thread: EncryptedThread, kind: AdvanceKind, server: ServerState, packages: Sequence[KeyPackage]
+        self, thread: EncryptedThread, wish: _EraWish, server: ServerState, packages: Sequence[KeyPackage]
     ) -> None:
-        if not self._requests.submit(
+        if not wish.is_needed():
+            self._context.note(thread, "no new era", "what it was for has come about without it")
+            self._set_up_over(thread)
+            self.renew_leaf(thread)
+        elif not self._requests.submit(
             thread,
             lambda engine, control_id, now_s: engine.control.new_era(
                 packages,
-                kind,
+                wish.kind,
                 control_id,
                 now_s,
                 server=server.latest,
@@ -495,7 +519,7 @@ class Healing:
             partial(self._created, thread),
         ):
             self._set_up_failed(thread, "no new era could be made")
-        elif kind is AdvanceKind.NORMAL:
+        elif wish.kind is AdvanceKind.NORMAL:
             thread.take_era(self._context.now_s())
 
     def phoenix(self, thread: EncryptedThread, reason: DowngradeReason, ended: Ended) -> None:
@@ -532,7 +556,7 @@ class Healing:
     def revive(self, thread: EncryptedThread) -> None:
         """Encryption comes back in a new era."""
         if not thread.is_setting_up:
-            self._begin_era(thread, AdvanceKind.REVIVAL)
+            self._begin_era(thread, _EraWish(AdvanceKind.REVIVAL))
 
     def _after(self, seconds: float, then: Callable[[], None]) -> None:
         alarms = self._context.messenger.alarms
