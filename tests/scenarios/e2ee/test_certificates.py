@@ -72,25 +72,6 @@ async def test_a_certificate_is_renewed_in_time_and_the_group_gets_it(stage: Sta
 
 
 @scenario("two-carriers", is_read_by_others=False)
-async def test_who_was_away_makes_no_new_era_for_a_certificate_that_was_renewed_meanwhile(stage: Stage) -> None:
-    """Both certificates of the group that he holds are old; the commit of the other's new one is on its way."""
-    alice, bob = await locked(stage)
-    await _away(alice, bob, 50)
-    await alice.power_on()
-    await asyncio.sleep(3600)
-    await alice.power_off()
-    await asyncio.sleep(14 * _DAY_S)
-    await bob.power_on()
-    await asyncio.sleep(3600)
-    states = notes(stage, bob)
-    identifier, group = engine_of(bob, ALICE).identifier, engine_of(bob, ALICE).group
-    assert identifier is not None
-    assert group is not None
-    assert identifier.moment == (1, 3), states
-    assert not group.has_stale_own_leaf, states
-
-
-@scenario("two-carriers", is_read_by_others=False)
 async def test_an_era_that_is_not_needed_any_more_when_all_is_ready_is_not_made(stage: Stage) -> None:
     alice, bob = await locked(stage)
     thread, healing = thread_of(bob, ALICE), mls_of(bob)._healing
