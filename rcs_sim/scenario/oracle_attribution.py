@@ -76,8 +76,8 @@ def _sent_as_sms(messages: Iterable[UserMessage]) -> list[UserMessage]:
 
 
 class StraySearch:
-    """Judges texts that were found somewhere. *of_text* are the messages by their text, *containers* the longer texts
-    of the trace that a text is part of, *ids* the messages by their identifiers."""
+    """Judges texts that were found somewhere. *of_text* are the messages by their text, *containers* the other texts of
+    the trace that a text or a piece of one stands in, *ids* the messages by their identifiers."""
 
     __slots__ = ("_common", "_containers", "_ids", "_of_text", "_screens")
 
@@ -102,27 +102,32 @@ class StraySearch:
         own = [message for message in carried_messages if message.text == found.text]
         if own:
             yield own[0], True
-        elif not any(found.text in message.text for message in carried_messages):
-            yield from self._judge_stray(found.text, record, contents)
+        elif not any(found.piece in message.text for message in carried_messages):
+            yield from self._judge_stray(found, record, contents)
 
     def _judge_stray(
-        self, text: str, record: TraceRecord, contents: Sequence[Carried]
+        self, found: TextFound, record: TraceRecord, contents: Sequence[Carried]
     ) -> Iterator[tuple[UserMessage, bool]]:
         """The record is not about a message with these words."""
-        alike = self._of_text.get(text, ())
+        alike = self._of_text.get(found.text, ())
         end = bisect_right(alike, record.number, key=lambda message: message.number)
         if end == 0:
-            self._common.add(text)
+            self._common.add(found.piece)
             return
-        senders = {carried.sender for carried in contents if carried.sender}
-        candidates = [each for each in alike[max(0, end - _LOOKED_AT) : end] if self._may_be_of(each, senders)]
-        is_certain = len(candidates) == 1 and text not in self._common and not self._is_part(text, record.number)
+        candidates = self._candidates(alike[max(0, end - _LOOKED_AT) : end], contents)
+        is_known = found.piece in self._common or self._is_part(found.piece, record.number)
         for message in candidates:
-            yield message, is_certain
+            yield message, len(candidates) == 1 and not is_known
 
-    def _is_part(self, text: str, number: int) -> bool:
-        """Whether a longer text, of which it is a part, was sent before record *number*."""
-        longer = self._containers.get(text, ())
+    def _candidates(self, alike: Sequence[UserMessage], contents: Sequence[Carried]) -> Sequence[UserMessage]:
+        """Those of whoever sent the record, else those that had come to him: he can tell what he was told."""
+        senders = {carried.sender for carried in contents if carried.sender}
+        own = [each for each in alike if self._may_be_of(each, senders)]
+        return own or [each for each in alike if digits_of(each.peer) in senders]
+
+    def _is_part(self, piece: str, number: int) -> bool:
+        """Whether another text, of which it is a part, was sent before record *number*."""
+        longer = self._containers.get(piece, ())
         return any(message.number <= number for each in longer for message in self._of_text[each][:1])
 
     def _may_be_of(self, message: UserMessage, senders: set[str]) -> bool:

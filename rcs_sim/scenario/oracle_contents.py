@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ims_core.errors import RemoteProtocolError
 from ims_core.trace import RecordKind, TraceRecord
@@ -12,6 +13,7 @@ from ims_core.wire.sms.sm_link import Forward, Party, PartyKind, SmLinkDecoder
 from rcs_sim.e2ee.content_types import is_on_mls_plane
 from rcs_sim.e2ee.mls_headers import MlsHeaders
 from rcs_sim.scenario.oracle_hops import Carried, Hop, Metadata, digits_of, hop_of
+from rcs_sim.scenario.oracle_remarks import remarks_in_receipt, remarks_of_cpim, remarks_of_request
 from rcs_sim.scenario.oracle_short_messages import ShortMessages
 from rcs_sim.scenario.oracle_streams import HttpStreams, MsrpContent, MsrpStreams, decompressed
 from rcs_sim.scenario.traced_content import essence_of, receipt_members
@@ -77,13 +79,15 @@ class ContentReader:
             parties = digits_of(sender), _recipient_of(message)
             body, coding = message.body, message.text("Content-Encoding")
             conversation_id = message.text("Conversation-ID") or ""
+            remarks = remarks_of_request(message)
         except RemoteProtocolError:
             return []
         hop = hop_of(record)
         body = _without(coding, body)
         if essence_of(content_type) == _SMS:
             return self._short_messages.read(hop, body)  # what the TPDU says counts: SIP names the service centre
-        return list(_contents(hop, content_type, body, parties, conversation_id, is_derived=bool(coding)))
+        found = _contents(hop, content_type, body, parties, conversation_id, is_derived=bool(coding))
+        return [replace(each, remarks=(*each.remarks, *remarks)) if remarks else each for each in found]
 
     def _of_sm_link(self, record: TraceRecord) -> list[Carried]:
         ends = (record.source, record.target, record.source_address, record.target_address)
@@ -131,19 +135,20 @@ def _contents(
     """The CPIM messages in a body, or the body itself if it is something else that a user could have written."""
     essence = essence_of(content_type)
     if essence.startswith("multipart/"):
-        try:
-            parts = list(Multipart.parse(content_type, body).walk())
-        except MultipartParseError:
-            return
-        for part in parts:
-            part_type = str(part.content_type)
-            if not essence_of(part_type).startswith("multipart/"):
-                yield from _contents(hop, part_type, part.body, parties, conversation_id, is_derived=is_derived)
+        found = [
+            each
+            for part_type, part in _parts(content_type, body)
+            for each in _contents(hop, part_type, part, parties, conversation_id, is_derived=is_derived)
+        ]
+        ids = tuple(dict.fromkeys(wire_id for each in found for wire_id in each.ids))
+        yield from (replace(each, ids=ids) if _is_beside(each) else each for each in found)
         return
     if essence == CPIM_CONTENT_TYPE:
         cpim = _read_cpim(body, is_whole=is_whole)
         if cpim is not None:
-            yield _of_cpim(hop, cpim, parties, conversation_id, is_whole=is_whole, is_derived=is_derived)
+            whole = _of_cpim(hop, cpim, parties, conversation_id, is_whole=is_whole, is_derived=is_derived)
+            yield whole
+            yield from _parts_of_cpim(whole, str(cpim.content_type))
         return
     about = _receipt_of(content_type, essence, body)
     yield Carried(
@@ -153,6 +158,7 @@ def _contents(
         text=_text_of(content_type, body),
         about=about[0],
         receipt=about[1],
+        remarks=remarks_in_receipt(body) if about[0] else (),
         sender=parties[0],
         recipient=parties[1],
         conversation_id=conversation_id,
@@ -194,6 +200,7 @@ def _of_cpim(
         text=_text_of(content_type, body),
         about=about,
         receipt=receipt,
+        remarks=remarks_of_cpim(cpim) + (remarks_in_receipt(body) if about else ()),
         sender=parties[0],
         recipient=parties[1],
         is_whole=is_whole,
@@ -202,6 +209,28 @@ def _of_cpim(
         conversation_id=conversation_id,
         metadata=frozenset(seen | {name for is_so, name in facts if is_so}),
     )
+
+
+def _parts(content_type: str, body: bytes) -> list[tuple[str, bytes]]:
+    """Type and octets of what is no multipart itself; nothing of one that cannot be read."""
+    try:
+        parts = [(str(part.content_type), part.body) for part in Multipart.parse(content_type, body).walk()]
+    except MultipartParseError:
+        return []
+    return [(part_type, octets) for part_type, octets in parts if not essence_of(part_type).startswith("multipart/")]
+
+
+def _parts_of_cpim(whole: Carried, content_type: str) -> Iterator[Carried]:
+    """What is in a multipart that is the content of a message; receipts in one are read as one."""
+    if whole.media_type.startswith("multipart/") and not whole.about:
+        for part_type, octets in _parts(content_type, whole.octets):
+            text = _text_of(part_type, octets)
+            yield replace(whole, media_type=essence_of(part_type), octets=octets, text=text)
+
+
+def _is_beside(carried: Carried) -> bool:
+    """Whether it is a text of no message of its own."""
+    return not carried.ids and not carried.about and carried.media_type.startswith("text/")
 
 
 def _without(coding: str | None, body: bytes) -> bytes:

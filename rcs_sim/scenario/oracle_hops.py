@@ -46,8 +46,8 @@ class Carried:
     """A content that crossed *hop*. *ids* are its imdn.Message-ID and the one that it replaces; *text* is what anybody
     reads in it, None if it is no text by its type. *sender* and *recipient* are bare digits, "" if not said.
 
-    *is_whole*: no part of it is missing. *is_derived*: its octets do not stand as such in one record. *short_message*:
-    ``submit`` or ``deliver`` of an SMS."""
+    *remarks* are what stands around it in fields for somebody's words. *is_whole*: no part of it is missing.
+    *is_derived*: its octets do not stand as such in one record. *short_message*: an SMS, ``submit`` or ``deliver``."""
 
     hop: Hop
     ids: tuple[str, ...] = ()
@@ -58,6 +58,7 @@ class Carried:
     receipt: str = ""
     sender: str = ""
     recipient: str = ""
+    remarks: tuple[str, ...] = ()
     is_whole: bool = True
     is_derived: bool = False
     short_message: str = ""

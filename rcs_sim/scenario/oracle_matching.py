@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from rcs_sim.scenario.oracle_attribution import SmsCopies
 from rcs_sim.scenario.oracle_hops import Carried, digits_of, same_text
 from rcs_sim.scenario.oracle_screens import Screens, Showing, UserMessage
+from rcs_sim.scenario.oracle_seals import scheme_of
 
 __all__ = ["Matched", "match_showings"]
 
+_TOLD_APART_OCTETS = 64  # that no two messages have alike
 _Words = tuple[str, ...]
 _Arrivals = dict[tuple[str, _Words], list[tuple[int, UserMessage]]]
 
@@ -34,6 +36,7 @@ def match_showings(screens: Screens, contents: Sequence[Carried]) -> Matched:
     for carried in contents:  # a message that is sealed anew has another id, and names the one before
         if len(carried.ids) > 1 and carried.ids[1] in by_id:
             by_id.setdefault(carried.ids[0], by_id[carried.ids[1]])
+    _add_replayed(by_id, contents)
     waiting = []
     for showing in screens.showings:
         message = by_id.get(showing.message_id)
@@ -56,6 +59,20 @@ def match_showings(screens: Screens, contents: Sequence[Carried]) -> Matched:
     for message in screens.sent:
         message.showings.sort(key=lambda showing: showing.number)
     return Matched([*screens.sent, *foreign.values()], by_id)
+
+
+def _add_replayed(by_id: dict[str, UserMessage], contents: Iterable[Carried]) -> None:
+    """The ids under which somebody sent sealed octets of a message again: they hold that message, whatever it is
+    called."""
+    sealed: dict[bytes, UserMessage] = {}
+    for carried in contents:
+        if not carried.ids or not scheme_of(carried.media_type) or len(carried.octets) < _TOLD_APART_OCTETS:
+            continue
+        known = by_id.get(carried.ids[0])
+        if known is not None:
+            sealed.setdefault(carried.octets, known)
+        elif carried.octets in sealed:
+            by_id[carried.ids[0]] = sealed[carried.octets]
 
 
 def _arrivals(screens: Screens, contents: Iterable[Carried]) -> _Arrivals:

@@ -22,11 +22,13 @@ from rcs_sim.scenario.oracle_encodings import (
 from rcs_sim.scenario.oracle_hops import Carried, Hop, hop_of, same_text
 from rcs_sim.scenario.oracle_index import TextIndex
 from rcs_sim.scenario.oracle_matching import match_showings
-from rcs_sim.scenario.oracle_numbers import number_told
+from rcs_sim.scenario.oracle_numbers import number_told, number_used
 from rcs_sim.scenario.oracle_outsiders import OutsideMessage, outside_messages
 from rcs_sim.scenario.oracle_parties import MsrpParties
 from rcs_sim.scenario.oracle_screens import Screens, UserMessage
-from rcs_sim.scenario.oracle_streams import unpacked
+from rcs_sim.scenario.oracle_seals import NO_CIPHER, is_no_cipher
+from rcs_sim.scenario.oracle_strays import stray_texts
+from rcs_sim.scenario.oracle_views import View, views_of
 
 __all__ = ["Passage", "Readings", "Verdict", "judge"]
 
@@ -34,6 +36,8 @@ _SURE_OCTETS = 5  # of a form found in a content that belongs to the message; fe
 _INVITE = b"INVITE "
 _LONG_ID = 16  # characters of an identifier that is nothing else
 _MAX_PLACES = 64  # at which so few octets are looked at
+_REMARK = "the words of a field beside the content"
+_NOBODYS = "its words stand there; whose they are is not clear"
 _PART_CHARACTERS = 8  # of a text of which only a part came; all of it if it is shorter
 
 
@@ -62,15 +66,18 @@ def judge(text: str, carried: Carried) -> tuple[Verdict, str]:
     """Whether *text* can be read in a content that belongs to its message."""
     if carried.text is not None and _shows(text, carried):
         return Verdict.READABLE, TextEncoding.UTF_8.value if carried.short_message == "" else "SMS"
+    if _is_remarked(text, carried):
+        return Verdict.READABLE, _REMARK
     octets = carried.octets
     for each in (each for each in carried.ids if len(each) >= _LONG_ID):  # it may have a short text in it
         octets = octets.replace(each.encode(), bytes(len(each.encode())))
-    views = [each for each in (octets, unpacked(octets)) if each]
-    short_views = [without_mls_head(each) for each in views] if is_on_mls_plane(carried.media_type) else views
+    views = [View(octets, ""), *views_of(octets)]
+    sealed = without_mls_head(octets) if is_on_mls_plane(carried.media_type) else octets
+    short_views = views if sealed is octets else [View(sealed, ""), *views_of(sealed)]
     found = [
-        _stands(pattern, octets)
+        _stands(pattern, view)
         for pattern in patterns_of(text)
-        for octets in (views if len(pattern.octets) >= _SURE_OCTETS else short_views)
+        for view in (views if len(pattern.octets) >= _SURE_OCTETS else short_views)
     ]
     for verdict in (Verdict.READABLE, Verdict.UNDECIDED):
         how = next((how for each, how in found if each is verdict), None)
@@ -78,22 +85,33 @@ def judge(text: str, carried: Carried) -> tuple[Verdict, str]:
             return verdict, how
     if carried.text is not None and carried.text.strip():
         return Verdict.UNDECIDED, "another text stands there in clear"
+    if carried.is_whole and is_no_cipher(carried.media_type, carried.octets):
+        return Verdict.UNDECIDED, NO_CIPHER
     return Verdict.SEALED, carried.media_type
 
 
-def _stands(pattern: TextPattern, octets: bytes) -> tuple[Verdict, str]:
-    """Whether one form of a text stands in *octets*, and not by chance."""
+def _stands(pattern: TextPattern, view: View) -> tuple[Verdict, str]:
+    """Whether one form of a text stands in *view*, and not by chance."""
+    octets = view.octets
     place, length, doubt = octets.find(pattern.octets), len(pattern.octets), False
     for _ in range(_MAX_PLACES):
         if place < 0:
             break
         if length >= _SURE_OCTETS or is_legible(octets, place, length):
-            return Verdict.READABLE, pattern.encoding.value
-        doubt |= not looks_random(octets, place)
+            return Verdict.READABLE, _way(pattern.encoding.value, view)
+        doubt |= not view.coding and not looks_random(octets, place)
         place = octets.find(pattern.octets, place + 1)
     if doubt:
         return Verdict.UNDECIDED, f"{length} octets as {pattern.encoding} may stand there by chance"
     return Verdict.SEALED, ""
+
+
+def _way(encoding: str, view: View) -> str:
+    return f"{encoding} in {view.coding}" if view.coding else encoding
+
+
+def _is_remarked(text: str, carried: Carried) -> bool:
+    return any(same_text(text, remark) for remark in carried.remarks)
 
 
 def _shows(text: str, carried: Carried) -> bool:
@@ -158,6 +176,8 @@ class Readings:
             told = number_told(record)
             if told is not None:
                 screens.is_number_of(*told, record.number)
+            elif (used := number_used(record)) is not None and not screens.has_number(used[0]):
+                screens.is_number_of(*used, record.number)
             contents += reader.read(record)
         contents += reader.rest()
         return contents
@@ -195,6 +215,8 @@ class Readings:
             reported = self._ids.get(carried.about)
             if reported is not None:
                 self._about[reported].append(carried)
+                if _is_remarked(reported.text, carried):
+                    self._add(reported, carried.hop, Verdict.READABLE, _REMARK, carried)
 
     def _add(self, message: UserMessage, hop: Hop, verdict: Verdict, how: str, carried: Carried | None = None) -> None:
         """The worst that a record lets its ends read is what counts."""
@@ -209,43 +231,13 @@ class Readings:
     def _search(self, records: Iterable[TraceRecord], contents: Iterable[Carried]) -> None:
         """Distinctive texts in all octets of the trace, whatever they were meant to be."""
         index = TextIndex(self._of_text)
-        containers = {
-            text: [found.text for found in index.find(text.encode("utf-8", "replace")) if found.text != text]
-            for text in self._of_text
-        }
         contained: dict[str, list[str]] = defaultdict(list)
-        for text, inner in containers.items():
-            for each in inner:
-                contained[each].append(text)
-        by_record: dict[int, list[Carried]] = defaultdict(list)
-        for carried in contents:
-            by_record[carried.hop.number].append(carried)
+        for text in self._of_text:
+            for found in index.find(text.encode("utf-8", "replace")):
+                if found.text != text:
+                    contained[found.piece].append(text)
         search = StraySearch(self._of_text, contained, self._ids, self.screens)
-        for record in records:
-            if record.kind is not RecordKind.MESSAGE:
-                continue
-            here = by_record.get(record.number, ())
-            for octets in _views(record, here):
-                for found in index.find(octets):
-                    for message, is_certain in search.judge(found, record, here):
-                        verdict = Verdict.READABLE if is_certain else Verdict.UNDECIDED
-                        how = (
-                            found.encoding.value if is_certain else "its words stand there; whose they are is not clear"
-                        )
-                        self._add(message, hop_of(record), verdict, how)
-
-
-def _views(record: TraceRecord, contents: Sequence[Carried]) -> Iterator[bytes]:
-    """The octets of a record as they are, without the line ends that base64 and quoted-printable put between, and
-    those of contents that do not stand in it as such."""
-    yield record.raw
-    for carried in contents:
-        packed = unpacked(carried.octets)
-        if carried.is_derived:
-            yield carried.octets
-        if packed:
-            yield packed
-    if b"ase64" in record.raw:
-        yield record.raw.replace(b"\r\n", b"")
-    if b"=\r\n" in record.raw:
-        yield record.raw.replace(b"=\r\n", b"")
+        for stray in stray_texts(records, contents, index):
+            for message, is_certain in search.judge(stray.found, stray.record, stray.contents):
+                verdict = Verdict.READABLE if is_certain else Verdict.UNDECIDED
+                self._add(message, hop_of(stray.record), verdict, stray.how if is_certain else _NOBODYS)

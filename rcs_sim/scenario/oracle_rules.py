@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from rcs_sim.client.display import Shown
 from rcs_sim.scenario.oracle_changes import ChangesOfText
+from rcs_sim.scenario.oracle_hops import same_text
 from rcs_sim.scenario.oracle_readings import Passage, Readings, Verdict
-from rcs_sim.scenario.oracle_screens import Screens, Showing, Tick, UserMessage
+from rcs_sim.scenario.oracle_screens import Label, Screens, Showing, Tick, UserMessage
+from rcs_sim.scenario.oracle_seals import NO_CIPHER, SEALED_AS, scheme_of
 
 __all__ = ["MessageDisplay", "OracleRules", "Violation", "ViolationKind"]
 
@@ -19,6 +22,9 @@ _MAX_EVIDENCE = 12  # records that a violation names
 _RECEIPTS = (Shown.DELIVERED, Shown.DISPLAYED)
 _LEFT = (Shown.SENT, *_RECEIPTS)
 _TOLD = ("", Shown.FAILED)  # it waits, or it failed: its user sees that
+_SHOWN_CHARACTERS = 40  # of a text that stands in the place of another
+
+_Moments: TypeAlias = Mapping[tuple[str, str], Sequence[int]]  # records by phone and peer
 
 
 class ViolationKind(StrEnum):
@@ -58,12 +64,13 @@ class MessageDisplay:
 class OracleRules:
     """Judges messages by what was read of the trace."""
 
-    __slots__ = ("_changes", "_locks", "_readings", "_screens")
+    __slots__ = ("_changes", "_locks", "_mls_locks", "_readings", "_screens")
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
         self._screens: Screens = readings.screens
-        self._locks = _lock_moments(readings)
+        self._locks = _lock_moments(readings, lambda shown: bool(shown.has_lock))
+        self._mls_locks = _lock_moments(readings, lambda shown: shown.scheme == "mls")
         self._changes = ChangesOfText(readings)
 
     def violations(self, message: UserMessage) -> Iterator[Violation]:
@@ -102,12 +109,20 @@ class OracleRules:
 
     def ends(self, message: UserMessage) -> set[str]:
         """The phones of the sender and of the receiver, and those that showed it."""
-        ends = {message.phone, *(showing.phone for showing in message.showings)}
+        showed = {showing.phone for showing in message.showings}
         if message.is_foreign:
-            return (ends | {message.peer}) - {""}
+            return (showed | {message.peer}) - {""}
+        return (showed | self._own_phones(message)) - set(self._strangers(message))
+
+    def _own_phones(self, message: UserMessage) -> set[str]:
+        """Those of the sender, and those of the receiver when it was sent and whenever one of them showed it."""
         own = self._screens.number(message.phone, message.number)
-        devices = (self._screens.phones_of(number, message.number) for number in (own, message.peer))
-        return ends.union(*devices)
+        return {message.phone, *self._screens.phones_of(own, message.number)} | self._receivers(message)
+
+    def _receivers(self, message: UserMessage) -> set[str]:
+        """The phones with the number that it went to, then and whenever somebody showed it."""
+        moments = {message.number, *(showing.number for showing in message.showings)}
+        return {phone for at in moments for phone in self._screens.phones_of(message.peer, at)}
 
     def open_to_others(self, message: UserMessage, passages: Sequence[Passage]) -> list[Passage]:
         """The hops at which somebody other than the ends could read it."""
@@ -130,9 +145,36 @@ class OracleRules:
                 is_excused = display.phone != message.phone and self._is_agreed(message, is_open[0])
                 if is_later or (display.has_lock and not is_excused):
                     yield _violation(ViolationKind.LYING_LOCK, message, display, _told_readers(is_open), is_open)
-            elif display.has_lock and not passages and self._has_left(message):
-                why = "it was shown with a lock, and nothing that was sealed crossed any link"
-                yield _violation(ViolationKind.LYING_LOCK, message, display, why, ())
+            elif display.has_lock:
+                why, shows_it = self._false_seal(message, display, passages)
+                if why:
+                    yield _violation(ViolationKind.LYING_LOCK, message, display, why, shows_it)
+
+    def _false_seal(
+        self, message: UserMessage, display: MessageDisplay, passages: Sequence[Passage]
+    ) -> tuple[str, Sequence[Passage]]:
+        """What is wrong with a lock over octets in which the text does not stand; "" if nothing is."""
+        if not passages:
+            why = "it was shown with a lock, and nothing that was sealed crossed any link"
+            return why if self._has_left(message) else "", ()
+        bare = [each for each in passages if each.how == NO_CIPHER]
+        if bare:
+            return f"it was shown with a lock, and {bare[0].hop.source} sent {NO_CIPHER}", bare
+        sealed_as = {scheme_of(each.carried.media_type) for each in passages if each.carried is not None} - {""}
+        if display.scheme in SEALED_AS and sealed_as and display.scheme not in sealed_as:
+            return f"its lock says {display.scheme}, and it was sealed as {', '.join(sorted(sealed_as))}", passages
+        strangers = self._strangers(message)
+        if strangers:
+            return f"it was shown with a lock, and {', '.join(strangers)}, who is neither end of it, showed it too", ()
+        return "", ()
+
+    def _strangers(self, message: UserMessage) -> list[str]:
+        """The phones that showed it and have another number than either end."""
+        if message.is_foreign:
+            return []
+        ends = self._own_phones(message)
+        numbers = {(each.phone, self._screens.number(each.phone, each.number)) for each in message.showings}
+        return sorted({phone for phone, number in numbers if number and phone not in ends})
 
     def _is_agreed(self, message: UserMessage, first: Passage) -> bool:
         """Whether its sender agreed to a copy in clear before that went out: then a receiver who had the sealed one
@@ -150,8 +192,7 @@ class OracleRules:
 
     def _missing_lock(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
         """No lock, though it was sealed wherever it went."""
-        has_arrived = bool(message.showings) or message.mark in _RECEIPTS
-        if not passages or not has_arrived or any(each.verdict is not Verdict.SEALED for each in passages):
+        if not passages or not self._has_left(message) or any(each.verdict is not Verdict.SEALED for each in passages):
             return
         for display in self.displays(message):
             if display.may_miss_lock:
@@ -169,8 +210,10 @@ class OracleRules:
     def _loss(self, message: UserMessage, passages: Sequence[Passage]) -> str:
         """Why it is lost; "" if it is not, or nobody can tell."""
         receivers = self._screens.phones_of(message.peer, message.number)
-        if message.is_foreign or message.showings or message.mark in _TOLD or not receivers:
+        if message.is_foreign or message.mark in _TOLD or not receivers:
             return ""
+        if message.showings:
+            return self._other_showing(message)
         if not self._changes.is_owed(message):
             return ""
         if self._screens.is_wiped_after(message.phone, message.number):
@@ -182,6 +225,17 @@ class OracleRules:
         if any(self._screens.last_reached(phone) > last_at + _GRACE_S for phone in receivers):
             return f"its sender sees {message.mark!r}; {names} could be reached afterwards, and never showed it"
         return ""
+
+    def _other_showing(self, message: UserMessage) -> str:
+        """What was shown in its place, if nobody who it was for has got the text."""
+        seen = [each for each in message.showings if each.phone in self._receivers(message)]
+        if not seen:
+            strangers = ", ".join(dict.fromkeys(each.phone for each in message.showings))
+            return f"shown by {strangers}, and by no phone of {message.peer}"
+        texts = [each for each in seen if each.tick.what == Shown.MESSAGE]
+        if message.kind or not texts or any(same_text(each.text, message.text) for each in texts):
+            return ""
+        return f"{texts[0].phone} showed something else in its place: {texts[0].text[:_SHOWN_CHARACTERS]!r}"
 
     def _duplicate(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
         """Shown more than once on one phone."""
@@ -201,24 +255,36 @@ class OracleRules:
         return self._screens.wipes_before(phone, one) != self._screens.wipes_before(phone, other)
 
     def _silent_downgrade(self, message: UserMessage, passages: Sequence[Passage]) -> Iterator[Violation]:
-        """In clear from a phone that had shown its conversation as encrypted, and nobody had ended that."""
-        first = next(
-            (each for each in self.open_to_others(message, passages) if each.hop.source == message.phone), None
-        )
-        if first is None or message.is_foreign:
+        """In clear from a phone that had shown its conversation as encrypted, or in the older scheme from one that had
+        shown it as MLS, and nobody had ended that (digest RCC.16 §7.2, §14.12)."""
+        if message.is_foreign:
             return
-        moments = self._locks.get((message.phone, message.peer), ())
-        place = bisect_left(moments, first.hop.number) - 1
+        left = [each for each in passages if each.hop.source == message.phone]
+        weaker = (
+            (self._locks, self.open_to_others(message, left), "as encrypted, and sent this in clear"),
+            (self._mls_locks, [each for each in left if _is_legacy(each)], "as MLS, and sealed this as legacy"),
+        )
+        for moments, passed, what in weaker:
+            first = passed[0].hop.number if passed else 0
+            locked = self._locked_before(message, first, moments)
+            if locked is not None and not self._is_ended_between(message, locked, first):
+                why = f"{message.phone} showed the conversation {what} without a word"
+                evidence = (locked, message.number, first)
+                yield Violation(ViolationKind.SILENT_DOWNGRADE, message, message.phone, why, evidence)
+                return
+
+    def _locked_before(self, message: UserMessage, number: int, locks: _Moments) -> int | None:
+        """The last record before *number* that says so of the conversation and is not about the message itself."""
+        moments = locks.get((message.phone, message.peer), ())
+        place = bisect_left(moments, number) - 1
         while place >= 0 and moments[place] == message.number:
             place -= 1
-        locked = moments[place] if place >= 0 else None
-        if locked is not None and self._is_reset_between(message.phone, locked, first.hop.number):
-            locked = None  # a phone that was reset remembers nothing
-        if locked is None or any(locked <= way.number < first.hop.number for way in self._screens.ways_out(message)):
-            return
-        why = f"{message.phone} showed the conversation as encrypted, and sent this in clear without a word"
-        evidence = (locked, message.number, first.hop.number)
-        yield Violation(ViolationKind.SILENT_DOWNGRADE, message, message.phone, why, evidence)
+        return moments[place] if place >= 0 else None
+
+    def _is_ended_between(self, message: UserMessage, locked: int, first: int) -> bool:
+        """A phone that was reset remembers nothing."""
+        ways = self._screens.ways_out(message)
+        return self._is_reset_between(message.phone, locked, first) or any(locked <= w.number < first for w in ways)
 
 
 _Rule = Callable[[OracleRules, UserMessage, Sequence[Passage]], Iterator[Violation]]
@@ -231,20 +297,24 @@ _RULES: tuple[_Rule, ...] = (
 )
 
 
-def _lock_moments(readings: Readings) -> dict[tuple[str, str], list[int]]:
+def _is_legacy(passage: Passage) -> bool:
+    return passage.carried is not None and scheme_of(passage.carried.media_type) == "legacy"
+
+
+def _lock_moments(readings: Readings, is_lock: Callable[[Label | Tick], bool]) -> _Moments:
     """The records by which a phone's user took a conversation for encrypted, ascending: labels, and messages that were
     shown with a lock of their own. One that came sealed into a conversation whose label has no lock any more was on its
     way when that ended: it promises nothing."""
     found: dict[tuple[str, str], list[int]] = {}
     screens = readings.screens
     for key, labels in screens.conversations():
-        found[key] = [label.number for label in labels if label.has_lock]
+        found[key] = [label.number for label in labels if is_lock(label)]
     for message in screens.sent:
-        if any(tick.has_lock for tick in message.ticks):
+        if any(is_lock(tick) for tick in message.ticks):
             found.setdefault((message.phone, message.peer), []).append(message.number)
     for showing in screens.showings:
         label = screens.label_at(showing.phone, showing.peer, showing.number)
-        if showing.tick.has_lock and (label is None or label.has_lock):
+        if is_lock(showing.tick) and (label is None or label.has_lock):
             found.setdefault((showing.phone, showing.peer), []).append(showing.number)
     return {key: sorted(numbers) for key, numbers in found.items()}
 

@@ -19,7 +19,6 @@ _LOCK = "encrypted"  # in a label
 _TEXTS = (Shown.MESSAGE, Shown.CHANGE)
 _TICKS = (Shown.SENT, Shown.DELIVERED, Shown.DISPLAYED, Shown.SENT_AS_SMS, Shown.FAILED)
 _NEVER: list[int] = []
-_ENDED = ("ended", "downgraded")
 _EMPTY = ("wiped", "exchanged")  # a handset without anything on its screen goes on under that name
 
 
@@ -206,8 +205,6 @@ class Screens:
             self._wipes[record.source].append(record.number)
         elif machine == "consent" and state == "given":
             self._add_way_out(record, _word(details, "peer"), "the user agreed to go on without encryption")
-        elif machine == "encryption" and state in _ENDED:
-            self._add_way_out(record, _word(details, "peer"), "the phone took the encryption as ended")
         elif machine == "fallback" and _word(details, "reason") == FallbackReason.USER_CHOSE_SMS.value:
             self._add_way_out(record, "", "the user chose SMS for this message")
 
@@ -231,6 +228,10 @@ class Screens:
             return ""
         place = bisect_right(told, at, key=lambda each: each[0])
         return told[max(0, place - 1)][1]
+
+    def has_number(self, phone: str) -> bool:
+        """Whether the trace has told any number of it yet."""
+        return phone in self._numbers
 
     def phones_of(self, peer: str, at: int) -> tuple[str, ...]:
         """Those with the number of *peer* at the time of record *at*."""

@@ -12,7 +12,7 @@ from ims_core.wire.msrp.message import Continuation
 from ims_core.wire.msrp.parser import FrameDecoder, Piece
 from rcs_sim.scenario.oracle_hops import Hop, hop_of
 
-__all__ = ["HttpBody", "HttpStreams", "MsrpContent", "MsrpStreams", "decompressed", "unpacked"]
+__all__ = ["HttpBody", "HttpStreams", "MsrpContent", "MsrpStreams", "decompressed"]
 
 _MAX_HELD_OCTETS = 16 * 1024 * 1024  # of one message; what is beyond is not read
 _MSRP_START = b"MSRP "
@@ -165,20 +165,6 @@ def _chunked_at(held: bytearray, head: bytes, position: int) -> tuple[bytes, byt
             return None
         body += held[position : position + count]
         position += count + 2
-
-
-_MAGIC = (b"\x1f\x8b\x08", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")  # gzip, and zlib at its levels
-
-
-def unpacked(octets: bytes) -> bytes:
-    """What is in octets that begin as gzip or zlib do, whether a header says so or not; b"" if they are something
-    else."""
-    if not octets.startswith(_MAGIC):
-        return b""
-    try:
-        return zlib.decompressobj(_COMPRESSED[b"deflate"]).decompress(octets, _MAX_HELD_OCTETS)
-    except zlib.error:
-        return b""
 
 
 def decompressed(head: bytes, body: bytes) -> bytes:

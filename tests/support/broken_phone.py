@@ -17,17 +17,25 @@ from rcs_sim.scenario.simulation import Simulation
 
 __all__ = ["Defect", "add_broken_phone", "break_encryption"]
 
+_PADDED_OCTETS = 256
+
 
 class Defect(Enum):
     """What is wrong with a phone."""
 
     SEALS_NOTHING = auto()
     """It sends the text itself as if it were sealed, and shows a lock."""
+    MASKS = auto()
+    """It masks the text with one octet instead of sealing it, and shows a lock."""
+    ENDS_WITHOUT_A_WORD = auto()
+    """It notes that encryption has ended, tells nobody, and goes on in clear."""
     FORGETS_TO_SEAL = auto()
     """It has lost the mark of a conversation that it showed as encrypted, and goes on in clear."""
     SHOWS_NO_LOCK = auto()
     SHOWS_NOTHING = auto()
     """What comes is receipted as usual, and not shown."""
+    SHOWS_SOMETHING_ELSE = auto()
+    """What comes is receipted as usual, and other words are shown."""
     SHOWS_TWICE = auto()
 
 
@@ -45,6 +53,8 @@ class _BrokenDisplay(Display):
         is_incoming = what is Shown.MESSAGE and members.get("direction") == "in"
         if self.defect is Defect.SHOWS_NOTHING and is_incoming:
             return
+        if self.defect is Defect.SHOWS_SOMETHING_ELSE and is_incoming:
+            members["text"] = "this message could not be read"
         if self.defect is Defect.SHOWS_NO_LOCK:
             members |= {"scheme": None, **({"label": "RCS"} if "label" in members else {})}
         super().show(what, peer, **members)
@@ -62,13 +72,18 @@ class _BrokenEncryption:
         return getattr(self._whole, name)
 
     def decide(self, conversation: Conversation, *, may_wait: bool) -> SealDecision:
-        if self._defect is Defect.FORGETS_TO_SEAL:
+        if self._defect in (Defect.FORGETS_TO_SEAL, Defect.ENDS_WITHOUT_A_WORD):
             return SealDecision(SealStep.PLAIN)
         return self._whole.decide(conversation, may_wait=may_wait)
 
     def seal(self, message: SentMessage) -> SealedContent:
         sealed = self._whole.seal(message)
-        return replace(sealed, octets=message.text.encode()) if self._defect is Defect.SEALS_NOTHING else sealed
+        text = message.text.encode()
+        if self._defect is Defect.SEALS_NOTHING:
+            return replace(sealed, octets=text)
+        if self._defect is Defect.MASKS:
+            return replace(sealed, octets=bytes(octet ^ 0x5A for octet in text.ljust(_PADDED_OCTETS)))
+        return sealed
 
 
 async def add_broken_phone(simulation: Simulation, name: str, defect: Defect, **options: Any) -> Phone:
@@ -84,7 +99,9 @@ def break_encryption(phone: Phone, defect: Defect) -> None:
     """From now on *phone* seals as *defect* says."""
     messenger = phone._messenger
     assert messenger.encryption is not None
-    if defect is Defect.FORGETS_TO_SEAL:
+    if defect in (Defect.FORGETS_TO_SEAL, Defect.ENDS_WITHOUT_A_WORD):
         for conversation in messenger.conversations.values():
+            if defect is Defect.ENDS_WITHOUT_A_WORD:
+                messenger.display.state("encryption", "ended", conversation_id=conversation.id, peer=conversation.peer)
             conversation.is_encrypted = False
     messenger.encryption = cast(Encryption, _BrokenEncryption(messenger.encryption, defect))

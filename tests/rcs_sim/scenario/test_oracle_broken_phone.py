@@ -16,7 +16,7 @@ from tests.support.broken_phone import Defect, add_broken_phone, break_encryptio
 
 _ALICE, _BOB = "+12025550101", "+12025550152"
 _FIRST, _SECOND = "the first one, as it should be", "the second one, which is the test"
-_SCREENS = (Defect.SHOWS_NO_LOCK, Defect.SHOWS_NOTHING, Defect.SHOWS_TWICE)
+_SCREENS = (Defect.SHOWS_NO_LOCK, Defect.SHOWS_NOTHING, Defect.SHOWS_SOMETHING_ELSE, Defect.SHOWS_TWICE)
 
 Found = list[tuple[str, str, str]]
 
@@ -55,9 +55,12 @@ async def _found(sim: Simulation, defect: Defect | None) -> Found:
     ("defect", "violation"),
     [
         (Defect.SEALS_NOTHING, ("lying lock", "m2", "alice")),
+        (Defect.MASKS, ("lying lock", "m2", "alice")),
+        (Defect.ENDS_WITHOUT_A_WORD, ("silent downgrade", "m2", "alice")),
         (Defect.FORGETS_TO_SEAL, ("silent downgrade", "m2", "alice")),
         (Defect.SHOWS_NO_LOCK, ("missing lock", "m2", "bob")),
         (Defect.SHOWS_NOTHING, ("silent loss", "m2", "alice")),
+        (Defect.SHOWS_SOMETHING_ELSE, ("silent loss", "m2", "alice")),
         (Defect.SHOWS_TWICE, ("duplicate", "m2", "bob")),
     ],
 )

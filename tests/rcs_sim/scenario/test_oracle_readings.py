@@ -64,7 +64,11 @@ def test_what_is_only_compressed_is_readable(packed: bytes) -> None:
 
 def test_ciphertext_is_sealed() -> None:
     assert _verdict(_TEXT, sealed_octets("a")) is Verdict.SEALED
-    assert _verdict("ok", bytes(100)) is Verdict.SEALED
+
+
+def test_what_no_cipher_has_made_is_not_decided() -> None:
+    assert _verdict("ok", bytes(100)) is Verdict.UNDECIDED
+    assert _verdict(_TEXT, _TEXT[::-1].encode() * 4) is Verdict.UNDECIDED
 
 
 def test_a_short_text_that_stands_in_ciphertext_by_chance_is_not_there() -> None:

@@ -277,7 +277,6 @@ def test_a_label_that_merely_changes_does_not_excuse_it() -> None:
     [
         lambda script: script.state("alice", "consent", "given", reason="unencrypted"),
         lambda script: script.shows("alice", "tombstone", text="encryption ended"),
-        lambda script: script.state("alice", "encryption", "ended"),
     ],
 )
 def test_consent_or_the_end_of_mls_before_it_is_no_downgrade(end: Callable[[TraceScript], int]) -> None:
