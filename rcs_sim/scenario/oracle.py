@@ -89,11 +89,13 @@ class Oracle:
         return (message.target or None) if target is None else target.name
 
     def readers(self, message: object) -> set[str]:
-        """Who could read it: the two ends of each hop that carried it legibly, the sender's phone, and the phones that
-        showed it. Raises UnknownMessage."""
+        """Who could read it: the two ends of each hop that carried it legibly, the sender's phone, the phones that
+        showed it, and whoever else is in the group that it was sealed to. Raises UnknownMessage."""
         found = self.find(message)
+        passages = self.readings.passages(found)
         names = {found.phone, *(showing.phone for showing in found.showings)} - {""}
-        for passage in self.readings.passages(found):
+        names |= self._rules.listeners(found, passages)
+        for passage in passages:
             if passage.verdict is Verdict.READABLE:
                 names |= {passage.hop.source, passage.hop.target}
         return names

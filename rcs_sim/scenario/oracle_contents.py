@@ -206,6 +206,7 @@ def _of_cpim(
         is_whole=is_whole,
         is_derived=is_derived or body not in cpim.raw,
         era=headers.era_id,
+        epoch_authenticator=headers.epoch_authenticator,
         conversation_id=conversation_id,
         metadata=frozenset(seen | {name for is_so, name in facts if is_so}),
     )

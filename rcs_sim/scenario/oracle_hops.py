@@ -63,6 +63,7 @@ class Carried:
     is_derived: bool = False
     short_message: str = ""
     era: int | None = None
+    epoch_authenticator: bytes = b""
     conversation_id: str = ""
     metadata: frozenset[Metadata] = frozenset()
 

@@ -25,6 +25,7 @@ from rcs_sim.scenario.oracle_matching import match_showings
 from rcs_sim.scenario.oracle_numbers import number_told, number_used
 from rcs_sim.scenario.oracle_outsiders import OutsideMessage, outside_messages
 from rcs_sim.scenario.oracle_parties import MsrpParties
+from rcs_sim.scenario.oracle_rosters import GroupRosters
 from rcs_sim.scenario.oracle_screens import Screens, UserMessage
 from rcs_sim.scenario.oracle_seals import NO_CIPHER, is_no_cipher
 from rcs_sim.scenario.oracle_strays import stray_texts
@@ -134,6 +135,7 @@ class Readings:
         "elements",
         "messages",
         "outsiders",
+        "rosters",
         "screens",
     )
 
@@ -145,6 +147,7 @@ class Readings:
         self._inviters: dict[str, set[str]] = defaultdict(set)
         self.elements: set[str] = set()
         contents = self._read(records)
+        self.rosters = GroupRosters(contents)
         matched = match_showings(self.screens, contents)
         self.messages, self._ids = matched.messages, matched.by_id
         self._of_text: dict[str, list[UserMessage]] = defaultdict(list)

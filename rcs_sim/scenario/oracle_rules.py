@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from rcs_sim.client.display import Shown
 from rcs_sim.scenario.oracle_changes import ChangesOfText
-from rcs_sim.scenario.oracle_hops import same_text
+from rcs_sim.scenario.oracle_hops import digits_of, same_text
 from rcs_sim.scenario.oracle_readings import Passage, Readings, Verdict
 from rcs_sim.scenario.oracle_screens import Label, Screens, Showing, Tick, UserMessage
 from rcs_sim.scenario.oracle_seals import NO_CIPHER, SEALED_AS, scheme_of
@@ -163,10 +163,33 @@ class OracleRules:
         sealed_as = {scheme_of(each.carried.media_type) for each in passages if each.carried is not None} - {""}
         if display.scheme in SEALED_AS and sealed_as and display.scheme not in sealed_as:
             return f"its lock says {display.scheme}, and it was sealed as {', '.join(sorted(sealed_as))}", passages
+        ghosts = self._ghosts(message, passages)
+        if ghosts:
+            names = ", ".join(f"+{each}" if each else "somebody without a number" for each in ghosts)
+            why = f"it was shown with a lock, and {names} is in the group that it was sealed to"
+            return f"{why} (record {min(ghosts.values())})", passages
         strangers = self._strangers(message)
         if strangers:
             return f"it was shown with a lock, and {', '.join(strangers)}, who is neither end of it, showed it too", ()
         return "", ()
+
+    def _ghosts(self, message: UserMessage, passages: Sequence[Passage]) -> dict[str, int]:
+        """The numbers that are in a group that it was sealed to and are not those of its ends, each with the record
+        that shows it; none where nobody can tell who the ends are."""
+        own, peer = self._screens.number(message.phone, message.number), digits_of(message.peer)
+        if message.is_foreign or not own or not peer:
+            return {}
+        rosters = (self._readings.rosters.of(each.carried) for each in passages if each.carried is not None)
+        found = {roster.number: roster for roster in rosters if roster is not None}
+        return {
+            number: at for at, roster in found.items() for number in sorted(roster.numbers) if number not in (own, peer)
+        }
+
+    def listeners(self, message: UserMessage, passages: Sequence[Passage]) -> set[str]:
+        """The phones, or the numbers, of those who hold keys to it and are neither end."""
+        found = self._ghosts(message, passages)
+        phones = {number: self._screens.phones_of(number, message.number) for number in found if number}
+        return {name for number, names in phones.items() for name in names or (f"+{number}",)}
 
     def _strangers(self, message: UserMessage) -> list[str]:
         """The phones that showed it and have another number than either end."""
