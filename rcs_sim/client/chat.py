@@ -5,6 +5,7 @@ from __future__ import annotations
 from ims_core.errors import SimulatorError
 from rcs_sim.client.change_sender import ChangeSender
 from rcs_sim.client.conversation import Conversation
+from rcs_sim.client.encryption import SealStep
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.inbox import Inbox
 from rcs_sim.client.messages import ReceivedMessage, SentMessage
@@ -50,10 +51,14 @@ class Chat:
         return None if encryption is None else encryption.security_code(self._conversation)
 
     def end_encryption(self) -> None:
-        """The user consents to go on without encryption, for both sides; without effect where there is none."""
-        encryption = self._messenger.encryption
-        if encryption is not None and self._conversation.is_encrypted:
-            encryption.end(self._conversation)
+        """The user consents to go on without encryption, for both sides; without effect where there is none, and
+        nothing is refused because there may be."""
+        encryption, conversation = self._messenger.encryption, self._conversation
+        if encryption is None:
+            return
+        decision = encryption.decide(conversation, may_wait=False)
+        if conversation.is_encrypted or decision.step is SealStep.REFUSE:
+            encryption.end(conversation)
 
     def revive_encryption(self) -> None:
         """The user wants it back."""

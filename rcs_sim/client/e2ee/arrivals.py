@@ -77,7 +77,7 @@ class Arrivals:
         told: Callable[[EncryptedThread, Imdn], None],
     ) -> None:
         self._context, self._healing, self._inbox, self._sweep, self._told = context, healing, inbox, sweep, told
-        self._waiting: dict[str, _Wrapper] = {}
+        self._waiting: dict[tuple[EncryptedThread, str], _Wrapper] = {}
 
     def arrived(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
         """Dispatches by type. What nobody may send to a phone is dropped."""
@@ -131,7 +131,7 @@ class Arrivals:
             self._result(thread, envelope, wrapper, result)
 
     def _park(self, thread: EncryptedThread, envelope: Envelope, wrapper: _Wrapper, parked: Parked) -> None:
-        self._waiting[envelope.message_id] = wrapper
+        self._waiting[thread, envelope.message_id] = wrapper
         if len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
         self._context.note(thread, "parked", f"for {parked.moment}", envelope.message_id)
@@ -150,7 +150,7 @@ class Arrivals:
     def _still_waits(self, thread: EncryptedThread, envelope: Envelope) -> None:
         """A message of a later epoch sets off nothing by itself; a commit that has not come by now is asked for, and
         who is elected to help learns of it."""
-        if envelope.message_id in self._waiting:
+        if (thread, envelope.message_id) in self._waiting:
             self._report(thread, envelope, ClientFailureReason.CONTROL_MESSAGE_FAILED)
             self._healing.heal(thread, "a message waits for a commit that does not come")
 
@@ -268,7 +268,7 @@ class Arrivals:
     def drain(self, thread: EncryptedThread) -> None:
         """What was parked for the moment that has come."""
         for envelope, result in thread.engine.drain(self._context.now_s()):
-            wrapper = self._waiting.pop(envelope.message_id, None)
+            wrapper = self._waiting.pop((thread, envelope.message_id), None)
             if isinstance(result, Opened | OpenRefusal):
                 if wrapper is not None:
                     self._result(thread, envelope, wrapper, result)

@@ -12,7 +12,6 @@ from dataclasses import replace
 from ims_core.transport.tokens import Tokens
 from rcs_sim.client.capabilities import Occasion
 from rcs_sim.client.conversation import Conversation
-from rcs_sim.client.display import Shown
 from rcs_sim.client.e2ee.arrivals import Arrivals
 from rcs_sim.client.e2ee.claims import Claims
 from rcs_sim.client.e2ee.context import E2eeContext
@@ -21,6 +20,7 @@ from rcs_sim.client.e2ee.downgrade import Downgrade
 from rcs_sim.client.e2ee.failures import Failures
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.housekeeping import Housekeeping
+from rcs_sim.client.e2ee.key_watch import KeyWatch
 from rcs_sim.client.e2ee.readmission import Readmission
 from rcs_sim.client.e2ee.receipts import SignedReceipts
 from rcs_sim.client.e2ee.requests import Make, Requests
@@ -83,6 +83,7 @@ class MlsEncryption:
         "_healing",
         "_housekeeping",
         "_inbox",
+        "_keys",
         "_messenger",
         "_receipts",
         "_requests",
@@ -107,6 +108,7 @@ class MlsEncryption:
         self._alarm = messenger.alarms.new(lambda now: self._look())
         context = self._context = E2eeContext(credentials.profile, messenger, credentials, errands, tokens, self._moved)
         self.new_message_id = context.new_id
+        self._keys = KeyWatch(context)
         self._requests = Requests(context)
         self._receipts = SignedReceipts(context)
         claims = Claims(self.credentials)
@@ -433,7 +435,7 @@ class MlsEncryption:
         dirty, self._dirty = self._dirty, {}
         for thread in dirty:
             self._mark(thread)
-            self._watch_keys(thread)
+            self._keys.look(thread)
             self._arrivals.drain(thread)
             self._failures.retry(thread)
             self._failures.send_copies(thread)
@@ -452,16 +454,3 @@ class MlsEncryption:
             self._downgrade.landed(thread)
         elif state is ConversationState.DOWNGRADED:
             self._downgrade.ended(thread)
-
-    def _watch_keys(self, thread: EncryptedThread) -> None:
-        group = thread.engine.group
-        if group is None:
-            return
-        leaves = (leaf for _, leaf in group.group.tree.members() if msisdn_of(leaf) == thread.peer_number)
-        keys = frozenset(participant_spki_of(leaf) for leaf in leaves)
-        before, thread.participant_keys = thread.participant_keys, keys
-        if before and not keys <= before:
-            conversation = thread.conversation
-            self._messenger.display.show(
-                Shown.TOMBSTONE, conversation.peer, conversation_id=conversation.id, text="security code changed"
-            )

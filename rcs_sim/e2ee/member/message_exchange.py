@@ -83,7 +83,7 @@ class MessageExchange(TlsStruct):
     # --- theirs -----------------------------------------------------------------------------------------------------
 
     def known(self, message_id: str) -> Opened | OpenRefusal | None:
-        """The result of before. What was opened is never opened again."""
+        """The result of before. What was opened is never opened again. What has no id is known by nothing."""
         found = self.seen.find(message_id)
         if found is None and message_id in self.seen:
             return OpenRefusal(RefusalKind.DUPLICATE, "opened before, its content is not kept")
@@ -138,7 +138,8 @@ class MessageExchange(TlsStruct):
             leaf=unsealed.leaf,
             moment=moment,
         )
-        self.seen.add(opened)
+        if envelope.message_id:
+            self.seen.add(opened)
         return opened
 
     def _park_unread(

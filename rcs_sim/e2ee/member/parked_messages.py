@@ -70,9 +70,10 @@ class ParkedMessages(TlsStruct):
         return ((moment, each) for moment, found in self._found.items() for each in found)
 
     def add(self, moment: Moment, message: ParkedMessage) -> list[ParkedMessage]:
-        """Parks a message; one with the same id at that moment is there once. Returns what had to give way."""
+        """Parks a message; one with the same id at that moment is there once, of those without an id each octet string.
+        Returns what had to give way."""
         waiting = self._found.setdefault(moment, [])
-        if any(each.envelope.message_id == message.envelope.message_id for each in waiting):
+        if any(_is_same(each, message) for each in waiting):
             return []
         waiting.append(message)
         self._octets += len(message.octets)
@@ -118,6 +119,11 @@ class ParkedMessages(TlsStruct):
 
     def encode(self) -> bytes:
         return encode_vector([moment.encode() + message.encode() for moment, message in self])
+
+
+def _is_same(one: ParkedMessage, other: ParkedMessage) -> bool:
+    message_id = one.envelope.message_id
+    return message_id == other.envelope.message_id and (bool(message_id) or one.octets == other.octets)
 
 
 def _encode_text(text: str) -> bytes:

@@ -11,7 +11,7 @@ from rcs_sim.e2ee.content_types import MLS_NAMESPACE
 from rcs_sim.e2ee.mls_headers import MlsHeaders
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, compose_cpim
 from rcs_sim.wire.cpim_header import CpimHeader
-from tests.scenarios.stage import ALICE, BOB, Stage, received, scenario, texts
+from tests.scenarios.stage import ALICE, BEN, BOB, Stage, received, scenario, texts
 from tests.support.encrypted_phones import (
     engine_of,
     focus_fault,
@@ -281,3 +281,32 @@ async def test_a_text_that_goes_out_three_times_is_shown_once_and_each_copy_is_r
     assert texts(bob) == ["we have a lock", "three times"]
     sent = b"".join(one.raw for one in stage.sink.records if one.source == "bob" and b"<delivered/>" in one.raw)
     assert [message_id for message_id in ids if message_id.encode() in sent] == list(ids[1:])
+
+
+@scenario("two-carriers")
+async def test_messages_of_two_peers_that_wait_under_one_id_are_shown_each_in_its_conversation(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    ben = await stage.phone("ben", BEN, "ios")
+    await asyncio.sleep(2)
+    await (await alice.chat(BEN).send("we too")).delivered(within_s=30)
+    focus_fault(stage, fan_out_delay_s=10.0)
+    for phone in (bob, ben):
+        rekey(phone, ALICE)
+    await asyncio.sleep(3)
+    for phone, text in ((bob, "of bob"), (ben, "of ben")):
+        body = sealed_by(phone, ALICE, text, _ID)
+        hand_in(phone, alice, CpimMessage.parse(sealed_cpim(phone, _ID, body, headers_of_state(phone, ALICE))))
+    await asyncio.sleep(20)
+    shown = {peer: [each.text for each in alice.chat(peer).messages if each.direction == "in"] for peer in (BOB, BEN)}
+    assert shown == {BOB: ["of bob"], BEN: ["of ben"]}
+
+
+@scenario("two-carriers")
+async def test_what_has_no_id_is_each_time_another_message(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    for text in ("first without", "second without"):
+        body = sealed_by(bob, ALICE, text, "", bound_id="")
+        cpim = sealed_cpim(bob, "", body, headers_of_state(bob, ALICE)).replace(b"imdn.Message-ID: \r\n", b"")
+        hand_in(bob, alice, CpimMessage.parse(cpim))
+    await asyncio.sleep(2)
+    assert texts(alice) == ["first without", "second without"]

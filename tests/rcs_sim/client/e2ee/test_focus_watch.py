@@ -14,6 +14,7 @@ from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
 from tests.support.encrypted_phones import (
     count_notes,
     focus_fault,
+    mls_of,
     pair_locked,
     reinstalled,
 )
@@ -98,3 +99,19 @@ async def test_the_focus_is_asked_once_an_hour_about_a_peer_who_does_not_encrypt
         assert message.scheme is None
         await asyncio.sleep(600)
     assert count_notes(stage, alice, "focus asked") == 1
+
+
+@scenario("two-carriers")
+async def test_who_is_refused_because_there_may_be_a_lock_can_consent_to_go_on_without(stage: Stage) -> None:
+    alice, _bob = await stage.alice_and_bob()
+    conversation, watch = alice.chat(BOB)._conversation, mls_of(alice)._context.watch
+    focus_fault(stage, is_silent=True)
+    watch.suspect(conversation)
+    refused = alice.chat(BOB).send("may this go?")
+    await asyncio.sleep(300)
+    assert (refused.state, conversation.is_encrypted) == (MessageState.FAILED, False)
+    alice.chat(BOB).end_encryption()
+    assert watch.is_waived(conversation.peer)
+    plain = await alice.chat(BOB).send("then in clear")
+    await plain.delivered(within_s=60)
+    assert plain.label == "RCS"
