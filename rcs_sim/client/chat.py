@@ -6,6 +6,7 @@ from ims_core.errors import SimulatorError
 from rcs_sim.client.change_sender import ChangeSender
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.encryption import SealStep
+from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.inbox import Inbox
 from rcs_sim.client.messages import ReceivedMessage, SentMessage
@@ -57,7 +58,8 @@ class Chat:
         if encryption is None:
             return
         decision = encryption.decide(conversation, may_wait=False)
-        if conversation.is_encrypted or decision.step is SealStep.REFUSE:
+        may_be_locked = decision.step is SealStep.REFUSE or decision.reason is FallbackReason.FOCUS_ASKED
+        if conversation.is_encrypted or may_be_locked:
             encryption.end(conversation)
 
     def revive_encryption(self) -> None:
