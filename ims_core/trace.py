@@ -180,7 +180,7 @@ def read_ndjson(lines: Iterable[str]) -> Iterator[TraceRecord]:
             continue
         try:
             record = TraceRecord.from_json(line)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"line {number} is not a trace record: {error}") from error
         yield record
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from ims_core.errors import SimulatorError
@@ -27,8 +25,9 @@ from rcs_sim.scenario.oracle_readings import Passage, Readings, Verdict
 from rcs_sim.scenario.oracle_rules import MessageDisplay, OracleRules, Violation
 from rcs_sim.scenario.oracle_screens import UserMessage
 from rcs_sim.scenario.oracle_table import table_text
+from rcs_sim.scenario.trace_order import in_order, missing_numbers
 
-__all__ = ["Oracle", "UnknownMessage", "in_order"]
+__all__ = ["Oracle", "UnknownMessage"]
 
 _WORST_FIRST = (Verdict.READABLE, Verdict.UNDECIDED, Verdict.SEALED)
 _NOT_SENT = "not sent"
@@ -39,23 +38,16 @@ class UnknownMessage(SimulatorError):
     """The trace has no such message."""
 
 
-def in_order(records: Iterable[TraceRecord]) -> list[TraceRecord]:
-    """The records with ascending numbers: those of files that were put together are counted anew."""
-    kept = list(records)
-    if all(one.number < other.number for one, other in pairwise(kept)):
-        return kept
-    return [replace(record, number=number) for number, record in enumerate(kept, 1)]
-
-
 class Oracle:
     """Of the records of one run, or of the beginning of one."""
 
-    __slots__ = ("_by_name", "_records", "_rules", "_violations", "readings")
+    __slots__ = ("_by_name", "_missing", "_records", "_rules", "_violations", "readings")
 
     def __init__(self, records: Iterable[TraceRecord]) -> None:
         kept = in_order(records)
         self.readings = Readings(kept)
         self._records = len(kept)
+        self._missing = missing_numbers(kept)
         self._rules = OracleRules(self.readings)
         self._violations: list[Violation] | None = None
         self._by_name = {message.name: message for message in self.readings.messages}
@@ -162,6 +154,7 @@ class Oracle:
         """Everything, for machines."""
         return OracleDocument(
             records=self._records,
+            missing=self._missing,
             messages=[self._row(message) for message in self.messages],
             violations=[
                 OracleViolation(

@@ -101,6 +101,9 @@ class OracleDocument(_Document):
     """`rcs-sim trace oracle --json`."""
 
     records: int
+    missing: list[tuple[int, int]] = Field(
+        default_factory=list, description="first and last number of each run of records that the trace does not have"
+    )
     messages: list[OracleRow]
     violations: list[OracleViolation]
     operators: dict[str, str] = Field(description="by carrier: one sentence on what its operator could read")

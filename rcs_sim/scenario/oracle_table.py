@@ -13,6 +13,7 @@ from rcs_sim.scenario.oracle_documents import OracleDocument, OracleOutsider, Or
 __all__ = ["table_text"]
 
 _WIDTH = 160
+_TOLD_RUNS = 8  # of records that are missing
 _TEXT_CHARACTERS = 32
 _HEADINGS = ("", "from", "to", "text", "label", "scheme", "mark", "octets were", "hops", "readers")
 _OUTSIDE = ("message id", "from", "to", "text", "content", "octets were", "readers")
@@ -37,11 +38,19 @@ def table_text(document: OracleDocument, width: int = _WIDTH) -> str:
         records = ", ".join(map(str, violation.evidence))
         line = f"{violation.violation}: {violation.message} on {violation.phone}: {violation.why} (records {records})"
         console.print(line, markup=False, soft_wrap=True)
+    if document.missing:
+        console.print(_of_missing(document.missing), markup=False, soft_wrap=True)
     if not document.violations and document.messages:
         console.print("no violation: locks say the truth, nothing was lost, shown twice or downgraded in silence")
     for sentence in document.operators.values():
         console.print(sentence, markup=False, soft_wrap=True)
     return output.getvalue().rstrip("\n")
+
+
+def _of_missing(runs: Sequence[tuple[int, int]]) -> str:
+    told = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in runs[:_TOLD_RUNS])
+    more = f" and {len(runs) - _TOLD_RUNS} more" if len(runs) > _TOLD_RUNS else ""
+    return f"not in this trace, and not judged: records {told}{more}"
 
 
 def _of_outsiders(messages: Sequence[OracleOutsider]) -> Table:

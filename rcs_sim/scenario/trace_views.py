@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 
 from ims_core.errors import SimulatorError
@@ -30,7 +31,7 @@ class TraceFileError(SimulatorError):
 def read_trace(file: Path) -> list[TraceRecord]:
     """All records. Raises TraceFileError that names the file and the line."""
     try:
-        with file.open(encoding="utf-8") as lines:
+        with file.open(encoding="utf-8-sig") as lines:  # an editor may have put a mark at the beginning
             records = list(read_ndjson(lines))
     except OSError as error:
         raise TraceFileError(f"{file}: {error.strerror}") from error
@@ -51,7 +52,7 @@ def _ill_typed(record: TraceRecord) -> str:
     """The first member that is not what docs/formats.md says; "" for none."""
     if type(record.number) is not int:
         return "number"
-    if type(record.at) not in (int, float):
+    if type(record.at) not in (int, float) or not isfinite(record.at):
         return "time"
     if type(record.details) is not dict:
         return "details"
@@ -115,14 +116,22 @@ def key_log(file: Path, keys: Path | None, *, as_json: bool = False) -> str:
     return document.model_dump_json() if as_json else key_log_lines(document)
 
 
+def _judged(file: Path) -> list[TraceRecord]:
+    """The records of a trace of which something is to be said. Raises TraceFileError, also where there is none."""
+    records = read_trace(file)
+    if not records:
+        raise TraceFileError(f"{file}: there is no record in it")
+    return records
+
+
 def oracle(file: Path, *, as_json: bool = False) -> tuple[str, int]:
     """Who could read what, and the exit status: 1 if something happened that must not."""
-    judged = Oracle(read_trace(file))
+    judged = Oracle(_judged(file))
     text = judged.document().model_dump_json(by_alias=True) if as_json else judged.table()
     return text, 1 if judged.violations() else 0
 
 
 def why(file: Path, message: str | None, *, as_json: bool = False) -> str:
     """Why a message has no lock, fell back or failed; of all messages without *message*. Raises UnknownMessage."""
-    reasons = Why(read_trace(file))
+    reasons = Why(_judged(file))
     return reasons.document(message).model_dump_json(by_alias=True) if as_json else reasons.text(message)

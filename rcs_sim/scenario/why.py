@@ -9,11 +9,12 @@ from ims_core.trace import TraceRecord
 from rcs_sim.client.display import Shown
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_state import MessageTransport
-from rcs_sim.scenario.oracle import Oracle, in_order
+from rcs_sim.scenario.oracle import Oracle
 from rcs_sim.scenario.oracle_documents import WhyDocument, WhyMessage, WhyStep
 from rcs_sim.scenario.oracle_readings import Passage
 from rcs_sim.scenario.oracle_rules import ViolationKind
 from rcs_sim.scenario.oracle_screens import UserMessage
+from rcs_sim.scenario.trace_order import in_order
 from rcs_sim.scenario.why_facts import TraceFacts
 from rcs_sim.scenario.why_gates import GateOutcome, GateStep, encryption_gates, message_gates
 from rcs_sim.scenario.why_view import why_text

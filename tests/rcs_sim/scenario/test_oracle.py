@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import rcs_sim
 from ims_core.errors import SimulatorError
 from ims_core.trace import ListSink, RecordKind, TraceRecord
-from rcs_sim.scenario.oracle import Oracle, UnknownMessage, in_order
+from rcs_sim.scenario.oracle import Oracle, UnknownMessage
 from rcs_sim.scenario.simulation import Simulation
 from rcs_sim.scenario.why import Why
 from tests.support.oracle_traces import SealedConversation
@@ -117,13 +117,6 @@ def test_scrambled_octets_under_a_plain_label_miss_a_lock() -> None:
         return [replace(changed, raw=changed.raw.replace(b"text/plain;charset=UTF-8", b"application/sealed-thing"))]
 
     assert _kinds(_doctored(retyped)) == [("missing lock", "m1"), ("missing lock", "m1")]
-
-
-def test_traces_that_were_put_together_are_counted_anew() -> None:
-    records = [*SealedConversation().records, *SealedConversation().records]
-    assert [record.number for record in in_order(records)] == list(range(1, len(records) + 1))
-    assert in_order(records[:5]) == records[:5]
-    assert len(Oracle(records).messages) == 1
 
 
 _MEMBERS = ("what", "peer", "direction", "text", "transport", "scheme", "label", "machine", "state", "reason")

@@ -50,7 +50,7 @@ def test_why_answers_for_all_or_for_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["trace", "oracle"], ["why"]])
-@pytest.mark.parametrize("content", ["no json\n", '{"number": 1}\n', None])
+@pytest.mark.parametrize("content", ["no json\n", '{"number": 1}\n', "", "\n\n", "[" * 100_000, None])
 def test_what_is_no_trace_is_a_broken_set_up(
     tmp_path: Path,
     command: list[str],
