@@ -14,7 +14,7 @@ from rcs_sim.client.display import Shown
 from rcs_sim.client.e2ee.claims import ClaimFailed, Claims
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.control_channel import ControlAnswer, NoAnswer
-from rcs_sim.client.e2ee.requests import Ended, Requests, own_envelope
+from rcs_sim.client.e2ee.requests import Ended, Make, Requests, own_envelope
 from rcs_sim.client.e2ee.server_state import ServerState, read_answer
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.e2ee.welcome_request import ASK_AGAIN_S, WelcomeRequests, is_stamped
@@ -395,20 +395,7 @@ class Healing:
         if thread.heal.phase is not HealPhase.ADVANCING:
             return  # the packages come after their time
         server = self._servers.get(thread) or ServerState()
-        is_sent = self._requests.submit(
-            thread,
-            lambda engine, control_id, now_s: engine.control.new_era(
-                packages,
-                kind,
-                control_id,
-                now_s,
-                server=server.latest,
-                carried=server.group_info,
-                group_id=server.group_id,
-                carries_own=server.is_only_named,
-            ),
-            partial(self._advanced, thread),
-        )
+        is_sent = self._requests.submit(thread, _new_era(server, packages, kind), partial(self._advanced, thread))
         if is_sent:
             thread.take_era(self._context.now_s())
         else:
@@ -503,21 +490,7 @@ class Healing:
             self._context.note(thread, "no new era", "what it was for has come about without it")
             self._set_up_over(thread)
             self.renew_leaf(thread)
-        elif not self._requests.submit(
-            thread,
-            lambda engine, control_id, now_s: engine.control.new_era(
-                packages,
-                wish.kind,
-                control_id,
-                now_s,
-                server=server.latest,
-                carried=server.group_info,
-                group_id=server.group_id,
-                carries_own=server.is_only_named,
-                reason=DowngradeReason.UNSET,
-            ),
-            partial(self._created, thread),
-        ):
+        elif not self._requests.submit(thread, _new_era(server, packages, wish.kind), partial(self._created, thread)):
             self._set_up_failed(thread, "no new era could be made")
         elif wish.kind is AdvanceKind.NORMAL:
             thread.take_era(self._context.now_s())
@@ -537,19 +510,7 @@ class Healing:
             self._adopt_end(thread)
             self._context.moved(thread)
         elif is_unknown or not self._requests.submit(
-            thread,
-            lambda engine, control_id, now_s: engine.control.new_era(
-                (),
-                AdvanceKind.PHOENIX_DOWNGRADE,
-                control_id,
-                now_s,
-                server=server.latest,
-                carried=server.group_info,
-                group_id=server.group_id,
-                carries_own=server.is_only_named,
-                reason=reason,
-            ),
-            ended,
+            thread, _new_era(server, (), AdvanceKind.PHOENIX_DOWNGRADE, reason), ended
         ):
             ended(NextStep.STOP)
 
@@ -562,3 +523,23 @@ class Healing:
         alarms = self._context.messenger.alarms
         alarm = alarms.new(lambda now: then())
         alarm.set(alarms.now() + seconds)
+
+
+def _new_era(
+    server: ServerState,
+    packages: Sequence[KeyPackage],
+    kind: AdvanceKind,
+    reason: DowngradeReason = DowngradeReason.UNSET,
+) -> Make:
+    """A new era after what the server holds."""
+    return lambda engine, control_id, now_s: engine.control.new_era(
+        packages,
+        kind,
+        control_id,
+        now_s,
+        server=server.latest,
+        carried=server.group_info,
+        group_id=server.group_id,
+        carries_own=server.is_only_named,
+        reason=reason,
+    )
