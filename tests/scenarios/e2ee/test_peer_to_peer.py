@@ -177,9 +177,7 @@ async def test_a_commit_that_a_further_device_misses_is_made_good_by_the_peer(st
 @scenario(p2p, is_read_by_others=False)
 async def test_all_devices_of_both_users_are_in_the_group_whoever_begins(stage: Stage, first: str, writes: str) -> None:
     """What one device commits goes to the peer, and from there to its user's other devices."""
-    phones, peer = await two_devices_each(stage)
-    await (await phones[first].chat(peer[first]).send("it begins")).delivered(within_s=60)
-    await asyncio.sleep(5)
+    phones, peer = await four_locked(stage, first)
     assert_one_group(phones, peer)
     message = await phones[writes].chat(peer[writes]).send("to both screens")
     await message.delivered(within_s=60)
@@ -207,9 +205,7 @@ async def test_first_messages_of_all_four_that_cross_end_in_one_group(stage: Sta
 @pytest.mark.parametrize("who", ["alice", "tablet", "bob", "laptop"])
 @scenario(p2p, is_read_by_others=False)
 async def test_a_commit_of_any_device_reaches_all_others(stage: Stage, who: str) -> None:
-    phones, peer = await two_devices_each(stage)
-    await (await phones["bob"].chat(ALICE).send("it begins")).delivered(within_s=60)
-    await asyncio.sleep(5)
+    phones, peer = await four_locked(stage, "bob")
     for _ in range(3):
         rekey(phones[who], peer[who])
         await asyncio.sleep(10)
@@ -220,9 +216,7 @@ async def test_a_commit_of_any_device_reaches_all_others(stage: Stage, who: str)
 @pytest.mark.parametrize("pair", list(itertools.combinations(("alice", "tablet", "bob", "laptop"), 2)), ids="-".join)
 @scenario(p2p, is_read_by_others=False)
 async def test_of_two_commits_that_cross_one_is_everybodys(stage: Stage, pair: tuple[str, str]) -> None:
-    phones, peer = await two_devices_each(stage)
-    await (await phones["laptop"].chat(ALICE).send("it begins")).delivered(within_s=60)
-    await asyncio.sleep(5)
+    phones, peer = await four_locked(stage, "laptop")
     for who in pair:
         rekey(phones[who], peer[who])
     await asyncio.sleep(60)  # a copy whose session was replaced goes out again after 30 s
@@ -250,9 +244,7 @@ async def test_a_device_that_comes_later_gets_in_on_either_side(stage: Stage) ->
 @pytest.mark.parametrize("who", ["alice", "tablet", "bob", "laptop"])
 @scenario(p2p, is_read_by_others=False)
 async def test_a_device_that_was_reset_comes_back_beside_the_others(stage: Stage, who: str) -> None:
-    phones, peer = await two_devices_each(stage)
-    await (await phones["alice"].chat(BOB).send("it begins")).delivered(within_s=60)
-    await asyncio.sleep(5)
+    phones, peer = await four_locked(stage, "alice")
     await phones[who].wipe()
     await phones[who].power_on()
     await asyncio.sleep(5)
@@ -269,8 +261,7 @@ async def test_a_device_that_was_reset_comes_back_beside_the_others(stage: Stage
 async def test_the_leaf_of_a_handset_that_is_no_more_is_taken_out_by_its_user_s_other_device(
     stage: Stage, who: str
 ) -> None:
-    phones, peer = await two_devices_each(stage)
-    await (await phones["alice"].chat(BOB).send("it begins")).delivered(within_s=60)
+    phones, peer = await four_locked(stage, "alice")
     await phones.pop(who).power_off()
     await asyncio.sleep(10 * 86400)
     others = {name: engine_of(phone, peer[name]) for name, phone in phones.items()}
@@ -284,9 +275,7 @@ async def test_the_leaf_of_a_handset_that_is_no_more_is_taken_out_by_its_user_s_
 @pytest.mark.parametrize("who", ["tablet", "bob"])
 @scenario(p2p, is_read_by_others=False)
 async def test_the_end_of_encryption_and_its_return_reach_all_devices(stage: Stage, who: str, back: str) -> None:
-    phones, peer = await two_devices_each(stage)
-    await (await phones["bob"].chat(ALICE).send("it begins")).delivered(within_s=60)
-    await asyncio.sleep(5)
+    phones, peer = await four_locked(stage, "bob")
     phones[who].chat(peer[who]).end_encryption()
     await asyncio.sleep(60)
     assert {phone.chat(peer[name]).label for name, phone in phones.items()} == {"RCS"}
@@ -299,9 +288,7 @@ async def test_the_end_of_encryption_and_its_return_reach_all_devices(stage: Sta
 @pytest.mark.parametrize("away", ["alice", "tablet", "bob", "laptop"])
 @scenario(p2p, is_read_by_others=False)
 async def test_who_was_off_for_some_commits_catches_up(stage: Stage, away: str) -> None:
-    phones, peer = await two_devices_each(stage)
-    await (await phones["tablet"].chat(BOB).send("it begins")).delivered(within_s=60)
-    await asyncio.sleep(5)
+    phones, peer = await four_locked(stage, "tablet")
     await phones[away].power_off()
     for who in phones:
         if who != away:
@@ -339,6 +326,14 @@ async def two_devices_each(stage: Stage) -> tuple[dict[str, Phone], dict[str, st
     }
     await asyncio.sleep(2)
     return phones, {"alice": BOB, "tablet": BOB, "bob": ALICE, "laptop": ALICE}
+
+
+async def four_locked(stage: Stage, first: str) -> tuple[dict[str, Phone], dict[str, str]]:
+    """Two devices of each user, and the lock that *first* has begun."""
+    phones, peer = await two_devices_each(stage)
+    await (await phones[first].chat(peer[first]).send("it begins")).delivered(within_s=60)
+    await asyncio.sleep(5)
+    return phones, peer
 
 
 def engines(phones: dict[str, Phone], peer: dict[str, str]) -> list[EncryptedConversation]:

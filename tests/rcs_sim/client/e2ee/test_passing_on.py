@@ -18,7 +18,7 @@ from rcs_sim.e2ee.member.control_outcome import (
     ProposalKept,
 )
 from rcs_sim.e2ee.member.moment import Moment
-from tests.scenarios.e2ee.test_peer_to_peer import p2p, two_devices_each
+from tests.scenarios.e2ee.test_peer_to_peer import four_locked, p2p
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario
 from tests.support.encrypted_phones import count_notes, rekey, thread_of
 
@@ -32,9 +32,7 @@ def _passes(phone: Phone, peer: str, outcome: ControlOutcome, named: str = "") -
 
 @scenario(p2p, is_read_by_others=False)
 async def test_one_device_passes_on_what_the_peers_have_made_and_nothing_else(stage: Stage) -> None:
-    phones, _ = await two_devices_each(stage)
-    await (await phones["alice"].chat(BOB).send("it begins")).delivered(within_s=60)
-    await asyncio.sleep(5)
+    phones, _ = await four_locked(stage, "alice")
     at = Moment(1, 2)
     made = Joined(moment=at, committer=_BOB, is_new_era=True, has_ended=False), Advanced(moment=at, committer=_BOB)
     for outcome in (*made, ProposalKept(_BOB), ParkedControl(at, is_era_gap=False)):
@@ -49,9 +47,7 @@ async def test_one_device_passes_on_what_the_peers_have_made_and_nothing_else(st
 @pytest.mark.parametrize(("who", "helper"), [*product(("alice", "tablet"), ("bob",)), ("bob", "alice")])
 @scenario(p2p, is_read_by_others=False)
 async def test_a_commit_is_passed_on_once(stage: Stage, who: str, helper: str) -> None:
-    phones, peer = await two_devices_each(stage)
-    await (await phones["alice"].chat(BOB).send("it begins")).delivered(within_s=60)
-    await asyncio.sleep(5)
+    phones, peer = await four_locked(stage, "alice")
     before = {name: count_notes(stage, phone, "passed on") for name, phone in phones.items()}
     rekey(phones[who], peer[who])
     await asyncio.sleep(60)
@@ -73,8 +69,7 @@ async def test_where_nobody_else_is_nothing_is_passed_on(stage: Stage) -> None:
 
 @scenario("two-carriers", is_read_by_others=False)
 async def test_a_focus_brings_it_to_all_by_itself(stage: Stage) -> None:
-    phones, peer = await two_devices_each(stage)
-    await (await phones["alice"].chat(BOB).send("it begins")).delivered(within_s=60)
+    phones, peer = await four_locked(stage, "alice")
     rekey(phones["bob"], peer["bob"])
     await asyncio.sleep(60)
     assert not any(count_notes(stage, phone, "passed on") for phone in phones.values())
