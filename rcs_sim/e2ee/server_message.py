@@ -7,15 +7,19 @@ observed; the rest of it, and field 2 of arm 4, are this simulator's (choice).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from rcs_sim.e2ee.client_message import MlsGroupInfo
 from rcs_sim.e2ee.custom_proposals import RCS_CUSTOM_BODIES
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.treeless_welcome import append_tree, split_welcome
 from rcs_sim.mls.codec import Reader, TlsDecodeError
+from rcs_sim.mls.commit import Commit
+from rcs_sim.mls.group_info import RatchetTreeExtension
 from rcs_sim.mls.identifiers import WireFormat
-from rcs_sim.mls.messages import MLSMessage
+from rcs_sim.mls.messages import MLSMessage, PublicMessage
 from rcs_sim.wire.protobuf import (
     ProtobufError,
     ProtobufReader,
@@ -36,10 +40,13 @@ __all__ = [
     "collect_mls_messages",
     "decode_server_message",
     "encode_server_message",
+    "is_lone_message",
+    "read_server_body",
 ]
 
 MAX_DEPTH = 6  # of messages in messages that are searched (RCC.16 digest §4.7)
 MAX_CONTAINERS = 512  # messages that are searched, whatever a peer nests
+_WELCOME = b"\x00\x01\x00\x03"  # MLSMessage: mls10, mls_welcome
 _RAW, _COMMIT_BUNDLE, _GROUP_INFO, _ACCEPTED = 1, 2, 3, 4
 
 
@@ -97,6 +104,53 @@ def decode_server_message(octets: bytes) -> ServerMlsRcsMessage:
             case 4:
                 return _decode_accepted(field.value)
     raise ProtobufError("no arm of ServerMlsRcsMessage", spec="RCC.16 §7.10", raw=octets)
+
+
+def read_server_body(octets: bytes) -> ServerMlsRcsMessage:
+    """The robust receive rule: the arm if it is one that says something, else the MLSMessages that stand somewhere in
+    the body, in their places of arm 2 or 1. A body may be a lone MLSMessage, bare or behind a length header, a Welcome
+    with the nodes of its tree behind it. Raises ProtobufError, and nothing else, on any octets."""
+    try:
+        arm = decode_server_message(octets)
+    except ProtobufError:
+        return _arm_of_messages(octets)
+    says_nothing = isinstance(arm, CommitBundle) and not arm.welcome and not arm.commit
+    return _arm_of_messages(octets) if says_nothing else arm
+
+
+def is_lone_message(octets: bytes) -> bool:
+    """Whether a body is an MLSMessage and nothing else, bare or behind a length header."""
+    return _wire_format(_without_header(octets)) is not None
+
+
+def _arm_of_messages(octets: bytes) -> ServerMlsRcsMessage:
+    found = _collect(octets)
+    of_kind = {kind: [each for each in found if found[each] is kind] for kind in set(found.values())}
+    public = of_kind.get(WireFormat.PUBLIC_MESSAGE, [])
+    commit = next(filter(_is_commit, public), b"")
+    welcome = next(iter(of_kind.get(WireFormat.WELCOME, [])), b"")
+    if welcome or commit:
+        tree = _tree_beside(octets) if welcome else b""
+        return CommitBundle(welcome, tree, commit, tuple(of_kind.get(WireFormat.PRIVATE_MESSAGE, [])))
+    if public:
+        return RawMlsMessage(public[0])
+    raise ProtobufError("no message of the control plane", spec="RCC.16 §7.10", raw=octets)
+
+
+def _is_commit(octets: bytes) -> bool:
+    body = MLSMessage.decode(octets, RCS_CUSTOM_BODIES).body
+    return isinstance(body, PublicMessage) and isinstance(body.content.content, Commit)
+
+
+def _tree_beside(octets: bytes) -> bytes:
+    """The first field that is a ``ratchet_tree<V>``; empty without one."""
+    for value in _walk(octets):
+        try:
+            if RatchetTreeExtension.decode(value).nodes:
+                return value
+        except TlsDecodeError:
+            continue
+    return b""
 
 
 def encode_server_message(arm: ServerMlsRcsMessage) -> bytes:
@@ -168,17 +222,30 @@ class CollectedMessages:
 def collect_mls_messages(octets: bytes) -> CollectedMessages:
     """The robust receive rule for a body of another layout: length-delimited fields are walked breadth-first, and what
     parses as an MLSMessage, bare or behind an MLS length header, is kept in order. Never raises; bounded."""
+    found = _collect(octets)
+    return CollectedMessages(tuple(found), not found or WireFormat.WELCOME in found.values())
+
+
+def _collect(octets: bytes) -> dict[bytes, WireFormat]:
     found: dict[bytes, WireFormat] = {}
+    for value in _walk(octets):
+        message = _without_header(value)
+        wire_format = _wire_format(message)
+        if wire_format is not None:
+            found.setdefault(message, wire_format)
+    return found
+
+
+def _walk(octets: bytes) -> Iterator[bytes]:
+    """*octets* and the length-delimited fields in it, breadth-first; MLSMessages are not opened."""
     waiting, opened = deque([(octets, 0)]), 0
     while waiting:
         container, depth = waiting.popleft()
-        wire_format = _wire_format(message := _without_header(container))
-        if wire_format is not None:
-            found.setdefault(message, wire_format)
-        elif depth < MAX_DEPTH and opened < MAX_CONTAINERS:
+        yield container
+        is_open = depth < MAX_DEPTH and opened < MAX_CONTAINERS
+        if is_open and _wire_format(_without_header(container)) is None:
             opened += 1
             waiting += [(value, depth + 1) for value in _length_delimited(container)]
-    return CollectedMessages(tuple(found), not found or WireFormat.WELCOME in found.values())
 
 
 def _length_delimited(octets: bytes) -> list[bytes]:
@@ -209,4 +276,15 @@ def _wire_format(octets: bytes) -> WireFormat | None:
     try:
         return MLSMessage.decode(octets, RCS_CUSTOM_BODIES).wire_format
     except TlsDecodeError:
-        return None
+        return WireFormat.WELCOME if _is_treeless_welcome(octets) else None
+
+
+def _is_treeless_welcome(octets: bytes) -> bool:
+    """Whether the nodes of a tree stand behind a Welcome, and nothing else."""
+    if octets[:4] != _WELCOME:
+        return False
+    try:
+        found = split_welcome(octets)
+        return bool(found.ratchet_tree) and append_tree(found.welcome, found.ratchet_tree) == octets
+    except TlsDecodeError:
+        return False

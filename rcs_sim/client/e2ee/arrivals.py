@@ -34,7 +34,14 @@ from rcs_sim.e2ee.member.control_outcome import (
 from rcs_sim.e2ee.member.message_exchange import GROUP_WAIT_S, Parked
 from rcs_sim.e2ee.member.seen_messages import Opened
 from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
-from rcs_sim.e2ee.server_message import AcceptedMessage, CommitBundle, ServerMlsRcsMessage, decode_server_message
+from rcs_sim.e2ee.server_message import (
+    AcceptedMessage,
+    CommitBundle,
+    ServerMlsRcsMessage,
+    decode_server_message,
+    is_lone_message,
+    read_server_body,
+)
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, CpimParseError
 from rcs_sim.wire.imdn import Imdn
 from rcs_sim.wire.protobuf import ProtobufError
@@ -88,6 +95,8 @@ class Arrivals:
                 self._server_plane(thread, found)
             case MlsContentType.GROUP_INFO_REQUEST:
                 self._pull_answered(thread, found)
+            case MlsContentType.CLIENT if not self._context.is_arbitrated(thread) and is_lone_message(found.cpim.body):
+                self._server_plane(thread, found)  # the carrier leg of the reference; a request waits for a focus
             case kind:
                 self._context.note(thread, "dropped", f"{kind or found.cpim.content_type} is nothing for a phone")
 
@@ -211,7 +220,7 @@ class Arrivals:
     def _server_plane(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
         context, control_id = self._context, found.cpim.message_id
         try:
-            arm = decode_server_message(found.cpim.body)
+            arm = read_server_body(found.cpim.body)
         except ProtobufError as error:
             context.note(thread, "dropped", f"no message of a focus: {error}", control_id)
             return

@@ -35,7 +35,7 @@ from rcs_sim.e2ee.member.self_heal import (
     input_of_pull,
 )
 from rcs_sim.e2ee.member.server_comparison import is_elected
-from rcs_sim.e2ee.server_message import decode_server_message
+from rcs_sim.e2ee.server_message import read_server_body
 from rcs_sim.mls.key_package import KeyPackage
 from rcs_sim.wire.protobuf import ProtobufError
 
@@ -336,7 +336,7 @@ class Healing:
         enhanced = None if server is None else server.enhanced
         for each in () if enhanced is None else enhanced.control_messages:
             try:
-                arm = decode_server_message(each.server_message)
+                arm = read_server_body(each.server_message)
             except ProtobufError:
                 self._feed(thread, HealInput.FAILED)
                 return

@@ -429,7 +429,8 @@ class ControlPlane:
                 return GroupInfoReceived(arm)
             case CommitBundle():
                 return self._bundle(arm, envelope, now_s, server)
-            case RawMlsMessage(message):
+            case RawMlsMessage():
+                message = arm.mls_message
                 if message.startswith(_WELCOME):
                     return self._bundle(CommitBundle(welcome=message), envelope, now_s, server)
                 return self._handshake(FannedOut(message, envelope), now_s)

@@ -54,7 +54,7 @@ from rcs_sim.e2ee.member.self_heal import (
     input_of_pull,
 )
 from rcs_sim.e2ee.member.server_comparison import is_elected
-from rcs_sim.e2ee.server_message import decode_server_message
+from rcs_sim.e2ee.server_message import read_server_body
 from rcs_sim.mls.codec import Reader, TlsDecodeError, encode_optional, encode_u8, encode_u64
 from rcs_sim.wire.protobuf import ProtobufError
 
@@ -300,7 +300,7 @@ class Repair:
         for entry in answer.control_messages:
             envelope = Envelope(message_id=entry.message_id, asserted_sender="", era=0, is_from_log=True)
             try:
-                arm = decode_server_message(entry.server_message)
+                arm = read_server_body(entry.server_message)
             except ProtobufError:
                 yield ControlRefusal("an entry of the control log that cannot be read")
                 return

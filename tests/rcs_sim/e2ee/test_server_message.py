@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -19,9 +20,16 @@ from rcs_sim.e2ee.server_message import (
     collect_mls_messages,
     decode_server_message,
     encode_server_message,
+    is_lone_message,
+    read_server_body,
 )
+from rcs_sim.e2ee.treeless_welcome import append_tree
 from rcs_sim.mls.codec import encode_opaque
 from rcs_sim.mls.commit_builder import CommitRequest
+from rcs_sim.mls.group import Group
+from rcs_sim.mls.identifiers import LeafIndex, WireFormat
+from rcs_sim.mls.member_policy import MemberPolicy
+from rcs_sim.mls.proposals import Remove
 from rcs_sim.wire.protobuf import ProtobufError, encode_message_field, encode_uint_field
 from tests.support.mls_groups import NOW_S, Party
 
@@ -104,3 +112,77 @@ def test_a_raw_message_comes_bare_or_behind_its_length(messages: tuple[bytes, by
     commit, _ = messages
     assert RawMlsMessage(commit).mls_message == RawMlsMessage(encode_opaque(commit)).mls_message == commit
     assert RawMlsMessage(b"odd").mls_message == b"odd"
+
+
+def _tree(group: Group) -> bytes:
+    return group.ratchet_tree().encode()
+
+
+@pytest.fixture(scope="module")
+def party() -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    """Welcome, tree, Commit, a proposal and a PrivateMessage, of one group."""
+    public = MemberPolicy(handshake_wire_format=WireFormat.PUBLIC_MESSAGE)
+    alice, bob = Party("alice", public), Party("bob")
+    alice.create()
+    adding = CommitRequest(proposals=(bob.add(),), with_path=True, tree_in_welcome=False)
+    pending = alice.group.commit(adding, alice.random, NOW_S)
+    assert pending.welcome is not None
+    commit, welcome = pending.message.encode(), pending.welcome.encode()
+    group = alice.group.merge_pending()
+    sealed = group.seal(b"keys", alice.random).encode()
+    proposal = group.propose(Remove(LeafIndex(1)), alice.random, now_s=NOW_S).encode()
+    return welcome, _tree(group), commit, proposal, sealed
+
+
+def test_a_body_of_our_own_layout_is_read_as_such(messages: tuple[bytes, bytes]) -> None:
+    commit, welcome = messages
+    for arm in (
+        RawMlsMessage(commit),
+        CommitBundle(welcome=welcome, commit=commit, state=EpochIdentifier(1, 2, bytes(32))),
+        MlsGroupInfo(b"info", b"tree", bytes(32)),
+        AcceptedMessage("m", EpochIdentifier(1, 2, bytes(32)), True),
+    ):
+        assert read_server_body(encode_server_message(arm)) == arm
+
+
+@pytest.mark.parametrize("wrap", [lambda octets: octets, encode_opaque], ids=["bare", "behind its length"])
+def test_a_bare_message_is_a_body(
+    party: tuple[bytes, bytes, bytes, bytes, bytes], wrap: Callable[[bytes], bytes]
+) -> None:
+    welcome, tree, commit, proposal, sealed = party
+    nodes = append_tree(welcome, tree)
+    assert all(map(is_lone_message, (wrap(welcome), wrap(nodes), wrap(commit))))
+    assert read_server_body(wrap(welcome)) == CommitBundle(welcome=welcome)
+    assert read_server_body(wrap(nodes)) == CommitBundle(welcome=nodes)
+    assert read_server_body(wrap(commit)) == CommitBundle(commit=commit)
+    assert read_server_body(wrap(proposal)) == RawMlsMessage(proposal)
+    with pytest.raises(ProtobufError):
+        read_server_body(wrap(sealed))
+
+
+def test_messages_of_another_layout_are_put_in_their_places(party: tuple[bytes, bytes, bytes, bytes, bytes]) -> None:
+    welcome, tree, commit, _, sealed = party
+    flat = b"".join(encode_message_field(number, each) for number, each in ((6, commit), (8, welcome), (10, sealed)))
+    assert read_server_body(encode_uint_field(1, 3) + flat) == CommitBundle(welcome, b"", commit, (sealed,))
+    nested = encode_message_field(2, encode_message_field(5, flat) + encode_message_field(9, tree))
+    assert not is_lone_message(nested)
+    assert read_server_body(nested) == CommitBundle(welcome, tree, commit, (sealed,))
+    assert read_server_body(encode_message_field(2, encode_message_field(3, commit))) == CommitBundle(commit=commit)
+
+
+@given(st.binary(max_size=200))
+def test_any_octets_are_a_body_or_refused(octets: bytes) -> None:
+    with contextlib.suppress(ProtobufError):
+        read_server_body(octets)
+
+
+@given(st.data())
+def test_a_body_with_some_octets_changed_is_read_or_refused(
+    party: tuple[bytes, bytes, bytes, bytes, bytes], data: st.DataObject
+) -> None:
+    welcome, tree, commit, _, _ = party
+    octets = bytearray(data.draw(st.sampled_from((append_tree(welcome, tree), commit, encode_opaque(welcome)))))
+    for _ in range(data.draw(st.integers(1, 3))):
+        octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ProtobufError):
+        read_server_body(bytes(octets))

@@ -9,8 +9,10 @@ from rcs_sim.client.e2ee.arrivals import named_sender
 from rcs_sim.client.phone import Phone
 from rcs_sim.e2ee.content_types import MLS_NAMESPACE
 from rcs_sim.e2ee.mls_headers import MlsHeaders
+from rcs_sim.mls.codec import encode_opaque
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, compose_cpim
 from rcs_sim.wire.cpim_header import CpimHeader
+from tests.scenarios.e2ee.test_mixed_carriers import red_without
 from tests.scenarios.stage import ALICE, BEN, BOB, Stage, received, scenario, texts
 from tests.support.encrypted_phones import (
     engine_of,
@@ -310,3 +312,37 @@ async def test_what_has_no_id_is_each_time_another_message(stage: Stage) -> None
         hand_in(bob, alice, CpimMessage.parse(cpim))
     await asyncio.sleep(2)
     assert texts(alice) == ["first without", "second without"]
+
+
+@pytest.mark.parametrize("content_type", ["message/mls-rcs-client", "message/mls-rcs-server"])
+@pytest.mark.parametrize("form", ["bare", "behind its length", "as for a focus"])
+def test_without_an_arbiter_a_commit_of_the_peer_counts_in_whatever_form_it_comes(content_type: str, form: str) -> None:
+    """A bare MLSMessage is what the carrier leg of the reference sends (digest §4.7)."""
+
+    @scenario(red_without())
+    async def story(stage: Stage) -> None:
+        alice, bob = await locked(stage)
+        engine = engine_of(alice, BOB)
+        before = engine.identifier
+        operation = engine.control.rekey("by-hand", int(alice._messenger.alarms.now()))
+        engine.control.publish(int(alice._messenger.alarms.now()))
+        commit = operation.request.commit
+        body = {"bare": commit, "behind its length": encode_opaque(commit)}.get(form, operation.request.encode())
+        assert before is not None
+        headers = MlsHeaders(era_id=before.era_id, epoch_authenticator=before.epoch_authenticator).to_headers()
+        cpim = compose_cpim(
+            sender=ANONYMOUS_URI,
+            recipient=ANONYMOUS_URI,
+            message_id="by-hand",
+            date_time="2026-03-02T10:15:00Z",
+            body=body,
+            content_type=content_type,
+            extra=headers,
+        )
+        hand_in(alice, bob, CpimMessage.parse(cpim))
+        await asyncio.sleep(5)
+        is_request = (content_type, form) == ("message/mls-rcs-client", "as for a focus")  # its sender waits for one
+        expected = before if is_request else engine.identifier
+        assert engine_of(bob, ALICE).identifier == expected, notes(stage, bob)
+
+    story()

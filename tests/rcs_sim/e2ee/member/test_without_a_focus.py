@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -12,7 +13,8 @@ from rcs_sim.e2ee.member.control_outcome import Advanced, ControlOutcome, Ignore
 from rcs_sim.e2ee.member.conversation_snapshot import restore_conversation, snapshot_conversation
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
 from rcs_sim.e2ee.member.operations import E2eeRefused
-from rcs_sim.e2ee.server_message import CommitBundle
+from rcs_sim.e2ee.server_message import CommitBundle, RawMlsMessage, read_server_body
+from rcs_sim.mls.codec import encode_opaque
 from tests.support.member_devices import (
     ALICE,
     BOB,
@@ -59,6 +61,27 @@ def test_a_group_is_made_rekeyed_and_ended_between_two_phones_alone(first: str, 
     alice.conversation.control.end_mls(DowngradeReason.UNSET, "c2", NOW_S)
     assert isinstance(_give(bob, ALICE, "c2", alice.conversation.control.publish(NOW_S)), Advanced)
     assert {each.conversation.state for each in talk.devices} == {ConversationState.DOWNGRADED}
+
+
+@pytest.mark.parametrize("wrap", [lambda octets: octets, encode_opaque], ids=["bare", "behind its length"])
+def test_a_peer_that_sends_the_messages_bare_is_joined_and_followed(wrap: Callable[[bytes], bytes]) -> None:
+    """As the carrier leg of the reference does (digest §4.7, §14.4)."""
+    talk = _pair("ios", "android")
+    alice, bob = talk.devices
+    operation = talk.create(alice)
+    bundle = alice.conversation.control.publish(NOW_S)
+    envelope = Envelope(message_id=operation.control_id, asserted_sender=ALICE, era=1)
+    welcome = wrap(bundle.welcome)  # an iPhone's, with the nodes behind it
+    assert isinstance(bob.conversation.receive(read_server_body(welcome), envelope, NOW_S), Joined)
+    assert exchanged(talk)
+    bob.conversation.control.rekey("c1", NOW_S)
+    commit = wrap(bob.conversation.control.publish(NOW_S).commit)
+    envelope = Envelope(message_id="c1", asserted_sender=BOB, era=1)
+    for arm in (read_server_body(commit), RawMlsMessage(commit)):
+        outcome = alice.conversation.receive(arm, envelope, NOW_S)
+        assert isinstance(outcome, Advanced | Ignored), outcome
+    assert alice.conversation.identifier == bob.conversation.identifier
+    assert exchanged(talk)
 
 
 @pytest.mark.parametrize("restarts", [False, True])
