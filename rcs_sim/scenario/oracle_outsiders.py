@@ -3,7 +3,7 @@ nobody tells; who could read them the octets say."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ __all__ = ["OutsideMessage", "outside_messages"]
 _LEGACY = "application/vnd.google.rcs.encrypted"
 _PRIVATE_MESSAGE = b"\x00\x01\x00\x02"  # MLSMessage: mls10, mls_private_message (RFC 9420 §6)
 _SMS = "SMS"
+_LOOKED_AT = 64  # messages of the same words, the latest, for a hop that does not say between whom it is
 
 
 @dataclass(slots=True)
@@ -76,24 +77,39 @@ class _Found:
     """Messages by what is the same on each of their hops: the identifier; else the words, and between whom they went as
     far as a hop says it."""
 
-    __slots__ = ("_alike", "messages")
+    __slots__ = ("_by_ends", "_by_id", "_latest", "messages")
 
     def __init__(self) -> None:
         self.messages: list[OutsideMessage] = []
-        self._alike: dict[tuple[str, ...], list[OutsideMessage]] = defaultdict(list)
+        self._by_id: dict[str, OutsideMessage] = {}
+        self._by_ends: dict[tuple[str, ...], OutsideMessage] = {}
+        self._latest: dict[tuple[str, ...], deque[OutsideMessage]] = defaultdict(lambda: deque(maxlen=_LOOKED_AT))
 
     def message_of(self, carried: Carried, sender: str, recipient: str) -> OutsideMessage:
         """The one that a hop belongs to."""
-        has_id = bool(carried.ids) and not carried.short_message
-        alike = self._alike[(carried.ids[0],) if has_id else (carried.media_type, *(carried.text or "").split())]
-        for message in alike:
-            if has_id or message.is_between(sender, recipient):
-                break
+        if carried.ids and not carried.short_message:
+            message = self._by_id.get(carried.ids[0])
+            if message is None:
+                message = self._by_id[carried.ids[0]] = self._new(carried, carried.ids[0])
         else:
-            message = OutsideMessage(carried.ids[0] if has_id else "", carried.hop.at)
-            alike.append(message)
-            self.messages.append(message)
+            message = self._by_words(carried, sender, recipient)
         message.sender, message.recipient = message.sender or sender, message.recipient or recipient
+        return message
+
+    def _by_words(self, carried: Carried, sender: str, recipient: str) -> OutsideMessage:
+        words = (carried.media_type, *(carried.text or "").split())
+        message, latest = self._by_ends.get((sender, recipient, *words)), self._latest[words]
+        if message is None:
+            message = next((each for each in latest if each.is_between(sender, recipient)), None)
+        if message is None:
+            message = self._new(carried, "")
+            latest.append(message)
+        self._by_ends[message.sender or sender, message.recipient or recipient, *words] = message
+        return message
+
+    def _new(self, carried: Carried, message_id: str) -> OutsideMessage:
+        message = OutsideMessage(message_id, carried.hop.at)
+        self.messages.append(message)
         return message
 
 

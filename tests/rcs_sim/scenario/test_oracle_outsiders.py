@@ -144,3 +144,16 @@ def test_short_messages_of_others_are_listed_too() -> None:
         assert all({"red.smsc", "blue.smsc"} & each.readers for each in found)
 
     story()
+
+
+def test_a_load_of_equal_texts_is_told_apart_by_their_ends() -> None:
+    """Ten thousand texts "hello" of as many users: each is one message."""
+    script = TraceScript()
+    for number in range(10_000):
+        octets = script.message(f"+1202555{number:05}", f"+1303555{number:05}", b"hello", "text/plain")
+        script.crosses(_WAY[0], _WAY[1], octets)
+        script.crosses(_WAY[1], _WAY[2], octets)
+    found = _outsiders(script.records)
+    assert len(found) == 10_000
+    assert {len(each.passages) for each in found} == {2}
+    assert (found[-1].sender, found[-1].recipient) == ("120255509999", "130355509999")
