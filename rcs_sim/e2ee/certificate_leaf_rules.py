@@ -54,6 +54,7 @@ __all__ = [
     "check_leaf_policies",
     "check_leaf_policies_are_there",
     "check_participant_information",
+    "check_participant_key_rolls",
     "check_proof_of_possession",
     "check_vendor",
     "participant_of",
@@ -105,18 +106,22 @@ def check_leaf_key(leaf: Certificate) -> Iterator[Finding]:
 
 
 def check_participant_information(leaf: Certificate) -> Iterator[Finding]:
-    """``.4`` is there, critical, and of five elements: key rolls cannot be verified (A.3.8.9, A.4.1.1)."""
+    """``.4`` is there, critical, and can be read (A.3.8.9)."""
     extension = leaf.extension(PARTICIPANT_INFORMATION)
     if extension is None or not extension.critical:
         message = "a leaf has no ParticipantInformation, or one that is not critical"
         yield Finding(CertificateRule.PARTICIPANT_INFORMATION, message)
         return
     try:
-        found = ParticipantInformation.decode(extension.value)
+        ParticipantInformation.decode(extension.value)
     except DerError as error:
         yield Finding(CertificateRule.PARTICIPANT_INFORMATION, f"ParticipantInformation: {error}")
-        return
-    if found.has_rolls:
+
+
+def check_participant_key_rolls(leaf: Certificate) -> Iterator[Finding]:
+    """``.4`` has five elements: key rolls cannot be verified (A.4.1.1)."""
+    found = participant_of(leaf)
+    if found is not None and found.has_rolls:
         message = "key rolls are there and cannot be verified"
         yield Finding(CertificateRule.PARTICIPANT_KEY_ROLLS, message, found.key_rolls or b"")
 

@@ -30,6 +30,7 @@ from rcs_sim.e2ee.certificate_leaf_rules import (
     check_leaf_policies,
     check_leaf_policies_are_there,
     check_participant_information,
+    check_participant_key_rolls,
     check_proof_of_possession,
     check_vendor,
     participant_of,
@@ -72,31 +73,37 @@ Rule = Callable[[Certificate], Iterator[Finding]]
 
 
 class _Step(IntEnum):
+    """A rule about time stands behind each of the first four (digest §3.5)."""
+
     PATH = 1
     LEAF = 2
-    REVOCATION = 3
-    ISSUER = 4
-    CERTIFICATE = 5
-    LENGTH = 6
-    VENDOR = 7
+    PARTICIPANT = 3
+    PROOF = 4
+    POSSESSION = 5
+    REVOCATION = 6
+    ISSUER = 7
+    CERTIFICATE = 8
+    LENGTH = 9
+    VENDOR = 10
 
 
-# Each rule of a leaf, and whether a deployment-tolerant verifier enforces it. Public sources tell that for lifetimes,
+# Each rule of a leaf with its step, and whether a deployment-tolerant verifier enforces it. Public sources tell that for lifetimes,
 # unlisted extensions and client identifiers; that a missing policy or ``.5``, a subjectKeyIdentifier of another key and
 # an extension that is critical and need not be are let pass, and nothing else, is ours (choice).
-_LEAF_RULES: tuple[tuple[Rule, bool], ...] = (
-    (check_leaf_extended_key_usage, True),
-    (check_leaf_key_usage, True),
-    (check_leaf_name, True),
-    (check_leaf_life, False),
-    (check_leaf_key, True),
-    (check_leaf_basic_constraints, True),
-    (check_leaf_policies, True),
-    (check_leaf_policies_are_there, False),
-    (check_participant_information, True),
-    (check_leaf_acs_proof, True),
-    (check_leaf_acs_proof_is_there, False),
-    (check_proof_of_possession, True),
+_LEAF_RULES: tuple[tuple[_Step, Rule, bool], ...] = (
+    (_Step.LEAF, check_leaf_extended_key_usage, True),
+    (_Step.LEAF, check_leaf_key_usage, True),
+    (_Step.LEAF, check_leaf_name, True),
+    (_Step.LEAF, check_leaf_life, False),
+    (_Step.PARTICIPANT, check_leaf_key, True),
+    (_Step.PARTICIPANT, check_leaf_basic_constraints, True),
+    (_Step.PARTICIPANT, check_leaf_policies, True),
+    (_Step.PARTICIPANT, check_leaf_policies_are_there, False),
+    (_Step.PARTICIPANT, check_participant_information, True),
+    (_Step.PROOF, check_participant_key_rolls, True),
+    (_Step.PROOF, check_leaf_acs_proof, True),
+    (_Step.PROOF, check_leaf_acs_proof_is_there, False),
+    (_Step.POSSESSION, check_proof_of_possession, True),
 )
 _CA_RULES: tuple[Rule, ...] = (
     check_ca_basic_constraints,
@@ -225,21 +232,22 @@ class CertificateValidator:
         _refuse(verdict, _Step.PATH)
         _verify_times(verdict, now_s)
         _refuse(verdict, _Step.LEAF)
-        if verdict.refusal is None or verdict.step != _Step.LEAF:
-            self._verify_leaf_times(verdict, now_s)
+        self._verify_floor(verdict, now_s)
+        _refuse(verdict, _Step.PARTICIPANT)
+        _verify_participant_time(verdict, now_s)
+        _refuse(verdict, _Step.PROOF)
+        self._verify_proof_time(verdict, now_s)
         _refuse(verdict, _Step.VENDOR)
         assert verdict.chain is not None
         return verdict.chain
 
-    def _verify_leaf_times(self, verdict: _Verdict, now_s: int) -> None:
-        leaf = verdict.path[0]
-        left_s = leaf.not_after_s - now_s
+    def _verify_floor(self, verdict: _Verdict, now_s: int) -> None:
+        left_s = verdict.path[0].not_after_s - now_s
         if self.strictness is Strictness.STRICT and left_s < FLOOR_S:
             raise CertificateRefused(Finding(CertificateRule.LEAF_FLOOR, f"a leaf has {left_s} s left"))
-        participant, proof = verdict.participant, verdict.acs_proof
-        if participant is not None and not participant.is_valid_at(now_s):
-            finding = Finding(CertificateRule.PARTICIPANT_VALIDITY, "the participant's signature is not valid now")
-            raise CertificateRefused(finding)
+
+    def _verify_proof_time(self, verdict: _Verdict, now_s: int) -> None:
+        proof = verdict.acs_proof
         if self._refuses_expired_proof and proof is not None and proof.is_expired(now_s):
             message = f"the proof of the configuration server ended at {proof.expiry_s}"
             raise CertificateRefused(Finding(CertificateRule.ACS_PROOF_EXPIRY, message))
@@ -256,6 +264,12 @@ def _verify_times(verdict: _Verdict, now_s: int) -> None:
             times = f"from {certificate.not_before_s} to {certificate.not_after_s}, now is {now_s}"
             finding = Finding(CertificateRule.VALIDITY, f"a certificate is valid {times}", certificate.subject)
             raise CertificateRefused(finding)
+
+
+def _verify_participant_time(verdict: _Verdict, now_s: int) -> None:
+    if verdict.participant is not None and not verdict.participant.is_valid_at(now_s):
+        finding = Finding(CertificateRule.PARTICIPANT_VALIDITY, "the participant's signature is not valid now")
+        raise CertificateRefused(finding)
 
 
 def _verdict(chain: tuple[bytes, ...], policy: _Policy) -> _Verdict:
@@ -332,9 +346,9 @@ def _findings(verdict: _Verdict, policy: _Policy) -> Iterator[tuple[_Step, Findi
     """Every breach behind the path, in order, and whether it counts."""
     path, is_strict = verdict.path, policy.strictness is Strictness.STRICT
     leaf, issuers = path[0], path[1:]
-    for rule, is_enforced in _LEAF_RULES:
+    for step, rule, is_enforced in _LEAF_RULES:
         for finding in rule(leaf):
-            yield _Step.LEAF, finding, is_enforced or is_strict
+            yield step, finding, is_enforced or is_strict
     for each in path:
         if certificate_number(each.serial) in policy.revoked:
             yield _Step.REVOCATION, Finding(CertificateRule.REVOKED, "a certificate is revoked", each.serial), True

@@ -26,7 +26,7 @@ from rcs_sim.server.kds_listener import KdsListener
 from rcs_sim.wire.key_directory import ClaimRequest, FederationClaimResponse, KdsPath
 from tests.support.kds import ALICE, BLUE, BOB, NOW, RED, CarrierSide, KdsSide
 
-__all__ = ["Asked", "Federation", "Partner", "Reply", "federation", "honest", "packages_for"]
+__all__ = ["Asked", "Federation", "FixedClock", "Partner", "Reply", "federation", "honest", "packages_for"]
 
 _HOST = "127.0.0.1"
 

@@ -22,6 +22,7 @@ RULES: tuple[Callable[[Certificate], Iterator[Finding]], ...] = (
     rules.check_leaf_policies,
     rules.check_leaf_policies_are_there,
     rules.check_participant_information,
+    rules.check_participant_key_rolls,
     rules.check_leaf_acs_proof,
     rules.check_leaf_acs_proof_is_there,
     rules.check_proof_of_possession,

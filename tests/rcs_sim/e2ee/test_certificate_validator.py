@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,54 @@ def test_a_tolerant_verifier_lets_pass_what_deployed_peers_do_and_nothing_else(m
     built, anchors = draft.build()
     remarks = CertificateValidator(anchors, Strictness.TOLERANT).validate(built, NOW_S).remarks
     assert [each.rule for each in remarks] == ([] if mutation.rule is Rule.LEAF_FLOOR else [mutation.rule])
+
+
+_ORDER = (  # digest §3.5, one breach of each step
+    "ica-expired",
+    Rule.LEAF_EXTENDED_KEY_USAGE,
+    Rule.LEAF_KEY_USAGE,
+    Rule.LEAF_NAME,
+    Rule.LEAF_FLOOR,
+    "participant-not-critical",
+    "participant-expired",
+    Rule.PARTICIPANT_KEY_ROLLS,
+    "proof-malformed",
+    "possession-for-another-subject",
+    "revoked",
+    "ica-without-constraints",
+    Rule.VERSION,
+    "leaf-under-the-root",
+    "vendor-of-another-leaf",
+)
+
+
+def _breach(step: str | Rule) -> Mutation:
+    if step == "revoked":
+        return Mutation(step, lambda draft: None, Rule.REVOKED)
+    return next(each for each in MUTATIONS if step in (each.rule, each.name))
+
+
+def _first_of(*breaches: Mutation) -> Rule:
+    """What a strict verifier says of a chain with all of them; the serial number of the leaf may be revoked."""
+    draft = ChainDraft()
+    for breach in breaches:
+        before = draft.change_leaf
+        breach.change(draft)
+        if draft.change_leaf is not before:
+            after = draft.change_leaf
+            draft.change_leaf = lambda content, before=before, after=after: after(before(content))  # type: ignore[misc]  # both kept
+    built, anchors = draft.build()
+    revoked = [b"\x33" * 8] if any(each.name == "revoked" for each in breaches) else []
+    with pytest.raises(CertificateRefused) as refused:
+        CertificateValidator(anchors, revoked_serials=revoked).validate(built, NOW_S)
+    return refused.value.certificate_rule
+
+
+@pytest.mark.parametrize(("first", "second"), list(combinations(_ORDER, 2)))
+def test_of_two_breaches_that_of_the_earlier_step_is_named(first: str | Rule, second: str | Rule) -> None:
+    if str(first).startswith("ica-") and second == "leaf-under-the-root":
+        return  # there is no intermediate then
+    assert _first_of(_breach(first), _breach(second)) is _breach(first).rule
 
 
 def test_there_are_more_than_forty_mutations_of_different_kinds() -> None:
