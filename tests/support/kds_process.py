@@ -1,4 +1,4 @@
-"""A key distribution server as a process of its own, with its store on disk: ``python -m tests.support.kds_process FILE``.
+"""A key distribution server as a process of its own, with its store on disk: ``-m tests.support.kds_process FILE``.
 
 It prints the two ports that it listens on, that of phones and that of its partner, and goes on until it is killed."""
 

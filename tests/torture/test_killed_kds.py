@@ -31,6 +31,8 @@ class _Server:
         self.phones: dict[str, bytes] = {}
         self.partner: dict[str, set[bytes]] = {}
         self.repeated = 0
+        self.wanted = 0
+        self.has_enough = asyncio.Event()
         self.is_up = asyncio.Event()
         self.ports: list[int] = []
         self._process: asyncio.subprocess.Process | None = None
@@ -57,9 +59,16 @@ class _Server:
             self._process.kill()
         await self._process.communicate()
 
-    @property
-    def answers(self) -> int:
-        return len(self.phones) + len(self.partner)
+    def answered(self) -> None:
+        if len(self.phones) + len(self.partner) >= self.wanted:
+            self.has_enough.set()
+
+    async def answers(self, count: int) -> None:
+        """Returns when so many were had."""
+        self.has_enough.clear()
+        self.wanted = count
+        self.answered()
+        await self.has_enough.wait()
 
 
 async def _post(server: _Server, which: int, path: str, body: bytes, local: str | None = None) -> Any:
@@ -85,6 +94,7 @@ async def _phone(server: _Server) -> None:
             if package is None:
                 return
             server.phones[uuid.uuid4().hex] = package
+            server.answered()
 
 
 async def _partner(server: _Server) -> None:
@@ -102,13 +112,13 @@ async def _partner(server: _Server) -> None:
                     return
                 got.append(package)
                 server.partner.setdefault(request_id, set()).add(package)
+                server.answered()
         server.repeated += 1
 
 
 async def _killed(server: _Server) -> None:
     for count in _KILLS_AFTER:
-        while server.answers < count:
-            await asyncio.sleep(0)
+        await server.answers(count)
         await server.kill()
         assert await server.start() == ""
 
@@ -119,6 +129,12 @@ async def _enrolled(server: _Server) -> None:
     device.certified(EnrolmentResponse.parse(json.dumps(answer).encode()))
     stored = await _post(server, 0, KdsPath.KEY_PACKAGES, device.upload(_ONE_TIME).encode())
     assert stored == {"stored": _ONE_TIME + 1}
+
+
+def _overwrite(path: Path) -> None:
+    for log in path.parent.glob(f"{path.name}-*"):
+        log.unlink()
+    path.write_bytes(b"no store at all" + path.read_bytes()[15:])
 
 
 async def test_a_kill_in_the_middle_of_claims_gives_no_package_to_two(tmp_path: Path) -> None:
@@ -152,9 +168,7 @@ async def test_a_damaged_store_is_said_in_one_sentence_and_nothing_is_served(tmp
     said = await server.start()
     assert "StoreError" in said
     assert "restore the file from a copy" in said
-    for log in tmp_path.glob("kds.sqlite-*"):
-        log.unlink()
-    server.path.write_bytes(b"no store at all" + server.path.read_bytes()[15:])
+    _overwrite(server.path)
     said = await server.start()
     assert "StoreError" in said
     assert "not a store" in said
