@@ -87,7 +87,7 @@ class _Step(IntEnum):
     VENDOR = 10
 
 
-# Each rule of a leaf with its step, and whether a deployment-tolerant verifier enforces it. Public sources tell that for
+# Each rule of a leaf, its step, and whether a deployment-tolerant verifier enforces it. Public sources tell that for
 # lifetimes, unlisted extensions and client identifiers; that a missing policy or ``.5``, a subjectKeyIdentifier of
 # another key and an extension that is critical and need not be are let pass, and nothing else, is ours (choice).
 _LEAF_RULES: tuple[tuple[_Step, Rule, bool], ...] = (
