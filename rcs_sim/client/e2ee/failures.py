@@ -77,7 +77,7 @@ def _is_signed(cpim: CpimMessage | None) -> bool:
 
 def _is_of_former_era(thread: EncryptedThread, receipt: _Unverified) -> bool:
     identifier, era = thread.engine.identifier, MlsHeaders.of(receipt.cpim).era_id
-    return identifier is not None and not receipt.imdn.is_failure and (era or FIRST_ERA) < identifier.era_id
+    return identifier is not None and (era or FIRST_ERA) < identifier.era_id
 
 
 class Failures:
@@ -185,11 +185,18 @@ class Failures:
         for each in self._unverified.pop(thread, ()):
             if self.accepts(thread, each.message, each.imdn, each.cpim, each.sender):
                 self._inbox.report(each.message, each.imdn)
-            elif _is_of_former_era(thread, each):  # nobody can prove it any more: a copy gets another receipt
+            elif _is_of_former_era(thread, each):
                 kept = self._unverified.get(thread, [])
                 kept[:] = [one for one in kept if one.cpim is not each.cpim]
-                if each.message.state not in _READ:
-                    self._again(thread, each.message, FallbackReason.NOT_DECRYPTED)
+                self._of_former_era(thread, each)
+
+    def _of_former_era(self, thread: EncryptedThread, receipt: _Unverified) -> None:
+        """Nobody can prove it any more, as of a group of the peer's own that lost a race: a copy gets another receipt,
+        and one that says failed is worth as much as one without a signature."""
+        if receipt.imdn.is_failure:
+            self._not_read(thread, receipt.message, receipt.imdn)
+        elif receipt.message.state not in _READ:
+            self._again(thread, receipt.message, FallbackReason.NOT_DECRYPTED)
 
     def _beyond_proof(self, thread: EncryptedThread, message: SentMessage, imdn: Imdn) -> None:
         """A receipt that nobody can verify any more. One that says failed is worth as much as one without a signature;

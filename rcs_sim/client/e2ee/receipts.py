@@ -45,7 +45,9 @@ class SignedReceipts:
         return receipt_headers(signature, identifier.era_id)
 
     def verdict(self, thread: EncryptedThread, imdn: Imdn, cpim: CpimMessage, sender: str) -> ReceiptVerdict | None:
-        """What the signature on *imdn* is worth; None without one. *sender* is the asserted number, bare digits."""
+        """What the signature on *imdn* is worth; None without one. *sender* is the asserted number, bare digits. Where
+        nobody arbitrates two groups may have the same numbers, and a receipt does not say of which it is: one from the
+        group that lost cannot be told from a forged one, and is worth no more (choice)."""
         signature, era_id = receipt_signature(cpim)
         if not signature:
             return None
@@ -57,7 +59,10 @@ class SignedReceipts:
         if identifier is not None and era > identifier.era_id:
             return ReceiptVerdict.UNKNOWN_EPOCH  # its epochs count anew: the Welcome has not come yet
         verdict = thread.engine.verify_receipt(signature, expected, sender)
-        is_bygone = identifier is not None and era < identifier.era_id and verdict in _NOBODY_CAN_TELL
+        if identifier is None or verdict not in _NOBODY_CAN_TELL:
+            return verdict
+        may_be_of_rival = verdict is ReceiptVerdict.FORGED and not self._context.is_arbitrated(thread)
+        is_bygone = era < identifier.era_id or may_be_of_rival
         return ReceiptVerdict.BYGONE_EPOCH if is_bygone else verdict
 
     def failure(self, thread: EncryptedThread, due: DueReport) -> bytes:

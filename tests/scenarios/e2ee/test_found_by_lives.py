@@ -9,9 +9,11 @@ import pytest
 from rcs_sim.client.encryption import Scheme
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.e2ee.member.self_heal import HealPhase
+from rcs_sim.scenario.loader import load_network
+from rcs_sim.scenario.model import NetworkFile
 from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import readable
-from tests.scenarios.stage import ALICE, AMY, BOB, Stage, scenario
+from tests.scenarios.stage import ALICE, AMY, BOB, Stage, scenario, texts
 from tests.support.encrypted_phones import (
     LOCKED,
     engine_of,
@@ -95,3 +97,44 @@ async def test_a_set_up_that_begins_while_the_phone_goes_off_is_over_then(
     await message.delivered(within_s=60)
     assert (message.scheme, amy.chat(ALICE).label) == (Scheme.MLS, LOCKED)
     assert waiting.state in (MessageState.DELIVERED, MessageState.FAILED, MessageState.SENT)
+
+
+def _nobody_arbitrates() -> NetworkFile:
+    file = load_network("two-carriers")
+    carriers = {name: entry.model_copy(update={"profile": "p2p"}) for name, entry in file.carriers.items()}
+    return file.model_copy(update={"carriers": carriers})
+
+
+@pytest.mark.parametrize("pause_s", [0.1, 0.3, 0.6])
+@scenario(_nobody_arbitrates, is_read_by_others=False)
+async def test_a_failure_told_from_a_group_that_lost_is_believed_when_its_era_is_over(
+    stage: Stage, pause_s: float
+) -> None:
+    """Who was reset tells of it under a group of his own, which the sender never gets to know."""
+    alice, amy = await stage.phone("alice", ALICE), await stage.phone("amy", AMY)
+    first = alice.chat(AMY).send("sealed for the phone before the reset")
+    await asyncio.sleep(0.3)
+    await amy.wipe()
+    await amy.power_on()
+    await asyncio.sleep(pause_s)
+    second = amy.chat(ALICE).send("from the phone after it")
+    await asyncio.sleep(1800)
+    assert first.state in (MessageState.DELIVERED, MessageState.FAILED), notes(stage, alice)
+    assert second.state is MessageState.DELIVERED
+    assert texts(amy) == (["sealed for the phone before the reset"] if first.state is MessageState.DELIVERED else [])
+
+
+@scenario(_nobody_arbitrates, is_read_by_others=False)
+async def test_a_failure_told_from_a_rival_group_of_the_same_numbers_is_not_ignored(stage: Stage) -> None:
+    """Both made a second era, and one of the Welcomes was lost."""
+    alice, amy = await stage.phone("alice", ALICE), await stage.phone("amy", AMY)
+    await asyncio.sleep(1)
+    async with (
+        stage.sim.fault("mls.era_gap", of="amy", count=1, eras=3),
+        stage.sim.fault("mls.drop_welcome", of="amy", count=3),
+    ):
+        message = amy.chat(ALICE).send("in two groups at once")
+        await asyncio.sleep(3)
+    await asyncio.sleep(3600)
+    assert message.state is MessageState.DELIVERED, notes(stage, amy)
+    assert texts(alice) == ["in two groups at once"]

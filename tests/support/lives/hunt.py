@@ -50,7 +50,7 @@ def shrunk(plan: LifePlan, wanted: str) -> LifePlan:
         if smaller is None:
             return plan
         plan = smaller
-        print(f"  {len(plan.steps)} steps, {len(plan.devices)} phones", flush=True)
+        print(f"  {len(plan.steps)} steps, {len(plan.devices)} phones\n{told(plan)}", flush=True)
 
 
 def _smaller(plan: LifePlan) -> Iterator[LifePlan]:

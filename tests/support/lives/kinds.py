@@ -23,7 +23,8 @@ _NETWORK = {"cut": 3, "restore": 3}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """*verbs* with their weights; *counts* of devices of a user, *changes* of the carriers' profiles."""
+    """*verbs* with their weights; *counts* of devices of a user, *changes* of the carriers' profiles. Lives with the
+    older scheme (*needs_legacy*) do not repeat their octets: its libraries draw for themselves."""
 
     verbs: Mapping[str, int]
     devices: tuple[str, ...] = _DEVICES
@@ -31,7 +32,7 @@ class Kind:
     counts: tuple[int, ...] = (1, 1, 1, 2)
     most_steps: int = 25
     changes: Mapping[str, object] = field(default_factory=dict)
-    repeats_octets: bool = True
+    needs_legacy: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -70,12 +71,13 @@ KINDS: Mapping[str, Kind] = {
         | {"off": 3, "on": 4, "kds fault": 3, "cert fault": 3, "revoke": 2, "skew": 2}
         | {"reinstall": 1, "key service": 2, "add device": 1, "everybody off": 4, "everybody on": 4},
         pauses_s=_LONG_S,
-        most_steps=14,
+        counts=(1,),
+        most_steps=12,
         changes={"granted_s": 604_800},
     ),
     "legacy": Kind(
         verbs=_TALK | _CHANGES | _LOCK | _POWER | _RESETS | _NETWORK | {"swap": 4, "key service": 2, "kds fault": 1},
         devices=_WITH_LEGACY,
-        repeats_octets=False,
+        needs_legacy=True,
     ),
 }

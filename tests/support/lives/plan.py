@@ -70,10 +70,10 @@ def _names_of(user: str, count: int) -> list[str]:
 
 
 def _one_side_with_several(devices: dict[str, str], random: Random) -> dict[str, str]:
-    """Where nobody arbitrates one user has several devices; the others have one."""
+    """Where nobody arbitrates one user has two devices; the others have one."""
     users = sorted({name.rstrip("123") for name in devices})
     chosen = random.choice(users)
-    return {name: device for name, device in devices.items() if name in users or name.rstrip("123") == chosen}
+    return {name: device for name, device in devices.items() if name in (*users, f"{chosen}2")}
 
 
 def _arbitrates(changes: Mapping[str, object]) -> bool:

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import rcs_sim
+from ims_core.store.record_table import StoreError
 from ims_core.trace import ListSink, RecordKind
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.messages import SentMessage
@@ -46,7 +47,8 @@ class _Errors(logging.Handler):
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text += f" {record.exc_info[1]!r}"
-        self.lines.append(text)
+        if not isinstance(record.exc_info and record.exc_info[1], StoreError):  # of a store that was killed
+            self.lines.append(text)
 
 
 def live(plan: LifePlan, sink: ListSink | None = None) -> Verdict:
