@@ -49,6 +49,7 @@ _HTTP_PORTS = {"standard": (80, 443), "unprivileged": (8080, 8443)}
 _SECRET_OCTETS = 32
 _LISTENING_PORTS = range(20_000, 32_000)  # below those that systems give to whoever dials out
 _PORT_TRIES = 200
+_SECONDS_DIGITS = 15
 _PKI_LIFE_S = 365 * 86_400  # authorities are made anew after a year: the shortest-lived of them has two
 
 
@@ -343,8 +344,10 @@ def _pki_epoch_s(state: Path | None, now_s: int) -> int:
         return now_s
     path = state / "pki-epoch"
     try:
-        kept = path.read_text(encoding="ascii") if path.exists() else ""
-        if kept.strip().isdecimal() and 0 <= now_s - int(kept) < _PKI_LIFE_S:
+        kept = path.read_bytes().strip() if path.exists() else b""
+        if kept and not (kept.isdigit() and len(kept) <= _SECONDS_DIGITS):
+            raise WorldError(f"{path} is damaged: it holds no time; remove it for new authorities")
+        if kept and 0 <= now_s - int(kept) < _PKI_LIFE_S:
             return int(kept)
         draft = state / "pki-epoch.new"
         draft.write_text(str(now_s), encoding="ascii")

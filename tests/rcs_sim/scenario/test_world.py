@@ -94,13 +94,22 @@ def test_authorities_begin_at_the_same_second_with_the_same_state_and_anew_after
         return SocketWorld(Trace(), state=tmp_path, with_tls=False, ports="free").pki_epoch_s
 
     first = epoch()
-    for kept, is_used in ((str(first - 86_400), True), (str(first - 366 * 86_400), False), ("x", False)):
+    for kept, is_used in ((str(first - 86_400), True), (str(first - 366 * 86_400), False), ("", False)):
         (tmp_path / "pki-epoch").write_text(kept)
         assert (epoch() == int(kept) if is_used else epoch() >= first) is True
     (tmp_path / "pki-epoch").unlink()
     (tmp_path / "pki-epoch").mkdir()
     with pytest.raises(WorldError, match="give another --state"):
         epoch()
+
+
+@pytest.mark.parametrize("kept", [b"x", b"-5", b"1e9", b"\xff\xfe", "\u0663".encode(), b"9" * 5000])
+def test_a_damaged_beginning_of_the_authorities_is_said_and_kept(tmp_path: Path, kept: bytes) -> None:
+    """New authorities would make all that the stores hold worthless."""
+    (tmp_path / "pki-epoch").write_bytes(kept)
+    with pytest.raises(WorldError, match="pki-epoch is damaged: it holds no time; remove it for new authorities"):
+        SocketWorld(Trace(), state=tmp_path, with_tls=False, ports="free")
+    assert (tmp_path / "pki-epoch").read_bytes() == kept
 
 
 def test_the_federation_has_tls_where_there_is_a_folder(tmp_path: Path) -> None:
