@@ -47,8 +47,9 @@ class DirectoryClient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredKeyPackage:
-    """One package of a client's upload number *upload*, as an MLSMessage. *reference* is its KeyPackageRef;
-    *not_after_s* is that of the certificate in it."""
+    """One package of a client's upload number *upload*. *octets* are those of its MLSMessage but for *credential*,
+    which stood at *credential_at*, in pieces: the packages of an upload have them together. *reference* is its
+    KeyPackageRef; *not_after_s* is that of the certificate in it."""
 
     msisdn: str
     client_id: str
@@ -58,6 +59,14 @@ class StoredKeyPackage:
     reference: bytes
     not_after_s: int
     is_last_resort: bool = False
+    credential: tuple[bytes, ...] = field(default=(), repr=False)
+    credential_at: int = 0
+
+    @property
+    def message(self) -> bytes:
+        """The MLSMessage."""
+        at = self.credential_at
+        return b"".join((self.octets[:at], *self.credential, self.octets[at:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ims_core.errors import RemoteProtocolError
@@ -36,6 +37,7 @@ __all__ = [
 _LABEL = b"rcs-sim trust-anchors v1"
 _MAX_LIST_OCTETS = 256 * 1024
 _MAX_ANCHORS = 64
+_KEPT_LISTS = 8  # that were signed: the phones of a carrier have one together
 _MAX_NUMBER = 2**53  # what JSON carries everywhere
 
 
@@ -174,9 +176,12 @@ def read_trust_list(octets: bytes, signer_spki: bytes, generation: int, held: in
     """The list that was fetched, after every check of a client. Raises TrustListRefused."""
     signed = SignedTrustList.decode(octets)
     verify_trust_list(signed.payload, signed.signature, signer_spki)
-    found = TrustAnchorList.decode(signed.payload)
+    found = _decoded(signed.payload)
     found.verify(generation, held)
     return found
+
+
+_decoded = lru_cache(maxsize=_KEPT_LISTS)(TrustAnchorList.decode)
 
 
 def verify_trust_anchor(anchor: TrustAnchor) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
-from rcs_sim.mls.codec import Reader, TlsStruct, encode_opaque, encode_u16, encode_vector
+from rcs_sim.mls.codec import Reader, TlsStruct, encode_opaque, encode_u16, encode_varint, encode_vector
 from rcs_sim.mls.identifiers import CredentialType
 
 __all__ = [
@@ -13,9 +14,14 @@ __all__ = [
     "Credential",
     "UnknownCredential",
     "X509Credential",
+    "credential_pieces",
     "decode_credential",
     "read_credential",
+    "shared_certificate",
 ]
+
+_INTERNED = 4096  # certificates: the groups of a process have the same members, so equal octets are one object
+_INTERNED_OCTETS = 4096  # longer ones are not kept: nobody fills the memory with certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ def read_credential(reader: Reader) -> Credential:
     if credential_type == CredentialType.BASIC:
         return BasicCredential(reader.opaque())
     if credential_type == CredentialType.X509:
-        return X509Credential(reader.vector(Reader.opaque))
+        return X509Credential(reader.vector(_read_certificate))
     return UnknownCredential(CredentialType(credential_type), reader.opaque())
 
 
@@ -76,3 +82,25 @@ def decode_credential(octets: bytes) -> Credential:
     credential = read_credential(reader)
     reader.finish()
     return credential
+
+
+def credential_pieces(credential: Credential) -> tuple[bytes, ...]:
+    """The octets of *credential* in order, each certificate by itself: who keeps many may keep each of those once."""
+    if not isinstance(credential, X509Credential):
+        return (credential.encode(),)
+    pieces = [
+        piece for each in credential.certificates for piece in (encode_varint(len(each)), shared_certificate(each))
+    ]
+    return (b"\x00\x02" + encode_varint(sum(map(len, pieces))), *pieces)
+
+
+def shared_certificate(der: bytes) -> bytes:
+    """*der*, or equal octets that were read before: the members of one process have few different certificates."""
+    return _interned(der) if len(der) <= _INTERNED_OCTETS else der
+
+
+def _read_certificate(reader: Reader) -> bytes:
+    return shared_certificate(reader.opaque())
+
+
+_interned = lru_cache(maxsize=_INTERNED)(bytes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from collections import deque
 from enum import Enum, auto
 
 from ims_core.transport.tokens import Tokens
@@ -96,13 +95,11 @@ class RateLimit:
     def __init__(self, count: int, window_s: float) -> None:
         self._count = count
         self._window_s = window_s
-        self._times: dict[str, deque[float]] = {}
+        self._times: dict[str, list[float]] = {}
 
     def wait_s(self, key: str, now: float) -> float:
         """Counts an event and returns 0, or, without counting, the seconds until the next one is allowed."""
-        times = self._times.pop(key, None) or deque()
-        while times and times[0] <= now - self._window_s:
-            times.popleft()
+        times = [each for each in self._times.pop(key, ()) if each > now - self._window_s]
         self._times[key] = times  # the most recently used stand last
         if len(self._times) > MAX_RATED_KEYS:
             del self._times[next(iter(self._times))]

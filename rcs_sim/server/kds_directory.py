@@ -5,7 +5,6 @@ Each method that changes something also says what the store has to keep or drop,
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from ims_core.store.key_directory import (
     key_package_key,
     spent_key_package_key,
 )
+from rcs_sim.e2ee.key_package_parts import KeyPackageParts
 from rcs_sim.server.kds_actions import Change, Drop, Keep
 from rcs_sim.wire.key_directory import ClaimedKeyPackage
 
@@ -33,11 +33,13 @@ _SPENT_BETWEEN_SWEEPS = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadedPackage:
-    """A package that passed the checks: *octets* of the MLSMessage, KeyPackageRef, end of its certificate."""
+    """A package that passed the checks: *octets* of the MLSMessage, KeyPackageRef, end of its certificate, and octets
+    of its credential in pieces."""
 
     octets: bytes
     reference: bytes
     not_after_s: int
+    credential: tuple[bytes, ...] = ()
 
 
 class _Pool:
@@ -46,7 +48,7 @@ class _Pool:
     __slots__ = ("last_resort", "one_time")
 
     def __init__(self) -> None:
-        self.one_time: deque[StoredKeyPackage] = deque()
+        self.one_time: list[StoredKeyPackage] = []
         self.last_resort: StoredKeyPackage | None = None
 
     def __len__(self) -> int:
@@ -96,7 +98,9 @@ class KeyDirectory:
                 self._spent[each.reference] = each.until_s
             else:
                 changes.append(Drop(SPENT_KEY_PACKAGES, spent_key_package_key(each.reference)))
-        for package in packages:
+        credentials: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
+        for kept in packages:
+            package = replace(kept, credential=credentials.setdefault(kept.credential, kept.credential))
             owner = self.client(package.msisdn, package.client_id)
             if owner is None or owner.upload != package.upload or package.reference in self._spent:
                 changes.append(Drop(KEY_PACKAGES, key_package_key(package)))
@@ -139,6 +143,7 @@ class KeyDirectory:
 
         The store gets the new ones first, then word that they count: what ends in between leaves the old ones."""
         old, client = self._pool(client).all(), replace(client, upload=client.upload + 1, heard_at_s=now_s)
+        one_time, last_resort = _with_one_credential(one_time, last_resort)
         fresh = {each.reference: each for each in one_time if each.reference not in self._spent}
         listed = [self._stored(client, number, each, False) for number, each in enumerate(fresh.values())]
         if last_resort is not None:
@@ -180,7 +185,7 @@ class KeyDirectory:
                 continue
             served.append(
                 ClaimedKeyPackage(
-                    client_id=client.client_id, key_package=package.octets, is_last_resort=package.is_last_resort
+                    client_id=client.client_id, key_package=package.message, is_last_resort=package.is_last_resort
                 )
             )
             if not package.is_last_resort and not keeps_one_time:
@@ -258,16 +263,31 @@ class KeyDirectory:
     def _stored(
         self, client: DirectoryClient, number: int, package: UploadedPackage, is_last_resort: bool
     ) -> StoredKeyPackage:
+        parts = KeyPackageParts.of(package.octets, package.credential)
         return StoredKeyPackage(
             msisdn=client.msisdn,
             client_id=client.client_id,
             upload=client.upload,
             number=number,
-            octets=package.octets,
+            octets=parts.rest,
             reference=package.reference,
             not_after_s=package.not_after_s,
             is_last_resort=is_last_resort,
+            credential=tuple(parts.credential),
+            credential_at=parts.credential_at,
         )
+
+
+def _with_one_credential(
+    one_time: Sequence[UploadedPackage], last_resort: UploadedPackage | None
+) -> tuple[list[UploadedPackage], UploadedPackage | None]:
+    """The same; credentials that are equal are one object."""
+    known: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
+
+    def same(package: UploadedPackage) -> UploadedPackage:
+        return replace(package, credential=known.setdefault(package.credential, package.credential))
+
+    return [same(each) for each in one_time], None if last_resort is None else same(last_resort)
 
 
 def _is_above_floor(package: StoredKeyPackage, now_s: int) -> bool:

@@ -28,6 +28,7 @@ from rcs_sim.e2ee.key_package_profile import (
     verify_uploaded_package,
 )
 from rcs_sim.e2ee.vendor_pki import VendorPki
+from rcs_sim.mls.credential import credential_pieces, shared_certificate
 from rcs_sim.server.config_sessions import RateLimit
 from rcs_sim.server.kds_actions import (
     AskPeer,
@@ -165,7 +166,7 @@ class KeyDistributionServer:
 
         def is_bad(package: StoredKeyPackage) -> bool:
             try:
-                verify_claimed_package(package.octets, msisdn=package.msisdn, trust=validator, now_s=int(now))
+                verify_claimed_package(package.message, msisdn=package.msisdn, trust=validator, now_s=int(now))
             except KeyPackageRefused as refused:
                 return refused.rule == CertificateRule.REVOKED
             return False
@@ -286,7 +287,7 @@ class KeyDistributionServer:
         checked = check_enrolment(request, self._rules, int(now))
         self._check_home(request.msisdn)
         self._check_owner(request.msisdn, checked)
-        leaf = self._pki.issue_leaf(checked.content, int(now))
+        leaf = shared_certificate(self._pki.issue_leaf(checked.content, int(now)))
         not_after_s = read_certificate(leaf).not_after_s
         client = DirectoryClient(
             msisdn=request.msisdn,
@@ -397,6 +398,7 @@ def _uploaded(package: VerifiedKeyPackage) -> UploadedPackage:
         octets=package.message,
         reference=package.reference,
         not_after_s=package.certificate.not_after_s,
+        credential=credential_pieces(package.key_package.leaf_node.credential),
     )
 
 

@@ -7,7 +7,6 @@ decides, stores, answers, fans out, and compares the headers of application mess
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -214,7 +213,7 @@ class MlsFocus:
         elif not is_late:
             self._refuse(line, asked, _store_away(), now)
         while line.waiting and not line.is_busy:
-            self._decide(line, line.waiting.popleft(), now)
+            self._decide(line, line.waiting.pop(0), now)
 
     def store_is_away(self, storing: _Storing, now: float) -> None:
         """It has not said yes or no in time: nobody waits longer, and who asks again is answered when it has."""
@@ -222,7 +221,7 @@ class MlsFocus:
         line.is_stuck = True
         self._refuse(line, storing.asked, _store_away(), now)
         while line.waiting:
-            self._refuse(line, line.waiting.popleft(), _store_away(), now)
+            self._refuse(line, line.waiting.pop(0), _store_away(), now)
 
     # -- pulls -------------------------------------------------------------------------------------------------------
 
@@ -236,6 +235,7 @@ class MlsFocus:
                     raise _id_used()
                 told = self._pulled(line, asked, now)
                 line.pulls.append((key, told))
+                del line.pulls[:-_PULLS_KEPT]
         except MlsRefused as refusal:
             self._refuse(line, asked, refusal, now)
             return
@@ -398,8 +398,8 @@ class _Line:
         self.conversation = conversation
         self.finished: set[str] = set()
         self.is_busy = self.is_stuck = False
-        self.pulls: deque[tuple[tuple[str, str, bytes], _Told]] = deque(maxlen=_PULLS_KEPT)
-        self.waiting: deque[_Asked] = deque()
+        self.pulls: list[tuple[tuple[str, str, bytes], _Told]] = []
+        self.waiting: list[_Asked] = []
 
     def pulls_of(self, asked: _Asked) -> bool:
         """Whether a pull of that sender has had the id."""

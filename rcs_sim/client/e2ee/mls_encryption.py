@@ -5,7 +5,6 @@ Nothing here gives a message to anybody in clear: what cannot be sealed is refus
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -104,7 +103,7 @@ class MlsEncryption:
         self.credentials = credentials
         self.locked: Callable[[Conversation], None] | None = None
         self._dirty: dict[EncryptedThread, None] = {}
-        self._early: deque[EncryptedArrival] = deque(maxlen=MAX_EARLY)
+        self._early: list[EncryptedArrival] = []
         self._alarm = messenger.alarms.new(lambda now: self._look())
         context = self._context = E2eeContext(credentials.profile, messenger, credentials, errands, tokens, self._moved)
         self.new_message_id = context.new_id
@@ -371,6 +370,7 @@ class MlsEncryption:
         self._messenger.display.error("a sealed message, and no certificate here yet", arrival.cpim.body)
         self._context.watch.suspect(conversation)
         self._early.append(arrival)
+        del self._early[:-MAX_EARLY]
 
     def receipt_headers(self, message: ReceivedMessage, receipt_id: str, imdn: Imdn) -> Iterable[CpimHeader] | None:
         thread = self._context.threads.get(message.conversation.peer)
@@ -394,7 +394,7 @@ class MlsEncryption:
         """There is another certificate: the groups get it."""
         setting = self.credentials.setting
         if setting is not None:
-            early, self._early = self._early, deque(maxlen=MAX_EARLY)
+            early, self._early = self._early, []
             for arrival in early:
                 self.arrived(arrival)
             for thread in self._context.threads.values():

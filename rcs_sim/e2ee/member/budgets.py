@@ -5,7 +5,6 @@ All of them roll: a use counts until its window has gone by. Times are Unix seco
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -66,7 +65,8 @@ class RollingBudget(TlsStruct):
 
     def __init__(self, budget: Budget, uses_s: Iterable[int] = ()) -> None:
         self.budget = budget
-        self._uses_s = deque(uses_s, maxlen=budget.limit)
+        used = tuple(uses_s)
+        self._uses_s = used[max(0, len(used) - budget.limit) :]  # a tuple: most stay empty, and there are many
 
     def __repr__(self) -> str:
         return f"RollingBudget({self.budget}, used {len(self._uses_s)})"
@@ -80,7 +80,7 @@ class RollingBudget(TlsStruct):
         """Uses it once; False, and nothing is used, if it is exhausted."""
         if not self.is_left(now_s):
             return False
-        self._uses_s.append(now_s)
+        self._uses_s = (*self._uses_s, now_s)
         return True
 
     def next_free_s(self, now_s: int) -> int:
@@ -89,11 +89,13 @@ class RollingBudget(TlsStruct):
 
     def clear(self) -> None:
         """As if it had never been used."""
-        self._uses_s.clear()
+        self._uses_s = ()
 
     def _forget(self, now_s: int) -> None:
-        while self._uses_s and self._uses_s[0] + self.budget.window_s <= now_s:
-            self._uses_s.popleft()
+        uses_s, window_s = self._uses_s, self.budget.window_s
+        if uses_s and uses_s[0] + window_s <= now_s:
+            first = next((at for at, use_s in enumerate(uses_s) if use_s + window_s > now_s), len(uses_s))
+            self._uses_s = uses_s[first:]
 
     @classmethod
     def read(cls, reader: Reader) -> Self:

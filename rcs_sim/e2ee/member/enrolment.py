@@ -16,7 +16,7 @@ from rcs_sim.e2ee.member.device_identity import DeviceIdentity
 from rcs_sim.e2ee.participant_information import ParticipantInformation, sign_participant_information
 from rcs_sim.e2ee.participant_key import ParticipantKey, csr_pop_input, leaf_subject, leaf_subject_alt_name
 from rcs_sim.e2ee.public_key_info import spki_of_point
-from rcs_sim.mls.credential import X509Credential
+from rcs_sim.mls.credential import X509Credential, shared_certificate
 from rcs_sim.mls.crypto import Random
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.seams import IdentityProvider
@@ -118,7 +118,7 @@ class Enrolment:
         ):
             if found != sent:
                 raise EnrolmentRefused(rule, "the certificate is not what was asked for", raw=found)
-        chain = (leaf, *(der for der in issuers if not _read(der).is_self_issued))
+        chain = tuple(map(shared_certificate, (leaf, *(der for der in issuers if not _read(der).is_self_issued))))
         try:
             trust.verify_credential(X509Credential(chain), self.leaf_key.public, now_s)
         except MlsValidationError as error:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
 from ims_core.wire.secret import Secret
+from rcs_sim.e2ee.key_package_parts import KeyPackageParts
 from rcs_sim.e2ee.key_package_profile import key_package_lifetime, wrap_key_package
 from rcs_sim.e2ee.member.device_identity import DeviceIdentity
 from rcs_sim.e2ee.member.member_setting import MemberSetting
 from rcs_sim.mls.client import KeyPackageKeys, is_last_resort
 from rcs_sim.mls.codec import Reader, encode_opaque, encode_u8, encode_u64, encode_vector
+from rcs_sim.mls.credential import credential_pieces
+from rcs_sim.mls.crypto import SignatureKey
 from rcs_sim.mls.key_package import KeyPackage
 from rcs_sim.mls.welcome import KeyPackageRef
 
@@ -25,6 +28,7 @@ TOMBSTONE_S = 14 * 24 * 3600
 UNOPENABLE_PAUSE_S = 3600  # at most one refill an hour because of a Welcome that did not open
 MAX_REPLACED = 64  # packages of earlier uploads whose keys are kept, for Welcomes on their way
 _SNAPSHOT_VERSION = 1
+_Credentials: TypeAlias = dict[tuple[bytes, ...], tuple[bytes, ...]]
 _SPEC = "the snapshot format of rcs_sim.e2ee.member.key_package_pool"
 
 
@@ -38,9 +42,36 @@ class PoolUpload:
 
 @dataclass(slots=True)
 class _Entry:
-    keys: KeyPackageKeys
+    """A KeyPackage as octets, apart from the credential that all of a pool have, with its private halves."""
+
+    parts: KeyPackageParts
+    init_private: Secret
+    encryption_private: Secret
+    signature_key: SignatureKey
     minted_s: int
     is_current: bool
+    is_last_resort: bool
+
+    @classmethod
+    def of(
+        cls, keys: KeyPackageKeys, credential: tuple[bytes, ...], minted_s: int, *, is_current: bool = True
+    ) -> _Entry:
+        """*credential* are the pieces of the one in it."""
+        return cls(
+            KeyPackageParts.of(keys.key_package.encode(), credential),
+            keys.init_private,
+            keys.encryption_private,
+            keys.signature_key,
+            minted_s,
+            is_current,
+            is_last_resort(keys.key_package),
+        )
+
+    @property
+    def keys(self) -> KeyPackageKeys:
+        """Read anew."""
+        package = KeyPackage.decode(self.parts.octets)
+        return KeyPackageKeys(package, self.init_private, self.encryption_private, self.signature_key)
 
 
 class KeyPackagePool:
@@ -69,8 +100,9 @@ class KeyPackagePool:
             setting.client.create_key_package(setting.random, lifetime, last_resort=is_last)
             for is_last in (*(False,) * setting.profile.keypackage_one_time, True)
         ]
+        credential = credential_pieces(setting.client.credential)
         for keys in made:
-            self._entries[keys.reference()] = _Entry(keys, now_s, True)
+            self._entries[keys.reference()] = _Entry.of(keys, credential, now_s)
         self._forget(now_s)
         self._credential = setting.identity.chain[0]
         self.minted_s = self._last_refill_s = now_s
@@ -79,7 +111,8 @@ class KeyPackagePool:
 
     def keep(self, keys: KeyPackageKeys, now_s: int) -> None:
         """Takes up a package that was made before, with its private halves."""
-        self._entries[keys.reference()] = _Entry(keys, now_s, True)
+        credential = credential_pieces(keys.key_package.leaf_node.credential)
+        self._entries[keys.reference()] = _Entry.of(keys, credential, now_s)
 
     def _forget(self, now_s: int) -> None:
         old = [ref for ref, entry in self._entries.items() if not entry.is_current]
@@ -100,7 +133,7 @@ class KeyPackagePool:
     def consume(self, reference: KeyPackageRef, now_s: int) -> None:
         """A Welcome has used a package: its private halves are deleted, unless it is the last resort."""
         entry = self._entries.get(reference)
-        if entry is None or is_last_resort(entry.keys.key_package):
+        if entry is None or entry.is_last_resort:
             return
         del self._entries[reference]
         self._tombstones_s[reference] = now_s
@@ -109,7 +142,7 @@ class KeyPackagePool:
     def estimate(self) -> int:
         """How many one-time packages are left at the directory, at most: a claim that never ended in a Welcome is not
         seen here."""
-        return sum(each.is_current and not is_last_resort(each.keys.key_package) for each in self._entries.values())
+        return sum(each.is_current and not each.is_last_resort for each in self._entries.values())
 
     def needs_refill(self, setting: MemberSetting, now_s: int) -> bool:
         """Whether it is time for a new pool: none yet, a day gone by, few left, another certificate."""
@@ -123,7 +156,7 @@ class KeyPackagePool:
         if reference is None:
             return now_s - self._last_refill_s >= UNOPENABLE_PAUSE_S
         entry = self._entries.get(reference)
-        return entry is not None and is_last_resort(entry.keys.key_package)
+        return entry is not None and entry.is_last_resort
 
     # --- written down -----------------------------------------------------------------------------------------------
 
@@ -147,8 +180,9 @@ class KeyPackagePool:
         if (version := reader.u8()) != _SNAPSHOT_VERSION:
             reader.fail(f"a pool of version {version}", _SPEC)
         pool = cls()
-        for entry in reader.vector(lambda inner: _read_entry(inner, identity)):
-            pool._entries[entry.keys.reference()] = entry
+        credentials: _Credentials = {}
+        for reference, entry in reader.vector(lambda inner: _read_entry(inner, identity, credentials)):
+            pool._entries[reference] = entry
         pool._tombstones_s = dict(reader.vector(lambda inner: (KeyPackageRef(inner.opaque()), inner.u64())))
         pool._credential, pool._last_refill_s = reader.opaque(), reader.u64()
         pool.minted_s = next(iter(reader.vector(Reader.u64)), None)
@@ -157,19 +191,22 @@ class KeyPackagePool:
 
 
 def _encode_entry(entry: _Entry) -> bytes:
-    keys = entry.keys
     parts = (
-        encode_opaque(keys.key_package.encode()),
-        encode_opaque(keys.init_private.octets),
-        encode_opaque(keys.encryption_private.octets),
+        encode_opaque(entry.parts.octets),
+        encode_opaque(entry.init_private.octets),
+        encode_opaque(entry.encryption_private.octets),
         encode_u64(entry.minted_s),
         encode_u8(entry.is_current),
     )
     return b"".join(parts)
 
 
-def _read_entry(reader: Reader, identity: DeviceIdentity) -> _Entry:
+def _read_entry(reader: Reader, identity: DeviceIdentity, credentials: _Credentials) -> tuple[KeyPackageRef, _Entry]:
+    """*credentials* has those before, so that equal ones are one object."""
     package = KeyPackage.decode(reader.opaque())
     init, encryption = Secret(reader.opaque()), Secret(reader.opaque())
     key = identity.signature_key(package.leaf_node.signature_key)
-    return _Entry(KeyPackageKeys(package, init, encryption, key), reader.u64(), bool(reader.u8()))
+    keys = KeyPackageKeys(package, init, encryption, key)
+    pieces = credential_pieces(package.leaf_node.credential)
+    entry = _Entry.of(keys, credentials.setdefault(pieces, pieces), reader.u64(), is_current=bool(reader.u8()))
+    return keys.reference(), entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,7 +35,17 @@ def _package(upload: int, number: int) -> StoredKeyPackage:
         reference=b"ref",
         not_after_s=7,
         is_last_resort=True,
+        credential=(b"leaf", b"issuer"),
+        credential_at=1,
     )
+
+
+def test_a_package_is_whole_with_its_credential() -> None:
+    assert _package(1, 2).message == b"\x00leafissuer\xff"
+
+
+def test_a_package_that_was_kept_in_one_piece_is_whole() -> None:
+    assert replace(_package(1, 2), credential=(), credential_at=0).message == b"\x00\xff"
 
 
 @pytest.mark.parametrize(

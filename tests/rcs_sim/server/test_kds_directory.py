@@ -28,7 +28,8 @@ def _client(name: str, not_after_s: int = _LATER) -> DirectoryClient:
 
 
 def _package(number: int) -> UploadedPackage:
-    return UploadedPackage(octets=b"package %d" % number, reference=b"ref %d" % number, not_after_s=_LATER)
+    octets, pieces = b"package %d" % number, (b"ck", b"age")
+    return UploadedPackage(octets=octets, reference=b"ref %d" % number, not_after_s=_LATER, credential=pieces)
 
 
 class _Disk:
