@@ -105,6 +105,7 @@ class OracleRules:
         may_miss_lock = bool(labels) and not labels[-1].has_lock
         if then is None:
             return MessageDisplay(phone, "", "", False, number, may_miss_lock)
+        may_miss_lock &= not then.has_lock  # what comes after it, such as the end of encryption, says nothing of it
         return MessageDisplay(phone, then.label, then.scheme, then.has_lock, then.number, may_miss_lock)
 
     def ends(self, message: UserMessage) -> set[str]:

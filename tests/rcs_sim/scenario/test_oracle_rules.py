@@ -97,6 +97,16 @@ def test_a_sealed_message_without_a_tick_misses_no_lock_if_its_conversation_got_
     assert _found(script) == []
 
 
+def test_a_message_under_a_lock_misses_none_because_encryption_ended_later() -> None:
+    script = SealedConversation()
+    script.says("alice", "a", _TEXT)
+    script.seals("a")
+    script.got("bob", "a", _TEXT, scheme="mls")
+    script.state("alice", "consent", "given")
+    script.label("alice", "RCS")
+    assert _found(script) == []
+
+
 def test_the_ends_may_read_what_has_a_lock() -> None:
     script = TraceScript()
     script.says("alice", "a", _TEXT)

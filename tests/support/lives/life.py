@@ -66,7 +66,7 @@ class Life:
     def __init__(self, sim: LifeSimulation, sink: ListSink, plan: LifePlan) -> None:
         self.sim, self.sink, self.plan = sim, sink, plan
         self.said: list[Said] = []
-        self.changes: list[SentMessage] = []
+        self.changes: list[tuple[Phone, SentMessage]] = []
         self.probes: list[Said] = []
         self.downgraded: list[str] = []
         self.stuck: list[str] = []
@@ -182,13 +182,13 @@ class Life:
                     text = self._text(step)
                     self._note(chat.reply(target, text), phone, step.who, step.whom)
                 case "react":
-                    self.changes.append(chat.react(target, step.word))
+                    self.changes.append((phone, chat.react(target, step.word)))
                 case "unreact":
-                    self.changes.append(chat.unreact(target))
+                    self.changes.append((phone, chat.unreact(target)))
                 case "edit":
-                    self.changes.append(chat.edit(target, self._text(step)))
+                    self.changes.append((phone, chat.edit(target, self._text(step))))
                 case "recall":
-                    self.changes.append(chat.recall(target))
+                    self.changes.append((phone, chat.recall(target)))
 
     def _text(self, step: Step) -> str:
         self._written += 1
@@ -241,6 +241,7 @@ class Life:
             said.is_excused |= is_there and said.whom == user_of(who)
         await act()
         self.said = [each for each in self.said if each.phone is not phone]
+        self.changes = [each for each in self.changes if each[0] is not phone]
 
     async def _give_away(self, who: str, phone: Phone) -> None:
         if who == user_of(who):
@@ -265,8 +266,9 @@ class Life:
             return
 
         async def exchange() -> None:
-            fresh = await self.sim.exchange(step.who, device=step.word)
-            self._follow(step.who, fresh)
+            old = await self.sim.take_sim(step.who)  # as `exchange` does, but watched from the beginning
+            old.display.state("phone", "exchanged")
+            await self._add(step.who, step.word)
 
         await self._reset(step.who, exchange)
 

@@ -131,7 +131,7 @@ def _unfinished(life: Life) -> list[str]:
     waiting = (MessageState.QUEUED, MessageState.SENDING, MessageState.REVOKING)
     return [
         f"waits: {each} {_history(each)}"
-        for each in (*(said.message for said in life.said), *life.changes)
+        for each in (*(said.message for said in life.said), *(message for _, message in life.changes))
         if each.state in waiting
     ]
 
