@@ -189,6 +189,25 @@ KDS_FAULTS: tuple[FaultKind, ...] = (
         "RCC.16 §5.1, RFC 9420 §16.8",
     ),
     _switch(
+        "kds.reused_package",
+        "reuses_one_time",
+        "a one-time key package that was served is served again, to the next who asks",
+        "RFC 9420 §16.8, RCC.16 §5.1",
+    ),
+    _switch(
+        "kds.wrong_directory",
+        "wrong_directory",
+        "claims are answered with 421, as if the number were homed elsewhere",
+        "RCC.16 §5.3, digest §14.5",
+    ),
+    _switch(
+        "kds.stale_anchors",
+        "stale_anchors",
+        "the list of trust anchors stays the one of now, whichever generation is asked for",
+        "RCC.16 §4.1, digest §14.8",
+        value=lambda fault, service: service.server.anchors.generation,
+    ),
+    _switch(
         "kds.wrong_identity",
         "wrong_identity",
         "claims of any number are served the packages of another one",

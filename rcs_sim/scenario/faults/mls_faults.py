@@ -36,6 +36,11 @@ from rcs_sim.wire.cpim_header import IMDN, CpimHeader
 __all__ = ["MLS_FAULTS", "encryption_of", "replayed"]
 
 _AUTHENTICATOR_OCTETS = 32
+_DROPPED = {
+    "era": ("Era-ID",),
+    "authenticator": ("Epoch-Authenticator",),
+    "both": ("Era-ID", "Epoch-Authenticator"),
+}
 _SENDER = replace(OF, is_required=True, meaning="what this phone sends")
 _RECEIVER = replace(OF, is_required=True, meaning="what this phone should get")
 _LATER = "later ones get through; what the phone misses it has to repair itself"
@@ -156,6 +161,18 @@ def _era_gap(fault: ActiveFault, passing: Passing) -> bytes | None:
     gap = passing.with_cpim(cpim.with_header(CpimHeader(MLS_NAMESPACE, "Era-ID", str(other))).raw)
     passed(fault, f"era {era} said to be {other}", passing, gap)
     return gap
+
+
+def _drop_headers(fault: ActiveFault, passing: Passing) -> bytes | None:
+    """What a receiver needs before it may open anything: without, nobody is told (RCC.16 §7.9)."""
+    cpim = sealed_message(passing)
+    if cpim is None or not fault.happens():
+        return passing.octets
+    for name in _DROPPED[fault.scope["which"]]:
+        cpim = cpim.without_header(MLS_NAMESPACE, name)
+    bare = passing.with_cpim(cpim.raw)
+    passed(fault, "headers of the encryption dropped", passing, bare)
+    return bare
 
 
 def _bad_signature(fault: ActiveFault, passing: Passing) -> bytes | None:
@@ -350,6 +367,24 @@ MLS_FAULTS: tuple[FaultKind, ...] = (
         sent=True,
         reversal="what it sends is of the present era",
         keys=(ScopeKey(name="eras", kind=KeyKind.COUNT, meaning="ahead by so many", default=1),),
+    ),
+    _kind(
+        "mls.drop_headers",
+        "sealed messages that a phone sends lose the headers that a receiver needs before it opens them",
+        "RCC.16 §7.9 (Era-ID, Epoch-Authenticator)",
+        _drop_headers,
+        sent=True,
+        reversal="later ones have them; what was dropped shows nowhere, and its sender gets no receipt",
+        keys=(
+            ScopeKey(
+                name="which",
+                kind=KeyKind.WORD,
+                meaning="which of them",
+                default="both",
+                words=("both", "era", "authenticator"),
+            ),
+        ),
+        example={"which": "era", "count": 1},
     ),
     _kind(
         "mls.fork",

@@ -182,6 +182,7 @@ _KDS: tuple[_Fault, ...] = (
     ("kds.peer_down", _of_carrier, {}),
     ("kds.empty_pool", _of_carrier, {}),
     ("kds.last_resort", _of_carrier, {}),
+    ("kds.wrong_directory", _of_carrier, {}),
     ("kds.forged_revocations", _of_carrier, {}),
 )
 _ACS: tuple[_Fault, ...] = (

@@ -19,7 +19,7 @@ from rcs_sim.scenario.faults.fault_scope import checked_scope
 from rcs_sim.scenario.faults.registry import FAULTS
 from rcs_sim.scenario.simulation import Simulation
 
-_WORDS = {  # design §8, and two about revoked certificates (RCC.16 §5.3)
+_WORDS = {  # design §8, two about revoked certificates (RCC.16 §5.3), and four of the digest, RCC.16 §14.14
     "net": "latency jitter loss reorder duplicate bandwidth partition handover",
     "sip": "status drop retransmit half_open",
     "ims": "deregister reregister pcscf_failover auth_fail",
@@ -28,10 +28,11 @@ _WORDS = {  # design §8, and two about revoked certificates (RCC.16 §5.3)
     "msrp": "lose_report lose_200 cut_mid_chunk relay_down",
     "cpim": "bad_header",
     "as": "duplicate reorder store_full",
-    "kds": "down slow peer_down empty_pool last_resort wrong_identity equivocate revoked forged_revocations",
+    "kds": "down slow peer_down empty_pool last_resort wrong_identity equivocate revoked forged_revocations "
+    "reused_package wrong_directory stale_anchors",
     "cert": "expire age wrong_root",
     "mls": "commit_race drop_commit drop_welcome late_welcome stale_epoch era_gap fork bad_signature bad_aad replay "
-    "end_mls ghost_member",
+    "end_mls ghost_member drop_headers",
     "device": "wipe crash old_version add sim_swap number_recycled clock_skew off",
     "sms": "delay lose duplicate lose_report",
     "adversary": "strip_caps inject_plain_imdn replay evil_member bridge_peek",

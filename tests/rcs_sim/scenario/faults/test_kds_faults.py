@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from rcs_sim.client.encryption import Scheme
+from rcs_sim.client.message_state import MessageState
 from rcs_sim.scenario.faults.fault_kind import FaultError
 from rcs_sim.scenario.faults.kds_faults import KDS_FAULTS
 from rcs_sim.server.kds_settings import KdsFault
@@ -23,7 +24,8 @@ def fault_of(stage: Stage, carrier: str) -> KdsFault:
 def test_the_words_are_those_of_the_design() -> None:
     words = {kind.word.partition(".")[2] for kind in KDS_FAULTS}
     designed = {"down", "slow", "peer_down", "empty_pool", "last_resort", "wrong_identity", "equivocate"}
-    assert words == designed | {"revoked", "forged_revocations"}
+    of_the_digest = {"reused_package", "wrong_directory", "stale_anchors"}  # RCC.16 §14.14
+    assert words == designed | of_the_digest | {"revoked", "forged_revocations"}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,48 @@ async def test_the_last_resort_serves_everybody(stage: Stage) -> None:
             await message.delivered(within_s=60)
             assert message.scheme is Scheme.MLS
     assert marks(stage.sink.records, "kds.last_resort") == ["begins", "acts", "ends"]
+
+
+@scenario("two-carriers")
+async def test_a_package_that_is_served_twice_loses_nothing_silently(stage: Stage) -> None:
+    alice, bob = await stage.alice_and_bob()
+    amy = await stage.phone("amy", AMY)
+    await asyncio.sleep(2)
+    async with stage.sim.fault("kds.reused_package", carrier="blue"):
+        await (await alice.chat(BOB).send("of alice")).delivered(within_s=60)
+        message = await amy.chat(BOB).send("of amy")  # its Welcome is for a key that bob has used up
+        await asyncio.sleep(600)
+        assert message.scheme is Scheme.MLS
+        assert message.state in (MessageState.FAILED, MessageState.DELIVERED)
+    await asyncio.sleep(3600)
+    for text in ("the package is still there once", "of amy again"):
+        again = await amy.chat(BOB).send(text)
+        await asyncio.sleep(900)
+        assert again.scheme is Scheme.MLS
+    assert again.state is MessageState.DELIVERED
+    assert (texts(bob)[0], texts(bob)[-1]) == ("of alice", "of amy again")
+    assert fault_of(stage, "blue") == KdsFault()
+    assert marks(stage.sink.records, "kds.reused_package") == ["begins", "acts", "ends"]
+
+
+@scenario("two-carriers")
+async def test_a_wrong_directory_says_nothing_about_the_peer(stage: Stage) -> None:
+    alice, _ = await stage.alice_and_bob()
+    async with stage.sim.fault("kds.wrong_directory", carrier="blue"):
+        message = alice.chat(BOB).send("nobody lives there")
+        await asyncio.sleep(60)
+        assert message.scheme is not Scheme.MLS
+    assert marks(stage.sink.records, "kds.wrong_directory") == ["begins", "acts", "ends"]
+
+
+@scenario("two-carriers")
+async def test_a_list_of_anchors_that_stays_behind_is_the_one_of_its_beginning(stage: Stage) -> None:
+    await stage.alice_and_bob()
+    service = stage.sim.carrier("red").key_service
+    assert service is not None
+    async with stage.sim.fault("kds.stale_anchors", carrier="red"):
+        assert fault_of(stage, "red").stale_anchors == service.server.anchors.generation
+    assert fault_of(stage, "red") == KdsFault()
 
 
 @scenario("two-carriers")

@@ -21,6 +21,7 @@ def test_the_words_are_those_of_the_design() -> None:
     assert words == {
         *("commit_race", "drop_commit", "drop_welcome", "late_welcome", "stale_epoch", "era_gap"),
         *("fork", "bad_signature", "bad_aad", "replay", "end_mls", "ghost_member"),
+        "drop_headers",  # of the digest, RCC.16 §14.14
     }
 
 
@@ -117,6 +118,19 @@ async def test_the_focus_refuses_what_is_of_another_state(stage: Stage, word: st
         await asyncio.sleep(120)
     assert any(refusal in text for text in reasons(stage))
     await _still_locked(stage, word)
+
+
+@pytest.mark.parametrize("which", ["era", "authenticator", "both"])
+@scenario("two-carriers")
+async def test_what_has_lost_its_headers_is_dropped_and_nobody_is_told(stage: Stage, which: str) -> None:
+    alice, bob = await _locked(stage)
+    async with stage.sim.fault("mls.drop_headers", of="bob", which=which, count=1) as fault:
+        message = bob.chat(ALICE).send("nobody opens me")
+        await asyncio.sleep(120)
+        assert fault.acts == 1
+    assert "nobody opens me" not in texts(alice)
+    assert message.state is MessageState.SENT
+    await _still_locked(stage, "mls.drop_headers")
 
 
 @scenario("two-carriers")
