@@ -88,6 +88,11 @@ class WayOut:
     what: str
 
     @property
+    def is_of_user(self) -> bool:
+        """Whether the user agreed to it."""
+        return self.what.startswith("the user")
+
+    @property
     def key(self) -> str:
         """What it is about: one message, or a conversation, or whoever is at the other end."""
         return self.message_id or self.conversation_id or self.peer
@@ -209,7 +214,7 @@ class Screens:
             self._add_way_out(record, "", "the user chose SMS for this message")
 
     def _add_way_out(self, record: TraceRecord, peer: str, what: str) -> None:
-        is_of_one = not what.startswith("the phone")  # the end of an encryption is of all messages
+        is_of_one = what.startswith("the user")  # the end of an encryption is of all messages
         message_id = (record.imdn_message_id or "") if is_of_one else ""
         way = WayOut(record.number, peer, record.conversation_id or "", message_id, what)
         self._ways_out[record.source, way.key].append(way)

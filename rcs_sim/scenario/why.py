@@ -16,13 +16,14 @@ from rcs_sim.scenario.oracle_rules import ViolationKind
 from rcs_sim.scenario.oracle_screens import UserMessage
 from rcs_sim.scenario.trace_order import in_order
 from rcs_sim.scenario.why_facts import TraceFacts
-from rcs_sim.scenario.why_gates import GateOutcome, GateStep, encryption_gates, message_gates
+from rcs_sim.scenario.why_gates import GateOutcome, GateStep, agreed_to_the_end, encryption_gates, message_gates
 from rcs_sim.scenario.why_view import why_text
 
 __all__ = ["Explanation", "Why"]
 
 _SMS = MessageTransport.SMS.value
 _UNKNOWN = "nothing in this trace says why"
+_LEFT = (Shown.SENT, Shown.DELIVERED, Shown.DISPLAYED, Shown.SENT_AS_SMS)
 _FALLEN = ("sms", "ask", "interworked", "revoke")
 
 
@@ -62,7 +63,7 @@ class Why:
         return Explanation(
             found,
             self._verdict(found, passages),
-            self._no_lock(found, gates, steps) if passages or found.showings else None,
+            self._no_lock(found, gates, steps) if passages or found.showings or found.mark in _LEFT else None,
             self._fell_back(found, steps, passages),
             self._failed(found, steps, passages),
             [*gates, *steps],
@@ -86,11 +87,13 @@ class Why:
             return None
         if message.is_foreign:
             return _UNKNOWN
-        way = next((step for step in steps if step.gate == "consent"), None)
+        way = next((step for step in steps if step.gate == "consent" or _is_users_sms(step)), None)
         stop = next((step for step in gates if step.outcome is GateOutcome.STOPPED), None)
         for step in (way, stop):
             if step is not None:  # the user's own word counts before what was not possible
-                return f"{step.gate}: {step.says}{_place(step)}"
+                agreed = agreed_to_the_end(gates, message, self._facts, self.oracle.readings.screens)
+                by_whom = f"; its user had agreed to that (record {agreed})" if step is stop and agreed else ""
+                return f"{step.gate}: {step.says}{_place(step)}{by_whom}"
         if any(tick.transport == _SMS for tick in message.ticks):
             return "an SMS has no lock"
         return _UNKNOWN
@@ -170,6 +173,10 @@ class Why:
                 ],
             }
         )
+
+
+def _is_users_sms(step: GateStep) -> bool:
+    return step.gate == "decision" and step.says.endswith(FallbackReason.USER_CHOSE_SMS.value)
 
 
 def _left_at(message: UserMessage, passages: Sequence[Passage]) -> int:

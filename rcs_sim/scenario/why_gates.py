@@ -3,104 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 
 from rcs_sim.client.display import Shown
 from rcs_sim.client.fallback import FallbackReason
-from rcs_sim.scenario.oracle_hops import digits_of
 from rcs_sim.scenario.oracle_readings import Passage
 from rcs_sim.scenario.oracle_screens import Screens, UserMessage
-from rcs_sim.scenario.why_facts import BAD_KEY_PACKAGE, DIRECTORY_NOTE, FAILED_CALL, Fact, FactKind, TraceFacts
+from rcs_sim.scenario.why_facts import BAD_KEY_PACKAGE, FAILED_CALL, Fact, FactKind, TraceFacts
+from rcs_sim.scenario.why_legacy import legacy_gates
+from rcs_sim.scenario.why_steps import ENCRYPTION, LEGACY, GateOutcome, GateStep, Known, as_told, outcome_of, step_of
 
-__all__ = ["GateOutcome", "GateStep", "encryption_gates", "message_gates"]
+__all__ = ["GateOutcome", "GateStep", "agreed_to_the_end", "encryption_gates", "message_gates"]
 
-_ENCRYPTION, _FALLBACK, _CHANGE = "encryption", "fallback", "change"
+_FALLBACK, _CHANGE = "fallback", "change"
+_SCHEMES = (ENCRYPTION, LEGACY)
 _CLAIM = "/mls/v1/keypackages/claim"
 _STOPS = ("refuse", "fail", "ask")
 _NOT_READ = ("not opened", "dropped", "parked")
 _SENT_PLAIN = FallbackReason.NONE.value
 
 
-class GateOutcome(StrEnum):
-    PASSED = "passed"
-    STOPPED = "stopped"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class GateStep:
-    """*number* is None for what never happened."""
-
-    gate: str
-    outcome: GateOutcome
-    says: str
-    number: int | None = None
-    at: float | None = None
-    element: str = ""
-
-
-def _step(gate: str, fact: Fact, says: str = "", outcome: GateOutcome | None = None) -> GateStep:
-    if outcome is None:
-        outcome = GateOutcome.NOTE if fact.is_good is None else _outcome(is_good=fact.is_good)
-    return GateStep(gate, outcome, says or fact.says, fact.number, fact.at, fact.element)
-
-
-def _told(fact: Fact) -> str:
-    return f"{fact.word}: {fact.reason}" if fact.reason else fact.word
-
-
-def _outcome(*, is_good: bool) -> GateOutcome:
-    return GateOutcome.PASSED if is_good else GateOutcome.STOPPED
-
-
 # --- why there is a lock, or none -------------------------------------------------------------------------------------
-
-
-class _Known:
-    """The facts about one conversation, as it stood at one record."""
-
-    __slots__ = ("_facts", "_until", "message", "peer")
-
-    def __init__(self, message: UserMessage, facts: TraceFacts, until: int) -> None:
-        self.message, self._facts, self._until = message, facts, until
-        self.peer = digits_of(message.peer)
-
-    def last(self, *keys: str, until: int | None = None) -> Fact | None:
-        return self._facts.last(self.message.phone, self._until if until is None else until, *keys)
-
-    def noted(self, *states: str) -> Fact | None:
-        """What the phone noted last about the encryption of the conversation."""
-        return self.last(*(f"{_ENCRYPTION} {state} {self.peer}" for state in states))
-
-    def own(self, *states: str) -> Fact | None:
-        """What the phone noted last about its own encryption."""
-        return self.last(*(f"{_ENCRYPTION} {state} " for state in states))
-
-    def at_directory(self, call: Fact | None) -> Fact | None:
-        """What the directory that answered a call did last about the peer."""
-        if call is None:
-            return None
-        return self._facts.last(call.element, call.number, f"{DIRECTORY_NOTE} {self.peer}")
-
-    @property
-    def is_established(self) -> bool:
-        """The conversation is encrypted, and nothing has ended that."""
-        fact = self.noted("encrypted", "ended")
-        return fact is not None and fact.word == "encrypted"
-
-    def refusal(self, message_id: str) -> Fact | None:
-        found = self._facts.about(self.message.phone, message_id)
-        return next((fact for fact in found if fact.kind is FactKind.REFUSAL), None)
-
-    def unanswered(self) -> Fact | None:
-        return next(self._facts.unanswered(self.message.phone), None)
 
 
 def encryption_gates(message: UserMessage, facts: TraceFacts, until: int) -> list[GateStep]:
     """What had to be so for the conversation to be encrypted, as it stood at record *until*. Ends with the first gate
-    that stopped it."""
-    known = _Known(message, facts, until)
+    that stopped it; of a phone with the older scheme, with that scheme's where MLS was not possible (digest RCC.16
+    §14.12)."""
+    known = Known(message, facts, until)
+    steps = _mls_gates(known)
+    legacy = [] if steps and steps[-1].gate == _MARKED else legacy_gates(known)
+    if not legacy:
+        return steps
+    is_of_mls = steps and steps[-1].outcome is not GateOutcome.STOPPED
+    return steps if is_of_mls else [*(_as_note(step) for step in steps), *legacy]
+
+
+def _as_note(step: GateStep) -> GateStep:
+    if step.outcome is not GateOutcome.STOPPED:
+        return step
+    return replace(step, outcome=GateOutcome.NOTE, says=f"not with MLS: {step.says}")
+
+
+def _mls_gates(known: Known) -> list[GateStep]:
     steps: list[GateStep] = []
     for gate in _GATES:
         steps += gate(known)
@@ -109,82 +54,89 @@ def encryption_gates(message: UserMessage, facts: TraceFacts, until: int) -> lis
     return steps
 
 
-def _configured(known: _Known) -> Iterator[GateStep]:
+def _configured(known: Known) -> Iterator[GateStep]:
     fact = known.last(FactKind.CONFIGURATION)
     if fact is not None:
-        yield _step("configuration", fact)
+        yield step_of("configuration", fact)
 
 
-def _certified(known: _Known) -> Iterator[GateStep]:
+def _certified(known: Known) -> Iterator[GateStep]:
     fact = known.own(*_ENROLMENT)
     if fact is None:
         says = "this phone never asked for a certificate"
         yield GateStep("own enrolment", GateOutcome.STOPPED, says, element=known.message.phone)
     elif _ENROLMENT[fact.word]:
-        yield _step("own enrolment", fact, f"{fact.word}: a certificate and key packages", GateOutcome.PASSED)
+        yield step_of("own enrolment", fact, f"{fact.word}: a certificate and key packages", GateOutcome.PASSED)
     else:
         call = known.last(FAILED_CALL) or known.unanswered()
         if call is not None:
-            yield _step("own directory", call, outcome=GateOutcome.NOTE)
+            yield step_of("own directory", call, outcome=GateOutcome.NOTE)
         why = known.own("not enrolled") or fact
-        says = "enrolment has begun, and is not over" if why.word == "enrolling" else _told(why)
-        yield _step("own enrolment", why, says, GateOutcome.STOPPED)
+        says = "enrolment has begun, and is not over" if why.word == "enrolling" else as_told(why)
+        yield step_of("own enrolment", why, says, GateOutcome.STOPPED)
 
 
-def _announced(known: _Known) -> Iterator[GateStep]:
+def _announced(known: Known) -> Iterator[GateStep]:
     fact = known.last(FactKind.OWN_TAGS)
     if fact is not None:
-        yield _step("own announcement", fact, f"{known.message.phone} {fact.says}")
+        yield step_of("own announcement", fact, f"{known.message.phone} {fact.says}")
 
 
-def _peer_announced(known: _Known) -> Iterator[GateStep]:
+def _peer_announced(known: Known) -> Iterator[GateStep]:
     gate, peer = "announcement of the peer", known.message.peer
     fact = known.last(f"{FactKind.PEER_TAGS} {known.peer}")
     if fact is not None:
         outcome = GateOutcome.NOTE if known.is_established and not fact.is_good else None
-        yield _step(gate, fact, f"{peer} {fact.says}", outcome)
+        yield step_of(gate, fact, f"{peer} {fact.says}", outcome)
     elif not known.is_established:
         says = f"{peer} never said what it can do"
         yield GateStep(gate, GateOutcome.STOPPED, says, element=known.message.phone)
         return
     latest = known.noted("not eligible", "set-up", "encrypted", "ended", "claimed")
     if latest is not None and latest.word == "not eligible":
-        yield _step("eligibility", latest, f"the peer is not eligible: {latest.reason}", GateOutcome.STOPPED)
+        yield step_of("eligibility", latest, f"the peer is not eligible: {latest.reason}", GateOutcome.STOPPED)
 
 
-def _claimed(known: _Known) -> Iterator[GateStep]:
+def _claimed(known: Known) -> Iterator[GateStep]:
     fact = known.noted("claimed", "claim failed")
     if fact is None:
         return
     is_good = fact.word == "claimed"
+    is_over = known.is_established and not is_good  # the peer has let this phone in since then, or it has claimed again
     call = None if is_good else known.last(_CLAIM, until=fact.number)
     for each in (known.at_directory(call), call, known.last(BAD_KEY_PACKAGE, until=fact.number)):
         if each is not None:
-            yield _step("key packages", each, outcome=GateOutcome.NOTE)
-    yield _step("key packages", fact, f"{fact.word}: {fact.reason}", _outcome(is_good=is_good))
+            yield step_of("key packages", each, outcome=GateOutcome.NOTE)
+    yield step_of(
+        "key packages",
+        fact,
+        f"{fact.word}: {fact.reason}",
+        GateOutcome.NOTE if is_over else outcome_of(is_good=is_good),
+    )
 
 
-def _accepted(known: _Known) -> Iterator[GateStep]:
+def _accepted(known: Known) -> Iterator[GateStep]:
     fact = known.noted("accepted", "refused", "no answer", "no request")
     if fact is None:
         return
     if fact.word == "accepted":
-        yield _step("focus", fact, f"the focus accepted: {fact.reason}", GateOutcome.PASSED)
+        yield step_of("focus", fact, f"the focus accepted: {fact.reason}", GateOutcome.PASSED)
         return
     refusal = known.refusal(fact.message_id)
     if refusal is not None:
-        yield _step("focus", refusal, outcome=GateOutcome.NOTE)
+        yield step_of("focus", refusal, outcome=GateOutcome.NOTE)
     outcome = GateOutcome.NOTE if known.is_established else GateOutcome.STOPPED
-    yield _step("focus", fact, f"{fact.word}: {fact.reason}", outcome)
+    yield step_of("focus", fact, f"{fact.word}: {fact.reason}", outcome)
 
 
-def _marked(known: _Known) -> Iterator[GateStep]:
+def _marked(known: Known) -> Iterator[GateStep]:
     fact = known.noted(*_CONVERSATION)
     if fact is not None:
         says, outcome = _CONVERSATION[fact.word]
-        yield _step("conversation", fact, f"{says}: {fact.reason}" if fact.reason else says, outcome)
+        yield step_of(_MARKED, fact, f"{says}: {fact.reason}" if fact.reason else says, outcome)
 
 
+_MARKED = "conversation"
 _ENROLMENT = {
     "certified": True,
     "ready": True,
@@ -202,8 +154,20 @@ _CONVERSATION = {
     "Welcome asked for": ("a Welcome was asked for, and had not come", GateOutcome.STOPPED),
     "unexpected member": ("the conversation has an unexpected member", GateOutcome.STOPPED),
 }
-_Gate = Callable[[_Known], Iterator[GateStep]]
+_Gate = Callable[[Known], Iterator[GateStep]]
 _GATES: tuple[_Gate, ...] = (_configured, _certified, _announced, _peer_announced, _claimed, _accepted, _marked)
+
+
+def agreed_to_the_end(gates: Sequence[GateStep], message: UserMessage, facts: TraceFacts, screens: Screens) -> int:
+    """The record in which the user of its sender agreed that the encryption ends that *gates* say has ended; 0 if the
+    other side ended it, or if it has not."""
+    stop = gates[-1] if gates else None
+    if stop is None or stop.gate != _MARKED or stop.outcome is not GateOutcome.STOPPED or stop.number is None:
+        return 0
+    begun = Known(message, facts, stop.number).noted("encrypted")
+    since = 0 if begun is None else begun.number
+    agreed = (way.number for way in screens.ways_out(message) if way.is_of_user)
+    return max((number for number in agreed if since < number <= stop.number), default=0)
 
 
 # --- what became of the message ---------------------------------------------------------------------------------------
@@ -236,18 +200,18 @@ def _decisions(message: UserMessage, facts: TraceFacts, wanted: set[str]) -> Ite
     told = ""
     for fact in sorted((f for each in wanted for f in facts.about(message.phone, each)), key=lambda each: each.number):
         if fact.kind in (FactKind.ANSWER, FactKind.REFUSAL):
-            yield _step("answer", fact)
+            yield step_of("answer", fact)
         elif fact.machine == _FALLBACK:
             if fact.says != told:  # a decision that is only confirmed says nothing new
                 outcome = GateOutcome.STOPPED if fact.word in _STOPS else GateOutcome.NOTE
-                yield _step("decision", fact, _told(fact), outcome)
+                yield step_of("decision", fact, as_told(fact), outcome)
             told = fact.says
-        elif fact.machine == _ENCRYPTION:
+        elif fact.machine in _SCHEMES:
             is_bad = fact.word in ("not sealed", "message refused", "peer could not read", "receipt ignored")
             outcome = GateOutcome.STOPPED if is_bad else GateOutcome.NOTE
-            yield _step("encryption", fact, _told(fact), outcome)
+            yield step_of("encryption", fact, as_told(fact), outcome)
         elif fact.kind in (FactKind.STATE, FactKind.ERROR):
-            yield _step("phone", fact)
+            yield step_of("phone", fact)
 
 
 def _passages(message: UserMessage, passages: Sequence[Passage]) -> Iterator[GateStep]:
@@ -275,14 +239,14 @@ def _ticks(message: UserMessage) -> Iterator[GateStep]:
 
 def _at_receiver(facts: Iterable[Fact]) -> Iterator[GateStep]:
     for fact in facts:
-        if fact.machine == _ENCRYPTION and fact.word in _NOT_READ:
+        if fact.machine in _SCHEMES and fact.word in _NOT_READ:
             outcome = GateOutcome.NOTE if fact.word == "parked" else GateOutcome.STOPPED
-            yield _step("receiver", fact, f"{fact.word}: {fact.reason}", outcome)
+            yield step_of("receiver", fact, f"{fact.word}: {fact.reason}", outcome)
         elif fact.machine == "duplicate":
-            yield _step("receiver", fact)
+            yield step_of("receiver", fact)
         elif fact.machine == _CHANGE:
             outcome = GateOutcome.STOPPED if fact.word == "dropped" else GateOutcome.NOTE
-            yield _step("receiver", fact, _told(fact), outcome)
+            yield step_of("receiver", fact, as_told(fact), outcome)
 
 
 def _faults(faults: Sequence[Fact], first: int, last: int) -> Iterator[GateStep]:
@@ -294,8 +258,8 @@ def _faults(faults: Sequence[Fact], first: int, last: int) -> Iterator[GateStep]
         if phase == "ends":
             begun = open_faults.pop(key, None)
             if fault.number >= first and begun is not None and begun.number <= last:
-                yield _step("fault", begun, f"{begun.says} at {begun.element}")
+                yield step_of("fault", begun, f"{begun.says} at {begun.element}")
         elif fault.number <= last:
             open_faults[key] = fault
     for fault in open_faults.values():
-        yield _step("fault", fault, f"{fault.says} at {fault.element}")
+        yield step_of("fault", fault, f"{fault.says} at {fault.element}")

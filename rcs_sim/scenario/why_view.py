@@ -13,6 +13,7 @@ __all__ = ["why_text"]
 
 _WIDTH = 150
 _TEXT_CHARACTERS = 40
+_WAITS = ("it waits", "nobody has shown it yet")
 _SIGNS = {"passed": "✓", "stopped": "✗", "note": "·"}
 
 
@@ -38,10 +39,11 @@ def _title(message: WhyMessage) -> str:
 
 
 def _answers(message: WhyMessage) -> list[str]:
+    is_waiting = (message.failed or "").startswith(_WAITS)
     answers = (
         ("no lock", message.no_lock),
         ("not as RCS", message.fell_back),
-        ("failed", message.failed),
+        ("not there" if is_waiting else "failed", message.failed),
     )
     return [f"{what}: {answer}" for what, answer in answers if answer is not None]
 

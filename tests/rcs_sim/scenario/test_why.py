@@ -115,3 +115,14 @@ def test_a_message_from_outside_is_explained_as_far_as_it_goes() -> None:
 
 def test_a_trace_without_messages_says_so() -> None:
     assert Why([]).text() == "no phone of this trace sent or showed a message"
+
+
+def test_an_sms_that_its_user_chose_has_no_lock_for_that_reason() -> None:
+    script = TraceScript()
+    script.says("alice", "a", "one, by SMS")
+    number = script.state("alice", "fallback", "sms", "a", reason="the user chose SMS for this message")
+    script.carries("a", b"one, by SMS")
+    script.got("bob", None, "one, by SMS", transport="SMS")
+    script.tick("alice", "delivered", "a", transport="SMS")
+    no_lock = Why(script.records).explain("a").no_lock
+    assert no_lock == f"decision: sms: the user chose SMS for this message (record {number})"

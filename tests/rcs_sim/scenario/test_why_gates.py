@@ -231,3 +231,33 @@ def test_a_fault_that_was_over_is_not_told() -> None:
     script.says("alice", "a", _TEXT)
     script.tick("alice", "sent", "a")
     assert _steps(script, "fault") == []
+
+
+def test_a_claim_that_failed_before_the_peer_let_this_phone_in_stops_nothing() -> None:
+    script = TraceScript()
+    _no_packages(script)
+    script.state("alice", "encryption", "encrypted", peer=BOB)
+    script.says("alice", "a", _TEXT)
+    script.seals("a")
+    script.got("bob", "a", _TEXT, scheme="mls")
+    script.tick("alice", "delivered", "a", scheme="mls")
+    explanation = Why(script.records).explain("a")
+    assert GateOutcome.STOPPED not in {step.outcome for step in explanation.steps}
+    assert explanation.steps[-1].number is not None
+
+
+def test_an_end_to_which_its_user_agreed_is_told_as_that() -> None:
+    script = TraceScript()
+    _ended(script)
+    ended = len(script.records)
+    told = "conversation: the encryption of the conversation has ended: the peer ended it"
+    assert _plain_message(script).explain("a").no_lock == f"{told} (record {ended})"
+    script = TraceScript()
+    _enrolled(script)
+    _peer(script)
+    script.state("alice", "encryption", "encrypted", peer=BOB)
+    agreed = script.state("alice", "consent", "given", reason="unencrypted")
+    script.state("alice", "encryption", "ended", peer=BOB)
+    no_lock = _plain_message(script).explain("a").no_lock
+    assert no_lock is not None
+    assert no_lock.endswith(f"; its user had agreed to that (record {agreed})")

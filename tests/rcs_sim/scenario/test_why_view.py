@@ -40,5 +40,11 @@ def test_a_line_has_the_answers_or_the_verdict() -> None:
     assert why_text(WhyDocument(messages=[_message()]), with_steps=False).endswith(": sent")
 
 
+def test_what_waits_has_not_failed() -> None:
+    told = [_message(failed=words) for words in ("it waits: hold", "nobody has shown it yet", "gone")]
+    lines = why_text(WhyDocument(messages=told), with_steps=False).splitlines()
+    assert [line.partition(": ")[2].partition(":")[0] for line in lines] == ["not there", "not there", "failed"]
+
+
 def test_nothing_is_said_of_nothing() -> None:
     assert "no phone of this trace" in why_text(WhyDocument(messages=[]), with_steps=False)
