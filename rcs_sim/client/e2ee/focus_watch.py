@@ -159,6 +159,11 @@ class FocusWatch:
             budget = self._reads[peer] = RollingBudget(SERVER_READS)
         return budget.take(int(self._messenger.alarms.now()))
 
+    def has_reads_left(self, peer: ContactKey) -> bool:
+        """Whether `may_read` would say so, and nothing is counted."""
+        budget = self._reads.get(peer)
+        return budget is None or budget.is_left(int(self._messenger.alarms.now()))
+
     # --- asking ------------------------------------------------------------------------------------------------------
 
     def look(self, conversation: Conversation) -> bool:

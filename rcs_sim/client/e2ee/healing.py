@@ -434,12 +434,18 @@ class Healing:
             return False
         if context.is_arbitrated(thread) and not is_urgent and not self._is_elected(thread):
             return False
-        if not thread.has_era_left(context.now_s()):
+        if not self._is_within_budgets(thread):
             context.note(thread, "no new era", "the budget is used up")
             return False
         context.note(thread, "new era", why)
         self._begin_era(thread, _EraWish(AdvanceKind.NORMAL, asked_at, is_needed))
         return True
+
+    def _is_within_budgets(self, thread: EncryptedThread) -> bool:
+        """Whether there is a new era left, and the claim and the read that it takes."""
+        now_s, peer = self._context.now_s(), thread.conversation.peer
+        can_read = self._context.watch.has_reads_left(peer) or not self._context.is_arbitrated(thread)
+        return can_read and thread.has_era_left(now_s) and thread.claims.is_left(now_s)
 
     def renew_leaf(self, thread: EncryptedThread) -> bool:
         """Our new certificate for the group, if it has an older one: by a commit of ours alone, which nobody else's old

@@ -293,3 +293,16 @@ async def test_a_focus_is_read_eight_times_in_200_s(stage: Stage) -> None:
     mls_of(alice)._requests.pull(thread_of(alice, BOB), answers.append)
     await asyncio.sleep(5)
     assert len([one for one in notes(stage, alice) if one.startswith("pull:")]) == 9
+
+
+@scenario("two-carriers")
+async def test_without_a_budget_nothing_is_begun_and_a_message_fails_at_once_and_once(stage: Stage) -> None:
+    alice, _bob = await locked(stage)
+    thread = thread_of(alice, BOB)
+    while thread.claims.take(mls_of(alice)._context.now_s()):
+        pass
+    thread.engine.set_participants((ALICE[1:], "12025550199"))  # so that bob is a ghost
+    message = alice.chat(BOB).send("to whom?")
+    await asyncio.sleep(120)
+    assert message.state is MessageState.FAILED
+    assert sum(one.startswith("no new era") for one in notes(stage, alice)) < 10
