@@ -161,7 +161,7 @@ def verify_claimed_package(
     if remarks and requires_certificate_floor:
         raise KeyPackageRefused(KeyPackageRule.CERTIFICATE_FLOOR, remarks[0])
     chain = _verify_signatures(key_package, trust, now_s)
-    remarks += tuple(finding.message for finding in chain.remarks)
+    remarks += (*(finding.message for finding in chain.remarks), *_proof_remarks(chain, now_s))
     return VerifiedKeyPackage(key_package, key_package.encode(), chain, is_marked_last_resort(key_package), remarks)
 
 
@@ -191,6 +191,14 @@ def verify_uploaded_package(
         message = "no package of last resort" if is_last_resort else "a package of last resort among the others"
         raise KeyPackageRefused(KeyPackageRule.LAST_RESORT, message)
     return VerifiedKeyPackage(key_package, key_package.encode(), chain, is_last_resort)
+
+
+def _proof_remarks(chain: ValidatedChain, now_s: int) -> tuple[str, ...]:
+    """An ended ``.5`` is for the log where the verifier does not refuse it (digest RCC.16 §3.5, §14.2)."""
+    proof = chain.acs_proof
+    if proof is None or not proof.is_expired(now_s):
+        return ()
+    return (f"the proof of the configuration server ended at {proof.expiry_s}",)
 
 
 def _verify_number(key_package: KeyPackage, msisdn: str) -> None:

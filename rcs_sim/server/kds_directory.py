@@ -29,6 +29,7 @@ MAX_CLIENTS = 16  # devices of one participant; the one whose certificate ends f
 SILENT_S = 7 * 86_400  # phones publish every day: of several devices of a number one that has not is gone (choice)
 _FLOOR_S = 2_592_000  # 30 days (RCC.16 A.4.2.2)
 _SPENT_BETWEEN_SWEEPS = 1024
+_KEPT_HANDED_OUT = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +74,16 @@ class _Pool:
 class KeyDirectory:
     """The directory of one carrier. Numbers are bare digits, times Unix seconds."""
 
-    __slots__ = ("_clients", "_owners", "_pools", "_spent")
+    __slots__ = ("_clients", "_handed_out", "_owners", "_pools", "_spent")
 
     def __init__(self) -> None:
         self._clients: dict[str, dict[str, DirectoryClient]] = {}
         self._owners: dict[str, str] = {}
         self._pools: dict[tuple[str, str], _Pool] = {}
         self._spent: dict[bytes, int] = {}
+        self._handed_out: dict[
+            bytes, None
+        ] = {}  # last-resort packages: not spent, but no secret of their owner's either
 
     def restore(
         self,
@@ -130,6 +134,11 @@ class KeyDirectory:
         client = replace(client, upload=0 if known is None else known.upload, heard_at_s=now_s)
         self._put(client)
         return [*changes, Keep(DIRECTORY_CLIENTS, client)]
+
+    def is_replay(self, references: Iterable[bytes]) -> bool:
+        """Whether all of these packages have been handed out before: whoever claimed them has them too, and an upload
+        has no other proof of whose it is (choice)."""
+        return all(each in self._spent or each in self._handed_out for each in references)
 
     def replace_packages(
         self,
@@ -188,7 +197,9 @@ class KeyDirectory:
                     client_id=client.client_id, key_package=package.message, is_last_resort=package.is_last_resort
                 )
             )
-            if not package.is_last_resort and not keeps_one_time:
+            if package.is_last_resort:
+                self._hand_out(package)
+            elif not keeps_one_time:
                 changes += self._spend(client, package, now_s)
         return served, changes
 
@@ -219,6 +230,11 @@ class KeyDirectory:
         if found is None and last is not None and (ignores_floor or _is_above_floor(last, now_s)):
             return last
         return found
+
+    def _hand_out(self, package: StoredKeyPackage) -> None:
+        self._handed_out[package.reference] = None
+        if len(self._handed_out) > _KEPT_HANDED_OUT:
+            del self._handed_out[next(iter(self._handed_out))]
 
     def _spend(self, client: DirectoryClient, package: StoredKeyPackage, now_s: int) -> list[Change]:
         self._pool(client).one_time.remove(package)

@@ -333,7 +333,10 @@ class KeyDistributionServer:
             raise KdsRefused(KdsErrorCode.BAD_REQUEST, "no package")
         one_time = [self._checked(request, each, False, int(now), n) for n, each in enumerate(request.key_packages)]
         last = self._checked(request, request.last_resort, True, int(now), -1) if request.last_resort else None
-        client = self._uploader(request, [*one_time, *([] if last is None else [last])])
+        packages = [*one_time, *([] if last is None else [last])]
+        client = self._uploader(request, packages)
+        if self.directory.is_replay(each.reference for each in packages):
+            raise KdsRefused(KdsErrorCode.CONFLICT, "every package was handed out before")
         stored, changes = self.directory.replace_packages(
             client, [_uploaded(each) for each in one_time], None if last is None else _uploaded(last), int(now)
         )

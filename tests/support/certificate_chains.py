@@ -85,7 +85,13 @@ def make_pki(vendor_id: int = 2, *, seed: bytes = b"tests", now_s: int = NOW_S) 
 
 
 def make_device(
-    pki: VendorPki, *, digits: str = DIGITS, client_id: str = CLIENT_ID, now_s: int = NOW_S, seed: bytes = b"device"
+    pki: VendorPki,
+    *,
+    digits: str = DIGITS,
+    client_id: str = CLIENT_ID,
+    now_s: int = NOW_S,
+    seed: bytes = b"device",
+    proof_life_s: int = PROOF_LIFE_S,
 ) -> Device:
     """A device whose certificate *pki* issues at *now_s*."""
     leaf_key, participant = derive_key(seed, f"{client_id} leaf"), ParticipantKey.of(derive_key(seed, "participant"))
@@ -100,7 +106,7 @@ def make_device(
         leaf_spki=spki_of_point(leaf_key.public),
         san_der=san,
     )
-    proof = sign_acs_proof(derive_key(b"carrier", "acs"), now_s + PROOF_LIFE_S, digits, participant.spki)
+    proof = sign_acs_proof(derive_key(b"carrier", "acs"), now_s + proof_life_s, digits, participant.spki)
     request = LeafRequest(
         subject=subject,
         san=san,

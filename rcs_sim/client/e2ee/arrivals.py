@@ -269,6 +269,7 @@ class Arrivals:
                 self._context.watch.suspect(thread.conversation)
                 self._context.watch.look(thread.conversation)
             case ControlRefusal(reason=reason) if reason is not None:
+                self._context.credentials.welcome_came()  # of one that did not open, perhaps
                 self._report(thread, envelope, reason)
                 self._healing.heal(thread, outcome.detail)
             case _:

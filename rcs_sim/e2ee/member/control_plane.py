@@ -481,6 +481,7 @@ class ControlPlane:
         candidates = self.pool.candidates(incoming.references())
         joined = join_group(self.setting, incoming, candidates, envelope, now_s)
         if isinstance(joined, ControlRefusal):
+            self.pool.welcome_failed(now_s)
             return joined
         held = self.group
         if held is not None and joined.group.era <= held.era:

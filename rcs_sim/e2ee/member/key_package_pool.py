@@ -77,13 +77,14 @@ class _Entry:
 class KeyPackagePool:
     """Everything that this device has told the directory, with the private halves."""
 
-    __slots__ = ("_credential", "_entries", "_last_refill_s", "_tombstones_s", "minted_s")
+    __slots__ = ("_credential", "_entries", "_is_due", "_last_refill_s", "_tombstones_s", "minted_s")
 
     def __init__(self) -> None:
         self._entries: dict[KeyPackageRef, _Entry] = {}
         self._tombstones_s: dict[KeyPackageRef, int] = {}
         self._credential = b""
         self._last_refill_s = 0
+        self._is_due = False
         self.minted_s: int | None = None
 
     def __repr__(self) -> str:
@@ -106,6 +107,7 @@ class KeyPackagePool:
         self._forget(now_s)
         self._credential = setting.identity.chain[0]
         self.minted_s = self._last_refill_s = now_s
+        self._is_due = False
         octets = [wrap_key_package(keys.key_package.encode()) for keys in made]
         return PoolUpload(tuple(octets[:-1]), octets[-1])
 
@@ -131,12 +133,22 @@ class KeyPackagePool:
         return reference in self._tombstones_s
 
     def consume(self, reference: KeyPackageRef, now_s: int) -> None:
-        """A Welcome has used a package: its private halves are deleted, unless it is the last resort."""
+        """A Welcome has used a package: its private halves are deleted, unless it is the last resort, which says that
+        the directory has no other one left."""
         entry = self._entries.get(reference)
-        if entry is None or entry.is_last_resort:
+        if entry is None:
+            return
+        if entry.is_last_resort:
+            self._is_due = self._is_due or entry.is_current
             return
         del self._entries[reference]
         self._tombstones_s[reference] = now_s
+
+    def welcome_failed(self, now_s: int) -> None:
+        """A Welcome for one of ours did not open: the directory may have others than we think, so a new pool is due, at
+        most once an hour because of this."""
+        if now_s - self._last_refill_s >= UNOPENABLE_PAUSE_S:
+            self._is_due = True
 
     @property
     def estimate(self) -> int:
@@ -145,18 +157,11 @@ class KeyPackagePool:
         return sum(each.is_current and not each.is_last_resort for each in self._entries.values())
 
     def needs_refill(self, setting: MemberSetting, now_s: int) -> bool:
-        """Whether it is time for a new pool: none yet, a day gone by, few left, another certificate."""
-        if self.minted_s is None or self._credential != setting.identity.chain[0]:
+        """Whether it is time for a new pool: none yet, a day gone by, few left, another certificate, a Welcome that was
+        sealed to the last resort or did not open."""
+        if self.minted_s is None or self._is_due or self._credential != setting.identity.chain[0]:
             return True
         return now_s - self.minted_s >= REPUBLISH_S or self.estimate <= setting.profile.refill_at
-
-    def needs_refill_after_welcome(self, reference: KeyPackageRef | None, now_s: int) -> bool:
-        """Whether a Welcome calls for a new pool: one sealed to the last resort, since the pool is empty then; or one
-        that did not open (None), at most once an hour."""
-        if reference is None:
-            return now_s - self._last_refill_s >= UNOPENABLE_PAUSE_S
-        entry = self._entries.get(reference)
-        return entry is not None and entry.is_last_resort
 
     # --- written down -----------------------------------------------------------------------------------------------
 

@@ -177,6 +177,16 @@ def test_thirty_days_of_a_claimed_lifetime_are_left_to_the_second() -> None:
     assert rule_of(lambda: claimed(octets, NOW_S + 1)) is Rule.LIFETIME_FLOOR
 
 
+def test_an_ended_proof_is_noted_where_it_is_not_refused() -> None:
+    octets = package(make_device(PKI, proof_life_s=DAY_S))
+    assert claimed(octets, NOW_S + DAY_S - 1).remarks == ()
+    (remark,) = claimed(octets, NOW_S + DAY_S).remarks
+    assert "ended" in remark
+    picky = CertificateValidator(TRUST, Strictness.TOLERANT, refuses_expired_proof=True)
+    with pytest.raises(KeyPackageRefused, match=r"A\.3\.8\.10"):
+        verify_claimed_package(octets, msisdn=DIGITS, trust=picky, now_s=NOW_S + DAY_S)
+
+
 def test_thirty_days_of_certificate_are_noted_at_a_claim_and_required_in_a_directory() -> None:
     """The KeyPackage's lifetime and the certificate's validity are two clocks."""
     octets = package(mode=DirectoryLifetime.GOOGLE)

@@ -20,7 +20,14 @@ from rcs_sim.e2ee.profile import DirectoryLifetime
 from rcs_sim.e2ee.public_key_info import spki_of_point
 from rcs_sim.e2ee.trust_anchors import read_trust_list
 from rcs_sim.server.kds_settings import KdsFault
-from rcs_sim.wire.key_directory import ClaimRequest, EnrolmentRequest, EnrolmentResponse, KdsPath, UploadRequest
+from rcs_sim.wire.key_directory import (
+    ClaimRequest,
+    ClaimResponse,
+    EnrolmentRequest,
+    EnrolmentResponse,
+    KdsPath,
+    UploadRequest,
+)
 from tests.support.kds import ALICE, BLUE, BOB, DAY_S, NOW, RED, Device, KdsSide, response_of
 
 
@@ -237,6 +244,23 @@ def test_packages_inside_the_floor_are_refused(red: KdsSide) -> None:
     red.enrol(device)
     red.now = read_certificate(device.chain[0]).not_after_s - 30 * DAY_S + 1
     assert _error(red.publish(device)) == (422, "bad_key_package", 3)
+
+
+def test_what_was_handed_out_before_empties_nobodys_pool(red: KdsSide) -> None:
+    """Whoever has claimed packages could upload them again, in the place of fresh ones: nothing else is asked for."""
+    device = red.join(ALICE, one_time=2)
+    claim = ClaimRequest(target_msisdn=ALICE)
+    served = [ClaimResponse.parse(red.claim(claim).body).key_packages[0] for _ in range(3)]
+    assert [each.is_last_resort for each in served] == [False, False, True]
+    assert red.publish(device).status == 200
+    one_time, last = tuple(each.key_package for each in served[:2]), served[2].key_package
+    for listed, last_resort in ((one_time, b""), (one_time, last), ((), last), (one_time[:1], b"")):
+        again = UploadRequest(msisdn=ALICE, client_id=device.client_id, key_packages=listed, last_resort=last_resort)
+        response = red.call(KdsPath.KEY_PACKAGES, again.encode())
+        assert (response.status, json.loads(response.body)["error"]) == (409, "conflict")
+    assert red.server.directory.pool_sizes(ALICE) == {device.client_id: 4}
+    fresh = UploadRequest(msisdn=ALICE, client_id=device.client_id, key_packages=(device.package(),), last_resort=last)
+    assert red.call(KdsPath.KEY_PACKAGES, fresh.encode()).status == 200
 
 
 def test_an_empty_upload_changes_nothing(red: KdsSide) -> None:

@@ -19,7 +19,7 @@ from rcs_sim.server.kds_enrolment import EnrolmentRules, check_enrolment
 from rcs_sim.server.kds_settings import KdsFault
 from rcs_sim.wire.encryption_parameters import EncryptionParameters
 from rcs_sim.wire.key_directory import FederationAnchor, FederationAnchors
-from tests.scenarios.stage import ALICE, Stage, scenario
+from tests.scenarios.stage import ALICE, BOB, Stage, scenario
 
 _DAY_S = 86_400
 
@@ -261,3 +261,22 @@ async def test_where_the_carrier_has_no_key_service_nothing_is_made(stage: Stage
     assert alice.encryption is not None
     assert (alice.encryption.mls, alice.encryption.state) == (None, CredentialState.OFF)
     assert alice.encryption.contact_params == ""
+
+
+def _uploads(stage: Stage, phone: str) -> int:
+    asked = (one for one in stage.sink.records if one.protocol == "HTTP" and one.source == phone)
+    return sum(one.summary == "POST /mls/v1/keypackages" for one in asked)
+
+
+@pytest.mark.parametrize(("last_resort_only", "uploads"), [(False, 1), (True, 2)])
+@scenario("two-carriers")
+async def test_a_welcome_that_was_sealed_to_the_last_resort_fills_the_pool_again(
+    stage: Stage, last_resort_only: bool, uploads: int
+) -> None:
+    """Nobody else tells that the pool is empty (digest RCC.16 §2.4)."""
+    alice, _bob = await stage.alice_and_bob()
+    _service(stage, "blue").server.fault = KdsFault(last_resort_only=last_resort_only)
+    assert _uploads(stage, "bob") == 1
+    await (await alice.chat(BOB).send("hello")).delivered(within_s=30)
+    await asyncio.sleep(10)
+    assert _uploads(stage, "bob") == uploads

@@ -54,10 +54,15 @@ def test_a_used_package_is_gone_and_remembered_for_a_fortnight() -> None:
 def test_the_last_resort_is_used_again_and_calls_for_a_new_pool() -> None:
     device = make_member(ALICE)
     last = _references(device)[-1]
+    device.pool.consume(_references(device)[0], NOW_S)
+    assert not device.pool.needs_refill(device.setting, NOW_S)
     device.pool.consume(last, NOW_S)
     assert len(device.pool.candidates([last])) == 1
-    assert device.pool.needs_refill_after_welcome(last, NOW_S)
-    assert not device.pool.needs_refill_after_welcome(_references(device)[0], NOW_S)
+    assert device.pool.needs_refill(device.setting, NOW_S)
+    device.mint(NOW_S + 60)
+    assert not device.pool.needs_refill(device.setting, NOW_S + 60)
+    device.pool.consume(last, NOW_S + 60)  # of the pool before: the new one is not empty because of that
+    assert not device.pool.needs_refill(device.setting, NOW_S + 60)
 
 
 def test_a_pool_is_refilled_daily_when_few_are_left_and_with_a_new_certificate() -> None:
@@ -74,8 +79,12 @@ def test_a_pool_is_refilled_daily_when_few_are_left_and_with_a_new_certificate()
 
 def test_an_unopenable_welcome_refills_once_an_hour() -> None:
     device = make_member(ALICE)
-    assert not device.pool.needs_refill_after_welcome(None, NOW_S + 3599)
-    assert device.pool.needs_refill_after_welcome(None, NOW_S + 3600)
+    for later_s, is_due in ((3599, False), (3600, True)):
+        device.pool.welcome_failed(NOW_S + later_s)
+        assert device.pool.needs_refill(device.setting, NOW_S + later_s) is is_due
+    device.mint(NOW_S + 3600)
+    device.pool.welcome_failed(NOW_S + 3601)
+    assert not device.pool.needs_refill(device.setting, NOW_S + 3601)
 
 
 def test_packages_of_the_pool_before_still_open_welcomes() -> None:
