@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 
 __all__ = ["Tokens"]
 
@@ -49,7 +48,9 @@ class Tokens:
 
     def uuid(self) -> str:
         """UUID of version 4 (RFC 9562 §5.4)."""
-        return str(uuid.UUID(bytes=self.octets(16), version=4))
+        octets = self.octets(16)
+        text, variant = octets.hex(), "89ab"[octets[8] >> 4 & 3]
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
     def number(self, low: int, high: int) -> int:
         """An integer from *low* to *high*, both included."""

@@ -4,6 +4,7 @@ the failure reasons of RCC.16 §7.7.2."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,7 +13,7 @@ from lxml import etree
 from ims_core.errors import LocalProtocolError, RemoteProtocolError
 from rcs_sim.wire.mime import MediaType
 from rcs_sim.wire.multipart import Multipart, MultipartParseError
-from rcs_sim.wire.xml_document import child_elements, child_text, escape_text, local_name, parse_xml
+from rcs_sim.wire.xml_document import child_elements, escape_text, local_name, parse_xml
 
 __all__ = [
     "IMDN_CONTENT_TYPE",
@@ -106,18 +107,20 @@ class Imdn:
 
         Raises ImdnParseError, and nothing else, on any octets."""
         root = parse_xml(octets, ImdnParseError, max_octets=MAX_IMDN_OCTETS)
-        message_id = child_text(root, "message-id")
+        children = list(child_elements(root))
+        texts = {name: child.text for name, child in reversed(children)}
+        message_id = _stripped(texts, "message-id")
         if local_name(root) != "imdn" or not message_id:
             raise ImdnParseError("no imdn element with a message-id", spec=_SPEC, raw=octets)
-        kind, status, reasons = _read_notification(root, octets)
+        kind, status, reasons = _read_notification(children, octets)
         return cls(
             message_id,
-            child_text(root, "datetime") or "",
+            _stripped(texts, "datetime") or "",
             kind,
             status,
-            child_text(root, "recipient-uri"),
-            child_text(root, "original-recipient-uri"),
-            child_text(root, "subject"),
+            _stripped(texts, "recipient-uri"),
+            _stripped(texts, "original-recipient-uri"),
+            _stripped(texts, "subject"),
             *reasons,
         )
 
@@ -182,9 +185,14 @@ def _shape(kind: str, status: str) -> tuple[str, str]:
 _SHAPES = {(kind, status): _shape(kind, status) for kind, allowed in _ALLOWED.items() for status in allowed}
 
 
-def _read_notification(root: etree._Element, octets: bytes) -> tuple[str, str, _Reasons]:
-    """Kind, status and reasons of the first notification element; some peers leave the status element out."""
-    for name, element in child_elements(root):
+def _stripped(texts: Mapping[str, str | None], name: str) -> str | None:
+    """Text of the element *name* without the white space around it; None without one."""
+    return (texts[name] or "").strip() if name in texts else None
+
+
+def _read_notification(elements: Iterable[tuple[str, etree._Element]], octets: bytes) -> tuple[str, str, _Reasons]:
+    """Kind, status and reasons of the first notification among *elements*; some peers leave the status element out."""
+    for name, element in elements:
         if not name.endswith(_SUFFIX):
             continue
         children = list(child_elements(element))

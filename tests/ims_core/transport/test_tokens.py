@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import uuid
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ims_core.transport.tokens import Tokens
 
 
@@ -30,6 +33,12 @@ def test_words_are_sip_tokens_of_enough_randomness_and_uuids_are_of_version_4() 
     assert all(len(word) == 20 and word.isalnum() and word == word.lower() for word in words)
     assert uuid.UUID(tokens.uuid()).version == 4
     assert tokens.octets(0) == b""
+
+
+@given(st.text(max_size=8))
+def test_a_uuid_is_that_of_the_octets_that_would_have_been_next(seed: str) -> None:
+    expected = uuid.UUID(bytes=Tokens(seed).octets(16), version=4)
+    assert Tokens(seed).uuid() == str(expected)
 
 
 def test_numbers_stay_in_their_range_and_fill_it() -> None:
