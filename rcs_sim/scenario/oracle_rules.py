@@ -24,7 +24,7 @@ _LEFT = (Shown.SENT, *_RECEIPTS)
 _TOLD = ("", Shown.FAILED)  # it waits, or it failed: its user sees that
 _SHOWN_CHARACTERS = 40  # of a text that stands in the place of another
 
-_Moments: TypeAlias = Mapping[tuple[str, str], Sequence[int]]  # records by phone and peer
+_Moments: TypeAlias = Mapping[tuple[str, str], Sequence[tuple[int, int]]]  # records by phone and peer
 
 
 class ViolationKind(StrEnum):
@@ -300,10 +300,10 @@ class OracleRules:
     def _locked_before(self, message: UserMessage, number: int, locks: _Moments) -> int | None:
         """The last record before *number* that says so of the conversation and is not about the message itself."""
         moments = locks.get((message.phone, message.peer), ())
-        place = bisect_left(moments, number) - 1
-        while place >= 0 and moments[place] == message.number:
+        place = bisect_left(moments, (number, 0)) - 1
+        while place >= 0 and moments[place][1] == message.number:
             place -= 1
-        return moments[place] if place >= 0 else None
+        return moments[place][0] if place >= 0 else None
 
     def _is_ended_between(self, message: UserMessage, locked: int, first: int) -> bool:
         """A phone that was reset remembers nothing."""
@@ -328,18 +328,20 @@ def _is_legacy(passage: Passage) -> bool:
 def _lock_moments(readings: Readings, is_lock: Callable[[Label | Tick], bool]) -> _Moments:
     """The records by which a phone's user took a conversation for encrypted, ascending: labels, and messages that were
     shown with a lock of their own. One that came sealed into a conversation whose label has no lock any more was on its
-    way when that ended: it promises nothing."""
-    found: dict[tuple[str, str], list[int]] = {}
+    way when that ended: it promises nothing. One that waited for the lock promises it from its first tick with one.
+    Each is beside the number of the message of the user that it is about, or 0."""
+    found: dict[tuple[str, str], list[tuple[int, int]]] = {}
     screens = readings.screens
     for key, labels in screens.conversations():
-        found[key] = [label.number for label in labels if is_lock(label)]
+        found[key] = [(label.number, 0) for label in labels if is_lock(label)]
     for message in screens.sent:
-        if any(is_lock(tick) for tick in message.ticks):
-            found.setdefault((message.phone, message.peer), []).append(message.number)
+        tick = next((tick for tick in message.ticks if is_lock(tick)), None)
+        if tick is not None:
+            found.setdefault((message.phone, message.peer), []).append((tick.number, message.number))
     for showing in screens.showings:
         label = screens.label_at(showing.phone, showing.peer, showing.number)
         if is_lock(showing.tick) and (label is None or label.has_lock):
-            found.setdefault((showing.phone, showing.peer), []).append(showing.number)
+            found.setdefault((showing.phone, showing.peer), []).append((showing.number, 0))
     return {key: sorted(numbers) for key, numbers in found.items()}
 
 

@@ -321,6 +321,23 @@ def test_what_was_on_its_way_when_the_lock_was_given_up_brings_no_lock_back(labe
     assert ("enc" in label) is any(each[0] == "silent downgrade" for each in _found(script))
 
 
+def test_a_message_that_waited_for_the_lock_promises_none_while_it_waits() -> None:
+    script = TraceScript()
+    for phone in ("alice", "bob"):
+        script.label(phone, "RCS")
+    script.says("alice", "a", _TEXT)
+    script.says("alice", "b", "and this one waits for the lock")
+    script.carries("a", _TEXT.encode())
+    script.got("bob", "a", _TEXT)
+    script.tick("alice", "delivered", "a")
+    for phone in ("alice", "bob"):
+        script.label(phone, "RCS · encrypted", "mls")
+    script.seals("b")
+    script.got("bob", "b", "and this one waits for the lock", scheme="mls")
+    script.tick("alice", "delivered", "b", scheme="mls")
+    assert _found(script) == []
+
+
 def test_a_user_who_chose_sms_for_one_message_has_agreed_for_that_one() -> None:
     script = SealedConversation()
     script.says("alice", "a", _TEXT)

@@ -32,6 +32,7 @@ class Kind:
     counts: tuple[int, ...] = (1, 1, 1, 2)
     most_steps: int = 25
     changes: Mapping[str, object] = field(default_factory=dict)
+    profile: str = ""  # of both carriers
     needs_legacy: bool = False
 
 
@@ -74,6 +75,11 @@ KINDS: Mapping[str, Kind] = {
         counts=(1,),
         most_steps=12,
         changes={"granted_s": 604_800},
+    ),
+    "peer to peer": Kind(
+        verbs=_TALK | _CHANGES | _LOCK | _POWER | _RESETS | {"cut": 2, "restore": 2, "mls fault": 1, "add device": 1},
+        counts=(1, 1, 2),
+        profile="p2p",
     ),
     "legacy": Kind(
         verbs=_TALK | _CHANGES | _LOCK | _POWER | _RESETS | _NETWORK | {"swap": 4, "key service": 2, "kds fault": 1},

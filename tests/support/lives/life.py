@@ -21,6 +21,7 @@ from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.scenario.loader import load_network
 from rcs_sim.scenario.model import NetworkFile
 from rcs_sim.server.kds_settings import KdsFault
+from tests.support.lives.kinds import KINDS
 from tests.support.lives.plan import NUMBERS, LifePlan, carrier_of
 from tests.support.lives.servers import LifeSimulation, kill_messaging, restart_carrier, restart_node
 from tests.support.lives.verbs import Step
@@ -192,7 +193,7 @@ class Life:
 
     def _text(self, step: Step) -> str:
         self._written += 1
-        return f"{self._written} from {step.who} to {step.whom}"
+        return f"#{self._written} from {step.who} to {step.whom}"
 
     def _say(self, phone: Phone, step: Step, more: str) -> Said:
         text = self._text(step) + more
@@ -294,7 +295,7 @@ class Life:
         own = [each for each in self.sim.phones if user_of(each) == user and each not in self._gone]
         others = {user_of(each) for each in self.sim.phones if each != user_of(each) and each not in self._gone}
         most = 2 if self._some_without_arbiter else 3
-        if len(own) >= most or (self._some_without_arbiter and others - {user}):
+        if len(own) >= most or (self._some_without_arbiter and others - {user} and not KINDS[self.plan.kind].profile):
             return
         free = next(f"{user}{n}" for n in range(2, 99) if f"{user}{n}" not in self.sim.phones)
         await self._add(free, step.word)

@@ -47,7 +47,7 @@ def draw_plan(kind_name: str, seed: int) -> LifePlan:
     for user in users:
         for name in _names_of(user, _draw_count(kind, random)):
             devices[name] = random.choice(kind.devices)
-    if any(profile == "p2p" or not _arbitrates(changes) for profile, changes in carriers.values()):
+    if not kind.profile and any(profile == "p2p" or not _arbitrates(changes) for profile, changes in carriers.values()):
         devices = _one_side_with_several(devices, random)
     lag_s = random.choice((0.0, 0.0, 0.002, 0.05))
     later = [f"{user}2" for user in users] if "add device" in kind.verbs else []
@@ -84,7 +84,9 @@ def _arbitrates(changes: Mapping[str, object]) -> bool:
 def _draw_carrier(kind: Kind, random: Random) -> tuple[str, Mapping[str, object]]:
     profile = random.choice(_PROFILES)
     changes: dict[str, object] = dict(kind.changes)
-    if random.random() < 0.3:
+    if kind.profile:
+        profile = kind.profile
+    elif random.random() < 0.3:
         profile = "rcc16-strict"
         names = (
             "arbitrates_era",
