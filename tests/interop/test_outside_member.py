@@ -5,11 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from xml.etree import ElementTree
 
 import pytest
 
@@ -19,7 +24,7 @@ from tests.support.mls_ts import TsStack, ts_mls_folder, ts_stack
 from tests.support.outside_line import OutsideLine, outside_line
 from tests.support.outside_member import Account, OutsideMember, aad, enrolled, sealed_text
 from tests.support.outside_wire import Cpim, compose, fields, first, identifier, uint, value
-from tests.support.peers import network_file, rcs_sim_up, require, require_folder
+from tests.support.peers import Program, network_file, program, rcs_sim_up, require, require_folder
 from tests.support.raw_phone import RawSubscriber
 from tests.support.real_phones import RealPhones, real_phones, received, until
 
@@ -468,3 +473,84 @@ async def test_thousands_of_requests_of_one_sender_are_answered_once_each(networ
         assert set(told) == {"invalid-input"}
         await pair.says("still here")
         await pair.reads("me too")
+
+
+_IDS = ["<&>\"'", "ключ-ё", "a" * 256, "with a space", "%00%0d%0a", "]]>"]
+
+
+async def test_an_answer_names_the_request_whatever_its_id_is_made_of(network: _Network, stack: TsStack) -> None:
+    async with _pair(network, stack, "red", "ios") as pair:
+        await pair.locked()
+        for control_id in _IDS:
+            told = await pair.ask(control_id, b"\xff")
+            assert (told.reason, told.in_reply_to) == ("invalid-input", control_id)
+            document = ElementTree.fromstring(told.body)
+            named = document.find("{urn:ietf:params:xml:ns:imdn}message-id")
+            assert named is not None
+            assert named.text == control_id
+        for control_id in ("commit <&>\"'", "ключ второй"):
+            base = pair.member.state
+            await pair.accepted(control_id, pair.member.commit(control_id), base)
+        await pair.says("all the same")
+
+
+# --- over the end of the process --------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _line_at(carrier: dict[str, Any], own: str) -> AsyncIterator[OutsideLine]:
+    subscriber = RawSubscriber.of(carrier, f"sip:{own}@")
+    async with outside_line(carrier["pcscf"]["tcp"], subscriber, _KDS["red"]) as line:
+        yield line
+
+
+@contextmanager
+def _running(folder: Path, network: Path) -> Iterator[tuple[Program, dict[str, Any]]]:
+    command = [sys.executable, "-m", "rcs_sim", "up", "--json", "--ports", "free", "--state", str(folder / "state")]
+    with program([*command, "--network", str(network)], cwd=folder) as running:
+        yield running, json.loads(running.expect_line('{"ready"'))["carriers"]
+
+
+async def test_what_the_focus_has_accepted_survives_a_kill_and_is_answered_alike(
+    stack: TsStack, tmp_path: Path
+) -> None:
+    network = network_file(tmp_path, bulk=2, bulk_service="rcs", profile="rcc16-strict")
+    network.write_text(f"{network.read_text(encoding='utf-8')}e2ee: true\n", encoding="utf-8")
+    own, peer = "+12125550100", "+12125550101"
+    with _running(tmp_path, network) as (process, carriers):
+        account = Account.configured(carriers["red"], own)
+        member, other = enrolled(account, stack, 2), enrolled(Account.configured(carriers["red"], peer), stack, 2)
+        async with _line_at(carriers["red"], own) as line:
+            talk = _Talk(line, peer)
+            states, request = [], member.create([other.mls.key_package()], "create")
+            assert (await talk.ask("create", request, member.state)).reason == ""
+            for number in range(3):
+                states.append(member.state)
+                request = member.commit(f"commit-{number}")
+                assert (await talk.ask(f"commit-{number}", request, states[-1])).reason == ""
+            process.stop(signal.SIGKILL)
+    with _running(tmp_path, network) as (_, carriers):
+        async with _line_at(carriers["red"], own) as line:
+            talk = _Talk(line, peer)
+            again = await talk.ask("commit-2", request, states[-1])
+            assert first(again.body, 4, 2, 1) == identifier(*member.state)
+            stale = await talk.ask("commit-9", _with(request, 2, member.group_id), states[-1])
+            assert stale.reason == "incorrect-epoch"
+            pulled = await talk.ask("pull", identifier(*states[0]), member.state, _PULL)
+            listed = [held for number, held in fields(pulled.body) if number == 4 and isinstance(held, bytes)]
+            assert [first(each, 1) for each in listed] == [b"commit-0", b"commit-1", b"commit-2"]
+            base = member.state
+            assert (await talk.ask("commit-3", member.commit("commit-3"), base)).reason == ""
+
+
+@dataclass
+class _Talk:
+    """Requests without a phone at the other end."""
+
+    line: OutsideLine
+    peer: str
+
+    async def ask(self, control_id: str, body: bytes, state: tuple[int, int, bytes], kind: str = _CLIENT) -> Cpim:
+        cpim = compose(control_id, kind, body, era=state[0], authenticator=state[2])
+        assert await self.line.say(f"tel:{self.peer}", cpim) in (200, 202)
+        return await self.line.cpim(lambda each: each.in_reply_to == control_id, 10.0)
