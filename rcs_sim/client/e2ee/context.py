@@ -105,22 +105,26 @@ class E2eeContext:
         yet, or a peer without a number."""
         found, setting = self.threads.get(conversation.peer), self.credentials.setting
         if found is not None:
-            found.engine.control.is_arbitrated = self.is_arbitrated(found)
+            self._tell_deployment(found)
             return found
         if setting is None or not is_number(conversation.peer):
             return None
         participants = (setting.identity.msisdn, conversation.peer.lstrip("+"))
         found = EncryptedThread(conversation, EncryptedConversation(setting, self.credentials.pool, participants))
-        found.engine.control.is_arbitrated = self.is_arbitrated(found)
+        self._tell_deployment(found)
         self.threads[conversation.peer] = found
         return found
+
+    def _tell_deployment(self, thread: EncryptedThread) -> None:
+        server, control = self.server_of(thread.conversation.peer), thread.engine.control
+        control.is_arbitrated, control.requires_convergence = server.arbitrates_era, server.requires_convergence_ack
 
     def renew_engine(self, thread: EncryptedThread, setting: MemberSetting | None = None) -> None:
         """What is held of the conversation is history: there is no group any more."""
         setting = setting or self.credentials.setting or thread.engine.setting
         participants = (setting.identity.msisdn, thread.peer_number)
         thread.engine = EncryptedConversation(setting, self.credentials.pool, participants)
-        thread.engine.control.is_arbitrated = self.is_arbitrated(thread)
+        self._tell_deployment(thread)
 
     def adopt(self, thread: EncryptedThread, setting: MemberSetting) -> None:
         """There is another certificate. One of another number makes another participant, who has no group."""

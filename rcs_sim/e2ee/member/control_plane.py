@@ -104,7 +104,7 @@ class Hold:
 
 class ControlPlane:
     """*group* is the one of the present era, None without. The pool is the device's. *is_arbitrated*: a focus decides
-    which request counts; without one see `publish`."""
+    which request counts; without one see `publish`. *requires_convergence*: that focus wants messages to wait for it."""
 
     __slots__ = (
         "_candidate",
@@ -115,6 +115,7 @@ class ControlPlane:
         "hold",
         "is_arbitrated",
         "pool",
+        "requires_convergence",
         "self_updated_at",
         "setting",
     )
@@ -127,6 +128,7 @@ class ControlPlane:
         self.hold: Hold | None = None
         self.has_left = False
         self.is_arbitrated = True
+        self.requires_convergence = True
         self.former_receipts: ReceiptKeys | None = None
         self.self_updated_at: tuple[EpochIdentifier, bytes] | None = None
         self._candidate: StartedGroup | None = None
@@ -142,6 +144,11 @@ class ControlPlane:
         if self._candidate is not None:
             return self._candidate.operation
         return None if self.group is None else self.group.operation
+
+    @property
+    def _waits_for_convergence(self) -> bool:
+        """Where the deployment asks for it, by those devices that do so."""
+        return self.requires_convergence and self.setting.profile.waits_for_convergence
 
     def renew(self, setting: MemberSetting) -> None:
         """The device has another certificate. The group gets it by `self_update`."""
@@ -326,7 +333,7 @@ class ControlPlane:
         group = self._held()
         operation = group.commit(kind, control_id, now_s, plan, add=add, remove=remove, publish=published_extensions)
         self.course.started(kind, now_s, group.moment)
-        if self.setting.profile.waits_for_convergence:
+        if self._waits_for_convergence:
             self.hold = Hold(control_id, now_s + CONVERGENCE_WAIT_S)
         return operation
 
@@ -444,7 +451,7 @@ class ControlPlane:
         if names_other:
             return ControlRefusal("the focus names another state than that of the request", None)
         adopted = self._adopt(operation, now_s)
-        waits = self.setting.profile.waits_for_convergence and not accepted.converged
+        waits = self._waits_for_convergence and not accepted.converged
         self.hold = Hold(operation.control_id, operation.started_s + CONVERGENCE_WAIT_S) if waits else None
         return adopted
 

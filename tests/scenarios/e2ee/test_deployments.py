@@ -14,7 +14,7 @@ from rcs_sim.scenario.loader import load_network
 from rcs_sim.scenario.model import NetworkFile
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
-from tests.support.encrypted_phones import LOCKED, engine_of, notes, rekey
+from tests.support.encrypted_phones import LOCKED, engine_of, focus_fault, notes, rekey
 
 _FLAGS = ("arbitrates_era", "requires_convergence_ack", "accepts_member_external_commit", "has_server_group_info")
 _DEPLOYMENTS = [dict(zip(_FLAGS, values, strict=True)) for values in product((True, False), repeat=4)]
@@ -62,5 +62,28 @@ def test_the_lock_is_set_kept_and_regained(deployment: dict[str, bool], ours: st
         assert texts(alice)[-1] == "secret for the new phone of alice"
         assert readable(stage, "secret") == []
         assert stage.errors() == []
+
+    story()
+
+
+@pytest.mark.parametrize(("requires", "device"), [(True, "android"), (False, "android"), (True, "ios"), (False, "ios")])
+def test_messages_wait_for_convergence_where_the_deployment_asks_for_it_and_the_device_does(
+    requires: bool, device: str
+) -> None:
+    """A focus that never says that everybody has the commit: 90 s at most (RCC.16 digest §5.9)."""
+
+    @scenario(_network({"requires_convergence_ack": requires}))
+    async def story(stage: Stage) -> None:
+        alice = await stage.phone("alice", ALICE, device)
+        await stage.phone("bob", BOB, "ios")
+        await asyncio.sleep(2)
+        await (await alice.chat(BOB).send("first")).delivered(within_s=30)
+        focus_fault(stage, holds_convergence=True)
+        rekey(alice, BOB)
+        await asyncio.sleep(2)
+        began = stage.sim.clock.now()
+        await (await alice.chat(BOB).send("after the commit")).delivered(within_s=120)
+        waited_s = stage.sim.clock.now() - began
+        assert waited_s > 80 if requires and device == "android" else waited_s < 5, waited_s
 
     story()
