@@ -104,7 +104,7 @@ class Hold:
 
 class ControlPlane:
     """*group* is the one of the present era, None without. The pool is the device's. *is_arbitrated*: a focus decides
-    which request counts; without one see `publish`. *requires_convergence*: that focus wants messages to wait for it."""
+    which request counts; without one see `publish`. *requires_convergence*: messages wait for what it says."""
 
     __slots__ = (
         "_candidate",
