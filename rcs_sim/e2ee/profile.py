@@ -90,6 +90,7 @@ class E2eeProfile:
     sends_continuity_token          its Welcomes have 0xF010
     commits_metadata_keys           it commits the keys of subject and icon too
     typing_when_encrypted           it tells that its user types, in clear
+    reupgrades_by_itself            it brings encryption back that its own user has not ended
     directory_lifetime              lifetime rule of its directory
     keypackage_one_time             one-time KeyPackages that it publishes
     refill_at                       how few of them are left when it publishes again
@@ -125,6 +126,7 @@ class E2eeProfile:
     sends_continuity_token: bool = True
     commits_metadata_keys: bool = False
     typing_when_encrypted: bool = True
+    reupgrades_by_itself: bool = False
     directory_lifetime: DirectoryLifetime = DirectoryLifetime.RCC16
     keypackage_one_time: int = 10
     refill_at: int = 3

@@ -8,6 +8,7 @@ from functools import partial
 from rcs_sim.client.display import Shown
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.healing import Healing
+from rcs_sim.client.e2ee.re_upgrade import ReUpgrade
 from rcs_sim.client.e2ee.requests import Requests
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.e2ee.extension_bodies import DowngradeReason
@@ -26,15 +27,17 @@ MAX_PAUSE_S = 3600.0  # between two attempts of what comes after them (choice)
 class Downgrade:
     """Of one phone."""
 
-    __slots__ = ("_context", "_healing", "_requests")
+    __slots__ = ("_context", "_healing", "_requests", "again")
 
     def __init__(self, context: E2eeContext, requests: Requests, healing: Healing) -> None:
         self._context, self._requests, self._healing = context, requests, healing
+        self.again = ReUpgrade(context, self._bring_back)
 
     def end(self, thread: EncryptedThread, reason: DowngradeReason = _BY_THE_USER) -> None:
         """Ends it for both: the mark goes at once, the commit follows; a group that the peer has ended needs none. One
         that only the focus holds is ended from outside, by a new era that is born so."""
         watch, peer = self._context.watch, thread.conversation.peer
+        self.again.given_up(thread, is_given_up=True)
         if watch.is_locked_out(peer):
             self._healing.cancel(thread)
             watch.waive(peer)
@@ -107,6 +110,7 @@ class Downgrade:
         """The group has ended, by whomever."""
         thread.is_ending = False
         self.ended(thread)
+        self.again.ended(thread)
 
     def ended(self, thread: EncryptedThread) -> None:
         """The conversation is not encrypted any more, and the user sees it."""
@@ -120,8 +124,12 @@ class Downgrade:
         messenger.mark_encrypted(conversation, is_encrypted=False)
 
     def revive(self, thread: EncryptedThread) -> None:
-        """Brings it back: in the group that there is, else in a new era. An end that has not landed is not wanted any
-        more."""
+        """Its user wants it back."""
+        self.again.given_up(thread, is_given_up=False)
+        self._bring_back(thread)
+
+    def _bring_back(self, thread: EncryptedThread) -> None:
+        """In the group that there is, else in a new era. An end that has not landed is not wanted any more."""
         if thread.is_ending:
             thread.is_ending = False
             self._context.moved(thread)

@@ -450,6 +450,7 @@ class MlsEncryption:
             self._context.note(thread, "encrypted")
             self._context.watch.want_back(conversation.peer)
             self._messenger.mark_encrypted(conversation, is_encrypted=True)
+            self._downgrade.again.encrypted(thread)
         elif thread.has_ended:
             self._downgrade.landed(thread)
         elif state is ConversationState.DOWNGRADED:
