@@ -100,15 +100,19 @@ def _write_files(one: PlayedColumn, out: Path) -> dict[str, str]:
 
 
 _HEADINGS = ("", "from", "text", "by", "label", "read by", "state", "shown", "wire octets", "seconds", "why")
+_NARROW_HEADINGS = ("", "text", "label", "read by", "state")  # what there is room for; the rest is in --json
+_NARROW = 120  # columns of a terminal: below it a table of eleven columns cannot be read
 
 
 def _show(played: Sequence[PlayedColumn], files: dict[str, str], console: Console) -> None:
     for one in played:
         table = Table(title=one.column.title, title_justify="left", caption_justify="left")
-        for heading in _HEADINGS:
-            table.add_column(heading)
+        headings = _HEADINGS if console.width >= _NARROW else _NARROW_HEADINGS
+        for heading in headings:
+            table.add_column(heading, overflow="fold")
         for row in one.rows:
-            table.add_row(*_cells(row))
+            cells = dict(zip(_HEADINGS, _cells(row), strict=True))
+            table.add_row(*(cells[heading] for heading in headings))
         console.print(table)
         _show_verdict(one, console)
         for outcome in one.outcomes:
@@ -124,9 +128,9 @@ def _show(played: Sequence[PlayedColumn], files: dict[str, str], console: Consol
 def _side_by_side(played: Sequence[PlayedColumn]) -> Table:
     table = Table(title="side by side", title_justify="left")
     for heading in ("", "by", "delivered", "median s", "wire octets", "elements that could read something"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for one in played:
-        ways = Counter(row.label or "never shown" for row in one.rows)
+        ways = Counter(_labelled(row) or "never shown" for row in one.rows)
         elements = {name for row in one.rows for name in row.readers if "." in name}
         table.add_row(
             one.column.title,
@@ -145,7 +149,7 @@ def _cells(row: DemoRow) -> tuple[str, ...]:
         row.sender,
         _short(row.text),
         row.mode or row.transport,
-        row.label,
+        _labelled(row),
         _readers(row.readers),
         row.state,
         f"{row.duplicates + 1}x" if row.transport != "none" else "never",
@@ -153,6 +157,11 @@ def _cells(row: DemoRow) -> tuple[str, ...]:
         f"{row.seconds:.2f}",
         row.fallback_reason or "",
     )
+
+
+def _labelled(row: DemoRow) -> str:
+    """With the scheme beside the label: two locks are not the same."""
+    return f"{row.label} ({row.scheme})" if row.scheme else row.label
 
 
 def _readers(names: Sequence[str]) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import jsonschema
 import pytest
+from rich.console import Console
 
 from ims_core.trace import RecordKind, read_ndjson
-from rcs_sim.scenario.demo import run_demo
-from rcs_sim.scenario.demo_column import COLUMNS
+from ims_core.transport.virtual_loop import run
+from rcs_sim.scenario.demo import _show, run_demo
+from rcs_sim.scenario.demo_column import COLUMNS, play_column
 from rcs_sim.scenario.documents import schema_text
 
 
@@ -22,7 +26,6 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def printed(out: Path) -> str:
     from contextlib import redirect_stdout
-    from io import StringIO
 
     output = StringIO()
     with redirect_stdout(output):
@@ -135,3 +138,15 @@ def test_a_person_gets_tables_what_was_shown_and_a_short_ladder(
     logs = sorted(path.name for path in tmp_path.glob("*.keylog"))
     assert logs == ["mls-failing.keylog", "mls.keylog"]
     assert all("MESSAGE " in (tmp_path / name).read_text() for name in logs)
+
+
+@pytest.mark.parametrize("width", [60, 80, 119, 120, 180])
+def test_a_table_can_be_read_on_a_terminal_of_any_width(width: int) -> None:
+    column = next(each for each in COLUMNS if each.name == "mls")
+    played = run(partial(play_column, column, seed=7, is_real=False), clock="virtual")
+    output = StringIO()
+    _show([played], {}, Console(file=output, width=width, color_system=None))
+    table = output.getvalue().partition("blue could read")[0]
+    assert table.count("…") == 1, "of the long text and of nothing else"
+    assert table.count("(mls)") == 5
+    assert ("wire octets" in table) is (width >= 120)
