@@ -109,6 +109,7 @@ class Federation:
         self._link = self._client("red.kds", self.authority.client_context(RED.host))
         self.server: SocketHttpServer | None = None
         self.listener: KdsListener | None = None
+        self.inward: SocketHttpServer | None = None
 
     def partner_tls(self, name: str = BLUE.host, authority: LabCa | None = None) -> ssl.SSLContext:
         """What the partner shows: TLS 1.3, and it wants a certificate of the federation."""
@@ -136,8 +137,27 @@ class Federation:
         )
         await self.server.start()
 
+    async def serve_partner(self) -> str:
+        """Listens to the partner as well: TLS 1.3, and it wants a certificate. The base URL."""
+        assert self.listener is not None
+        tls = self.authority.server_context(RED.host, [RED.host], requires_client_certificate=True)
+        tls.minimum_version = ssl.TLSVersion.TLSv1_3
+        address, handler = Address(Transport.TLS, _HOST, 0), self.listener.handle_federation
+        self.inward = SocketHttpServer(
+            "red.kds", address, handler, clock=self.clock, trace=self.trace, book=self.book, tls=tls
+        )
+        await self.inward.start()
+        self.names.add(RED.host, self.inward.address)
+        return f"https://{RED.host}:{self.inward.address.port}"
+
+    def partner_client(self, name: str = BLUE.host) -> SocketHttpClient:
+        """Whoever has a certificate of the federation for *name*."""
+        return self._client(name, self.authority.client_context(name))
+
     async def close(self) -> None:
         await self._phone.close()
+        if self.inward is not None:
+            await self.inward.close()
         if self.server is not None:
             await self.server.close()
         if self.listener is not None:

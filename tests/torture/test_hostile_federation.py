@@ -19,8 +19,10 @@ from aiohttp import web
 
 from ims_core.transport.lab_ca import LabCa
 from rcs_sim.wire.key_directory import ClaimOutcome, KdsPath
+from rcs_sim.wire.prekey_directory import PrekeyPath
 from tests.support.federation_partner import Asked, Federation, Reply, federation, honest, packages_for
 from tests.support.kds import ALICE, BLUE, BOB, DAY_S, NOW, RED, CarrierSide, Device, KdsSide
+from tests.torture.test_hostile_kds import mutations
 
 _UUID = "7f3a0c5e-2b91-4d6f-8e10-5c9d2a4b6e01"
 _MORE_THAN_A_BODY = 5 * 1024 * 1024
@@ -597,3 +599,88 @@ async def test_roots_that_are_not_the_peers_change_nothing(tmp_path: Path, reply
 async def test_roots_of_somebody_else_are_not_asked_for(tmp_path: Path) -> None:
     rig, generation = await _polled(tmp_path, _roots(replace(BLUE, name="moved")), tls=_another_name)
     assert (rig.outcomes(), generation) == (["peer_untrusted"], 1)
+
+
+# --- what it asks -----------------------------------------------------------------------------------------------------
+
+
+def _asks(**changes: Any) -> bytes:
+    members = {
+        "version": 1,
+        "request_id": _UUID,
+        "origin": BLUE.host,
+        "kds": BLUE.kds,
+        "requester_msisdn": f"tel:+{BOB}",
+        "target_msisdn": f"tel:+{ALICE}",
+        "cipher_suite": 2,
+    }
+    return json.dumps(members | changes).encode()
+
+
+async def test_whatever_a_partner_asks_gets_an_answer_that_names_an_error_and_spends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Federation(tmp_path)
+    try:
+        await rig.start(9)
+        uri, client = await rig.serve_partner(), rig.partner_client()
+        device = rig.side.join(ALICE)
+        odd = (b"{", _asks(version=2), b"\xff")
+        asked = {KdsPath.FEDERATION_CLAIM: mutations(_asks()), PrekeyPath.FEDERATION_CLAIM: odd}
+        for path, bodies in (asked | {KdsPath.FEDERATION_ANCHORS: odd, KdsPath.CLAIM: odd, "/": odd}).items():
+            for octets in bodies:
+                answer = await client.request(f"{uri}{path}", method="POST", body=octets, timeout_s=10)
+                if answer.status != 200:
+                    assert 400 <= answer.status < 500, (path, octets[:200])
+                    assert answer.status in (404, 405) or json.loads(answer.body)["error"], (path, octets[:200])
+        sizes = rig.side.server.directory.pool_sizes(ALICE)
+        good = await client.request(f"{uri}{KdsPath.FEDERATION_CLAIM}", method="POST", body=_asks(), timeout_s=10)
+        assert good.status == 200
+        assert sizes[device.client_id] >= 3  # those of the same request_id that were right took one at most
+        await client.close()
+    finally:
+        await rig.close()
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
+@pytest.mark.parametrize("name", ["kds.mallory.example", RED.host, "*.example"])
+async def test_a_certificate_of_the_federation_for_another_name_is_not_the_partner(tmp_path: Path, name: str) -> None:
+    rig = Federation(tmp_path)
+    try:
+        await rig.start(9)
+        uri, client = await rig.serve_partner(), rig.partner_client(name)
+        for path, body in ((KdsPath.FEDERATION_CLAIM, _asks()), (KdsPath.FEDERATION_ANCHORS, b"")):
+            method = "POST" if body else "GET"
+            answer = await client.request(f"{uri}{path}", method=method, body=body, timeout_s=10)
+            assert (answer.status, json.loads(answer.body)["error"]) == (403, "not_authorized")
+        await client.close()
+    finally:
+        await rig.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "error"),
+    [
+        ({"origin": RED.host}, 403, "not_authorized"),
+        ({"kds": 2}, 403, "not_authorized"),
+        ({"version": 2}, 400, "bad_request"),
+        ({"cipher_suite": 1}, 400, "bad_request"),
+        ({"target_msisdn": f"tel:+{BOB}"}, 404, "unknown_number"),
+        ({"target_msisdn": "tel:+12025550102"}, 404, "no_key_packages"),
+        ({"request_id": "1"}, 400, "bad_request"),
+    ],
+)
+async def test_what_a_partner_may_not_ask_is_refused_over_tls(
+    tmp_path: Path, changes: dict[str, Any], status: int, error: str
+) -> None:
+    rig = Federation(tmp_path)
+    try:
+        await rig.start(9)
+        uri, client = await rig.serve_partner(), rig.partner_client()
+        rig.side.join(ALICE)
+        url = f"{uri}{KdsPath.FEDERATION_CLAIM}"
+        answer = await client.request(url, method="POST", body=_asks(**changes), timeout_s=10)
+        await client.close()
+    finally:
+        await rig.close()
+    assert (answer.status, json.loads(answer.body)["error"]) == (status, error)

@@ -61,7 +61,7 @@ _ODD: tuple[Any, ...] = (
 )
 
 
-def _mutations(good: bytes) -> Iterator[bytes]:
+def mutations(good: bytes) -> Iterator[bytes]:
     """What is no such call; then calls with one member of another kind, with one too few, or with changed octets."""
     yield from _MALFORMED
     members = json.loads(good)
@@ -98,7 +98,7 @@ async def _half_open(uri: str) -> list[tuple[asyncio.StreamReader, asyncio.Strea
 
 async def _attack(phone: _Phone, kds: KdsClient, good: dict[str, bytes]) -> None:
     for path, body in good.items():
-        for octets in (*_mutations(body), b"{" + b" " * 3_000_000 + b"}"):
+        for octets in (*mutations(body), b"{" + b" " * 3_000_000 + b"}"):
             headers = (("Content-Type", "application/json"),)
             answer = await phone.http.request(
                 f"{kds.uri}{path}", method="POST", headers=headers, body=octets, timeout_s=10
