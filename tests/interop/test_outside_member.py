@@ -23,7 +23,7 @@ from tests.support.encrypted_phones import LOCKED, engine_of, mls_of, rekey
 from tests.support.mls_ts import TsStack, ts_mls_folder, ts_stack
 from tests.support.outside_line import OutsideLine, outside_line
 from tests.support.outside_member import Account, OutsideMember, aad, enrolled, sealed_text
-from tests.support.outside_wire import Cpim, compose, fields, first, identifier, uint, value
+from tests.support.outside_wire import Cpim, compose, fields, first, identifier, read_framed, uint, value
 from tests.support.peers import Program, network_file, program, rcs_sim_up, require, require_folder
 from tests.support.raw_phone import RawSubscriber
 from tests.support.real_phones import RealPhones, real_phones, received, until
@@ -105,6 +105,12 @@ class _Pair:
             assert dict(fields(first(told.body, 4, 2))).get(2, 0) == int(converged)
             assert told.state == (self.member.state[0], self.member.state[2])
             told = await self.answer(control_id) if not converged else told
+
+    async def gives(self, control_id: str, body: bytes, kind: str, state: tuple[int, int, bytes]) -> None:
+        """To the peer himself, where nobody answers."""
+        self.asked.add(control_id)
+        cpim = compose(control_id, kind, body, era=state[0], authenticator=state[2])
+        assert await self.line.say(self.target, cpim) in (200, 202)
 
     async def locked(self) -> None:
         """The stranger makes the group."""
@@ -492,6 +498,47 @@ async def test_an_answer_names_the_request_whatever_its_id_is_made_of(network: _
             base = pair.member.state
             await pair.accepted(control_id, pair.member.commit(control_id), base)
         await pair.says("all the same")
+
+
+# --- where nobody arbitrates ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def without_focus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Network]:
+    folder = tmp_path_factory.mktemp("p2p")
+    file = network_file(folder, bulk=_USERS, bulk_service="rcs", blue_bulk=_USERS, profile="p2p")
+    file.write_text(f"{file.read_text(encoding='utf-8')}e2ee: true\n", encoding="utf-8")
+    with rcs_sim_up(folder, network=file, is_traced=False) as (_, document):
+        yield _Network(document["carriers"], iter(range(_USERS)), False)
+
+
+@pytest.mark.parametrize("kind", [_SERVER, _CLIENT])
+@pytest.mark.parametrize("form", ["tree inside", "nodes behind", "arm 2"])
+async def test_without_a_focus_a_lone_welcome_and_a_lone_commit_are_enough(
+    without_focus: _Network, stack: TsStack, form: str, kind: str
+) -> None:
+    """What the carrier leg of the reference sends (§4.7, §5.6, §14.4)."""
+    async with _pair(without_focus, stack, "blue", "android") as pair:  # the phone's carrier counts
+        member = pair.member
+        member.mls.sends_tree = form == "tree inside"
+        member.create(member.claim(pair.theirs, 2), "mls-welcome-1")
+        welcome, tree = member.last.welcomes[0], member.mls.tree()
+        bodies = {
+            "tree inside": welcome,
+            "nodes behind": welcome + read_framed(tree)[0],
+            "arm 2": value(2, value(1, value(1, value(1, welcome) + value(2, tree)))),
+        }
+        await pair.gives("mls-welcome-1", bodies[form], _SERVER, member.state)
+        await pair.says("no focus between us")
+        await pair.reads("nor from me")
+        member.mls.sends_tree, base = False, member.state
+        member.commit("a-commit")
+        await pair.gives("a-commit", member.last.commit, kind, base)
+        await until(pair.phones, lambda: _authenticator(pair) == member.state[2])
+        await pair.says("after mine")
+        rekey(pair.phone, pair.own)
+        await pair.follows()
+        await pair.reads("after yours")
 
 
 # --- over the end of the process --------------------------------------------------------------------------------------

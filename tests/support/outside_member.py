@@ -260,9 +260,8 @@ class OutsideMember:
         )
 
     def _info(self) -> bytes:
-        assert self.last.tree is not None
         _, _, authenticator = self.state
-        return value(1, self.mls.group_info(with_tree=False)) + value(2, self.last.tree) + value(4, authenticator)
+        return value(1, self.mls.group_info(with_tree=False)) + value(2, self.mls.tree()) + value(4, authenticator)
 
     def commit(self, control_id: str, *proposals: dict[str, Any]) -> bytes:
         """A COMMIT; with additions it carries their Welcome."""
