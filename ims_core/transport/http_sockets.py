@@ -45,6 +45,7 @@ _TLS_HANDSHAKE_S = 10.0
 _LINGER_S = 1.0  # what a refused body still sends is thrown away for so long
 _KEEP_ALIVE_S = 20.0  # ... and so long for each request after that
 _MAX_CONNECTIONS = 1000  # of one server; a client opens a few
+_CONNECTIONS = 8  # of one client to one server
 
 
 class _Tap(asyncio.Protocol):
@@ -358,9 +359,12 @@ class SocketHttpClient:
         access_headers: HeaderFields = (),
         tls: ssl.SSLContext | None = None,
         names: NameTable | None = None,
+        connections: int = _CONNECTIONS,
     ) -> None:
+        """*connections* are those to one server at the same time: a slow one holds up nobody else's requests."""
         self.name = name
         self.access_headers = access_headers
+        self._connections = connections
         self._names = names
         self._clock = clock
         self._trace = trace
@@ -438,7 +442,9 @@ class SocketHttpClient:
         if self._session is None:
             local = (self._local_host, 0) if self._local_host else None
             resolver = None if self._names is None else _LabResolver(self._names)
-            connector = aiohttp.TCPConnector(local_addr=local, force_close=True, limit=8, resolver=resolver)
+            connector = aiohttp.TCPConnector(
+                local_addr=local, force_close=True, limit=0, limit_per_host=self._connections, resolver=resolver
+            )
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
             )

@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 SM_LINK_PORT = 29168  # of the circuit-switched stand-in (choice): SGsAP's number on SCTP, free on TCP
+_FEDERATION_CONNECTIONS = 64  # claims of one carrier's phones that are under way to another carrier
 FEDERATION_PORT = 8444  # of key distribution servers among themselves (choice)
 _HTTP_PORTS = {"standard": (80, 443), "unprivileged": (8080, 8443)}
 _SECRET_OCTETS = 32
@@ -259,6 +260,7 @@ class SocketWorld:
             local_host=host,
             tls=tls,
             names=self.names,
+            connections=_FEDERATION_CONNECTIONS,
         )
 
     def _federation(self) -> LabCa:

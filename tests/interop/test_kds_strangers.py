@@ -4,6 +4,7 @@ library `cryptography`, JSON by hand, OpenMLS and mls-rs (RCC.16 Annex A, §5.1,
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import subprocess
 import time
@@ -15,6 +16,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from ims_core.wire.secret import Secret
 from rcs_sim.e2ee.certificate_profile import CertificateRefused, CertificateRule, Strictness
@@ -77,7 +80,7 @@ def test_a_chain_that_openssl_made_keeps_every_rule(authority: OpensslAuthority,
     verify_trust_anchor(TrustAnchor(2, 2, authority.root))
 
 
-_CHANGES: dict[str, tuple[dict[str, Any], CertificateRule | None, CertificateRule | None]] = {  # strict, tolerant
+_CHANGES: dict[str, Any] = {  # what is changed, the rule of a strict verifier, that of a tolerant one
     "76 days": ({"days": 76}, None, None),
     "77 days": ({"days": 77}, CertificateRule.LEAF_LIFE, None),
     "cA FALSE": ({"basicConstraints": "critical,CA:FALSE"}, None, None),
@@ -135,6 +138,91 @@ def test_authorities_with_other_keys_than_ecdsa_are_refused(tmp_path: Path, key:
         pytest.skip("this openssl makes no such certificate")
     device = _device()
     assert _judged(other, other.leaf(device, _proof(device)), Strictness.TOLERANT) == CertificateRule.ALGORITHM
+
+
+# --- certificates of the library `cryptography` -----------------------------------------------------------------------
+
+
+def _extension(number: int, value: bytes) -> x509.UnrecognizedExtension:
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(f"2.23.146.2.1.{number}"), value)
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    names = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only")
+    off = dict.fromkeys((*names, "decipher_only", "crl_sign"), False)
+    return x509.KeyUsage(digital_signature=not signs_certificates, key_cert_sign=signs_certificates, **off)
+
+
+class _Builder:
+    """A root on P-521 and an intermediate on P-256, serial numbers as the library draws them."""
+
+    def __init__(self) -> None:
+        self.keys = ec.generate_private_key(ec.SECP521R1()), ec.generate_private_key(ec.SECP256R1())
+        names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"builder {n}")]) for n in range(2)]
+        self._issuer = names[1]
+        vendor = (_extension(6, b"\x02\x01\x02"),)
+        self.root = self._authority(names[0], names[0], 0, 3652, None, vendor)
+        self.ica = self._authority(names[1], names[0], 1, 1827, 0, ())
+
+    def _authority(
+        self,
+        subject: x509.Name,
+        issuer: x509.Name,
+        number: int,
+        days: int,
+        length: int | None,
+        more: tuple[x509.UnrecognizedExtension, ...],
+    ) -> bytes:
+        key = self.keys[number].public_key()
+        builder = self._blank(subject, issuer, key, days)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=length), critical=True)
+        builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
+        for extension in more:
+            builder = builder.add_extension(extension, critical=False)
+        made = self._identified(builder, key, self.keys[0]).sign(self.keys[0], hashes.SHA512())
+        return made.public_bytes(Encoding.DER)
+
+    def leaf(self, device: ForeignDevice, proof: bytes) -> bytes:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device.client_id)])
+        builder = self._blank(subject, self._issuer, device.leaf.public_key(), 60)
+        policy = x509.PolicyInformation(x509.ObjectIdentifier("2.23.146.2.1.2"), None)
+        for extension, critical in (
+            (_usage(signs_certificates=False), True),
+            (x509.ExtendedKeyUsage([x509.ObjectIdentifier("2.23.146.2.1.3")]), False),
+            (x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"tel:+{device.digits}")]), False),
+            (x509.CertificatePolicies([policy]), False),
+            (_extension(4, device.participant_information()), True),
+            (_extension(5, proof), False),
+        ):
+            builder = builder.add_extension(extension, critical=critical)
+        builder = self._identified(builder, device.leaf.public_key(), self.keys[1])
+        return builder.sign(self.keys[1], hashes.SHA256()).public_bytes(Encoding.DER)
+
+    @staticmethod
+    def _blank(
+        subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+    ) -> x509.CertificateBuilder:
+        begins = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+        builder = x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
+        return builder.not_valid_before(begins).not_valid_after(begins + dt.timedelta(days=days))
+
+    @staticmethod
+    def _identified(
+        builder: x509.CertificateBuilder, key: ec.EllipticCurvePublicKey, issuer: ec.EllipticCurvePrivateKey
+    ) -> x509.CertificateBuilder:
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())
+        own = x509.SubjectKeyIdentifier.from_public_key(key)
+        return builder.add_extension(own, critical=False).add_extension(authority, critical=False)
+
+
+@pytest.mark.parametrize("strictness", Strictness)
+def test_a_chain_of_the_library_keeps_every_rule(strictness: Strictness) -> None:
+    """Its longest lives, its largest curve; the leaf names its issuer's key, which the root does too."""
+    builder, device = _Builder(), _device()
+    trust = TrustAnchors((TrustAnchor(2, 2, builder.root),))
+    chain = builder.leaf(device, _proof(device)), builder.ica
+    found = CertificateValidator(trust, strictness).validate(chain, int(time.time()))
+    assert (found.digits, found.client_id, found.vendor_id, found.remarks) == (ALICE, _ID, 2, ())
 
 
 # --- enrolment by hand ------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -198,3 +198,30 @@ async def test_a_server_without_tls_knows_no_names() -> None:
     await _answer_to(server.address, _POLITE)
     await server.close()
     assert seen[0].client_names == ()
+
+
+async def test_a_server_that_is_silent_holds_up_no_request_to_another() -> None:
+    met: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda reader, writer: met.append(writer), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    client = SocketHttpClient("c", clock=RealClock(), trace=Trace(), book=AddressBook(), connections=2)
+    try:
+        async with _server() as polite, asyncio.TaskGroup() as tasks:
+            waiting = [
+                tasks.create_task(_ends(client.request(f"http://127.0.0.1:{port}/", timeout_s=60))) for _ in range(5)
+            ]
+            url = f"http://{polite.host}:{polite.port}/polite"
+            assert (await client.request(url, timeout_s=_WITHIN_S)).status == 200
+            assert len(met) <= 2
+            for task in waiting:
+                task.cancel()
+    finally:
+        await client.close()
+        silent.close()
+        for writer in met:
+            writer.close()
+
+
+async def _ends(asked: Awaitable[HttpResponse]) -> None:
+    with contextlib.suppress(ConnectTimeout):
+        await asked
