@@ -9,6 +9,7 @@ import pytest
 from ims_core.trace import RecordKind
 from rcs_sim.scenario.why import Why
 from rcs_sim.scenario.why_gates import GateOutcome, GateStep
+from rcs_sim.server.kds_claims import PeerTrouble
 from tests.support.oracle_traces import BOB, TraceScript
 
 _TEXT = "meet me at the old harbour"
@@ -175,6 +176,34 @@ def test_the_octets_behind_a_stop_are_shown(story: Callable[[TraceScript], None]
     note = next(step for step in steps if words in step.says)
     assert note.outcome is GateOutcome.NOTE
     assert note.number is not None
+
+
+def _decided(script: TraceScript, outcome: str, number: str, element: str = "red.kds") -> None:
+    details = {"outcome": outcome, "target": number.lstrip("+")}
+    summary = f"claim of {number}: {outcome}"
+    script.add(RecordKind.STATE, element, protocol="KDS", summary=summary, details=details)
+
+
+@pytest.mark.parametrize("outcome", [each.value for each in PeerTrouble])
+def test_what_the_own_directory_found_wrong_with_the_other_one_is_told(outcome: str) -> None:
+    """The phone only sees that there is no answer; of other numbers and directories nothing is said."""
+    script = TraceScript()
+    _enrolled(script)
+    _peer(script)
+    script.crosses("alice", "red.kds", _CLAIM, protocol="HTTP")
+    _decided(script, "peer_empty", BOB)
+    _decided(script, outcome, BOB)
+    _decided(script, "peer_empty", "+12025550199")
+    _decided(script, "peer_empty", BOB, "blue.kds")
+    script.crosses("red.kds", "alice", b'HTTP/1.1 502\r\n\r\n{"error":"unavailable"}', protocol="HTTP")
+    _decided(script, "0", BOB)
+    script.state("alice", "encryption", "claim failed", reason="transport failed", peer=BOB)
+    steps = [step for step in _plain_message(script).explain("a").steps if step.gate == "key packages"]
+    assert [step.says for step in steps if step.element == "red.kds"] == [
+        f"claim of {BOB}: {outcome}",
+        "/mls/v1/keypackages/claim answered by red.kds with 502: unavailable",
+    ]
+    assert steps[-1].outcome is GateOutcome.STOPPED
 
 
 def test_gates_are_those_of_the_time_at_which_it_was_sent() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rcs_sim.wire.directory_json import (
     KeyDirectoryParseError,
+    asked_wait_s,
     base64_text,
     json_octets,
     list_of,
@@ -22,6 +23,7 @@ from rcs_sim.wire.directory_json import (
     optional_number_of,
     optional_text_of,
     read_members,
+    shown_text_of,
     tel_uri,
     text_of,
 )
@@ -79,3 +81,18 @@ def test_a_number_is_read_in_every_form(written: str) -> None:
 def test_absent_and_null_are_none_where_a_member_is_optional() -> None:
     assert optional_text_of({}, "it") is optional_text_of({"it": None}, "it") is None
     assert optional_number_of({}, "it") is optional_number_of({"it": None}, "it") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_s"),
+    [("7", 7.0), (" 7 ", 7.0), ("0", 0.0), ("86401", 86_400.0), ("9" * 6000, 86_400.0), ("", None), (None, None)]
+    + [(odd, None) for odd in ("-1", "1.5", "1e3", "inf", "nan", "\u0663", "Wed, 21 Oct 2015 07:28:00 GMT")],
+)
+def test_a_directory_can_ask_for_a_day_at_most(said: str | None, wait_s: float | None) -> None:
+    assert asked_wait_s(said) == wait_s
+
+
+@given(_JSON)
+def test_a_text_for_people_is_short_whatever_stands_there(value: Any) -> None:
+    shown = shown_text_of({"detail": value}, "detail")
+    assert shown == (value[:512] if isinstance(value, str) else "")
