@@ -21,6 +21,7 @@ from rcs_sim.scenario.oracle_encodings import (
 )
 from rcs_sim.scenario.oracle_hops import Carried, Hop, hop_of, same_text
 from rcs_sim.scenario.oracle_index import TextIndex
+from rcs_sim.scenario.oracle_keys import key_leaks
 from rcs_sim.scenario.oracle_matching import match_showings
 from rcs_sim.scenario.oracle_numbers import number_told, number_used
 from rcs_sim.scenario.oracle_outsiders import OutsideMessage, outside_messages
@@ -133,6 +134,7 @@ class Readings:
         "_parties",
         "_passages",
         "elements",
+        "key_leaks",
         "messages",
         "outsiders",
         "rosters",
@@ -148,6 +150,7 @@ class Readings:
         self.elements: set[str] = set()
         contents = self._read(records)
         self.rosters = GroupRosters(contents)
+        self.key_leaks = key_leaks(records, self.rosters.public_keys)
         matched = match_showings(self.screens, contents)
         self.messages, self._ids = matched.messages, matched.by_id
         self._of_text: dict[str, list[UserMessage]] = defaultdict(list)

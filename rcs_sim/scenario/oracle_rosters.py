@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rcs_sim.e2ee.client_message import ClientMlsRcsMessage, MlsGroupInfo
@@ -21,11 +21,15 @@ __all__ = ["GroupRoster", "GroupRosters"]
 
 @dataclass(frozen=True, slots=True)
 class GroupRoster:
-    """*numbers* are those that the leaves certify, "" for a leaf that certifies none; *number* is the record that
-    showed the tree."""
+    """*by_key* has the number that each leaf certifies, "" for one that certifies none, by its public key; *number* is
+    the record that showed the tree."""
 
     number: int
-    numbers: frozenset[str]
+    by_key: Mapping[bytes, str]
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        return frozenset(self.by_key.values())
 
 
 class GroupRosters:
@@ -39,9 +43,14 @@ class GroupRosters:
         for carried in contents:
             authenticator, tree = _tree_in(carried)
             if authenticator and tree and authenticator not in self._by_authenticator:
-                numbers = _numbers_in(tree)
-                if numbers:
-                    self._by_authenticator[authenticator] = GroupRoster(carried.hop.number, numbers)
+                leaves = _leaves_in(tree)
+                if leaves:
+                    self._by_authenticator[authenticator] = GroupRoster(carried.hop.number, leaves)
+
+    @property
+    def public_keys(self) -> dict[bytes, str]:
+        """Of all leaves of all epochs, with their numbers."""
+        return {key: number for roster in self._by_authenticator.values() for key, number in roster.by_key.items()}
 
     def of(self, carried: Carried) -> GroupRoster | None:
         """That of the epoch that *carried* says it was sealed in."""
@@ -63,9 +72,9 @@ def _tree_in(carried: Carried) -> tuple[bytes, bytes]:
     return b"", b""
 
 
-def _numbers_in(tree: bytes) -> frozenset[str]:
+def _leaves_in(tree: bytes) -> dict[bytes, str]:
     try:
         nodes = RatchetTreeExtension.decode(tree).nodes
     except TlsDecodeError:
-        return frozenset()
-    return frozenset(msisdn_of(node) for node in nodes if isinstance(node, LeafNode))
+        return {}
+    return {bytes(node.encryption_key): msisdn_of(node) for node in nodes if isinstance(node, LeafNode)}

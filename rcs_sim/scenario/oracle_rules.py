@@ -11,7 +11,9 @@ from typing import TypeAlias
 from rcs_sim.client.display import Shown
 from rcs_sim.scenario.oracle_changes import ChangesOfText
 from rcs_sim.scenario.oracle_hops import digits_of, same_text
+from rcs_sim.scenario.oracle_keys import KeyLeak
 from rcs_sim.scenario.oracle_readings import Passage, Readings, Verdict
+from rcs_sim.scenario.oracle_rosters import GroupRoster
 from rcs_sim.scenario.oracle_screens import Label, Screens, Showing, Tick, UserMessage
 from rcs_sim.scenario.oracle_seals import NO_CIPHER, SEALED_AS, scheme_of
 
@@ -169,10 +171,28 @@ class OracleRules:
             names = ", ".join(f"+{each}" if each else "somebody without a number" for each in ghosts)
             why = f"it was shown with a lock, and {names} is in the group that it was sealed to"
             return f"{why} (record {min(ghosts.values())})", passages
+        leaks = self._key_leaks(message, passages)
+        if leaks:
+            hop = leaks[0].hop
+            return f"a private key of its group went from {hop.source} to {hop.target} (record {hop.number})", passages
         strangers = self._strangers(message)
         if strangers:
             return f"it was shown with a lock, and {', '.join(strangers)}, who is neither end of it, showed it too", ()
         return "", ()
+
+    def _rosters(self, passages: Sequence[Passage]) -> list[GroupRoster]:
+        """Of the groups that it was sealed to, each once."""
+        found = (self._readings.rosters.of(each.carried) for each in passages if each.carried is not None)
+        return list({roster.number: roster for roster in found if roster is not None}.values())
+
+    def _key_leaks(self, message: UserMessage, passages: Sequence[Passage]) -> list[KeyLeak]:
+        """The hops that carried a private key of a leaf that it was sealed to, to somebody who is no end of it."""
+        if not self._readings.key_leaks:
+            return []
+        keys = {key for roster in self._rosters(passages) for key in roster.by_key}
+        ends = self.ends(message)
+        leaks = self._readings.key_leaks
+        return [each for each in leaks if each.public_key in keys and not {each.hop.source, each.hop.target} <= ends]
 
     def _ghosts(self, message: UserMessage, passages: Sequence[Passage]) -> dict[str, int]:
         """The numbers that are in a group that it was sealed to and are not those of its ends, each with the record
@@ -180,17 +200,16 @@ class OracleRules:
         own, peer = self._screens.number(message.phone, message.number), digits_of(message.peer)
         if message.is_foreign or not own or not peer:
             return {}
-        rosters = (self._readings.rosters.of(each.carried) for each in passages if each.carried is not None)
-        found = {roster.number: roster for roster in rosters if roster is not None}
-        return {
-            number: at for at, roster in found.items() for number in sorted(roster.numbers) if number not in (own, peer)
-        }
+        ends = (own, peer)
+        rosters = self._rosters(passages)
+        return {each: roster.number for roster in rosters for each in sorted(roster.numbers) if each not in ends}
 
     def listeners(self, message: UserMessage, passages: Sequence[Passage]) -> set[str]:
-        """The phones, or the numbers, of those who hold keys to it and are neither end."""
+        """The elements, phones or numbers that hold keys to it and are neither end."""
         found = self._ghosts(message, passages)
         phones = {number: self._screens.phones_of(number, message.number) for number in found if number}
-        return {name for number, names in phones.items() for name in names or (f"+{number}",)}
+        told = {name for leak in self._key_leaks(message, passages) for name in (leak.hop.source, leak.hop.target)}
+        return told.union(*(names or (f"+{number}",) for number, names in phones.items()))
 
     def _strangers(self, message: UserMessage) -> list[str]:
         """The phones that showed it and have another number than either end."""
