@@ -92,6 +92,7 @@ class Failures:
         "_receipts",
         "_requests",
         "_unverified",
+        "_watched",
     )
 
     def __init__(
@@ -107,6 +108,7 @@ class Failures:
         self._healing, self._inbox = healing, inbox
         self._readmission = readmission
         self._unverified: dict[EncryptedThread, list[_Unverified]] = {}
+        self._watched: set[tuple[EncryptedThread, str]] = set()
         self._copies: dict[EncryptedThread, dict[SentMessage, None]] = {}
 
     # --- ours to tell ------------------------------------------------------------------------------------------------
@@ -171,14 +173,24 @@ class Failures:
         kept = self._unverified.setdefault(thread, [])
         kept.append(receipt)
         del kept[:-MAX_UNVERIFIED]
-        alarms = self._context.messenger.alarms
-        alarms.new(lambda now: self._still_unverified(thread, receipt)).set(alarms.now() + COMMIT_WAIT_S)
+        key = thread, receipt.cpim.message_id or ""
+        if key[1] and key not in self._watched:
+            self._watched.add(key)
+            self._look_again(thread, receipt, COMMIT_WAIT_S)
 
-    def _still_unverified(self, thread: EncryptedThread, receipt: _Unverified) -> None:
-        receipt_id = receipt.cpim.message_id
-        if receipt_id and receipt in self._unverified.get(thread, ()):
-            thread.reports.add(receipt_id, receipt.sender, ClientFailureReason.CONTROL_MESSAGE_FAILED)
-            self._healing.heal(thread, "a receipt waits for a commit that does not come")
+    def _look_again(self, thread: EncryptedThread, receipt: _Unverified, wait_s: float) -> None:
+        alarms = self._context.messenger.alarms
+        alarms.new(lambda now: self._still_unverified(thread, receipt, wait_s)).set(alarms.now() + wait_s)
+
+    def _still_unverified(self, thread: EncryptedThread, receipt: _Unverified, waited_s: float) -> None:
+        """It is asked about again, after twice the time each: what nobody can make good is not asked for ever."""
+        receipt_id = receipt.cpim.message_id or ""
+        if receipt not in self._unverified.get(thread, ()):
+            self._watched.discard((thread, receipt_id))
+            return
+        self._look_again(thread, receipt, 2 * waited_s)
+        thread.reports.add(receipt_id, receipt.sender, ClientFailureReason.CONTROL_MESSAGE_FAILED)
+        self._healing.heal(thread, "a receipt waits for a commit that does not come")
 
     def retry(self, thread: EncryptedThread) -> None:
         """The epoch of a receipt may have come."""

@@ -138,3 +138,18 @@ async def test_a_failure_told_from_a_rival_group_of_the_same_numbers_is_not_igno
     await asyncio.sleep(3600)
     assert message.state is MessageState.DELIVERED, notes(stage, amy)
     assert texts(alice) == ["in two groups at once"]
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_a_receipt_that_nobody_can_prove_is_asked_about_more_and_more_seldom(stage: Stage) -> None:
+    alice, bob = await pair_locked(stage)
+    focus_fault(stage, withholds_fan_out=True)
+    rekey(bob, ALICE)
+    await asyncio.sleep(5)
+    focus_fault(stage, is_silent=True)
+    for number in range(5):
+        alice.chat(BOB).send(f"its receipt comes from a later epoch {number}")
+    async with stage.sim.fault("kds.down"):
+        await asyncio.sleep(24 * 3600)
+    asked = [one for one in notes(stage, alice) if one.startswith(("repair", "no repair"))]
+    assert len(asked) < 5 * 20, len(asked)
