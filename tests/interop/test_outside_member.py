@@ -5,192 +5,49 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
-import signal
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 from xml.etree import ElementTree
 
 import pytest
 
-from rcs_sim.client.phone import Phone
-from tests.support.encrypted_phones import LOCKED, engine_of, mls_of, rekey
-from tests.support.mls_ts import TsStack, ts_mls_folder, ts_stack
-from tests.support.outside_line import OutsideLine, outside_line
-from tests.support.outside_member import Account, OutsideMember, aad, enrolled, sealed_text
-from tests.support.outside_wire import Cpim, compose, fields, first, identifier, read_framed, uint, value
-from tests.support.peers import Program, network_file, program, rcs_sim_up, require, require_folder
-from tests.support.raw_phone import RawSubscriber
-from tests.support.real_phones import RealPhones, real_phones, received, until
+from tests.support.encrypted_phones import engine_of, rekey
+from tests.support.mls_ts import TsStack
+from tests.support.outside_member import aad, enrolled, sealed_text
+from tests.support.outside_pair import (
+    CLIENT,
+    PULL,
+    SERVER,
+    OutsideNetwork,
+    authenticator_of,
+    outside_network,
+    outside_pair,
+    outside_stack,
+)
+from tests.support.outside_wire import compose, fields, first, identifier, uint, value
+from tests.support.real_phones import until
 
 pytestmark = pytest.mark.interop
-
-_CLIENT, _SERVER, _PULL = "message/mls-rcs-client", "message/mls-rcs-server", "message/mls-rcs"
-_KDS = {"red": 2, "blue": 1}
-_USERS = 30
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[TsStack]:
-    node = require("node")
-    require_folder(ts_mls_folder() / "node_modules" / "ts-mls", "npm ci; see .ci/run")
-    with ts_stack(node) as running:
+    with outside_stack() as running:
         yield running
 
 
-@dataclass
-class _Network:
-    """`rcs-sim up`, and numbers that no other test uses: those of red are the lower ones."""
-
-    carriers: dict[str, Any]
-    used: Iterator[int]
-    has_log: bool
-
-    def numbers(self) -> tuple[str, str]:
-        number = next(self.used)
-        return f"+121255501{number:02d}", f"+131255501{number:02d}"
-
-
 @pytest.fixture(scope="module", params=["google-like", "rcc16-strict"])
-def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Network]:
-    folder = tmp_path_factory.mktemp("outside")
-    file = network_file(folder, bulk=_USERS, bulk_service="rcs", blue_bulk=_USERS, profile=request.param)
-    file.write_text(f"{file.read_text(encoding='utf-8')}e2ee: true\n", encoding="utf-8")
-    with rcs_sim_up(folder, network=file, is_traced=False) as (_, document):
-        yield _Network(document["carriers"], iter(range(_USERS)), request.param != "google-like")
-
-
-@dataclass
-class _Pair:
-    """The stranger with his line, and the emulated phone."""
-
-    line: OutsideLine
-    member: OutsideMember
-    phone: Phone
-    phones: RealPhones
-    own: str
-    theirs: str
-    stack: TsStack
-    vendor: int
-    asked: set[str] = field(default_factory=set)
-
-    @property
-    def target(self) -> str:
-        return f"tel:{self.theirs}"
-
-    async def ask(self, control_id: str, body: bytes, kind: str = _CLIENT, state: Any = None, **more: Any) -> Cpim:
-        """A request, and its answer."""
-        era, _, authenticator = state or self.member.state
-        self.asked.add(control_id)
-        cpim = compose(control_id, kind, body, era=era, authenticator=authenticator, **more)
-        assert await self.line.say(self.target, cpim) in (200, 202)
-        return await self.answer(control_id)
-
-    async def answer(self, control_id: str) -> Cpim:
-        return await self.line.cpim(lambda each: each.in_reply_to == control_id, 10.0)
-
-    async def accepted(self, control_id: str, body: bytes, state: Any = None) -> None:
-        """Arm 4 with the state after it, then again when everybody has it."""
-        told = await self.ask(control_id, body, state=state)
-        assert (told.reason, told.detail) == ("", "")
-        for converged in (False, True):
-            assert told.content_type == _SERVER
-            assert first(told.body, 4, 1) == control_id.encode()
-            assert first(told.body, 4, 2, 1) == identifier(*self.member.state)
-            assert dict(fields(first(told.body, 4, 2))).get(2, 0) == int(converged)
-            assert told.state == (self.member.state[0], self.member.state[2])
-            told = await self.answer(control_id) if not converged else told
-
-    async def gives(self, control_id: str, body: bytes, kind: str, state: tuple[int, int, bytes]) -> None:
-        """To the peer himself, where nobody answers."""
-        self.asked.add(control_id)
-        cpim = compose(control_id, kind, body, era=state[0], authenticator=state[2])
-        assert await self.line.say(self.target, cpim) in (200, 202)
-
-    async def locked(self) -> None:
-        """The stranger makes the group."""
-        kds = 3 - self.vendor
-        packages = self.member.claim(self.theirs, kds)
-        control_id = f"{uuid4()}".upper()
-        request = self.member.create(packages, control_id)
-        await self.accepted(control_id, request)
-
-    async def says(self, text: str) -> None:
-        """A text of the stranger, which the phone shows as encrypted."""
-        message_id = f"{uuid4()}".upper()
-        sealed = self.member.seal(text, message_id)
-        era, _, authenticator = self.member.state
-        wishes = "positive-delivery, negative-delivery, display"
-        cpim = compose(message_id, "message/mls", sealed, era=era, authenticator=authenticator, wishes=wishes)
-        assert await self.line.say(self.target, cpim) in (200, 202)
-        shown = await received(self.phone, text)
-        assert shown.label == LOCKED
-        receipt = await self.line.cpim(
-            lambda each: message_id.encode() in each.body and each.content_type == "message/imdn+xml"
-        )
-        assert b"<delivered" in receipt.body
-        assert "http://www.gsma.com/rcs/mls MLS-Derived-Content-Signature" in receipt.headers
-
-    async def reads(self, text: str) -> None:
-        """A text of the phone, which the stranger opens."""
-        sent = await self.phone.chat(self.own).send(text)
-        found = await self.line.cpim(lambda each: each.content_type == "message/mls")
-        assert found.state == (self.member.state[0], self.member.state[2])
-        assert self.member.open(found.body, found.message_id) == text
-        assert sent.label == LOCKED
-
-    async def follows(self) -> None:
-        """A commit of the phone. Its own come back too where the focus is the other carrier's, which cannot tell the
-        devices of a user apart."""
-        before = self.member.state
-        bundle = await self.line.cpim(lambda each: _is_bundle(each) and each.message_id not in self.asked)
-        assert bundle.state == (before[0], before[2]), "a commit names the base state (§14.1)"
-        self.member.receive(bundle.body)
-        assert first(bundle.body, 2, 2) == identifier(*self.member.state)
-
-
-def _is_bundle(cpim: Cpim) -> bool:
-    return cpim.content_type == _SERVER and bool(first(cpim.body, 2))
-
-
-def _is_ready(phone: Phone) -> bool:
-    """Whether it has a certificate and key packages."""
-    found = phone.encryption
-    return found is not None and found.mls is not None and mls_of(phone)._context.credentials.is_ready
-
-
-def _authenticator(pair: _Pair) -> bytes:
-    """What the phone holds."""
-    held = engine_of(pair.phone, pair.own).identifier
-    return b"" if held is None else held.epoch_authenticator
-
-
-@asynccontextmanager
-async def _pair(network: _Network, stack: TsStack, side: str, device: str) -> AsyncIterator[_Pair]:
-    """The stranger's line at the carrier *side* is up and its key packages are published; so is the phone, a *device*
-    of the other carrier, ready to encrypt."""
-    red, blue = network.numbers()
-    own, theirs, other = (red, blue, "blue") if side == "red" else (blue, red, "red")
-    account = Account.configured(network.carriers[side], own)
-    member = enrolled(account, stack, _KDS[side])
-    subscriber = RawSubscriber.of(network.carriers[side], f"sip:{own}@")
-    pcscf = network.carriers[side]["pcscf"]["tcp"]
-    async with real_phones() as phones, outside_line(pcscf, subscriber, _KDS[side]) as line:
-        phone = await phones.add("peer", network.carriers[other], theirs, device)
-        await until(phones, lambda: _is_ready(phone))
-        yield _Pair(line, member, phone, phones, own, theirs, stack, _KDS[side])
+def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutsideNetwork]:
+    with outside_network(tmp_path_factory.mktemp("outside"), request.param) as running:
+        yield running
 
 
 @pytest.mark.parametrize(("side", "device"), [("red", "ios"), ("blue", "android")])
 async def test_a_group_that_it_makes_is_joined_and_goes_from_commit_to_commit(
-    network: _Network, stack: TsStack, side: str, device: str
+    network: OutsideNetwork, stack: TsStack, side: str, device: str
 ) -> None:
-    async with _pair(network, stack, side, device) as pair:
+    async with outside_pair(network, stack, side, device) as pair:
         await pair.locked()
         await pair.says("the first of mine")
         await pair.reads("the first of yours")
@@ -208,11 +65,11 @@ async def test_a_group_that_it_makes_is_joined_and_goes_from_commit_to_commit(
 
 @pytest.mark.parametrize(("side", "device"), [("red", "android"), ("blue", "ios")])
 async def test_it_joins_what_a_phone_begins_and_ends_it(
-    network: _Network, stack: TsStack, side: str, device: str
+    network: OutsideNetwork, stack: TsStack, side: str, device: str
 ) -> None:
-    async with _pair(network, stack, side, device) as pair:
+    async with outside_pair(network, stack, side, device) as pair:
         sent = await pair.phone.chat(pair.own).send("you did not expect this")
-        welcome = await pair.line.cpim(lambda each: each.content_type == _SERVER and bool(first(each.body, 2, 1, 1)))
+        welcome = await pair.line.cpim(lambda each: each.content_type == SERVER and bool(first(each.body, 2, 1, 1)))
         pair.member.receive(welcome.body)
         assert first(welcome.body, 2, 2) == identifier(*pair.member.state)
         assert first(welcome.body, 2, 4) == pair.member.state[2]
@@ -236,22 +93,22 @@ async def test_it_joins_what_a_phone_begins_and_ends_it(
         assert clear.body == b"in clear then"
 
 
-async def test_it_reads_what_the_focus_holds_and_what_it_has_missed(network: _Network, stack: TsStack) -> None:
-    async with _pair(network, stack, "red", "ios") as pair:
+async def test_it_reads_what_the_focus_holds_and_what_it_has_missed(network: OutsideNetwork, stack: TsStack) -> None:
+    async with outside_pair(network, stack, "red", "ios") as pair:
         await pair.locked()
         states, requests = [pair.member.state], list[bytes]()
         for number in range(3):
             requests.append(pair.member.commit(f"commit-{number}"))
             await pair.accepted(f"commit-{number}", requests[-1], states[-1])
             states.append(pair.member.state)
-        ordinary = await pair.ask("ordinary", b"", _PULL)
-        assert ordinary.content_type == _SERVER
+        ordinary = await pair.ask("ordinary", b"", PULL)
+        assert ordinary.content_type == SERVER
         info = first(ordinary.body, 3)
         assert first(info, 1)[:4] == b"\x00\x01\x00\x04"
         assert first(info, 1) == first(requests[-1], 9, 1)
         assert (first(info, 2), first(info, 4)) == (first(requests[-1], 9, 2), states[-1][2])
-        enhanced = await pair.ask("enhanced", identifier(*states[0]), _PULL)
-        assert enhanced.content_type == _PULL
+        enhanced = await pair.ask("enhanced", identifier(*states[0]), PULL)
+        assert enhanced.content_type == PULL
         assert first(enhanced.body, 2) == identifier(*states[-1])
         assert first(enhanced.body, 3) == info
         if not network.has_log:
@@ -261,28 +118,28 @@ async def test_it_reads_what_the_focus_holds_and_what_it_has_missed(network: _Ne
         listed = [held for number, held in fields(enhanced.body) if number == 4 and isinstance(held, bytes)]
         assert [first(each, 1) for each in listed] == [b"commit-0", b"commit-1", b"commit-2"]
         assert [first(each, 2, 2, 1, 2, 1) for each in listed] == [first(each, 6) for each in requests]
-        stranger = await pair.ask("unknown", identifier(1, 1, bytes(32)), _PULL)
+        stranger = await pair.ask("unknown", identifier(1, 1, bytes(32)), PULL)
         assert {number for number, _ in fields(stranger.body)} == {2, 3}
-        assert (await pair.ask("garbage", b"\xff\xff", _PULL)).reason == "invalid-input"
+        assert (await pair.ask("garbage", b"\xff\xff", PULL)).reason == "invalid-input"
 
 
 async def test_a_second_client_comes_in_by_an_external_commit_and_a_member_does_not(
-    network: _Network, stack: TsStack
+    network: OutsideNetwork, stack: TsStack
 ) -> None:
     """Unless the carrier lets a member do so."""
-    async with _pair(network, stack, "red", "android") as pair:
+    async with outside_pair(network, stack, "red", "android") as pair:
         await pair.locked()
         await pair.says("one client")
-        pulled = first((await pair.ask("pull", b"", _PULL)).body, 3)
+        pulled = first((await pair.ask("pull", b"", PULL)).body, 3)
         first_client, second = pair.member, enrolled(pair.member.account, stack, pair.vendor)
         second.group_id = first_client.group_id
         request = second.join_by_commit(pulled, "tablet", 1)
         pair.member = second
         await pair.accepted("tablet", request, first_client.state)
-        await until(pair.phones, lambda: _authenticator(pair) == second.state[2])
+        await until(pair.phones, lambda: authenticator_of(pair) == second.state[2])
         await pair.says("another client")
         await pair.reads("to both of you")
-        pulled = first((await pair.ask("again", b"", _PULL)).body, 3)
+        pulled = first((await pair.ask("again", b"", PULL)).body, 3)
         request = second.join_by_commit(pulled, "resync", 1, resync=True)
         told = await pair.ask("resync", request)
         expected = ("", "") if network.has_log else ("invalid-commit", "external-commit-refused")
@@ -358,9 +215,9 @@ def _hostile(request: bytes, peer: str) -> list[tuple[str, bytes, str]]:
 
 
 async def test_whatever_is_wrong_is_told_once_and_by_name_and_nothing_has_changed(
-    network: _Network, stack: TsStack
+    network: OutsideNetwork, stack: TsStack
 ) -> None:
-    async with _pair(network, stack, "red", "ios") as pair:
+    async with outside_pair(network, stack, "red", "ios") as pair:
         await pair.locked()
         base, mls = pair.member.state, pair.member.mls
         mls.keep()
@@ -408,9 +265,9 @@ def _shown(spelling: Any, authenticator: bytes) -> Any:
 
 
 async def test_a_message_whose_headers_cannot_be_read_is_dropped_without_a_word(
-    network: _Network, stack: TsStack
+    network: OutsideNetwork, stack: TsStack
 ) -> None:
-    async with _pair(network, stack, "red", "ios") as pair:
+    async with outside_pair(network, stack, "red", "ios") as pair:
         await pair.locked()
         await pair.says("first")
         for number, (era, authenticator) in enumerate(_HEADERS):
@@ -434,9 +291,9 @@ async def test_a_message_whose_headers_cannot_be_read_is_dropped_without_a_word(
     ],
 )
 async def test_a_message_that_is_bound_to_something_else_is_not_shown_and_gets_no_receipt(
-    network: _Network, stack: TsStack, kind: str, spoil: Callable[[str], bytes]
+    network: OutsideNetwork, stack: TsStack, kind: str, spoil: Callable[[str], bytes]
 ) -> None:
-    async with _pair(network, stack, "red", "android") as pair:
+    async with outside_pair(network, stack, "red", "android") as pair:
         await pair.locked()
         await pair.says("first")
         member, mls = pair.member, pair.member.mls
@@ -456,16 +313,18 @@ async def test_a_message_that_is_bound_to_something_else_is_not_shown_and_gets_n
     "kind", ["Message/MLS-RCS-Client", "message/mls-rcs-client;charset=UTF-8", "MESSAGE/MLS-RCS-CLIENT ; a=b"]
 )
 async def test_a_control_message_is_one_however_its_type_is_written(
-    network: _Network, stack: TsStack, kind: str
+    network: OutsideNetwork, stack: TsStack, kind: str
 ) -> None:
-    async with _pair(network, stack, "red", "ios") as pair:
+    async with outside_pair(network, stack, "red", "ios") as pair:
         await pair.locked()
         told = await pair.ask("odd", b"\xff", kind)
         assert (told.reason, told.detail) == ("invalid-input", "body")
 
 
-async def test_thousands_of_requests_of_one_sender_are_answered_once_each(network: _Network, stack: TsStack) -> None:
-    async with _pair(network, stack, "red", "ios") as pair:
+async def test_thousands_of_requests_of_one_sender_are_answered_once_each(
+    network: OutsideNetwork, stack: TsStack
+) -> None:
+    async with outside_pair(network, stack, "red", "ios") as pair:
         await pair.locked()
         era, _, authenticator = pair.member.state
         count = 2000
@@ -473,7 +332,7 @@ async def test_thousands_of_requests_of_one_sender_are_answered_once_each(networ
             ids = [f"flood-{number}" for number in range(begin, begin + 100)]
             for name in ids:
                 body = b"\xff" * 60
-                cpim = compose(name, _CLIENT, body, era=era, authenticator=authenticator)
+                cpim = compose(name, CLIENT, body, era=era, authenticator=authenticator)
                 assert await pair.line.say(pair.target, cpim) == 200
         told = [(await pair.answer(f"flood-{number}")).reason for number in range(count)]
         assert set(told) == {"invalid-input"}
@@ -484,8 +343,8 @@ async def test_thousands_of_requests_of_one_sender_are_answered_once_each(networ
 _IDS = ["<&>\"'", "ключ-ё", "a" * 256, "with a space", "%00%0d%0a", "]]>"]
 
 
-async def test_an_answer_names_the_request_whatever_its_id_is_made_of(network: _Network, stack: TsStack) -> None:
-    async with _pair(network, stack, "red", "ios") as pair:
+async def test_an_answer_names_the_request_whatever_its_id_is_made_of(network: OutsideNetwork, stack: TsStack) -> None:
+    async with outside_pair(network, stack, "red", "ios") as pair:
         await pair.locked()
         for control_id in _IDS:
             told = await pair.ask(control_id, b"\xff")
@@ -498,106 +357,3 @@ async def test_an_answer_names_the_request_whatever_its_id_is_made_of(network: _
             base = pair.member.state
             await pair.accepted(control_id, pair.member.commit(control_id), base)
         await pair.says("all the same")
-
-
-# --- where nobody arbitrates ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def without_focus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Network]:
-    folder = tmp_path_factory.mktemp("p2p")
-    file = network_file(folder, bulk=_USERS, bulk_service="rcs", blue_bulk=_USERS, profile="p2p")
-    file.write_text(f"{file.read_text(encoding='utf-8')}e2ee: true\n", encoding="utf-8")
-    with rcs_sim_up(folder, network=file, is_traced=False) as (_, document):
-        yield _Network(document["carriers"], iter(range(_USERS)), False)
-
-
-@pytest.mark.parametrize("kind", [_SERVER, _CLIENT])
-@pytest.mark.parametrize("form", ["tree inside", "nodes behind", "arm 2"])
-async def test_without_a_focus_a_lone_welcome_and_a_lone_commit_are_enough(
-    without_focus: _Network, stack: TsStack, form: str, kind: str
-) -> None:
-    """What the carrier leg of the reference sends (§4.7, §5.6, §14.4)."""
-    async with _pair(without_focus, stack, "blue", "android") as pair:  # the phone's carrier counts
-        member = pair.member
-        member.mls.sends_tree = form == "tree inside"
-        member.create(member.claim(pair.theirs, 2), "mls-welcome-1")
-        welcome, tree = member.last.welcomes[0], member.mls.tree()
-        bodies = {
-            "tree inside": welcome,
-            "nodes behind": welcome + read_framed(tree)[0],
-            "arm 2": value(2, value(1, value(1, value(1, welcome) + value(2, tree)))),
-        }
-        await pair.gives("mls-welcome-1", bodies[form], _SERVER, member.state)
-        await pair.says("no focus between us")
-        await pair.reads("nor from me")
-        member.mls.sends_tree, base = False, member.state
-        member.commit("a-commit")
-        await pair.gives("a-commit", member.last.commit, kind, base)
-        await until(pair.phones, lambda: _authenticator(pair) == member.state[2])
-        await pair.says("after mine")
-        rekey(pair.phone, pair.own)
-        await pair.follows()
-        await pair.reads("after yours")
-
-
-# --- over the end of the process --------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def _line_at(carrier: dict[str, Any], own: str) -> AsyncIterator[OutsideLine]:
-    subscriber = RawSubscriber.of(carrier, f"sip:{own}@")
-    async with outside_line(carrier["pcscf"]["tcp"], subscriber, _KDS["red"]) as line:
-        yield line
-
-
-@contextmanager
-def _running(folder: Path, network: Path) -> Iterator[tuple[Program, dict[str, Any]]]:
-    command = [sys.executable, "-m", "rcs_sim", "up", "--json", "--ports", "free", "--state", str(folder / "state")]
-    with program([*command, "--network", str(network)], cwd=folder) as running:
-        yield running, json.loads(running.expect_line('{"ready"'))["carriers"]
-
-
-async def test_what_the_focus_has_accepted_survives_a_kill_and_is_answered_alike(
-    stack: TsStack, tmp_path: Path
-) -> None:
-    network = network_file(tmp_path, bulk=2, bulk_service="rcs", profile="rcc16-strict")
-    network.write_text(f"{network.read_text(encoding='utf-8')}e2ee: true\n", encoding="utf-8")
-    own, peer = "+12125550100", "+12125550101"
-    with _running(tmp_path, network) as (process, carriers):
-        account = Account.configured(carriers["red"], own)
-        member, other = enrolled(account, stack, 2), enrolled(Account.configured(carriers["red"], peer), stack, 2)
-        async with _line_at(carriers["red"], own) as line:
-            talk = _Talk(line, peer)
-            states, request = [], member.create([other.mls.key_package()], "create")
-            assert (await talk.ask("create", request, member.state)).reason == ""
-            for number in range(3):
-                states.append(member.state)
-                request = member.commit(f"commit-{number}")
-                assert (await talk.ask(f"commit-{number}", request, states[-1])).reason == ""
-            process.stop(signal.SIGKILL)
-    with _running(tmp_path, network) as (_, carriers):
-        async with _line_at(carriers["red"], own) as line:
-            talk = _Talk(line, peer)
-            again = await talk.ask("commit-2", request, states[-1])
-            assert first(again.body, 4, 2, 1) == identifier(*member.state)
-            stale = await talk.ask("commit-9", _with(request, 2, member.group_id), states[-1])
-            assert stale.reason == "incorrect-epoch"
-            pulled = await talk.ask("pull", identifier(*states[0]), member.state, _PULL)
-            listed = [held for number, held in fields(pulled.body) if number == 4 and isinstance(held, bytes)]
-            assert [first(each, 1) for each in listed] == [b"commit-0", b"commit-1", b"commit-2"]
-            base = member.state
-            assert (await talk.ask("commit-3", member.commit("commit-3"), base)).reason == ""
-
-
-@dataclass
-class _Talk:
-    """Requests without a phone at the other end."""
-
-    line: OutsideLine
-    peer: str
-
-    async def ask(self, control_id: str, body: bytes, state: tuple[int, int, bytes], kind: str = _CLIENT) -> Cpim:
-        cpim = compose(control_id, kind, body, era=state[0], authenticator=state[2])
-        assert await self.line.say(f"tel:{self.peer}", cpim) in (200, 202)
-        return await self.line.cpim(lambda each: each.in_reply_to == control_id, 10.0)
