@@ -104,7 +104,7 @@ class Federation:
         self.sink, self.trace = ListSink(), Trace()
         self.trace.add_sink(self.sink)
         self.store = MemoryStore()
-        self.side = KdsSide(RED, BLUE, **{"answer_timeout_s": 0.3, **settings})
+        self.side = KdsSide(RED, BLUE, **{"answer_timeout_s": 5.0, **settings})
         self._phone = self._client("phone", None)
         self._link = self._client("red.kds", self.authority.client_context(RED.host))
         self.server: SocketHttpServer | None = None

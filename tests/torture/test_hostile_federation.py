@@ -25,6 +25,7 @@ from tests.support.kds import ALICE, BLUE, BOB, DAY_S, NOW, RED, CarrierSide, De
 from tests.torture.test_hostile_kds import mutations
 
 _UUID = "7f3a0c5e-2b91-4d6f-8e10-5c9d2a4b6e01"
+_PATIENCE_S = 1.0  # of those that wait for a slow partner: time enough for a handshake on a busy machine
 _MORE_THAN_A_BODY = 5 * 1024 * 1024
 _ENDLESS = b"Transfer-Encoding: chunked\r\n\r\n"
 
@@ -134,7 +135,7 @@ async def _one(folder: Path, *replies: Reply, **settings: object) -> tuple[Any, 
 
 @pytest.mark.parametrize(("reply", "tries"), _BROKEN.values(), ids=_BROKEN)
 async def test_an_answer_that_cannot_be_read_is_a_broken_peer(tmp_path: Path, reply: Reply, tries: int) -> None:
-    result, rig, partner = await _one(tmp_path, reply, answer_timeout_s=5.0)
+    result, rig, partner = await _one(tmp_path, reply)
     assert result.outcome is ClaimOutcome.TRANSPORT_FAILED
     assert _detail(result.detail) == (502, "unavailable")
     assert f"{BLUE.host} answers what cannot be read" in result.detail
@@ -155,7 +156,7 @@ async def test_an_answer_that_cannot_be_read_is_a_broken_peer(tmp_path: Path, re
     ids=["never answers", "stops in the body", "stops in a chunk", "only says 100"],
 )
 async def test_a_slow_peer_is_asked_three_times_with_one_id_and_then_it_is_504(tmp_path: Path, reply: Reply) -> None:
-    result, rig, partner = await _one(tmp_path, reply)
+    result, rig, partner = await _one(tmp_path, reply, answer_timeout_s=_PATIENCE_S)
     assert result.outcome is ClaimOutcome.TRANSPORT_FAILED
     assert _detail(result.detail) == (504, "unavailable")
     assert "does not answer in time" in result.detail
@@ -172,7 +173,7 @@ async def test_an_answer_after_the_timeout_is_had_by_the_retry_and_spends_one_pa
         await asked.released.wait()
         return answer
 
-    result, rig, partner = await _one(tmp_path, late, reply)
+    result, rig, partner = await _one(tmp_path, late, reply, answer_timeout_s=_PATIENCE_S)
     assert result.outcome is ClaimOutcome.SERVED
     assert len(result.key_packages) == 1
     assert len(set(partner.request_ids)) == 1
@@ -183,13 +184,13 @@ async def test_an_answer_after_the_timeout_is_had_by_the_retry_and_spends_one_pa
 @pytest.mark.parametrize("first", [_vanishes, _BROKEN["closes in the middle"][0]], ids=["vanishes", "breaks off"])
 async def test_an_answer_that_is_lost_is_had_by_the_retry(tmp_path: Path, first: Reply) -> None:
     _, reply = honest(BLUE)
-    result, rig, partner = await _one(tmp_path, first, first, reply, answer_timeout_s=5.0)
+    result, rig, partner = await _one(tmp_path, first, first, reply)
     assert (result.outcome, rig.outcomes()) == (ClaimOutcome.SERVED, [0])
     assert (len(partner.asked), len(set(partner.request_ids))) == (3, 1)
 
 
 async def test_a_peer_that_hangs_up_without_a_word_is_down(tmp_path: Path) -> None:
-    result, rig, partner = await _one(tmp_path, _vanishes, answer_timeout_s=5.0)
+    result, rig, partner = await _one(tmp_path, _vanishes)
     assert (result.outcome, _detail(result.detail)) == (ClaimOutcome.TRANSPORT_FAILED, (502, "unavailable"))
     assert "is not there" in result.detail
     assert (rig.outcomes(), len(partner.asked)) == (["peer_down"], 3)
@@ -206,7 +207,7 @@ async def test_a_peer_that_nobody_listens_for_is_down(tmp_path: Path) -> None:
 async def test_a_peer_that_accepts_and_shakes_no_hand_is_slow(tmp_path: Path) -> None:
     met: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda reader, writer: met.append(writer), "127.0.0.1", 0)
-    rig = Federation(tmp_path)
+    rig = Federation(tmp_path, answer_timeout_s=_PATIENCE_S)
     try:
         await rig.start(server.sockets[0].getsockname()[1])
         result = await rig.claim()
@@ -245,7 +246,7 @@ def _old_version(rig: Federation) -> ssl.SSLContext:
 async def test_who_is_not_the_peer_is_not_asked(
     tmp_path: Path, tls: Callable[[Federation], ssl.SSLContext], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with federation(tmp_path, _says(200, b"{}"), tls=tls, answer_timeout_s=5.0) as (rig, partner):
+    async with federation(tmp_path, _says(200, b"{}"), tls=tls) as (rig, partner):
         result = await rig.claim()
     assert (result.outcome, _detail(result.detail)) == (ClaimOutcome.TRANSPORT_FAILED, (502, "unavailable"))
     assert "is not trusted" in result.detail
@@ -262,7 +263,7 @@ async def test_a_peer_without_tls_is_not_asked(tmp_path: Path) -> None:
         writer.close()
 
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
-    rig = Federation(tmp_path, answer_timeout_s=5.0)
+    rig = Federation(tmp_path)
     try:
         await rig.start(server.sockets[0].getsockname()[1])
         result = await rig.claim()
@@ -305,7 +306,7 @@ async def _openssl(
 async def test_openssls_server_as_the_peer(
     tmp_path: Path, more: tuple[str, ...], is_other_authority: bool, outcome: str
 ) -> None:
-    rig = Federation(tmp_path, answer_timeout_s=5.0)
+    rig = Federation(tmp_path)
     authority = LabCa(tmp_path / "another").certificate_path if is_other_authority else None
     process, port = await _openssl(rig, *more, authority=authority)
     try:
@@ -547,7 +548,7 @@ async def test_a_slow_peer_holds_up_nobody_elses_claim(tmp_path: Path) -> None:
         await work
         ended.append(name)
 
-    async with federation(tmp_path, _never) as (rig, _):
+    async with federation(tmp_path, _never, answer_timeout_s=_PATIENCE_S) as (rig, _):
         rig.side.join(ALICE)
         await asyncio.gather(claim("foreign", rig.claim()), claim("own", rig.claim_own()))
     assert ended == ["own", "foreign"]
@@ -592,7 +593,7 @@ async def test_a_new_root_of_the_peer_makes_a_new_generation(tmp_path: Path) -> 
     ],
 )
 async def test_roots_that_are_not_the_peers_change_nothing(tmp_path: Path, reply: Reply, outcome: str) -> None:
-    rig, generation = await _polled(tmp_path, reply)
+    rig, generation = await _polled(tmp_path, reply, answer_timeout_s=_PATIENCE_S if reply is _never else 5.0)
     assert (rig.outcomes(), generation) == ([outcome], 1)
 
 
