@@ -271,9 +271,9 @@ class Failures:
                 elif context.is_arbitrated(thread):  # else nobody could say who is behind
                     self._healing.heal(thread, "a peer could not read")
                 self._again(thread, message, FallbackReason.NOT_DECRYPTED)
-            case ReportVerdict.REPAIR:
+            case ReportVerdict.REPAIR:  # instead of a third copy (digest RCC.16 §10.4)
                 self._escalate(thread)
-                self._again(thread, message, FallbackReason.NOT_DECRYPTED)
+                context.messenger.not_sealed(message, FallbackReason.NOT_DECRYPTED)
             case ReportVerdict.EXHAUSTED | ReportVerdict.STOPPED:
                 context.messenger.not_sealed(message, FallbackReason.NOT_DECRYPTED)
             case _:
