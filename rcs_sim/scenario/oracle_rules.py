@@ -354,14 +354,25 @@ def _lock_moments(readings: Readings, is_lock: Callable[[Label | Tick], bool]) -
     for key, labels in screens.conversations():
         found[key] = [(label.number, 0) for label in labels if is_lock(label)]
     for message in screens.sent:
-        tick = next((tick for tick in message.ticks if is_lock(tick)), None)
-        if tick is not None:
-            found.setdefault((message.phone, message.peer), []).append((tick.number, message.number))
+        moment = _promised_at(screens, message, is_lock)
+        if moment is not None:
+            found.setdefault((message.phone, message.peer), []).append((moment, message.number))
     for showing in screens.showings:
         label = screens.label_at(showing.phone, showing.peer, showing.number)
         if is_lock(showing.tick) and (label is None or label.has_lock):
             found.setdefault((showing.phone, showing.peer), []).append((showing.number, 0))
     return {key: sorted(numbers) for key, numbers in found.items()}
+
+
+def _promised_at(screens: Screens, message: UserMessage, is_lock: Callable[[Label | Tick], bool]) -> int | None:
+    """The record by which a message of the user promises a lock: itself where it was written under one, else its first
+    tick with one, unless the label had none any more by then."""
+    tick = next((tick for tick in message.ticks if is_lock(tick)), None)
+    for number in () if tick is None else (message.number, tick.number):
+        label = screens.label_at(message.phone, message.peer, number)
+        if label is None or label.has_lock:
+            return number
+    return None
 
 
 def _told_readers(passages: Sequence[Passage]) -> str:

@@ -321,6 +321,18 @@ def test_what_was_on_its_way_when_the_lock_was_given_up_brings_no_lock_back(labe
     assert ("enc" in label) is any(each[0] == "silent downgrade" for each in _found(script))
 
 
+def test_a_tick_that_comes_after_the_end_brings_no_lock_back() -> None:
+    script = SealedConversation()
+    script.says("alice", "b", "sealed before the end")
+    script.seals("b")
+    script.got("bob", "b", "sealed before the end", scheme="mls")
+    script.state("alice", "consent", "given")
+    script.label("alice", "RCS")
+    script.tick("alice", "delivered", "b", scheme="mls")
+    _in_clear(script)
+    assert _found(script) == []
+
+
 def test_a_message_that_waited_for_the_lock_promises_none_while_it_waits() -> None:
     script = TraceScript()
     for phone in ("alice", "bob"):
