@@ -26,6 +26,8 @@ __all__ = ["Kept", "StoreAndForward"]
 
 _SECONDS_PER_DAY = 86400.0
 _RULED_OUT = "the sender's preferences rule it out"
+_LONGEST_PAUSE_S = 1800.0  # between two offers to a device that is registered and does not take it (choice)
+_DOUBLINGS = 6
 _MIN_COMPACTED = 1000  # messages: below this, those that are gone may stay in the queue of expiries
 
 Kept = Callable[[StoreError | None, float], None]
@@ -124,7 +126,7 @@ class StoreAndForward:
         for instance in instances if box is not None else ():
             assert box is not None
             queue = box.queue(instance)
-            queue.not_before = 0.0
+            queue.absences, queue.not_before, queue.tries_at = 0, 0.0, 0.0
             if queue.offer is not None and not queue.offer.is_over:
                 queue.offer.expired(now)
 
@@ -179,7 +181,7 @@ class StoreAndForward:
             return
         queue = box.queue(device.instance)
         _land(queue, held)
-        queue.failures, queue.not_before = 0, 0.0
+        queue.failures, queue.absences, queue.not_before, queue.tries_at = 0, 0, 0.0, 0.0
         if held.state is not HeldState.GONE:
             self._context.outbox.note("message delivered", f"{_name(device)} took it", held.message_id, user=held.owner)
             self._has_it(box, held, device.instance, now)
@@ -205,7 +207,7 @@ class StoreAndForward:
 
     def absent(self, held: HeldMessage, offer: DeviceOffer, status: int, now: float) -> None:
         """The device did not take it: it stays, and the device is left alone until it registers, or something new comes
-        for it, and never asked again within the redelivery guard."""
+        for it, or a pause is over that doubles each time; and never asked again within the redelivery guard."""
         box = self._context.mailboxes.get(held.owner)
         if box is None:
             return
@@ -225,6 +227,15 @@ class StoreAndForward:
         self._decide_revocations(held, now)
         if offer.came_back:
             self.wake_device(held.owner, device, now)
+        elif status < 500:
+            self._try_again(held.owner, device, queue, now)
+
+    def _try_again(self, owner: str, device: Device, queue: DeviceQueue, now: float) -> None:
+        """It may be there all the same: a session that ended under the message, a link that was lost for a moment. Once
+        it is registered no more, only a registration helps."""
+        pause_s = min(self._context.config.redeliver_min_s * 2**queue.absences, _LONGEST_PAUSE_S)
+        queue.absences, queue.tries_at = min(queue.absences + 1, _DOUBLINGS), now + pause_s
+        self._context.deadlines.arm(queue.tries_at, _Again(self, owner, device, queue))
 
     def settled(self, held: HeldMessage, offer: DeviceOffer, now: float) -> None:
         """A copy that was given up will not be taken any more."""
@@ -411,6 +422,28 @@ class _Retry:
 
     def expired(self, now: float) -> None:
         self._queue.is_armed = False
+        self._forward.wake_device(self._owner, self._device, now)
+
+
+class _Again:
+    """The end of the pause after which a device is offered what it did not take."""
+
+    __slots__ = ("_at", "_device", "_forward", "_owner", "_queue")
+
+    def __init__(self, forward: StoreAndForward, owner: str, device: Device, queue: DeviceQueue) -> None:
+        self._forward = forward
+        self._owner = owner
+        self._device = device
+        self._queue = queue
+        self._at = queue.tries_at
+
+    @property
+    def is_over(self) -> bool:
+        """Whether something has happened since."""
+        return self._queue.tries_at != self._at
+
+    def expired(self, now: float) -> None:
+        self._queue.tries_at = 0.0
         self._forward.wake_device(self._owner, self._device, now)
 
 

@@ -134,7 +134,17 @@ class HeldMessage:
 class DeviceQueue:
     """How far one device has come, and what it is being handed at present."""
 
-    __slots__ = ("cursor", "failures", "in_flight", "is_armed", "not_before", "offer", "unanswered")
+    __slots__ = (
+        "absences",
+        "cursor",
+        "failures",
+        "in_flight",
+        "is_armed",
+        "not_before",
+        "offer",
+        "tries_at",
+        "unanswered",
+    )
 
     def __init__(self) -> None:
         self.cursor = 0
@@ -142,6 +152,8 @@ class DeviceQueue:
         self.offer: DeviceOffer | None = None  # of the message in flight
         self.unanswered: HeldMessage | None = None  # offered once, and no answer came: the device may have it
         self.failures = 0  # server errors in a row for the message that is next
+        self.absences = 0  # in a row, of a device that is registered
+        self.tries_at = 0.0  # when it is offered the next one though nothing happens; 0 for never
         self.is_armed = False  # a retry is due at `not_before`
         self.not_before = 0.0
 

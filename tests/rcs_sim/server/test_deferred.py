@@ -103,13 +103,46 @@ def test_f03_a_second_device_that_registers_later_gets_it_too_until_expiry() -> 
 
 
 @pytest.mark.parametrize("status", [408, 430, 480])
-def test_a_device_that_does_not_take_it_is_left_alone_until_it_registers(status: int) -> None:
+def test_a_device_that_does_not_take_it_is_asked_again_after_pauses_that_double(status: int) -> None:
+    """It is registered, and may be there all the same: what it did not take is not kept from it until it registers."""
     lab = lab_with("a", "b")
-    lab.register()
+    lab.register(UeBinding(expires=20_000))
+    for pause_s in (30, 60, 120, 240, 480, 960, 1800, 1800):
+        lab.answer(lab.take_one(), status)
+        lab.advance(pause_s - 1)
+        assert lab.take() == []
+        lab.advance(2)
+        assert ids(lab) == ["a"]
+    lab.answer(lab.take_one())
+    assert ids(lab) == ["b"]
     lab.answer(lab.take_one(), status)
+    lab.advance(31)
+    assert ids(lab) == ["b"], "the pauses begin anew"
+
+
+def test_a_device_that_is_registered_no_more_is_left_alone_until_it_registers() -> None:
+    lab = lab_with("a")
+    lab.register(UeBinding(expires=80))
+    lab.answer(lab.take_one(), 480)
+    lab.advance(31)
+    lab.answer(lab.take_one(), 480)
     lab.advance(600)
     assert lab.take() == []
     lab.register()
+    assert ids(lab) == ["a"]
+
+
+def test_a_registration_begins_the_pauses_anew_and_is_heard_at_once() -> None:
+    lab = lab_with("a")
+    lab.register()
+    for pause_s in (30, 60, 120):
+        lab.answer(lab.take_one(), 408)
+        lab.advance(pause_s + 1)
+    lab.answer(lab.take_one(), 408)
+    lab.advance(1)
+    lab.register(UeBinding(boot="2"))
+    lab.answer(lab.take_one(), 408)
+    lab.advance(31)
     assert ids(lab) == ["a"]
 
 
