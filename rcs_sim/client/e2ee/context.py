@@ -20,7 +20,9 @@ from rcs_sim.e2ee.message_id import mx_message_id, upper_uuid
 from rcs_sim.e2ee.profile import E2eeProfile, MessageIdForm
 from rcs_sim.wire.encryption_parameters import MlsServerProperties
 
-__all__ = ["E2eeContext"]
+__all__ = ["TURN_S", "E2eeContext"]
+
+TURN_S = 4.0  # between two devices of a user (choice)
 
 _AS_DEPLOYED = MlsServerProperties()
 _PEER_TO_PEER = MlsServerProperties(arbitrates_era=False, requires_convergence_ack=False, has_server_group_info=False)
@@ -89,6 +91,15 @@ class E2eeContext:
         """Whether other devices of the own user are in the group."""
         group = thread.engine.group
         return group is not None and len(group.roster.leaves_of(self.own_number)) > 1
+
+    def turn_s(self, thread: EncryptedThread) -> float:
+        """How long this device waits before it does what one of its user's devices has to do, where nobody arbitrates:
+        the one with the first leaf not at all. Some leaves may be of handsets that are no more (choice)."""
+        group = thread.engine.group
+        if group is None or self.is_arbitrated(thread):
+            return 0.0
+        ours = group.roster.leaves_of(self.own_number)
+        return TURN_S * sum(leaf < group.group.own_leaf for leaf in ours)
 
     def is_arbitrated(self, thread: EncryptedThread) -> bool:
         """Whether a focus decides which request counts; without one the conversation is peer to peer."""

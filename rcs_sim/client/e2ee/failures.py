@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rcs_sim.client.e2ee.arrivals import COMMIT_WAIT_S
-from rcs_sim.client.e2ee.context import E2eeContext
+from rcs_sim.client.e2ee.context import TURN_S, E2eeContext
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.readmission import Readmission
 from rcs_sim.client.e2ee.receipts import FIRST_ERA, SignedReceipts
@@ -235,8 +236,26 @@ class Failures:
             return False
         if client_remedy(token) in _ESCALATES and self._is_proven(thread, imdn, cpim, sender):
             self._context.note(thread, "peer failed", token, imdn.message_id)
-            self._escalate(thread)
+            self._escalate_in_turn(thread)
         return True
+
+    def _escalate_in_turn(self, thread: EncryptedThread) -> None:
+        """All devices of a user are told. Where nobody arbitrates, who has sent what was not read goes first, and the
+        others one after the other, while nothing has come of it."""
+        context, state = self._context, thread.engine.identifier
+        if context.is_arbitrated(thread) or not context.has_siblings(thread):
+            self._escalate(thread)
+            return
+
+        def is_needed() -> bool:
+            return thread.engine.identifier == state
+
+        def turn(_now: float) -> None:
+            if is_needed():
+                self._escalate(thread, is_needed)
+
+        alarms = context.messenger.alarms
+        alarms.new(turn).set(alarms.now() + 2 * (TURN_S + context.turn_s(thread)))  # an era comes by the peer
 
     def _is_proven(self, thread: EncryptedThread, imdn: Imdn, cpim: CpimMessage, sender: ContactKey) -> bool:
         """Whether a member has signed it, and not just the same a moment ago (digest RCC.16 §10.5). Where nobody
@@ -279,9 +298,9 @@ class Failures:
             case _:
                 pass
 
-    def _escalate(self, thread: EncryptedThread) -> None:
+    def _escalate(self, thread: EncryptedThread, is_needed: Callable[[], bool] = lambda: True) -> None:
         """The peer cannot be helped by a message sealed again: a new era for both."""
-        self._healing.advance_era(thread, "a peer has no usable state")
+        self._healing.advance_era(thread, "a peer has no usable state", is_needed=is_needed)
 
     def _again(self, thread: EncryptedThread, message: SentMessage, reason: FallbackReason) -> None:
         if message.state in _READ:

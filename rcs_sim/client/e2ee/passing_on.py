@@ -2,8 +2,7 @@
 (digest RCC.16 §14.4; choice).
 
 A phone cannot send to its own user's other devices: what it sends goes to the peer, whose server copies it to each of
-his. So does this. Who is first among devices that commit at once is thereby decided by the peer, too: what he has not
-taken he does not pass on.
+his. So does this.
 """
 
 from __future__ import annotations
@@ -21,13 +20,12 @@ __all__ = ["is_for_others", "pass_on"]
 
 
 def is_for_others(thread: EncryptedThread, envelope: Envelope, outcome: ControlOutcome) -> bool:
-    """Whether a control message that came in *envelope* is one of a device of the peer that has siblings in the group,
-    and ours is the one of our user's devices that brings it to them: that with the first leaf."""
+    """Whether a control message that came in *envelope* is one of a device of the peer that has siblings in the
+    group."""
     group = thread.engine.group
     if group is None or _author(envelope, outcome) != thread.peer_number:
         return False
-    ours, theirs = group.roster.leaves_of(group.own_number), group.roster.leaves_of(thread.peer_number)
-    return len(theirs) > 1 and bool(ours) and group.group.own_leaf == min(ours)
+    return len(group.roster.leaves_of(thread.peer_number)) > 1
 
 
 def _author(envelope: Envelope, outcome: ControlOutcome) -> str:
@@ -42,7 +40,8 @@ def _author(envelope: Envelope, outcome: ControlOutcome) -> str:
 
 
 def pass_on(context: E2eeContext, thread: EncryptedThread, cpim: CpimMessage) -> None:
-    """Sends the same body to the peer, under the same id and headers; From and To say whose it is, as of a focus."""
+    """Sends the same body to the peer, under the same id and headers; From and To say whose it is, as of a focus. Each
+    device of a user does, one after the other, for the first may be no more: the peer's server drops what it knows."""
     control_id = cpim.message_id or ""
     request = ControlRequest(
         control_id=control_id,
@@ -57,5 +56,13 @@ def pass_on(context: E2eeContext, thread: EncryptedThread, cpim: CpimMessage) ->
         if isinstance(answer, NoAnswer):
             context.note(thread, "not passed on", "", control_id)
 
-    context.note(thread, "passed on", "to the peer's other devices", control_id)
-    context.channel.send(thread.conversation, request, delivered, is_for_peer=True)
+    def send(_now: float = 0.0) -> None:
+        context.note(thread, "passed on", "to the peer's other devices", control_id)
+        context.channel.send(thread.conversation, request, delivered, is_for_peer=True)
+
+    pause_s = context.turn_s(thread)
+    if pause_s:
+        alarms = context.messenger.alarms
+        alarms.new(send).set(alarms.now() + pause_s)
+    else:
+        send()

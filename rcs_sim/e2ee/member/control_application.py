@@ -193,6 +193,7 @@ def _advance(
     return Advanced(
         moment=group.moment,
         committer=committer,
+        leaf=staged.committer,
         added=after - before,
         removed=before - after,
         has_ended=group.is_downgraded and not was_ended,

@@ -10,6 +10,7 @@ from rcs_sim.e2ee.client_message import MlsGroupInfo
 from rcs_sim.e2ee.failure_reason import ClientFailureReason
 from rcs_sim.e2ee.member.moment import Moment
 from rcs_sim.e2ee.member.operations import PendingOperation
+from rcs_sim.mls.identifiers import LeafIndex
 
 __all__ = [
     "Adopted",
@@ -57,10 +58,11 @@ class Joined:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advanced:
     """A commit of somebody else has begun an epoch. *has_ended* and *has_revived*: end_mls came or went with it.
-    *deliveries* are MLSMessages(PrivateMessage) with keys, to be opened now."""
+    *deliveries* are MLSMessages(PrivateMessage) with keys, to be opened now; *leaf* is that of the committer."""
 
     moment: Moment
     committer: str
+    leaf: LeafIndex
     added: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
     has_ended: bool = False

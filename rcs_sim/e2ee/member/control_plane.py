@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from rcs_sim.e2ee.client_message import AdvanceKind, MlsGroupInfo
+from rcs_sim.e2ee.credential_identity import client_id_of, msisdn_of
 from rcs_sim.e2ee.custom_proposals import self_remove_proposal
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.extension_bodies import DowngradeReason, has_end_mls
@@ -493,21 +494,13 @@ class ControlPlane:
         held = self.group
         if held is not None and joined.group.era <= held.era:
             if not self.is_arbitrated:
-                is_beaten = joined.group.era == held.era and self._wins(joined.committer, held, _MAKER, envelope)
+                is_beaten = joined.group.era == held.era and _maker_of(joined.group) < _maker_of(held)
                 return self._join(joined, held, now_s) if is_beaten else _REPLAYED
             if server is None:
                 return NeedsServerState(joined.group.moment)
             if server != joined.group.identifier or held.identifier == joined.group.identifier:
                 return _REPLAYED
         return self._join(joined, held, now_s)
-
-    def _wins(self, committer: str, group: EncryptedGroup, other: LeafIndex, envelope: Envelope) -> bool:
-        """Whether *committer* has won a race with the leaf *other* of *group* where nobody arbitrates: the lower number
-        does. Of two devices of ours that one does which the peer has taken, who has passed it on (choice)."""
-        loser, own = group.roster.leaves.get(other, ""), self.setting.identity.msisdn
-        if committer == loser == own:
-            return other == group.group.own_leaf and envelope.named_sender == own
-        return committer < loser
 
     def _join(self, joined: JoinedGroup, held: EncryptedGroup | None, now_s: int) -> Joined:
         kept = self._candidate if self._builds_on(joined.group.identifier) else None
@@ -547,13 +540,14 @@ class ControlPlane:
         return outcome
 
     def _raced(self, group: EncryptedGroup, fanned_out: FannedOut, now_s: int) -> HandshakeOutcome:
-        """A commit that crossed the one that was taken last: that is undone for one that wins, which is applied
-        instead."""
+        """A commit that crossed the one that was taken last: that is undone for one of a lower number, or of a lower
+        leaf of the same, which is applied instead."""
         left = group.step_back()
         if left is None:
             return Ignored(IgnoredWhy.OLD)
+        taken = (group.roster.leaves.get(left.committer, ""), left.committer)
         outcome = apply_handshake(group, fanned_out, now_s)
-        if isinstance(outcome, Advanced) and self._wins(outcome.committer, group, left.committer, fanned_out.envelope):
+        if isinstance(outcome, Advanced) and (outcome.committer, outcome.leaf) < taken:
             return outcome
         group.step_forward(left)
         return Ignored(IgnoredWhy.OLD)
@@ -571,6 +565,13 @@ class ControlPlane:
         moment = None if self.group is None else self.group.moment
         self._undo()
         self.course.reach(HealthState.DONE_END_MLS, now_s, moment)
+
+
+def _maker_of(group: EncryptedGroup) -> tuple[str, str]:
+    """Number and client id of who has made a group, by which two of an era are told apart where nobody arbitrates: the
+    lower ones win (choice)."""
+    leaf = group.group.tree.leaf(_MAKER)
+    return ("", "") if leaf is None else (msisdn_of(leaf), client_id_of(leaf))
 
 
 def _state_of(bundle: CommitBundle) -> EpochIdentifier | None:

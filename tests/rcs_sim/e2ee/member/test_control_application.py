@@ -12,7 +12,7 @@ from rcs_sim.e2ee.member.control_application import FannedOut, apply_handshake
 from rcs_sim.e2ee.member.control_outcome import Advanced, ControlRefusal, Ignored, IgnoredWhy, ParkedControl
 from rcs_sim.e2ee.member.encrypted_group import EncryptedGroup
 from rcs_sim.e2ee.member.moment import Moment
-from rcs_sim.mls.identifiers import ProposalType
+from rcs_sim.mls.identifiers import LeafIndex, ProposalType
 from rcs_sim.mls.proposals import CustomProposal
 from tests.support.member_devices import ALICE, BOB, NOW_S, PROFILES, Talk, established, make_member
 
@@ -33,7 +33,7 @@ def test_a_commit_leads_to_the_state_that_its_maker_has() -> None:
     talk, alice, bob = _pair()
     operation = talk.devices[0].conversation.control.rekey("c1", NOW_S)
     outcome = apply_handshake(bob, FannedOut(operation.request.commit, _envelope("c1"), operation.result), NOW_S)
-    assert outcome == Advanced(moment=Moment(1, 2), committer=ALICE)
+    assert outcome == Advanced(moment=Moment(1, 2), committer=ALICE, leaf=LeafIndex(0))
     alice.confirm(NOW_S)
     assert bob.identifier == alice.identifier == operation.result
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
+from itertools import permutations, product
 
 import pytest
 
+from rcs_sim.e2ee.client_message import AdvanceKind
 from rcs_sim.e2ee.extension_bodies import DowngradeReason
 from rcs_sim.e2ee.member.application_opening import Envelope
 from rcs_sim.e2ee.member.control_outcome import Advanced, ControlOutcome, Ignored, Joined
@@ -135,17 +136,45 @@ def _passed_on(device: MemberDevice, passes: str, control_id: str, bundle: Commi
     return device.conversation.receive(over_the_wire(bundle), envelope, NOW_S)
 
 
-def test_of_crossing_commits_of_one_user_s_devices_that_counts_which_the_peer_has_taken() -> None:
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_of_crossing_commits_of_one_user_s_devices_that_of_the_lower_leaf_counts(order: str) -> None:
+    """In whatever order they come to each of the others."""
     talk = _four()
     one, other, bob, second = talk.devices
-    bundles = _rekeyed(one, "a"), _rekeyed(other, "b")
-    for device in (bob, second):
-        assert isinstance(_give(device, ALICE, "b", bundles[1]), Advanced)
-        assert isinstance(_give(device, ALICE, "a", bundles[0]), Ignored)
-    assert isinstance(_passed_on(other, BOB, "b", bundles[1]), Ignored), "his own"
-    assert isinstance(_passed_on(one, BOB, "b", bundles[1]), Advanced)
-    assert isinstance(_passed_on(one, BOB, "b", bundles[1]), Ignored), "once is enough"
+    bundles = {"a": _rekeyed(one, "a"), "b": _rekeyed(other, "b")}
+    for device, sequence in ((bob, order), (second, order[::-1])):
+        for name in sequence:
+            _give(device, ALICE, name, bundles[name])
+        assert isinstance(_give(device, ALICE, "a", bundles["a"]), Ignored), "once is enough"
+    assert isinstance(_passed_on(one, BOB, "b", bundles["b"]), Ignored)
+    assert isinstance(_passed_on(one, BOB, "a", bundles["a"]), Ignored), "his own"
+    assert isinstance(_passed_on(other, BOB, "b", bundles["b"]), Ignored), "his own"
+    assert isinstance(_passed_on(other, BOB, "a", bundles["a"]), Advanced)
     assert len({device.conversation.identifier for device in talk.devices}) == 1
+    assert exchanged(talk)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
+def test_of_new_eras_of_all_four_at_once_one_is_everybodys(order: tuple[int, ...]) -> None:
+    """That of the lower number, and of its devices of the one with the lower client id; in any order."""
+    talk = _four()
+    made = []
+    for device in talk.devices:
+        packages = [each.claim() for each in talk.others(device)]
+        operation = device.conversation.control.new_era(
+            packages, AdvanceKind.NORMAL, f"era {len(made)}", NOW_S, server=None, carried=None
+        )
+        made.append((device, operation, device.conversation.control.publish(NOW_S)))
+    for device in talk.devices:
+        for maker, operation, bundle in (made[place] for place in order):
+            if maker is device:
+                continue
+            if maker.number == device.number:
+                _passed_on(device, BOB if device.number == ALICE else ALICE, operation.control_id, bundle)
+            else:
+                _give(device, maker.number, operation.control_id, bundle)
+    states = {device.conversation.identifier for device in talk.devices}
+    assert len(states) == 1, states
     assert exchanged(talk)
 
 
