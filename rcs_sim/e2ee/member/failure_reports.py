@@ -90,13 +90,14 @@ class ReportVerdict(Enum):
 class PeerFailures:
     """Reports of one peer."""
 
-    __slots__ = ("_failures_in_a_row", "_repeats_s", "_reports_s", "_resends", "_stopped_until_s")
+    __slots__ = ("_failed_s", "_failures_in_a_row", "_repeats_s", "_reports_s", "_resends", "_stopped_until_s")
 
     def __init__(self) -> None:
         self._resends = RollingBudget(RESENDS_PER_PEER)
         self._reports_s: dict[tuple[str, str], int] = {}
         self._repeats_s: dict[str, list[int]] = {}
         self._failures_in_a_row = 0
+        self._failed_s = 0
         self._stopped_until_s = 0
 
     def on_report(
@@ -121,7 +122,9 @@ class PeerFailures:
     def _remedy(self, root_message_id: str, now_s: int) -> ReportVerdict:
         if now_s < self._stopped_until_s:
             return ReportVerdict.STOPPED
-        self._failures_in_a_row += 1
+        is_of_old = now_s - self._failed_s >= STOP_S  # those of another day are no part of this row (choice)
+        self._failures_in_a_row = 1 if is_of_old else self._failures_in_a_row + 1
+        self._failed_s = now_s
         if self._failures_in_a_row > FAILURES_UNTIL_STOP:
             self._stopped_until_s, self._failures_in_a_row = now_s + STOP_S, 0
             return ReportVerdict.STOPPED

@@ -65,3 +65,14 @@ def test_who_is_no_member_reports_in_vain_and_what_is_read_starts_anew() -> None
     for number in range(12):
         assert peer.on_report(True, f"m{number}", _REASON, NOW_S + 3600 * number) is ReportVerdict.RESEND
         peer.on_delivered()
+
+
+def test_failures_of_another_day_are_no_part_of_the_row() -> None:
+    peer = PeerFailures()
+    for number in range(3):
+        peer.on_report(True, f"m{number}", _REASON, NOW_S + number)
+    assert peer.on_report(True, "m3", _REASON, NOW_S + 2 + 86_400) is ReportVerdict.RESEND
+    peer = PeerFailures()
+    for number in range(3):
+        peer.on_report(True, f"m{number}", _REASON, NOW_S + number)
+    assert peer.on_report(True, "m3", _REASON, NOW_S + 2 + 86_399) is ReportVerdict.STOPPED
