@@ -143,8 +143,8 @@ class Failures:
                 self._not_read(thread, message, imdn)
         elif cpim is not None and self._may_be_proven_later(thread, verdict):
             self._keep(thread, _Unverified(message, imdn, cpim, sender))
-        elif verdict is ReceiptVerdict.BYGONE_EPOCH:
-            self._beyond_proof(thread, message, imdn)
+        elif verdict is ReceiptVerdict.BYGONE_EPOCH and cpim is not None:
+            self._beyond_proof(thread, _Unverified(message, imdn, cpim, sender))
         elif verdict is None and _is_believed_unsigned(imdn):
             self._not_read(thread, message, imdn)
         else:
@@ -211,13 +211,14 @@ class Failures:
         elif receipt.message.state not in _READ:
             self._again(thread, receipt.message, FallbackReason.NOT_DECRYPTED)
 
-    def _beyond_proof(self, thread: EncryptedThread, message: SentMessage, imdn: Imdn) -> None:
+    def _beyond_proof(self, thread: EncryptedThread, receipt: _Unverified) -> None:
         """A receipt that nobody can verify any more. One that says failed is worth as much as one without a signature;
         for any other the message goes again, sealed, and gets another receipt: not more than twice, for anybody can
         make such a receipt up (choice)."""
+        message, imdn = receipt.message, receipt.imdn
         self._context.note(thread, "receipt beyond proof", "", message.id)
         if _is_not_delivered(imdn):
-            self._not_read(thread, message, imdn, is_bygone=True)
+            self._not_read(thread, message, imdn, is_bygone=_is_of_former_era(thread, receipt))
         elif not imdn.is_failure and message.state not in _READ and thread.attempts.get(message.id, 1) < MAX_UNPROVEN:
             self._again(thread, message, FallbackReason.NOT_DECRYPTED)
 

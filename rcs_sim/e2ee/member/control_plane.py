@@ -542,14 +542,14 @@ class ControlPlane:
     def _raced(self, group: EncryptedGroup, fanned_out: FannedOut, now_s: int) -> HandshakeOutcome:
         """A commit that crossed the one that was taken last: that is undone for one of a lower number, or of a lower
         leaf of the same, which is applied instead."""
-        left = group.step_back()
-        if left is None:
+        before, left = group.before, group.step_back()
+        if before is None or left is None:
             return Ignored(IgnoredWhy.OLD)
         taken = (group.roster.leaves.get(left.committer, ""), left.committer)
         outcome = apply_handshake(group, fanned_out, now_s)
         if isinstance(outcome, Advanced) and (outcome.committer, outcome.leaf) < taken:
             return outcome
-        group.step_forward(left)
+        group.step_forward(before, left)
         return Ignored(IgnoredWhy.OLD)
 
     def _settle_after(self, advanced: Advanced, now_s: int) -> None:

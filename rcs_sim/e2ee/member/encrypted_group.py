@@ -324,9 +324,9 @@ class EncryptedGroup:
         self._adopt(before.group)
         return Former(left, before.committer)
 
-    def step_forward(self, left: Former) -> None:
-        """Takes back a step back."""
-        self._before = Former(self._group, left.committer)
+    def step_forward(self, before: Former, left: Former) -> None:
+        """Takes back a step back, and all that came after it: *before* is where it led to."""
+        self._before = before
         self._adopt(left.group)
 
     def hold_operation(self, operation: PendingOperation) -> None:

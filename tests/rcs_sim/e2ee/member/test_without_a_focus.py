@@ -154,6 +154,24 @@ def test_of_crossing_commits_of_one_user_s_devices_that_of_the_lower_leaf_counts
     assert exchanged(talk)
 
 
+@pytest.mark.parametrize("order", list(permutations(range(4)))[::3])
+def test_of_commits_of_all_four_at_once_one_is_everybodys(order: tuple[int, ...]) -> None:
+    """One that has lost leaves no trace: the next is compared with the one that was taken."""
+    talk = _four()
+    bundles = [_rekeyed(device, f"commit {place}") for place, device in enumerate(talk.devices)]
+    for device in talk.devices:
+        for place in order:
+            maker = talk.devices[place]
+            if maker is device:
+                continue
+            if maker.number == device.number:
+                _passed_on(device, BOB if device.number == ALICE else ALICE, f"commit {place}", bundles[place])
+            else:
+                _give(device, maker.number, f"commit {place}", bundles[place])
+    assert len({device.conversation.identifier for device in talk.devices}) == 1
+    assert exchanged(talk)
+
+
 @pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
 def test_of_new_eras_of_all_four_at_once_one_is_everybodys(order: tuple[int, ...]) -> None:
     """That of the lower number, and of its devices of the one with the lower client id; in any order."""
