@@ -189,6 +189,11 @@ class Failures:
         if receipt not in self._unverified.get(thread, ()):
             self._watched.discard((thread, receipt_id))
             return
+        if receipt.imdn.is_failure and not self._context.is_arbitrated(thread):
+            self._unverified[thread].remove(receipt)  # the peer may be in a group that we shall never come into
+            self._watched.discard((thread, receipt_id))
+            self._of_former_era(thread, receipt)
+            return
         self._look_again(thread, receipt, 2 * waited_s)
         thread.reports.add(receipt_id, receipt.sender, ClientFailureReason.CONTROL_MESSAGE_FAILED)
         self._healing.heal(thread, "a receipt waits for a commit that does not come")
