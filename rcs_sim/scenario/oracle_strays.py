@@ -16,6 +16,8 @@ __all__ = ["StrayText", "stray_texts"]
 
 _STREAMS = ("HTTP", "MSRP")
 _BEGINS = re.compile(rb"(?:MSRP \S|HTTP/1\.|[A-Z]{3,10} \S+ HTTP/1\.)")
+_FOLDED = re.compile(rb"\r\n[ \t]")
+_END_LINE = b"\r\n-------"  # of MSRP, with a transaction id that is new on each link
 _TAIL_OCTETS = 4096  # of what came before in a stream
 _Ends = tuple[str, str, str, str]
 
@@ -66,12 +68,24 @@ def _joined(record: TraceRecord, tails: dict[_Ends, bytes]) -> bytes:
     return joined
 
 
+def _parts(octets: bytes) -> Iterator[bytes]:
+    """The lines of the head and the body: most of them stand in the next hop, too, and are undone once for both. What
+    has folded lines is one part."""
+    head, blank, body = octets.partition(b"\r\n\r\n")
+    if not blank or _FOLDED.search(head):
+        yield octets
+        return
+    yield from head.split(b"\r\n")
+    yield body[:end] if (end := body.rfind(_END_LINE)) >= 0 else body
+
+
 def _views(octets: bytes, contents: Sequence[Carried]) -> Iterator[View]:
     """The octets as they are, without line ends, and with codings undone; those of contents that do not stand in them
     as such."""
     yield View(octets, "")
     yield View(octets.translate(None, b"\r\n"), "lines")
-    yield from views_of(octets)
+    for part in _parts(octets):
+        yield from views_of(part)
     for carried in contents:
         if carried.is_derived:
             yield View(carried.octets, "")

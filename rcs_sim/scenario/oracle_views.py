@@ -11,12 +11,15 @@ from binascii import Error as BinasciiError
 from binascii import a2b_base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 __all__ = ["PACKED", "View", "views_of"]
 
 _DEPTH = 3  # codings in one another that are undone (choice)
 _MAX_OCTETS = 16 * 1024 * 1024  # of what is given; what is beyond is not read
+_LINE_OCTETS = 512
+_KEPT_OCTETS = 64 * 1024
 _BETWEEN = b"\n\x00\n"  # two things that do not belong together
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}")
@@ -28,6 +31,7 @@ _SAMPLE = 16  # digits by which it is seen whether something legible or compress
 _LEGIBLE = frozenset((9, 10, 13, *range(0x20, 0x7F)))
 _NO_DIGITS = b"\r\n\t :-"
 _HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]{2}(?:[ :-][0-9A-Fa-f]{2}){7,}")  # unbroken ones are found as they are
+_HEXADECIMAL_HINT = re.compile(rb"[ :-](?:[0-9A-Fa-f]{2}[ :-]){6}")  # found sooner: its first sign is a rare one
 _HEXADECIMAL_PACKED = re.compile(rb"(?:1[fF]8[bB]08|78(?:01|5[eE]|9[cC]|[dD][aA]))[0-9A-Fa-f]{16,}")
 _HEXADECIMAL_MAGICS = (b"1f8b08", b"1F8B08", b"789c", b"789C")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
@@ -55,7 +59,24 @@ class View:
 
 def views_of(octets: bytes) -> Iterator[View]:
     """Everything that *octets* become when codings are undone, the octets themselves left out. Never raises, and is
-    bounded whatever is packed in them."""
+    bounded whatever is packed in them. A body crosses several links, and a header stands in every request: what was
+    found in them last is kept."""
+    if len(octets) > _KEPT_OCTETS:
+        return _undone(octets)
+    return iter(_of_line(octets) if len(octets) <= _LINE_OCTETS else _of_body(octets))
+
+
+@lru_cache(maxsize=16_384)
+def _of_line(octets: bytes) -> tuple[View, ...]:
+    return tuple(_undone(octets))
+
+
+@lru_cache(maxsize=64)
+def _of_body(octets: bytes) -> tuple[View, ...]:
+    return tuple(_undone(octets))
+
+
+def _undone(octets: bytes) -> Iterator[View]:
     layer, seen, given = [View(octets, "")], {octets}, 0
     for _ in range(_DEPTH):
         following = []
@@ -116,14 +137,16 @@ def _from_base64(octets: bytes) -> bytes:
     pieces: list[bytes] = []
     end = 0
     for run in _BASE64.finditer(octets):
-        if run.start() >= end and _is_telling(_decoded(run[0][:_SAMPLE])):
+        if run.start() >= end and _is_telling(run[0][:_SAMPLE]):
             lines = _BASE64_LINES.match(octets, run.start())
             pieces.append(_decoded(lines[0] if lines else run[0]))
             end = lines.end() if lines else run.end()
     return _with_packed(pieces)
 
 
-def _is_telling(sample: bytes) -> bool:
+@lru_cache(maxsize=16_384)  # tags and keys of headers stand in every hop of a message
+def _is_telling(digits: bytes) -> bool:
+    sample = _decoded(digits)
     return sample.startswith(PACKED) or _LEGIBLE.issuperset(sample)
 
 
@@ -137,7 +160,7 @@ def _decoded(run: bytes) -> bytes:
 
 
 def _from_hexadecimal(octets: bytes) -> bytes:
-    found = _HEXADECIMAL.findall(octets)
+    found = _HEXADECIMAL.findall(octets) if _HEXADECIMAL_HINT.search(octets) else []
     if any(magic in octets for magic in _HEXADECIMAL_MAGICS):
         found += _HEXADECIMAL_PACKED.findall(octets)
     runs = (run.translate(None, _NO_DIGITS) for run in found)
