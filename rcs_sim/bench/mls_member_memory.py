@@ -10,10 +10,11 @@ import gc
 import json
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rcs_sim.bench.mls_commit_load import create_commit, follow_commit
 from rcs_sim.bench.mls_members import fresh_group
+from rcs_sim.mls.credential import forget_shared_certificates
 from rcs_sim.mls.crypto import CipherSuite
 from rcs_sim.mls.group import Group
 from rcs_sim.mls.snapshot import snapshot
@@ -28,17 +29,23 @@ def measure(members: int, certificate_octets: int = 0) -> dict[str, float]:
     credentials of *certificate_octets*, or basic ones."""
     made = fresh_group(CipherSuite.of(_SUITE_ID), members, certificate_octets)
     commits = list(_commits(made.creator))
-    made.join(1)  # what is kept once per process, by whomsoever, is there then
+    _follow(made.join(1), commits)  # what is kept once per process, by whomsoever, is there then
+    forget_shared_certificates()  # those of the leaves are the member's own
     tracemalloc.start()
     try:
         before = _traced()
         group = made.join(0)
         found = {"joined_kib": _traced() - before, "joined_serialised_kib": len(snapshot(group)) / 1024}
-        for octets in commits:
-            group = follow_commit(group, octets)
+        group = _follow(group, commits)
         return {**found, "later_kib": _traced() - before, "later_serialised_kib": len(snapshot(group)) / 1024}
     finally:
         tracemalloc.stop()
+
+
+def _follow(group: Group, commits: Sequence[bytes]) -> Group:
+    for octets in commits:
+        group = follow_commit(group, octets)
+    return group
 
 
 def _commits(group: Group) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ __all__ = [
     "X509Credential",
     "credential_pieces",
     "decode_credential",
+    "forget_shared_certificates",
     "read_credential",
     "shared_certificate",
 ]
@@ -97,6 +98,11 @@ def credential_pieces(credential: Credential) -> tuple[bytes, ...]:
 def shared_certificate(der: bytes) -> bytes:
     """*der*, or equal octets that were read before: the members of one process have few different certificates."""
     return _interned(der) if len(der) <= _INTERNED_OCTETS else der
+
+
+def forget_shared_certificates() -> None:
+    """What is read from here on has octets of its own, as in a process that has read nothing yet."""
+    _interned.cache_clear()
 
 
 def _read_certificate(reader: Reader) -> bytes:

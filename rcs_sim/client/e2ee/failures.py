@@ -189,7 +189,8 @@ class Failures:
         if receipt not in self._unverified.get(thread, ()):
             self._watched.discard((thread, receipt_id))
             return
-        if receipt.imdn.is_failure and not self._context.is_arbitrated(thread):
+        has_been_asked = waited_s > COMMIT_WAIT_S
+        if has_been_asked and receipt.imdn.is_failure and not self._context.is_arbitrated(thread):
             self._unverified[thread].remove(receipt)  # the peer may be in a group that we shall never come into
             self._watched.discard((thread, receipt_id))
             self._of_former_era(thread, receipt)

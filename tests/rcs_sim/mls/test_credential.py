@@ -14,6 +14,7 @@ from rcs_sim.mls.credential import (
     X509Credential,
     credential_pieces,
     decode_credential,
+    forget_shared_certificates,
     shared_certificate,
 )
 from rcs_sim.mls.identifiers import CredentialType
@@ -71,3 +72,11 @@ def test_certificates_that_are_very_long_are_not_kept() -> None:
     shared_certificate(octets)
     again = bytes(bytearray(5000))
     assert shared_certificate(again) is again
+
+
+def test_forgotten_certificates_are_read_anew() -> None:
+    der = bytes(range(200))
+    kept = shared_certificate(der[:100] + der[100:])
+    assert shared_certificate(der[:100] + der[100:]) is kept
+    forget_shared_certificates()
+    assert shared_certificate(der[:100] + der[100:]) is not kept
