@@ -278,7 +278,7 @@ def test_a_store_that_does_not_answer_is_a_transient_error_within_ten_seconds_fo
     lab.release_store()
     one.adopt()
     (bundle,) = lab.told()  # it counts all the same; the answer is there for who asks again
-    other.receive(bundle.arm)  # type: ignore[arg-type]
+    other.receive(bundle.arm)
     assert other.state == one.state
     lab.request(one, CAROL, "create", request)
     assert [type(each.arm) for each in lab.told()] == [AcceptedMessage, AcceptedMessage]
@@ -512,7 +512,7 @@ def test_a_fan_out_that_a_kill_interrupted_goes_out_after_the_restart() -> None:
     again.advance(again.config.restart_wait_s + 0.1)
     said = again.told()
     bundle = next(each for each in said if each.to == gruu(PHONE, CAROL))
-    other.receive(bundle.arm)  # type: ignore[arg-type]
+    other.receive(bundle.arm)
     assert other.state == one.state
     assert again.conversation(BOB, CAROL).outstanding == ()
     once_more = again.restarted()
