@@ -7,7 +7,7 @@ from rcs_sim.bench.encrypted import measure_encrypted, measure_encrypted_set_up
 from rcs_sim.bench.row import Measured
 
 
-def test_texts_have_a_gate_a_goal_and_plain_rcs_beside_them(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_texts_have_a_gate_a_goal_and_plain_rcs_beside_them(monkeypatch) -> None:
     monkeypatch.setattr(encrypted, "_COUNTS", {"session": 10, "pager": 10})
     heard: list[tuple[int, int]] = []
     rows = measure_encrypted(1, lambda done, of: heard.append((done, of)))

@@ -15,7 +15,7 @@ _ANONYMOUS = "sip:anonymous@anonymous.invalid"
 
 def _record(raw: bytes, **members: object) -> TraceRecord:
     given: dict[str, object] = {"protocol": "SIP", "call_id": "c1", **members}
-    return TraceRecord(1, 0.0, RecordKind.MESSAGE, "alice", "red.pcscf", raw=raw, **given)  # type: ignore[arg-type]
+    return TraceRecord(1, 0.0, RecordKind.MESSAGE, "alice", "red.pcscf", raw=raw, **given)
 
 
 def _message(body: bytes, content_type: str = "message/cpim", headers: str = "Conversation-ID: conv-1\r\n") -> bytes:

@@ -211,7 +211,7 @@ def test_an_answer_that_is_too_long_for_a_message_goes_in_a_session_that_the_ser
             pull(phone, peer, f"pull-{phone.config.name}")
             await asyncio.sleep(8)
             told = [each for each in mls(delivered_to(records, phone.config.name)) if isinstance(each, MlsGroupInfo)]
-            assert told == [conversation(simulation, "red", ALICE, BOB).live.pulled]  # type: ignore[union-attr]
+            assert told == [conversation(simulation, "red", ALICE, BOB).live.pulled]
         opened = [each for each in records if each.summary.startswith("INVITE")]
         assert {each.source for each in opened if each.source.endswith("messaging_server")}
         assert not any(b"P-Served-User" in each.raw for each in opened if each.target == "blue.icscf")

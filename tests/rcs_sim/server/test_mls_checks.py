@@ -35,7 +35,7 @@ def established(rules: MlsFocusRules | None = None) -> Table:
 
 def commit_refused(change: Change, **more: object) -> tuple[int, str, str]:
     table = established()
-    return table.refused(table.alice, "id", change(table.alice.commit("id", **more)))  # type: ignore[arg-type]
+    return table.refused(table.alice, "id", change(table.alice.commit("id", **more)))
 
 
 def without_rules(device: FocusDevice) -> MemberPolicy:
@@ -185,7 +185,7 @@ def test_11_the_era_of_a_group_stays() -> None:
 @pytest.mark.parametrize("proposal", [rcs_signature_proposal(), server_remove_proposal(LeafIndex(1))])
 def test_11_what_is_never_committed_is_not_proposed_either(proposal: object) -> None:
     table = established()
-    request = table.alice.propose("id", proposal)  # type: ignore[arg-type]
+    request = table.alice.propose("id", proposal)
     assert table.refused(table.alice, "id", request) == (11, "invalid-commit", "proposal")
 
 

@@ -59,7 +59,7 @@ def test_an_entry_that_is_ahead_of_its_conversation_is_left_out() -> None:
 def test_a_record_that_is_none_is_told(change: dict[str, object]) -> None:
     table = Table()
     table.established()
-    record = replace(table.conversation.to_record(), **change)  # type: ignore[arg-type]
+    record = replace(table.conversation.to_record(), **change)
     with pytest.raises(ConversationUnreadable):
         MlsConversation.of_record(record, (), seams())
 

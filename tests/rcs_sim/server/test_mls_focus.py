@@ -46,7 +46,7 @@ def zoe() -> FocusDevice:
 
 
 def lab_of(**rules: object) -> FocusLab:
-    lab = FocusLab(config=replace(FOCUS_CONFIG, mls_rules=MlsFocusRules(**rules)))  # type: ignore[arg-type]
+    lab = FocusLab(config=replace(FOCUS_CONFIG, mls_rules=MlsFocusRules(**rules)))
     lab.registered()
     return lab
 
@@ -58,7 +58,7 @@ def created(lab: FocusLab, device: FocusDevice, other: FocusDevice, control_id: 
     assert answer.status == 200
     device.adopt()
     said = lab.told()
-    other.receive(next(each.arm for each in said if each.cpim.message_id == control_id))  # type: ignore[arg-type]
+    other.receive(next(each.arm for each in said if each.cpim.message_id == control_id))
     return said
 
 
@@ -485,7 +485,7 @@ def test_a_restart_keeps_state_answers_and_log() -> None:
     request = one.create("create", [other])
     lab.request(one, CAROL, "create", request)
     one.adopt()
-    other.receive(lab.told()[1].arm)  # type: ignore[arg-type]
+    other.receive(lab.told()[1].arm)
     again = lab.restarted()
     again.registered()
     assert again.conversation(BOB, CAROL) is not None
@@ -495,8 +495,8 @@ def test_a_restart_keeps_state_answers_and_log() -> None:
     again.request(other, BOB, "rekey", other.commit("rekey"))
     other.adopt()
     bundle = next(each for each in again.told() if each.cpim.message_id == "rekey")
-    one.receive(bundle.arm)  # type: ignore[arg-type]
-    again.pull(one, CAROL, "p", EpochIdentifier(1, 1, lab.conversation(BOB, CAROL).state.epoch_authenticator).encode())  # type: ignore[union-attr]
+    one.receive(bundle.arm)
+    again.pull(one, CAROL, "p", EpochIdentifier(1, 1, lab.conversation(BOB, CAROL).state.epoch_authenticator).encode())
     page = MlsEnhancedGroupInfo.decode(again.told()[0].cpim.body)
     assert [each.message_id for each in page.control_messages] == ["rekey"]
 

@@ -147,25 +147,25 @@ _NOT_IN_GROUP = ("mismatched-rcs-group-state", "not-in-group")
 def test_each_check_is_named_on_the_wire_and_in_the_trace(
     check: int, token: str, detail: str | None, make: Make, rules: dict[str, object], has_group: bool
 ) -> None:
-    lab = FocusLab(config=replace(FOCUS_CONFIG, mls_rules=MlsFocusRules(**rules)))  # type: ignore[arg-type]
+    lab = FocusLab(config=replace(FOCUS_CONFIG, mls_rules=MlsFocusRules(**rules)))
     lab.registered()
     bob, carol = FocusDevice(BOB[1:]), FocusDevice(CAROL[1:], vendor_id=1)
     if has_group:
         lab.request(bob, CAROL, "create", bob.create("create", [carol]))
         bob.adopt()
         said = lab.told()
-        carol.receive(next(each.arm for each in said if each.cpim.message_id == "create"))  # type: ignore[arg-type]
+        carol.receive(next(each.arm for each in said if each.cpim.message_id == "create"))
         request = make(lab, bob, carol)
     else:
         request = _without_group(bob, carol)
-    before = lab.core.focus.conversation(BOB[1:], CAROL[1:])  # type: ignore[union-attr]
+    before = lab.core.focus.conversation(BOB[1:], CAROL[1:])
     answer = lab.request(bob, CAROL, _ID, request)
     assert answer is not None
     assert answer.status == 200
     (refusal,) = lab.told()
     _says(refusal, token, detail, has_group=has_group)
     assert any(f"check {check}: {token}" in note.reason for note in lab.notes if note.summary == "focus refused")
-    after = lab.core.focus.conversation(BOB[1:], CAROL[1:])  # type: ignore[union-attr]
+    after = lab.core.focus.conversation(BOB[1:], CAROL[1:])
     assert (None if before is None else before.state) == (None if after is None else after.state)
 
 

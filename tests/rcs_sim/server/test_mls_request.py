@@ -68,7 +68,7 @@ def test_each_request_reads() -> None:
     ],
 )
 def test_a_field_of_a_create_that_is_wrong_is_named(change: dict[str, object], field: str) -> None:
-    assert refused(replace(CREATE, **change)) == ("invalid-input", field)  # type: ignore[arg-type]
+    assert refused(replace(CREATE, **change)) == ("invalid-input", field)
 
 
 def test_what_stands_beside_the_group_info_is_read() -> None:

@@ -49,7 +49,7 @@ async def test_an_outsider_who_asks_gets_nothing(stage: Stage) -> None:
         inject(ben, ALICE, _request(ben, state.era_id, state.epoch_authenticator))
         inject(ben, ALICE, _request(ben, 1, bytes(32)))
     await asyncio.sleep(60)
-    assert engine_of(alice, BOB).identifier == state == focus_of(stage).conversation(ALICE[1:], BOB[1:]).state  # type: ignore[union-attr]
+    assert engine_of(alice, BOB).identifier == state == focus_of(stage).conversation(ALICE[1:], BOB[1:]).state
     assert count_notes(stage, alice, "new era") == count_notes(stage, alice, "set-up") - 1 == 0
     assert count_notes(stage, alice, "focus asked") <= 8
     assert alice.chat(BOB).label == bob.chat(ALICE).label == LOCKED

@@ -23,7 +23,7 @@ from tests.support.encrypted_phones import (
 @scenario("two-carriers")
 async def test_requests_are_bounded_on_both_sides(stage: Stage) -> None:
     alice, bob = await pair_locked(stage)
-    mls_of(alice)._failures._readmission = DeafToRequests()  # type: ignore[assignment]
+    mls_of(alice)._failures._readmission = DeafToRequests()
     await reinstalled(bob)
     for number in range(20):
         bob.chat(ALICE).send(f"again and again {number}")
@@ -41,7 +41,7 @@ async def test_requests_are_bounded_on_both_sides(stage: Stage) -> None:
 async def test_a_request_is_reason_13_about_nothing_with_the_stamp_of_the_focus(stage: Stage) -> None:
     alice, bob = await pair_locked(stage)
     heard: list[tuple[Imdn, MlsHeaders]] = []
-    mls_of(alice)._failures._readmission = _Listening(heard)  # type: ignore[assignment]
+    mls_of(alice)._failures._readmission = _Listening(heard)
     state = engine_of(alice, BOB).identifier
     assert state is not None
     await reinstalled(bob)
