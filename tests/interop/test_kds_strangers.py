@@ -36,7 +36,7 @@ from tests.support.kds import ALICE, DAY_S, NOW, RED
 from tests.support.mls_davey import DaveyMember, Gateway
 from tests.support.mls_rine import RineMember
 from tests.support.mls_tree_views import seeded
-from tests.support.peers import require_package
+from tests.support.peers import peer_lacks, require_package
 
 _ID = "6a1f0f0c-7a52-4c0e-9a51-0d8f3c1e0101"
 _CARRIER = ec.generate_private_key(ec.SECP256R1())
@@ -135,7 +135,7 @@ def test_authorities_with_other_keys_than_ecdsa_are_refused(tmp_path: Path, key:
     try:
         other = OpensslAuthority(tmp_path, 2, root_key=key)
     except subprocess.CalledProcessError:
-        pytest.skip("this openssl makes no such certificate")
+        peer_lacks(f"this openssl makes no certificate with {key[0]}")
     device = _device()
     assert _judged(other, other.leaf(device, _proof(device)), Strictness.TOLERANT) == CertificateRule.ALGORITHM
 

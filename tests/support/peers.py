@@ -33,6 +33,7 @@ __all__ = [
     "free_port",
     "kamailio",
     "network_file",
+    "peer_lacks",
     "program",
     "rcs_sim_up",
     "require",
@@ -74,6 +75,11 @@ def require_folder(path: Path, how: str) -> None:
     """Skips the test, or fails it in CI, where what a peer needs is missing."""
     if not path.is_dir():
         _missing(f"{path.name} is not installed ({how})")
+
+
+def peer_lacks(reason: str) -> NoReturn:
+    """Likewise, where a peer that is there cannot do what the test needs."""
+    _missing(reason)
 
 
 def _missing(reason: str) -> NoReturn:
