@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ims_core.reference_points import LegEnd
-from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, Reported
 from ims_core.wire.sip.call_outputs import Ended
 from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.message import Request, Response
@@ -18,7 +16,7 @@ from rcs_sim.server.served_users import ServedUser, key_of
 from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OWN_OFFER
 from rcs_sim.server.session_invite import invite_for_message
-from rcs_sim.server.session_leg import SessionLeg
+from rcs_sim.server.session_leg import AwaitsAnswer, SessionLeg
 from rcs_sim.server.session_originating import NOT_FOR_TLS
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_services import SessionServices
@@ -100,7 +98,7 @@ class SessionHandOut:
             del self._standing[key]
 
 
-class _Opening:
+class _Opening(AwaitsAnswer):
     """An INVITE of the server to a device, and the messages that wait for its answer; owner of the leg, deadline."""
 
     __slots__ = ("_key", "_leg", "_owner", "_parties", "_services", "_until", "_waiting", "is_over")
@@ -198,23 +196,6 @@ class _Opening:
             self._services.context.deadlines.arm(self._until, self)
         else:
             self._fail(_TIMED_OUT, now)
-
-    # -- messages, of which there are none yet -----------------------------------------------------------------------
-
-    def message_received(self, leg: SessionLeg, message: MessageReceived, now: float) -> None:
-        leg.settle(message.delivery, 481)
-
-    def message_sent(self, leg: SessionLeg, message_id: str, now: float) -> None:
-        """None was."""
-
-    def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
-        """None was sent."""
-
-    def message_reported(self, leg: SessionLeg, report: Reported, now: float) -> None:
-        """None was sent."""
-
-    def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
-        """The answer to the INVITE tells."""
 
 
 def _kind_of(template: Request) -> ContentKind | None:

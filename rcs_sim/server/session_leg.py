@@ -37,7 +37,7 @@ from rcs_sim.server.session_call import CallBook, CallEvent, SessionCall
 from rcs_sim.server.session_description import LegDescription, OfferedMedia
 from rcs_sim.server.session_media import SessionMedia
 
-__all__ = ["NOBODY", "LegOwner", "SessionContext", "SessionLeg"]
+__all__ = ["NOBODY", "AwaitsAnswer", "LegOwner", "SessionContext", "SessionLeg"]
 
 _SDP_TYPE = "application/sdp"
 _ALLOW = (*CALL_METHODS, "OPTIONS")
@@ -106,6 +106,27 @@ class LegOwner(Protocol):
     def shut_down(self, now: float, reason: str) -> None:
         """The server ends: so do all legs, with *reason* in BYE and CANCEL."""
         ...
+
+
+class AwaitsAnswer:
+    """The part of an owner whose INVITE has no final answer: there are no messages yet."""
+
+    __slots__ = ()
+
+    def message_received(self, leg: SessionLeg, message: MessageReceived, now: float) -> None:
+        leg.settle(message.delivery, 481)
+
+    def message_sent(self, leg: SessionLeg, message_id: str, now: float) -> None:
+        """None was."""
+
+    def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
+        """None was sent."""
+
+    def message_reported(self, leg: SessionLeg, report: Reported, now: float) -> None:
+        """None was sent."""
+
+    def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
+        """The answer to the INVITE tells."""
 
 
 class _Nobody:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from ims_core.reference_points import LegEnd
 from ims_core.wire.msrp.media import Direction, MediaRefused
-from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, Reported
 from ims_core.wire.sip.call_outputs import Ended
 from ims_core.wire.sip.message import Request, Response
 from ims_core.wire.sip.uri import parse_uri
@@ -19,7 +17,7 @@ from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OfferedMedia
 from rcs_sim.server.session_interworking import NO_RCS_THERE, InterworkedSession, avoids_interworking
 from rcs_sim.server.session_invite import instance_of, is_of_group, leg_headers, onward_invite
-from rcs_sim.server.session_leg import SessionLeg
+from rcs_sim.server.session_leg import AwaitsAnswer, SessionLeg
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_services import SessionServices
 
@@ -31,7 +29,7 @@ _INTERWORKED_TYPES = ("message/cpim", "application/im-iscomposing+xml")
 _INTERWORKED_CONTENT = ("text/plain", "message/imdn+xml")
 
 
-class OriginatingSession:
+class OriginatingSession(AwaitsAnswer):
     """Owner of both legs until the other side has answered; deadline of that."""
 
     ICSI: ClassVar[str] = CPM_SESSION
@@ -198,23 +196,6 @@ class OriginatingSession:
         self._services.book.settle(self._parties.pair, self)
         self._services.book.leave(self._parties.user.key)
         self._near.close()
-
-    # -- messages, of which there are none yet -----------------------------------------------------------------------
-
-    def message_received(self, leg: SessionLeg, message: MessageReceived, now: float) -> None:
-        leg.settle(message.delivery, 481)
-
-    def message_sent(self, leg: SessionLeg, message_id: str, now: float) -> None:
-        """None was."""
-
-    def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
-        """None was sent."""
-
-    def message_reported(self, leg: SessionLeg, report: Reported, now: float) -> None:
-        """None was sent."""
-
-    def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
-        """The answer to the INVITE tells."""
 
     def _note(self, summary: str, why: str) -> None:
         self._services.context.outbox.note(summary, why, user=self._parties.user.key)

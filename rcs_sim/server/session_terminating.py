@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ims_core.reference_points import LegEnd
 from ims_core.wire.msrp.media import MediaRefused
-from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, Reported
 from ims_core.wire.sip.call_outputs import Ended
 from ims_core.wire.sip.core_headers import Reason
 from ims_core.wire.sip.feature_tags import FeatureSet
@@ -23,7 +21,7 @@ from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OfferedMedia
 from rcs_sim.server.session_interworking import avoids_interworking
 from rcs_sim.server.session_invite import invite_for_device, is_of_group, leg_headers
-from rcs_sim.server.session_leg import SessionLeg
+from rcs_sim.server.session_leg import AwaitsAnswer, SessionLeg
 from rcs_sim.server.session_originating import NOT_FOR_TLS, has_fallback_tag
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_services import SessionServices
@@ -45,7 +43,7 @@ def is_incapable(status: int) -> bool:
     return status in _INCAPABLE
 
 
-class TerminatingSession:
+class TerminatingSession(AwaitsAnswer):
     """Owner of all legs until a device has answered or none will; deadline of that."""
 
     ICSI: ClassVar[str] = CPM_SESSION
@@ -259,23 +257,6 @@ class TerminatingSession:
             self._decided()
             self._services.book.leave(self._parties.user.key)
             self._near.close()
-
-    # -- messages, of which there are none yet -----------------------------------------------------------------------
-
-    def message_received(self, leg: SessionLeg, message: MessageReceived, now: float) -> None:
-        leg.settle(message.delivery, 481)
-
-    def message_sent(self, leg: SessionLeg, message_id: str, now: float) -> None:
-        """None was."""
-
-    def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
-        """None was sent."""
-
-    def message_reported(self, leg: SessionLeg, report: Reported, now: float) -> None:
-        """None was sent."""
-
-    def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
-        """The answer to the INVITE tells."""
 
     def _note(self, summary: str, why: str) -> None:
         self._services.context.outbox.note(summary, why, user=self._parties.user.key)

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ims_core.reference_points import LegEnd
-from ims_core.wire.msrp.session_events import MessageFailed, MessageReceived, Reported
 from ims_core.wire.sip.call_outputs import Ended
 from ims_core.wire.sip.message import HeaderInput, Request, Response
 from ims_core.wire.sip.uri import Uri
@@ -17,7 +15,7 @@ from rcs_sim.server.relayed_request import accept_contact_of, as_service
 from rcs_sim.server.served_users import ServedUser, key_of_uri
 from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OWN_OFFER
-from rcs_sim.server.session_leg import SessionLeg
+from rcs_sim.server.session_leg import AwaitsAnswer, SessionLeg
 from rcs_sim.server.session_originating import NOT_FOR_TLS
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_services import SessionServices
@@ -108,7 +106,7 @@ def _contribution(context: PartContext) -> tuple[HeaderInput, ...]:
     return (("Contribution-ID", context.tokens.uuid()),)
 
 
-class _Opening:
+class _Opening(AwaitsAnswer):
     """An INVITE on its way, and what waits for its answer; owner of the leg, deadline."""
 
     __slots__ = ("_key", "_leg", "_owner", "_parties", "_services", "_waiting", "is_over")
@@ -181,20 +179,3 @@ class _Opening:
 
     def expired(self, now: float) -> None:
         self._fail(_TIMED_OUT, now)
-
-    # -- messages, of which there are none yet -----------------------------------------------------------------------
-
-    def message_received(self, leg: SessionLeg, message: MessageReceived, now: float) -> None:
-        leg.settle(message.delivery, 481)
-
-    def message_sent(self, leg: SessionLeg, message_id: str, now: float) -> None:
-        """None was."""
-
-    def message_failed(self, leg: SessionLeg, failure: MessageFailed, now: float) -> None:
-        """None was sent."""
-
-    def message_reported(self, leg: SessionLeg, report: Reported, now: float) -> None:
-        """None was sent."""
-
-    def media_ended(self, leg: SessionLeg, end: LegEnd, now: float) -> None:
-        """The answer to the INVITE tells."""
