@@ -95,6 +95,7 @@ _HOLDS = {
     FallbackReason.ASKING_CAPABILITY: Waiting.CAPABILITY,
     FallbackReason.RECONNECTING: Waiting.RECONNECT,
     FallbackReason.ENCRYPTION_BUSY: Waiting.ENCRYPTION,
+    FallbackReason.CONVERGING: Waiting.ENCRYPTION,
     FallbackReason.FOCUS_ASKED: Waiting.ENCRYPTION,
 }
 _NO_MODES: frozenset[ChatMode] = frozenset()

@@ -58,6 +58,7 @@ class SealingPower(Enum):
 
     CAN_SEAL = auto()
     BUSY = auto()  # it will be able to, or know that it cannot
+    CONVERGING = auto()  # a commit of ours is not everywhere yet (digest RCC.16 §5.9)
     NO_STATE = auto()
     ASKING = auto()  # the focus, whether there is a group: what it says is waited for in any case
     LOCKED_OUT = auto()  # there is a group, or there may be one, and this phone is not in it
@@ -74,6 +75,8 @@ SEALING: Mapping[tuple[SealingPower, bool], tuple[SealStep, FallbackReason]] = {
     (_P.CAN_SEAL, False): (_S.SEAL, _R.NONE),
     (_P.BUSY, True): (_S.WAIT, _R.ENCRYPTION_BUSY),
     (_P.BUSY, False): (_S.WAIT, _R.ENCRYPTION_BUSY),
+    (_P.CONVERGING, True): (_S.WAIT, _R.CONVERGING),
+    (_P.CONVERGING, False): (_S.WAIT, _R.CONVERGING),
     (_P.NO_STATE, True): (_S.REFUSE, _R.NO_ENCRYPTION_STATE),
     (_P.NO_STATE, False): (_S.PLAIN, _R.NONE),
     (_P.ASKING, True): (_S.WAIT, _R.FOCUS_ASKED),

@@ -44,7 +44,7 @@ from rcs_sim.client.narration import CFS_TIMER, show_sent, show_tick, trace_deci
 from rcs_sim.client.own_changes import follow_change
 from rcs_sim.client.own_rcs import OwnRcsState
 from rcs_sim.client.pager_sender import PagerSender
-from rcs_sim.client.sealing import PLAIN, held_or_refused, must_stay_sealed, seal, sealing_of
+from rcs_sim.client.sealing import PLAIN, held_or_refused, must_stay_sealed, seal, sealing_of, with_room
 from rcs_sim.client.session_doubts import SessionDoubts
 from rcs_sim.client.session_sender import SessionOutcome
 from rcs_sim.client.session_service import SessionService
@@ -338,6 +338,7 @@ class Messenger:
                 sealing=sealing,
             )
         )
+        decision = with_room(decision, message, self._active)
         if decision.route is Route.RCS and sealing.step is SealStep.SEAL:
             decision = seal(message, self.encryption, self.display)
             mode = self._mode(conversation, message)

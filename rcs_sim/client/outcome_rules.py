@@ -71,6 +71,8 @@ class FallbackReason(Enum):
     NOT_PROVEN = "the certificate of the message session is not the one that was signalled"
     ENCRYPTED_ONLY = "an encrypted conversation is never carried in clear"
     ENCRYPTION_BUSY = "the encryption of the conversation is being set up or repaired"
+    CONVERGING = "everybody has to have the last change of the encrypted conversation first"
+    TOO_MANY_WAIT = "as many messages as there is room for wait for the encrypted conversation already"
     NO_ENCRYPTION_STATE = "this phone has lost the keys of an encrypted conversation"
     FOCUS_ASKED = "the network is asked whether the conversation is encrypted"
     LOCKED_OUT = "the network holds an encrypted conversation that this phone is not in"

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
+from rcs_sim.client.delivery import Waiting
 from rcs_sim.client.display import Display
 from rcs_sim.client.encryption import Encryption, NotSealed, SealDecision, SealingPower, SealStep, seal_step
 from rcs_sim.client.fallback import FallbackReason, Route, RouteDecision
 from rcs_sim.client.messages import SentMessage
 
-__all__ = ["PLAIN", "held_or_refused", "must_stay_sealed", "seal", "sealing_of"]
+__all__ = ["PLAIN", "held_or_refused", "must_stay_sealed", "seal", "sealing_of", "with_room"]
+
+MAX_CONVERGING = 16  # messages of a conversation that wait for a commit of ours (digest RCC.16 §5.9, §10.8)
 
 PLAIN = SealDecision(SealStep.PLAIN)
 _SEALED = SealDecision(SealStep.SEAL)
@@ -25,6 +31,21 @@ def held_or_refused(sealing: SealDecision) -> RouteDecision | None:
     """What the encryption makes of a message that RCS could carry; None if it is in nobody's way."""
     route = _ROUTES.get(sealing.step)
     return None if route is None else RouteDecision(route, sealing.reason)
+
+
+def with_room(decision: RouteDecision, message: SentMessage, active: Iterable[SentMessage]) -> RouteDecision:
+    """*decision*, unless *message* is one too many to wait for convergence: then it fails, and its user can send it
+    again. What waited before the commit, for a set-up or a repair, keeps its place (choice)."""
+    if decision.reason is not FallbackReason.CONVERGING or message.delivery.waiting is Waiting.ENCRYPTION:
+        return decision
+    conversation = message.conversation
+    waiting = (each for each in active if each.conversation is conversation and _waits(each))
+    is_full = len(list(islice(waiting, MAX_CONVERGING))) == MAX_CONVERGING
+    return RouteDecision(Route.REFUSE, FallbackReason.TOO_MANY_WAIT) if is_full else decision
+
+
+def _waits(message: SentMessage) -> bool:
+    return message.delivery.waiting is Waiting.ENCRYPTION
 
 
 def sealing_of(message: SentMessage, encryption: Encryption | None) -> SealDecision:

@@ -270,7 +270,8 @@ class MlsEncryption:
             self._look_at(thread, thread.engine.control.hold)
             if may_wait and self._is_forgotten(thread):
                 self._healing.heal(thread, "the outcome of a request is unknown")
-            return _P.BUSY
+            hold = thread.engine.control.hold
+            return _P.CONVERGING if hold is not None and self._context.now_s() < hold.until_s else _P.BUSY
         return _P.NO_STATE
 
     def _is_forgotten(self, thread: EncryptedThread) -> bool:

@@ -17,11 +17,11 @@ from rcs_sim.client.encryption import (
     SealedContent,
     SealStep,
 )
-from rcs_sim.client.fallback import FallbackReason, Route
+from rcs_sim.client.fallback import FallbackReason, Route, RouteDecision
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.message_rules import delivery_rules
 from rcs_sim.client.messages import SentMessage
-from rcs_sim.client.sealing import held_or_refused, must_stay_sealed, seal, sealing_of
+from rcs_sim.client.sealing import held_or_refused, must_stay_sealed, seal, sealing_of, with_room
 from tests.support.stub_core import ALICE, device, subscriber
 
 _BUSY = SealDecision(SealStep.WAIT, FallbackReason.ENCRYPTION_BUSY)
@@ -110,3 +110,20 @@ def test_what_went_out_in_clear_gets_no_lock_afterwards() -> None:
     message.went_in_clear = True
     decision = sealing_of(message, _encryption(SealDecision(SealStep.SEAL)))
     assert decision == SealDecision(SealStep.REFUSE, FallbackReason.WENT_IN_CLEAR)
+
+
+def test_the_seventeenth_message_of_a_conversation_that_converges_is_refused() -> None:
+    held = RouteDecision(Route.HOLD, FallbackReason.CONVERGING)
+    elsewhere, waiting = [_message() for _ in range(40)], [_message() for _ in range(16)]
+    for message in waiting[1:]:
+        message.conversation = waiting[0].conversation
+    for message in (*elsewhere, *waiting):
+        message.delivery.start(held, 0.0)
+    late = _message()
+    late.conversation = waiting[0].conversation
+    assert with_room(held, late, [*elsewhere, *waiting[1:]]) is held
+    refused = with_room(held, late, [*elsewhere, *waiting])
+    assert (refused.route, refused.reason) == (Route.REFUSE, FallbackReason.TOO_MANY_WAIT)
+    assert with_room(held, waiting[3], waiting) is held  # it has its place already
+    busy = RouteDecision(Route.HOLD, FallbackReason.ENCRYPTION_BUSY)
+    assert with_room(busy, late, waiting) is busy

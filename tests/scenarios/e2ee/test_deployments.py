@@ -9,6 +9,8 @@ from itertools import product
 import pytest
 
 from rcs_sim.client.encryption import Scheme
+from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.loader import load_network
 from rcs_sim.scenario.model import NetworkFile
@@ -85,5 +87,36 @@ def test_messages_wait_for_convergence_where_the_deployment_asks_for_it_and_the_
         await (await alice.chat(BOB).send("after the commit")).delivered(within_s=120)
         waited_s = stage.sim.clock.now() - began
         assert waited_s > 80 if requires and device == "android" else waited_s < 5, waited_s
+
+    story()
+
+
+def test_sixteen_messages_wait_for_convergence_and_what_does_not_fit_fails_visibly() -> None:
+    """Nothing of it is lost without a word, and the user can send it again (RCC.16 digest §5.9, §10.8)."""
+
+    @scenario(_network({"requires_convergence_ack": True}))
+    async def story(stage: Stage) -> None:
+        alice, bob = await stage.phone("alice", ALICE, "android"), await stage.phone("bob", BOB, "ios")
+        await asyncio.sleep(2)
+        burst = [alice.chat(BOB).send(f"before the lock {number}") for number in range(20)]
+        for message in burst:  # the queue of a set-up is no gate of convergence
+            await message.delivered(within_s=60)
+        focus_fault(stage, holds_convergence=True)
+        rekey(alice, BOB)
+        await asyncio.sleep(2)
+        waiting = [alice.chat(BOB).send(f"after the commit {number}") for number in range(18)]
+        await asyncio.sleep(1)
+        refused = [message for message in waiting if message.state is MessageState.FAILED]
+        assert refused == waiting[16:]
+        assert {message.reason for message in refused} == {FallbackReason.TOO_MANY_WAIT}
+        assert {message.reason for message in waiting[:16]} == {FallbackReason.CONVERGING}
+        for message in waiting[:16]:
+            await message.delivered(within_s=120)
+        for message in refused:
+            message.send_again()
+            await message.delivered(within_s=30)
+        expected = [message.text for message in (*burst, *waiting)]
+        assert texts(bob) == expected
+        assert readable(stage, "before the lock") == readable(stage, "after the commit") == []
 
     story()
