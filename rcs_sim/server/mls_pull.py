@@ -8,6 +8,7 @@ from ims_core.store.mls_conversations import StoredControlMessage
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.enhanced_group_info import ControlMessage, MlsEnhancedGroupInfo
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.extension_bodies import has_end_mls
 from rcs_sim.e2ee.failure_reason import ServerFailureReason as Reason
 from rcs_sim.e2ee.server_message import encode_server_message
 from rcs_sim.server.mls_conversation import LiveGroup, MlsConversation
@@ -75,7 +76,9 @@ def answer_pull(rules: MlsFocusRules, conversation: MlsConversation, sender: str
     live = conversation.live
     if live is None:
         raise MlsRefused(2, Reason.MLS_GROUP_NOT_FOUND)
-    if not rules.has_server_group_info:  # the refusal names the state all the same
+    if not rules.has_server_group_info:  # the refusal names the state all the same, and says whether it has ended
+        if has_end_mls(live.group.context.extensions):
+            raise MlsRefused(6, Reason.MLS_GROUP_HAS_END_MLS, "pull")
         raise MlsRefused(1, Reason.INVALID_INPUT, "pull")
     if sender not in conversation.pair:
         raise MlsRefused(3, Reason.MISMATCHED_RCS_GROUP_STATE, "not-in-group")

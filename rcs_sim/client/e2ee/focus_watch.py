@@ -19,6 +19,7 @@ from rcs_sim.client.identity import ContactKey, is_number
 from rcs_sim.client.messenger import Messenger
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
+from rcs_sim.e2ee.failure_reason import ServerFailureReason as Reason
 from rcs_sim.e2ee.member.budgets import SERVER_READS, RollingBudget
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal
 from rcs_sim.e2ee.server_message import AcceptedMessage
@@ -131,10 +132,11 @@ class FocusWatch:
         match answer:
             case NoAnswer() | AcceptedMessage():
                 return
+            case FocusRefusal() if answer.server is None and answer.reason == Reason.TRANSIENT_ERROR:
+                self._said_nothing(conversation)  # its store may be away: it does not know itself
+                return
             case FocusRefusal():
-                state, is_known = answer.server, before is not None and before.state == answer.server
-                has_ended = before.has_ended if is_known and before is not None else None
-                held = Held(state is not None, state, has_ended, now)
+                held = Held(answer.server is not None, answer.server, _has_ended(answer, before), now)
             case _:
                 server = read_answer(answer)
                 held = Held(True, server.latest, None if server.latest is None else server.has_end_mls, now)
@@ -205,18 +207,21 @@ class FocusWatch:
     def _looked(self, conversation: Conversation, answer: ControlAnswer) -> None:
         """Without an answer there is no reason to believe anything else than before; a focus that is there and says
         nothing may hold a group."""
-        peer = conversation.peer
-        self._looking.discard(peer)
+        self._looking.discard(conversation.peer)
         if isinstance(answer, NoAnswer):
-            now = self._unanswered[peer] = self._messenger.alarms.now()
-            if self._has_focus(conversation) and peer not in self._held:
-                self._held[peer] = Held(True, None, None, now)
+            self._said_nothing(conversation)
         self._messenger.encryption_moved(conversation)
+
+    def _said_nothing(self, conversation: Conversation) -> None:
+        peer = conversation.peer
+        now = self._unanswered[peer] = self._messenger.alarms.now()
+        if self._has_focus(conversation) and peer not in self._held:
+            self._held[peer] = Held(True, None, None, now)
 
     def _can_ask(self, conversation: Conversation) -> bool:
         """Whether there is a focus to be asked, or may be: where nothing is known of the peer there may be one."""
         messenger, server = self._messenger, self._server_of(conversation.peer)
-        if not (server.arbitrates_era and server.has_server_group_info and is_number(conversation.peer)):
+        if not (server.arbitrates_era and is_number(conversation.peer)):
             return False
         if messenger.pager is None or not messenger.own.is_registered or conversation.latch is Latch.SMS:
             return False
@@ -232,3 +237,12 @@ class FocusWatch:
     def _note(self, conversation: Conversation, state: str, message_id: str | None = None) -> None:
         display, peer = self._messenger.display, conversation.peer
         display.state("encryption", state, message_id=message_id, conversation_id=conversation.id, peer=peer)
+
+
+def _has_ended(refusal: FocusRefusal, before: Held | None) -> bool | None:
+    """A focus that gives no GroupInfo out says it with the reason of its refusal; the others say nothing of it, and it
+    is as it was while the state is the same (choice)."""
+    server = read_answer(refusal)
+    if server.is_only_named or refusal.reason == Reason.MLS_GROUP_HAS_END_MLS:
+        return refusal.reason == Reason.MLS_GROUP_HAS_END_MLS
+    return before.has_ended if before is not None and before.state == refusal.server else None

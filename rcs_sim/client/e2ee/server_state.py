@@ -18,7 +18,8 @@ from rcs_sim.mls.messages import MLSMessage
 __all__ = ["ServerState", "read_answer"]
 
 _NOT_FOUND = "mls-group-not-found"
-_NO_PULLS = ("invalid-input", "pull")
+_HAS_ENDED = "mls-group-has-end-mls"
+_NO_PULLS = frozenset({("invalid-input", "pull"), (_HAS_ENDED, "pull")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ def read_answer(answer: ControlAnswer) -> ServerState:
 
 
 def _of_refusal(refusal: FocusRefusal) -> ServerState:
-    """A carrier that gives no GroupInfo out says all the same which state it holds (digest RCC.16 §1.1, §14.6)."""
-    if (refusal.reason, refusal.detail) != _NO_PULLS or refusal.server is None:
+    """A carrier that gives no GroupInfo out says all the same which state it holds (digest RCC.16 §1.1, §14.6). That it
+    has ended is no more than its word: nothing that is encrypted here ends by it."""
+    if (refusal.reason, refusal.detail) not in _NO_PULLS or refusal.server is None:
         return ServerState(is_empty=refusal.reason == _NOT_FOUND)
     named = MlsEnhancedGroupInfo(refusal.server)
     return ServerState(named, is_only_named=True, group_id=refusal.group_id)

@@ -138,6 +138,13 @@ def test_there_may_be_nothing_to_pull() -> None:
     assert refused(STRICT, table.conversation, "12025550154") == (3, "mismatched-rcs-group-state")
 
 
+def test_a_server_that_gives_no_group_info_out_says_that_encryption_has_ended() -> None:
+    silent = MlsFocusRules(has_server_group_info=False)
+    table = table_of(0)
+    assert table.ask(table.alice, "end", table.alice.end_mls("end")).is_accepted
+    assert refused(silent, table.conversation) == (6, "mls-group-has-end-mls")
+
+
 @given(st.binary(max_size=60))
 def test_any_octets_are_a_pull_or_refused(body: bytes) -> None:
     with suppress(MlsRefused):

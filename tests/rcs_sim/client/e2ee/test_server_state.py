@@ -85,6 +85,13 @@ def test_a_focus_that_answers_no_pulls_names_its_state_in_the_refusal() -> None:
     assert (state.is_only_named, state.is_empty, state.has_end_mls) == (True, False, False)
 
 
+def test_that_encryption_has_ended_is_no_proof_of_it_in_a_refusal() -> None:
+    held = EpochIdentifier(3, 2, bytes(32))
+    state = read_answer(FocusRefusal(reason="mls-group-has-end-mls", detail="pull", group_id=b"its id", server=held))
+    assert (state.latest, state.group_id, state.is_only_named) == (held, b"its id", True)
+    assert (state.has_end_mls, state.is_empty) == (False, False)
+
+
 def test_an_enhanced_answer_without_a_group_info_has_a_state_all_the_same() -> None:
     latest = EpochIdentifier(1, 2, bytes(32))
     state = read_answer(MlsEnhancedGroupInfo(latest))
