@@ -137,7 +137,6 @@ def compose_text(
         body=text.encode("utf-8", "replace"),
         disposition_notification=wishes,
         extra=about,
-        declared_first=dict.fromkeys(header.namespace for header in about),
     )
 
 

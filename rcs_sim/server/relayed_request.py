@@ -154,14 +154,14 @@ def _with_usual_prefixes(cpim: CpimMessage) -> bytes | None:
     end = _BLANK_LINE.search(cpim.raw)
     if end is None or b"imdn.Message-ID:" in cpim.raw[: end.start()] or cpim.message_id is None:
         return None
-    declared, lines = {CORE: ""}, ""
-    for header in cpim.headers:
-        if header.namespace not in declared:
-            prefix = USUAL_PREFIXES.get(header.namespace, f"n{len(declared)}")
-            declared[header.namespace] = f"{prefix}."
-            lines += f"NS: {prefix} <{header.namespace}>\r\n"
-        lines += f"{declared[header.namespace]}{write_header(header)}\r\n"
-    return lines.encode() + b"\r\n" + cpim.raw[end.end() :]
+    prefixes, declared = {CORE: ""}, ""
+    for namespace in dict.fromkeys(header.namespace for header in cpim.headers if header.namespace != CORE):
+        prefix = USUAL_PREFIXES.get(namespace, f"n{len(prefixes)}")
+        prefixes[namespace] = f"{prefix}."
+        declared += f"NS: {prefix} <{namespace}>\r\n"
+    lines = [f"{prefixes[header.namespace]}{write_header(header)}\r\n" for header in cpim.headers]
+    lines.insert(next(at for at, header in enumerate(cpim.headers) if header.namespace != CORE), declared)
+    return f"{''.join(lines)}\r\n".encode() + cpim.raw[end.end() :]
 
 
 def wrap_bare_body(editor: Editor[Request], content: PagerContent, tokens: Tokens, now: float) -> None:

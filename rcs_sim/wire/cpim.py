@@ -390,35 +390,32 @@ def compose_cpim(
     disposition_notification: Sequence[str] = (),
     content_disposition: str | None = None,
     extra: Iterable[CpimHeader] = (),
-    declared_first: Iterable[str] = (),
 ) -> bytes:
     """The usual RCS message in the order peers use (digest §4.3): From, To, NS, imdn.Message-ID, DateTime,
-    imdn.Disposition-Notification, then *extra*, then the content. Namespaces in *declared_first* are declared before
-    the first header with a prefix, others before their own first header.
+    imdn.Disposition-Notification, then *extra*, then the content. All namespaces are declared before the first header
+    with a prefix: there are readers that look for them nowhere else (digest RCC.16 §17).
 
     *sender* and *recipient* are bare URIs. Raises LocalProtocolError for values that no header can carry."""
     if not (is_uri(sender) and is_uri(recipient)):
         raise LocalProtocolError(f"no URI for a CPIM address: {sender!r} or {recipient!r}", spec="RFC 3862 §3.1")
-    prefixes = {CORE: "", IMDN: "imdn."}
+    declared, lines = _write_headers(extra) if extra else ("", "")
     head = (
-        f"From: <{sender}>\r\nTo: <{recipient}>\r\nNS: imdn <{IMDN}>\r\n"
-        f"{''.join([_declaration(namespace, prefixes) for namespace in declared_first])}"
+        f"From: <{sender}>\r\nTo: <{recipient}>\r\nNS: imdn <{IMDN}>\r\n{declared}"
         f"imdn.Message-ID: {escape_value(message_id)}\r\nDateTime: {escape_value(date_time)}\r\n"
     )
     if disposition_notification:
         head += f"imdn.Disposition-Notification: {escape_value(', '.join(disposition_notification))}\r\n"
-    if extra:
-        head += _write_headers(extra, prefixes)
-    return head.encode() + _write_part(body, content_type, content_disposition)
+    return (head + lines).encode() + _write_part(body, content_type, content_disposition)
 
 
-def _write_headers(headers: Iterable[CpimHeader], prefixes: dict[str, str]) -> str:
-    """Header lines, each namespace declared before its first use. *prefixes* maps those declared already."""
-    lines = ""
+def _write_headers(headers: Iterable[CpimHeader]) -> tuple[str, str]:
+    """NS lines for namespaces beside those that every message has, and header lines."""
+    prefixes = {CORE: "", IMDN: "imdn."}
+    declared = lines = ""
     for header in headers:
-        lines += _declaration(header.namespace, prefixes)
+        declared += _declaration(header.namespace, prefixes)
         lines += f"{prefixes[header.namespace]}{write_header(header)}\r\n"
-    return lines
+    return declared, lines
 
 
 def _declaration(namespace: str, prefixes: dict[str, str]) -> str:

@@ -62,7 +62,7 @@ class E2eeContext:
 
     def new_id(self) -> str:
         """imdn.Message-ID in the form of this device (digest RCC.16 §4.4)."""
-        octets = self.tokens.octets(16)
+        octets = bytes.fromhex(self.tokens.uuid().replace("-", ""))
         return mx_message_id(octets) if self.profile.message_id_form is MessageIdForm.MX else upper_uuid(octets)
 
     def server_of(self, peer: ContactKey) -> MlsServerProperties:

@@ -15,7 +15,6 @@ import pytest
 from rcs_sim.e2ee.authenticated_data import AuthenticatedData, is_bound_to
 from rcs_sim.e2ee.client_message import ClientMlsRcsMessage, ClientOperation, MlsGroupInfo
 from rcs_sim.e2ee.commitment import MetadataSlot, metadata_commitment, ref_hash
-from rcs_sim.e2ee.content_types import MLS_NAMESPACE
 from rcs_sim.e2ee.continuity import continuity_commitment, token_commitment
 from rcs_sim.e2ee.custom_proposals import (
     RCS_CUSTOM_BODIES,
@@ -223,7 +222,6 @@ def check_cpim(name: str) -> None:
         disposition_notification=() if is_receipt else ("positive-delivery", "negative-delivery", "display"),
         content_disposition="notification" if is_receipt else None,
         extra=headers.to_headers(),
-        declared_first=(MLS_NAMESPACE,),
     )
     assert octets == expected(name) + body
     read = MlsHeaders.of(CpimMessage.parse(octets))

@@ -7,7 +7,7 @@ from base64 import b64encode
 import pytest
 
 from rcs_sim.e2ee.authenticated_data import AuthenticatedData
-from rcs_sim.e2ee.content_types import MLS_NAMESPACE, MlsContentType
+from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.derived_content import derived_content_of
 from rcs_sim.e2ee.encrypted_entity import text_entity
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
@@ -37,7 +37,6 @@ def composed(body: bytes, content_type: str, message_id: str, *headers: CpimHead
         disposition_notification=tuple(wishes.split()),
         content_disposition="notification" if content_type == IMDN_CONTENT_TYPE else None,
         extra=headers,
-        declared_first=(MLS_NAMESPACE,),
     )
 
 

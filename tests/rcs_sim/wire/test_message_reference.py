@@ -49,7 +49,6 @@ def test_the_example_of_the_digest_is_read_and_written_octet_for_octet() -> None
         body=write_reaction("👍", (_GSMA,)).encode(),
         disposition_notification=("positive-delivery",),
         extra=reference_headers(reference, (_GSMA,)),
-        declared_first=(GSMA,),
     )
     assert written == _EXAMPLE
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from rcs_sim.client.identity import nameless_key
-from rcs_sim.e2ee.message_id import is_mx_message_id
+from rcs_sim.e2ee.message_id import is_mx_message_id, uuid_of_mx_message_id
 from tests.scenarios.stage import ALICE, AMY, BOB, Stage, scenario
 from tests.support.encrypted_phones import engine_of, locked, mls_of, notes, thread_of
 
@@ -17,6 +19,8 @@ async def test_ids_have_the_form_of_the_device(stage: Stage, device: str, is_mx:
     assert {is_mx_message_id(each) for each in made} == {is_mx}
     assert {len(each) for each in made} == {24 if is_mx else 36}
     assert all(each == each.upper() for each in made) is not is_mx
+    uuids = {UUID(bytes=uuid_of_mx_message_id(each)) if is_mx else UUID(each) for each in made}
+    assert {each.version for each in uuids} == {4}  # as those that were captured (digest RCC.16 §4.4)
 
 
 @scenario("two-carriers")
