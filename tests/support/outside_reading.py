@@ -3,16 +3,16 @@ sealed. It is written out from RFC 9420, RFC 4975 and the digest; nothing here k
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -388,9 +388,7 @@ class Private:
 def private(octets: bytes) -> Private:
     reader = Reader(octets)
     assert reader.take(4) == b"\x00\x01\x00\x02"
-    found = Private(
-        reader.vector(), reader.uint(8), reader.uint(1), reader.vector(), reader.vector(), reader.vector()
-    )
+    found = Private(reader.vector(), reader.uint(8), reader.uint(1), reader.vector(), reader.vector(), reader.vector())
     assert reader.is_over
     return found
 
@@ -426,31 +424,47 @@ class LoggedKeys:
     """The lines of a key log, as docs/formats.md has them."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._secrets: dict[tuple[bytes, int], bytes] = {}
-        self._keys: dict[tuple[bytes, int, int, int], tuple[bytes, bytes]] = {}
+        self._secrets = defaultdict[tuple[bytes, int], set[bytes]](set)  # an epoch of a number is there in each era
+        self._keys = defaultdict[tuple[bytes, int, int, int], set[tuple[bytes, bytes]]](set)
         for kind, group, epoch, *more in _fields(lines):
             place = bytes.fromhex(group), int(epoch)
             if kind == "EPOCH":
-                self._secrets[place] = bytes.fromhex(more[1])
+                self._secrets[place].add(bytes.fromhex(more[1]))
             elif more[1] == "2":  # of application messages
-                key, nonce = (bytes.fromhex(each) for each in more[3:])
-                self._keys[*place, int(more[0]), int(more[2])] = key, nonce
+                self._keys[*place, int(more[0]), int(more[2])].add((bytes.fromhex(more[3]), bytes.fromhex(more[4])))
 
     def open(self, message: Private) -> Opened:
-        """By AEAD alone (RFC 9420 §6.3.1, §6.3.2); raises KeyError where the log has no key."""
+        """By AEAD alone (RFC 9420 §6.3.1, §6.3.2). Raises KeyError where the log has no key."""
         place = message.group_id, message.epoch
-        secret, sample = self._secrets[place], message.ciphertext[:32]
         head = framed(message.group_id) + message.epoch.to_bytes(8, "big") + bytes((message.content_type,))
-        key, nonce = _expanded(secret, b"key", sample, 16), _expanded(secret, b"nonce", sample, 12)
-        sender = Reader(AESGCM(key).decrypt(nonce, message.sender_data, head))
-        leaf, generation, guard = sender.uint(4), sender.uint(4), sender.take(4)
-        key, nonce = self._keys[*place, leaf, generation]
-        mixed = bytes(one ^ other for one, other in zip(nonce, guard.ljust(12, b"\x00"), strict=True))
-        content = Reader(AESGCM(key).decrypt(mixed, message.ciphertext, head + framed(message.aad)))
-        payload, _signature = content.vector(), content.vector()
-        padding = content.take(len(content.octets) - content.at)
-        assert not any(padding)
-        return Opened(leaf, generation, payload, len(padding))
+        for secret in self._secrets[place]:
+            sample = message.ciphertext[:32]
+            pair = _expanded(secret, b"key", sample, 16), _expanded(secret, b"nonce", sample, 12)
+            data = _decrypted(*pair, message.sender_data, head)
+            sender = Reader(data or bytes(12))
+            leaf, generation, guard = sender.uint(4), sender.uint(4), sender.take(4)
+            for key, nonce in self._keys[*place, leaf, generation] if data else ():
+                mixed = bytes(one ^ other for one, other in zip(nonce, guard.ljust(12, b"\x00"), strict=True))
+                content = _decrypted(key, mixed, message.ciphertext, head + framed(message.aad))
+                if content:
+                    return _opened(leaf, generation, content)
+        raise KeyError(place)
+
+
+def _decrypted(key: bytes, nonce: bytes, sealed: bytes, data: bytes) -> bytes:
+    """Empty if it does not open."""
+    try:
+        return AESGCM(key).decrypt(nonce, sealed, data)
+    except InvalidTag:
+        return b""
+
+
+def _opened(leaf: int, generation: int, content: bytes) -> Opened:
+    reader = Reader(content)
+    payload, _signature = reader.vector(), reader.vector()
+    padding = reader.take(len(content) - reader.at)
+    assert not any(padding)
+    return Opened(leaf, generation, payload, len(padding))
 
 
 def _fields(lines: Iterable[str]) -> Iterator[list[str]]:
@@ -461,8 +475,3 @@ def _expanded(secret: bytes, label: bytes, context: bytes, length: int) -> bytes
     """ExpandWithLabel (RFC 9420 §8), of one block."""
     info = length.to_bytes(2, "big") + framed(b"MLS 1.0 " + label) + framed(context)
     return hmac.new(secret, info + b"\x01", "sha256").digest()[:length]
-
-
-def decoded(text: str) -> bytes:
-    """Standard base64 with its padding."""
-    return base64.b64decode(text, validate=True)
