@@ -155,6 +155,11 @@ class ValidatedChain:
         return self.participant.vendor_id
 
     @property
+    def ends_s(self) -> int:
+        """When the first certificate of it ends, seconds since 1970."""
+        return min(each.not_after_s for each in (self.leaf, *self.issuers))
+
+    @property
     def client_id(self) -> str:
         """The client's UUID: commonName of the leaf."""
         return self.leaf.common_name
@@ -242,9 +247,9 @@ class CertificateValidator:
         return verdict.chain
 
     def _verify_floor(self, verdict: _Verdict, now_s: int) -> None:
-        left_s = verdict.path[0].not_after_s - now_s
+        left_s = min(each.not_after_s for each in verdict.path) - now_s
         if self.strictness is Strictness.STRICT and left_s < FLOOR_S:
-            raise CertificateRefused(Finding(CertificateRule.LEAF_FLOOR, f"a leaf has {left_s} s left"))
+            raise CertificateRefused(Finding(CertificateRule.LEAF_FLOOR, f"a chain has {left_s} s left"))
 
     def _verify_proof_time(self, verdict: _Verdict, now_s: int) -> None:
         proof = verdict.acs_proof

@@ -5,12 +5,12 @@ from __future__ import annotations
 from rcs_sim.e2ee.certificate import Certificate, read_certificate
 from rcs_sim.e2ee.certificate_leaf_rules import participant_of
 from rcs_sim.e2ee.certificate_profile import CertificateRefused, CertificateRule, Finding
-from rcs_sim.e2ee.certificate_validator import CertificateValidator, ValidatedChain
+from rcs_sim.e2ee.certificate_validator import MAX_CHAIN, CertificateValidator, ValidatedChain
 from rcs_sim.e2ee.der import DerError
 from rcs_sim.mls.credential import Credential, X509Credential
 from rcs_sim.mls.leaf_node import LeafNode
 
-__all__ = ["X509Identity", "certificate_of", "client_id_of", "msisdn_of", "participant_spki_of"]
+__all__ = ["X509Identity", "certificate_of", "chain_of", "client_id_of", "msisdn_of", "participant_spki_of"]
 
 
 class X509Identity:
@@ -60,6 +60,18 @@ def certificate_of(member: LeafNode | Credential) -> Certificate | None:
         return read_certificate(credential.certificates[0])
     except DerError:
         return None
+
+
+def chain_of(member: LeafNode | Credential) -> tuple[Certificate, ...]:
+    """All certificates of the member's credential, its own first; none if one of them cannot be read, or if there are
+    more than any chain has."""
+    credential = member.credential if isinstance(member, LeafNode) else member
+    if not isinstance(credential, X509Credential) or len(credential.certificates) > MAX_CHAIN:
+        return ()
+    try:
+        return tuple(map(read_certificate, credential.certificates))
+    except DerError:
+        return ()
 
 
 def msisdn_of(member: LeafNode | Credential) -> str:

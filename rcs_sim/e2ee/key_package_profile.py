@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rcs_sim.e2ee.certificate import Certificate
-from rcs_sim.e2ee.certificate_floor import CertificateState, certificate_state
+from rcs_sim.e2ee.certificate_floor import CertificateState, chain_state
 from rcs_sim.e2ee.certificate_profile import FLOOR_S, CertificateRefused, Strictness
 from rcs_sim.e2ee.certificate_validator import CertificateValidator, ValidatedChain
-from rcs_sim.e2ee.credential_identity import X509Identity, certificate_of, msisdn_of
+from rcs_sim.e2ee.credential_identity import X509Identity, chain_of, msisdn_of
 from rcs_sim.e2ee.profile import DirectoryLifetime
 from rcs_sim.e2ee.trust_anchors import TrustAnchors
 from rcs_sim.mls.client import is_last_resort as is_marked_last_resort
@@ -227,10 +227,10 @@ def _verify_lifetime_floor(key_package: KeyPackage, now_s: int) -> None:
 
 
 def _certificate_floor_remarks(key_package: KeyPackage, now_s: int) -> tuple[str, ...]:
-    leaf = certificate_of(key_package.leaf_node)
-    if leaf is None or certificate_state(leaf, now_s) is not CertificateState.INSIDE_FLOOR:
+    chain = chain_of(key_package.leaf_node)
+    if not chain or chain_state(chain, now_s) is not CertificateState.INSIDE_FLOOR:
         return ()  # what is worse is refused with the chain
-    return (f"a certificate has {leaf.not_after_s - now_s} s left",)
+    return (f"a certificate has {min(each.not_after_s for each in chain) - now_s} s left",)
 
 
 def _verify_signatures(

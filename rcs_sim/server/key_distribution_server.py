@@ -400,7 +400,7 @@ def _uploaded(package: VerifiedKeyPackage) -> UploadedPackage:
     return UploadedPackage(
         octets=package.message,
         reference=package.reference,
-        not_after_s=package.certificate.not_after_s,
+        not_after_s=package.chain.ends_s,
         credential=credential_pieces(package.key_package.leaf_node.credential),
     )
 

@@ -35,6 +35,7 @@ from rcs_sim.wire.key_directory import KdsErrorCode, UploadRequest
 __all__ = ["CredentialState", "Credentials"]
 
 RENEW_BEFORE_S = FLOOR_S + 24 * 3600  # of a certificate: a day before nobody may commit any more (choice)
+RENEW_EVERY_S = 24 * 3600 + 3600  # under an authority at its end; certificates begin an hour before they come
 PUBLISH_EVERY_S = 24 * 3600  # fresh key packages (digest RCC.16 §2.4)
 PROOF_PAUSE_S = 3600.0  # between two configurations that are asked for because of a proof (choice)
 _DEPLOYED = MlsServerProperties()
@@ -208,7 +209,7 @@ class Credentials:
     def is_certificate_valid(self) -> bool:
         """Whether there is one, and it has neither run out nor been revoked."""
         setting = self.setting
-        if setting is None or self._alarms.now() >= setting.identity.certificate.not_after_s:
+        if setting is None or self._alarms.now() >= setting.identity.ends_s:
             return False
         return not setting.trust.validator.is_revoked(setting.identity.chain)
 
@@ -283,8 +284,7 @@ class Credentials:
     async def _certify(self, kds: KdsClient, trust: X509Identity) -> DeviceIdentity:
         now_s = int(self._alarms.now())
         held = None if self.setting is None else self.setting.identity
-        is_old = held is not None and held.certificate.not_after_s - now_s <= RENEW_BEFORE_S
-        if held is not None and not is_old and not self._is_doubted:
+        if held is not None and now_s < _renewal_s(held) and not self._is_doubted:
             return held
         vendor_id = await self._vendor_of(kds)
         if held is not None:
@@ -350,9 +350,9 @@ class Credentials:
     def _next_work_at(self) -> float:
         """Of fresh key packages, or of the next certificate."""
         publish_at = (self.pool.minted_s or 0) + PUBLISH_EVERY_S
-        not_after_s = 0 if self.setting is None else self.setting.identity.certificate.not_after_s
+        renew_at = 0 if self.setting is None else _renewal_s(self.setting.identity)
         now = self._alarms.now()
-        next_at = max(min(publish_at, not_after_s - RENEW_BEFORE_S), now + _LONG_S)
+        next_at = max(min(publish_at, renew_at), now + _LONG_S)
         return float(min(next_at, now + RETRY_S) if self.roots.is_behind else next_at)
 
     def _rang(self, now: float) -> None:
@@ -364,3 +364,12 @@ class Credentials:
             self._display.state("encryption", state.value)
         if state is CredentialState.READY or before is CredentialState.READY:
             self._changed()
+
+
+def _renewal_s(identity: DeviceIdentity) -> int:
+    """When a certificate is to be replaced, Unix seconds. One that is young itself, under an authority at its end, is
+    asked for again once a day: the directory has to have another authority first (choice)."""
+    due_s = identity.ends_s - RENEW_BEFORE_S
+    if identity.certificate.not_after_s > identity.ends_s:
+        return max(due_s, identity.certificate.not_before_s + RENEW_EVERY_S)
+    return due_s

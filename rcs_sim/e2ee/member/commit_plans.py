@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rcs_sim.e2ee.certificate_floor import CertificateState, certificate_state, floor_state
+from rcs_sim.e2ee.certificate_floor import CertificateState, floor_state
 from rcs_sim.e2ee.credential_identity import msisdn_of
 from rcs_sim.e2ee.custom_proposals import RcsProposalType
 from rcs_sim.e2ee.extension_bodies import (
@@ -108,7 +108,7 @@ def self_update_plan(group: EncryptedGroup, now_s: int) -> CommitRequest:
     identity = group.setting.identity
     if not group.has_stale_own_leaf:
         raise _refuse("our leaf has this certificate already", _UPDATE_SPEC)
-    if certificate_state(identity.certificate, now_s) is not CertificateState.OK:
+    if floor_state(identity.credential, now_s) is not CertificateState.OK:
         raise _refuse("our certificate is inside the floor", "RCC.16 A.4.1.5", (identity.msisdn,))
     own = group.group.own_leaf
     others = [

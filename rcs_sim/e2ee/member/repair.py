@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from rcs_sim.e2ee.certificate_floor import CertificateState, certificate_state
+from rcs_sim.e2ee.certificate_floor import CertificateState, floor_state
 from rcs_sim.e2ee.enhanced_group_info import MlsEnhancedGroupInfo
 from rcs_sim.e2ee.extension_bodies import has_end_mls
 from rcs_sim.e2ee.failure_reason import (
@@ -220,7 +220,7 @@ class Repair:
         """A Self-Update if our leaf is older than our certificate; a new certificate if that is under the floor."""
         conversation = self._conversation
         identity = conversation.setting.identity
-        if certificate_state(identity.certificate, now_s) is not CertificateState.OK:
+        if floor_state(identity.credential, now_s) is not CertificateState.OK:
             return RepairStep.RENEW_CERTIFICATE
         group = conversation.group
         is_stale = group is not None and group.has_stale_own_leaf

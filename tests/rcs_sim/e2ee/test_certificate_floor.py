@@ -44,6 +44,32 @@ def test_what_cannot_be_read_is_unreadable_and_nothing_else(credential: BasicCre
     assert floor_state(credential, NOW_S) is CertificateState.UNREADABLE
 
 
+def _under_an_authority_with(days: float) -> X509Credential:
+    """A fresh certificate, whose issuer has *days* left of its 1825."""
+    pki = make_pki(1, now_s=NOW_S - int((1825 - days) * DAY_S) + 3600)
+    return X509Credential(make_device(pki).chain)
+
+
+@pytest.mark.parametrize(
+    ("days", "state"),
+    [
+        (30, CertificateState.OK),
+        (29.9, CertificateState.INSIDE_FLOOR),
+        (0, CertificateState.INSIDE_FLOOR),
+        (-0.1, CertificateState.EXPIRED),
+        (1825.1, CertificateState.NOT_YET_VALID),
+    ],
+)
+def test_a_chain_lasts_as_long_as_the_first_of_it_that_ends(days: float, state: CertificateState) -> None:
+    assert floor_state(_under_an_authority_with(days), NOW_S) is state
+
+
+def test_an_issuer_that_cannot_be_read_or_a_chain_without_end_is_unreadable() -> None:
+    leaf, issuer = DEVICE.chain
+    assert floor_state(X509Credential((leaf, b"\x30\x00")), NOW_S) is CertificateState.UNREADABLE
+    assert floor_state(X509Credential((leaf, *[issuer] * 6)), NOW_S) is CertificateState.UNREADABLE
+
+
 def test_days_are_floored() -> None:
     assert remaining_days(LEAF, LEAF.not_after_s - DAY_S) == 1
     assert remaining_days(LEAF, LEAF.not_after_s - DAY_S + 1) == 0

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ims_core.transport.http_message import HttpResponse
 from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.e2ee.key_package_profile import verify_claimed_package
+from rcs_sim.e2ee.vendor_pki import VendorPki
 from rcs_sim.server.kds_actions import AskPeer, PollAnchors, Respond
 from rcs_sim.server.kds_claims import PeerFailure, PeerTrouble
 from rcs_sim.server.kds_settings import KdsFault
@@ -424,3 +425,21 @@ def test_a_new_owner_of_a_number_inherits_nothing(red: KdsSide) -> None:
     assert _error(red.claim(_TO_ALICE)) == (404, "no_key_packages", 1)
     red.join(ALICE, "new owner")
     assert len(_served(red.claim(_TO_ALICE))) == 1
+
+
+def test_under_an_authority_that_ends_within_30_days_nothing_is_taken_in() -> None:
+    """The floor is that of the whole chain (A.4.2.2)."""
+    lasting, ending = KdsSide(), KdsSide()
+    for side, days in ((lasting, 31), (ending, 29)):
+        begins_s = NOW - (730 - days) * DAY_S  # of the authority that issues leaves
+        made = VendorPki.derive(b"lab", vendor_id=2, kds=2, operator="red", now_s=begins_s + 3600)
+        side.server.pki, side.server.anchors._own = made, (made.anchor,)
+        side.start()
+    device = Device(ALICE)
+    assert lasting.enrol(device).status == 200
+    assert lasting.publish(device).status == 200
+    lasting.now += 2 * DAY_S
+    assert lasting.claim(ClaimRequest(target_msisdn=ALICE)).status == 404
+    late = Device(ALICE)
+    assert ending.enrol(late).status == 200
+    assert _error(ending.publish(late))[:2] == (422, "bad_key_package")
