@@ -9,7 +9,7 @@ One line each, fields separated by a space, octets in hexadecimal::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ims_core.wire.secret import Secret
 from rcs_sim.mls.codec import NO_CUSTOM_BODIES, CustomBodies, TlsDecodeError
@@ -25,6 +25,7 @@ __all__ = ["KEY_LOG_HEADER", "KeyLog", "WriteLine", "epoch_line", "message_line"
 
 KEY_LOG_HEADER = "# MLS key log 1: whoever has this file can read the messages of these groups"
 _SPEC = "the key log format of rcs_sim.mls.key_log"
+_NOT_LOGGED = "VAL-901"
 
 WriteLine = Callable[[str], None]
 """Takes a line without its end. The first one written to a file is to be KEY_LOG_HEADER."""
@@ -51,6 +52,9 @@ class _LoggedTree(SecretTree):
         super().__init__(suite, suite.zero_secret(), 1)
         self._logged: dict[tuple[int, RatchetKind, int], MessageKey] = {}
 
+    def has_room(self, key: MessageKey) -> bool:
+        return self._logged.get((key.leaf, key.kind, key.generation), key) == key
+
     def add(self, key: MessageKey) -> None:
         self._logged[key.leaf, key.kind, key.generation] = key
 
@@ -58,8 +62,30 @@ class _LoggedTree(SecretTree):
         found = self._logged.get((leaf, kind, generation))
         if found is None:
             message = f"the key of leaf {leaf}, generation {generation} is not in the log"
-            raise MlsValidationError("VAL-901", message, spec=_SPEC)
+            raise MlsValidationError(_NOT_LOGGED, message, spec=_SPEC)
         return found
+
+
+class _LoggedEpoch:
+    """All that was logged of an epoch of a group id. A group that follows under the same id has epochs of the same
+    numbers, and nothing in a line tells which group it is of."""
+
+    __slots__ = ("senders", "suite", "trees")
+
+    def __init__(self, suite: CipherSuite) -> None:
+        self.suite = suite
+        self.senders: dict[str, SenderDataKeys] = {}
+        self.trees = [_LoggedTree(suite)]
+
+    def add(self, key: MessageKey) -> None:
+        """Keys of one place that differ are in different trees."""
+        tree = next((tree for tree in self.trees if tree.has_room(key)), None)
+        if tree is None:
+            self.trees.append(tree := _LoggedTree(self.suite))
+        tree.add(key)
+
+    def ways(self) -> Iterator[tuple[_LoggedTree, SenderDataKeys]]:
+        return ((tree, sender) for sender in self.senders.values() for tree in self.trees)
 
 
 class KeyLog:
@@ -68,7 +94,7 @@ class KeyLog:
     __slots__ = ("_epochs",)
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._epochs: dict[tuple[bytes, int], tuple[CipherSuite, SenderDataKeys, _LoggedTree]] = {}
+        self._epochs: dict[tuple[bytes, int], _LoggedEpoch] = {}
         for line in lines:
             if line.strip() and not line.startswith("#"):
                 self._read(line)
@@ -80,15 +106,14 @@ class KeyLog:
             if kind == "EPOCH":
                 self._read_epoch(place, *fields)
             elif kind == "MESSAGE":
-                self._epochs[place][2].add(_read_key(*fields))
+                self._epochs[place].add(_read_key(*fields))
         except (ValueError, TypeError, KeyError, CryptoError):
             raise TlsDecodeError("a line of a key log was expected", spec=_SPEC, raw=line.encode()[:64]) from None
 
     def _read_epoch(self, place: tuple[bytes, int], suite_id: str, secret: str) -> None:
         suite = CipherSuite.of(int(suite_id))
-        if place not in self._epochs:  # one who comes back to an epoch logs it again
-            sender_data = SenderDataKeys(suite, Secret.of_hex(secret))
-            self._epochs[place] = (suite, sender_data, _LoggedTree(suite))
+        logged = self._epochs.setdefault(place, _LoggedEpoch(suite))
+        logged.senders[secret] = SenderDataKeys(suite, Secret.of_hex(secret))
 
     def open(self, message: PrivateMessage, custom_bodies: CustomBodies = NO_CUSTOM_BODIES) -> AuthenticatedContent:
         """What *message* holds; its signature is not verified. Raises MlsValidationError (ValSem003 if nothing of its
@@ -96,8 +121,13 @@ class KeyLog:
         found = self._epochs.get((message.group_id, Epoch(message.epoch)))
         if found is None:
             raise MlsValidationError("ValSem003", "nothing of this epoch is in the log", spec=_SPEC)
-        suite, sender_data, tree = found
-        return open_private(suite, message, tree, sender_data, custom_bodies).authenticated
+        failures: list[MlsValidationError] = []
+        for tree, sender_data in found.ways():
+            try:
+                return open_private(found.suite, message, tree, sender_data, custom_bodies).authenticated
+            except MlsValidationError as error:
+                failures.append(error)
+        raise next((each for each in failures if each.rule == _NOT_LOGGED), failures[0])
 
 
 def _read_key(leaf: str, kind: str, generation: str, key: str, nonce: str) -> MessageKey:

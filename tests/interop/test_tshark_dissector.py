@@ -22,6 +22,7 @@ pytestmark = pytest.mark.interop
 
 BOB, ALICE = "+12025550152", "+12025550101"
 TEXTS = ["a sealed greeting", "eine Antwort 👍", "x" * 700]
+_ANOTHER_ERA = "the same group id, and epoch 1 again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,10 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             for index, text in enumerate(TEXTS):
                 sender, peer = (bob, ALICE) if index == 1 else (alice, BOB)
                 await (await sender.chat(peer).send(text)).delivered(within_s=20)
+            await bob.wipe()
+            await bob.power_on()
+            await asyncio.sleep(2)
+            await (await alice.chat(BOB).send(_ANOTHER_ERA)).delivered(within_s=60)
 
     rcs_sim.run(story, clock="virtual")
     folder = tmp_path_factory.mktemp("dissector")
@@ -71,7 +76,7 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def test_with_the_key_log_every_hop_of_every_message_shows_its_text(played: _Run) -> None:
     rows = played.read("rcc16.status", "rcc16.text", "rcc16.inner_content_type", keys=played.keys)
-    assert {(status, text) for status, text, _ in rows} == {("yes", text) for text in TEXTS}
+    assert {(status, text) for status, text, _ in rows} == {("yes", text) for text in (*TEXTS, _ANOTHER_ERA)}
     assert {inner.lower() for _, _, inner in rows} == {"text/plain;charset=utf-8"}
     assert all(sum(text == wanted for _, text, _ in rows) >= 3 for wanted in TEXTS)
 

@@ -21,9 +21,10 @@ PAIRS = (("android", "ios"), ("ios", "android"), ("strict-v3", "strict-v4"), ("l
 
 @dataclass(frozen=True)
 class Life:
-    """What crossed the links, and the keys of it."""
+    """What crossed the links, and the keys of it: lines as they were logged, and read."""
 
     records: tuple[TraceRecord, ...]
+    lines: tuple[str, ...]
     keys: LoggedKeys
     texts: frozenset[str]
 
@@ -39,7 +40,7 @@ def the_life(ours: str, theirs: str) -> Life:
             await _lived(Stage(sim, sink), ours, theirs, said)
 
     rcs_sim.run(main, clock="virtual")
-    return Life(tuple(sink.records), LoggedKeys(lines), frozenset(said))
+    return Life(tuple(sink.records), tuple(lines), LoggedKeys(lines), frozenset(said))
 
 
 async def _lived(stage: Stage, ours: str, theirs: str, said: set[str]) -> None:

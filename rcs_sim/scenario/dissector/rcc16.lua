@@ -234,6 +234,7 @@ proto.prefs.keylog = Pref.string("Key log", "", "File with the key log of rcs-si
 
 local log, log_name
 
+-- By group and epoch the secrets of all groups that had that id, one era after the other, and all keys at each place.
 local function read_log(name)
   local found, file = {}, io.open(name, "r")
   if not file then return found end
@@ -242,10 +243,13 @@ local function read_log(name)
     local place = group and (group:lower() .. " " .. epoch)
     if kind == "EPOCH" then
       local suite, secret = rest:match("^(%d+) (%x+)")
-      found[place] = found[place] or { suite = tonumber(suite), secret = from_hex(secret), keys = {} }
+      found[place] = found[place] or { suite = tonumber(suite), secrets = {}, keys = {} }
+      table.insert(found[place].secrets, from_hex(secret))
     elseif kind == "MESSAGE" and found[place] then
       local leaf, ratchet, generation, key, nonce = rest:match("^(%d+) (%d+) (%d+) (%x+) (%x+)")
-      found[place].keys[leaf .. " " .. ratchet .. " " .. generation] = { from_hex(key), from_hex(nonce) }
+      local at = leaf .. " " .. ratchet .. " " .. generation
+      found[place].keys[at] = found[place].keys[at] or {}
+      table.insert(found[place].keys[at], { from_hex(key), from_hex(nonce) })
     end
   end
   file:close()
@@ -311,10 +315,10 @@ local f = {
 }
 proto.fields = f
 
-local function open_sender_data(epoch, message)
+local function open_sender_data(secret, message)
   local sample = message.ciphertext:sub(1, 32)
-  local key = expand_with_label(epoch.secret, "key", sample, 16)
-  local nonce = expand_with_label(epoch.secret, "nonce", sample, 12)
+  local key = expand_with_label(secret, "key", sample, 16)
+  local nonce = expand_with_label(secret, "nonce", sample, 12)
   local aad = vector(message.group) .. octets_of(message.epoch, 8) .. string.char(message.content_type)
   local opened = open_gcm(key, nonce, aad, message.sender_data)
   if not opened then return nil end
@@ -326,15 +330,19 @@ local function open_message(message)
   local epoch = epoch_of(message.group, message.epoch)
   if not epoch then return nil, nil, "no key log, or none of this epoch" end
   if epoch.suite > 2 then return nil, nil, "cipher suite " .. epoch.suite .. " is not known here" end
-  local sender = open_sender_data(epoch, message)
+  local sender
+  for _, secret in ipairs(epoch.secrets) do sender = sender or open_sender_data(secret, message) end
   if not sender then return nil, nil, "the sender data does not open" end
   local ratchet = message.content_type == 1 and 2 or 1
-  local key = epoch.keys[string.format("%.0f %d %.0f", sender.leaf, ratchet, sender.generation)]
-  if not key then return nil, sender, "the key of this generation is not in the log" end
-  local nonce = xor_text(key[2], sender.guard .. string.rep("\0", 8))
+  local keys = epoch.keys[string.format("%.0f %d %.0f", sender.leaf, ratchet, sender.generation)]
+  if not keys then return nil, sender, "the key of this generation is not in the log" end
   local aad = vector(message.group) .. octets_of(message.epoch, 8) .. string.char(message.content_type)
-  local opened = open_gcm(key[1], nonce, aad .. vector(message.aad), message.ciphertext)
-  return opened, sender, opened and "yes" or "the content does not open"
+  for _, key in ipairs(keys) do
+    local nonce = xor_text(key[2], sender.guard .. string.rep("\0", 8))
+    local opened = open_gcm(key[1], nonce, aad .. vector(message.aad), message.ciphertext)
+    if opened then return opened, sender, "yes" end
+  end
+  return nil, sender, "the content does not open"
 end
 
 local function show_payload(opened, tree)

@@ -31,6 +31,20 @@ def test_what_a_member_has_sealed_and_read_can_be_opened_with_its_log() -> None:
     assert log.open(captured(octets)).content.sender.leaf_index == bob.group.own_leaf
 
 
+def test_groups_that_follow_each_other_under_one_id_are_read_each_with_its_own_keys() -> None:
+    """As the eras of RCC.16 do: the same group id, and epochs of the same numbers."""
+    lines, sealed = [KEY_LOG_HEADER], list[tuple[bytes, bytes]]()
+    for era in ("first", "second", "third"):
+        alice, bob = established(f"alice, {era}", f"bob, {era}", policy=MemberPolicy(key_log=lines.append))
+        texts = f"{era} one".encode(), f"{era} two".encode()
+        sealed += [(text, alice.seal(text)) for text in texts]
+        for _, octets in sealed[-2:]:
+            bob.read(octets)
+    assert len({(captured(octets).group_id, captured(octets).epoch) for _, octets in sealed}) == 1
+    log = KeyLog(lines)
+    assert [log.open(captured(octets)).content.content for _, octets in sealed] == [text for text, _ in sealed]
+
+
 def test_a_log_opens_nothing_that_is_not_in_it() -> None:
     lines = [KEY_LOG_HEADER]
     alice, bob = established("alice", "bob", policy=MemberPolicy(key_log=lines.append))

@@ -14,6 +14,7 @@ from rcs_sim.mls.key_log import KEY_LOG_HEADER
 from rcs_sim.scenario.key_log_view import key_log_document, key_log_lines
 from rcs_sim.scenario.simulation import Simulation
 from tests.support.oracle_traces import SealedConversation
+from tests.support.recorded_life import the_life
 
 _TEXTS = ["a sealed greeting", "eine Antwort 👍"]
 
@@ -44,6 +45,17 @@ def test_every_passage_opens_and_says_what_was_written() -> None:
         assert len(hops) >= 3, text
     assert {one.epoch for one in document.messages} == {1}
     assert document.messages[0].ids
+
+
+def test_messages_of_every_era_open() -> None:
+    """A new era has the group id of the one before, and counts its epochs from the beginning."""
+    life = the_life("ios", "android")
+    document = key_log_document(life.records, life.lines)
+    eras = {line.split()[-1] for line in life.lines if line.startswith("EPOCH") and line.split()[2] == "1"}
+    assert len(eras) > 1
+    closed = [passage for passage in document.messages if not passage.opened]
+    (spoiled,) = {passage.ids[0] for passage in closed}  # one had its last bit turned on the way
+    assert {passage.text for passage in document.messages if passage.opened} == life.texts
 
 
 def test_the_lines_are_those_of_the_groups_in_the_trace_each_once() -> None:
