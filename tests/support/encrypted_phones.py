@@ -40,12 +40,14 @@ __all__ = [
     "locked",
     "mls_of",
     "new_owner",
+    "next_generation",
     "notes",
     "pair_locked",
     "reinstalled",
     "rekey",
     "sealed_by",
     "sealed_cpim",
+    "sealed_octets",
     "thread_of",
     "tombstones",
 ]
@@ -155,6 +157,20 @@ def sealed_by(
     bound = AuthenticatedData(bound_id or message_id, held.era if bound_era is None else bound_era)
     made = held.group.seal(payload.encode(), held.setting.random, authenticated_data=bound.encode())
     return made.encode()
+
+
+def sealed_octets(phone: Phone, peer: str, payload: bytes, bound: bytes) -> bytes:
+    """``message/mls`` by the leaf of the phone: what was sealed and what it is bound to are octets of the test's own."""
+    held = engine_of(phone, peer).group
+    assert held is not None
+    return held.group.seal(payload, held.setting.random, authenticated_data=bound).encode()
+
+
+def next_generation(phone: Phone, peer: str) -> int:
+    """Of the next sealed message of the phone."""
+    held = engine_of(phone, peer).group
+    assert held is not None
+    return int(held.group.next_generation)
 
 
 def sealed_cpim(phone: Phone, message_id: str, body: bytes, headers: Iterable[CpimHeader]) -> bytes:

@@ -29,6 +29,7 @@ from rcs_sim.e2ee.participant_key import ParticipantKey
 from rcs_sim.e2ee.profile import E2eeProfile
 from rcs_sim.e2ee.trust_anchors import TrustAnchorList
 from rcs_sim.mls.key_log import WriteLine
+from rcs_sim.mls.signature import ECDSA_P256, SignatureKey
 from rcs_sim.wire.encryption_parameters import EncryptionParameters, MlsServerProperties
 from rcs_sim.wire.key_directory import KdsErrorCode, UploadRequest
 
@@ -69,6 +70,7 @@ class Credentials:
         "_is_outdated",
         "_kds",
         "_key_log",
+        "_leaf_key",
         "_msisdn",
         "_parameters",
         "_proof_refused",
@@ -107,6 +109,7 @@ class Credentials:
         self.state = CredentialState.OFF
         self._random = tokens.child("mls").octets
         self._key_log = key_log
+        self._leaf_key: SignatureKey | None = None  # a directory that has answered knows the client by it
         self._alarms, self._errands, self._display = alarms, errands, display
         self._changed, self._proof_refused = changed, proof_refused
         self._alarm = alarms.new(self._rang)
@@ -161,7 +164,7 @@ class Credentials:
         """A configuration with encryption is in force; *msisdn* is bare digits."""
         if msisdn != self._msisdn:  # another number: another participant
             self._stop()
-            self.setting, self.pool = None, KeyPackagePool()
+            self.setting, self.pool, self._leaf_key = None, KeyPackagePool(), None
             self.roots.forget()
         self._is_outdated = self._is_working
         self._kds, self._parameters, self._msisdn = kds, parameters, msisdn
@@ -290,8 +293,15 @@ class Credentials:
         if held is not None:
             enrolment = Enrolment.renewal(held, vendor_id, self._random, now_s)
         else:
+            self._leaf_key = self._leaf_key or ECDSA_P256.generate(self._random)
             enrolment = Enrolment.start(
-                self._msisdn, self.client_id, vendor_id, self._random, now_s, participant=self.participant
+                self._msisdn,
+                self.client_id,
+                vendor_id,
+                self._random,
+                now_s,
+                participant=self.participant,
+                leaf_key=self._leaf_key,
             )
         proof = b"" if self._parameters is None else self._parameters.identity_proof
         response = await kds.enrol(enrolment.certificate_request(proof))

@@ -14,6 +14,7 @@ from rcs_sim.client.phone import Phone
 from rcs_sim.e2ee.certificate_profile import CertificateRefused, CertificateRule
 from rcs_sim.e2ee.member.enrolment import Enrolment
 from rcs_sim.e2ee.vendor_pki import VendorPki
+from rcs_sim.scenario.faults.passing import Line, Passing
 from rcs_sim.scenario.key_service import KeyService
 from rcs_sim.server.kds_enrolment import EnrolmentRules, check_enrolment
 from rcs_sim.server.kds_settings import KdsFault
@@ -62,6 +63,24 @@ async def test_one_that_cannot_enrol_registers_without_and_goes_on_trying(stage:
     await asyncio.sleep(400)
     assert _credentials(alice).is_ready
     assert '+g.gsma.rcs.mls.mls-kds="2"' in (stage.requests("REGISTER", "alice")[-1].text("Contact") or "")
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_key(stage: Stage) -> None:
+    """The directory has the client by then, and would take no other key for it."""
+    lost = list[bytes]()
+
+    def apply(passing: Passing) -> bytes | None:
+        if passing.target != "alice" or b'"leaf"' not in passing.octets or lost:
+            return passing.octets
+        lost.append(passing.octets)
+        return None
+
+    stage.sim.faults.tap.add((Line.HTTP,), apply)
+    alice = await stage.phone("alice", ALICE)
+    await asyncio.sleep(120)
+    assert lost
+    assert _credentials(alice).is_ready
 
 
 @scenario("two-carriers", is_read_by_others=False)
