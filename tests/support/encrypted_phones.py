@@ -160,7 +160,7 @@ def sealed_by(
 
 
 def sealed_octets(phone: Phone, peer: str, payload: bytes, bound: bytes) -> bytes:
-    """``message/mls`` by the leaf of the phone: what was sealed and what it is bound to are octets of the test's own."""
+    """``message/mls`` by the leaf of the phone; what is sealed and what it is bound to are octets of the test's own."""
     held = engine_of(phone, peer).group
     assert held is not None
     return held.group.seal(payload, held.setting.random, authenticated_data=bound).encode()

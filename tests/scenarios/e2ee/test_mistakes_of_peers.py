@@ -174,7 +174,7 @@ async def test_3_an_authenticator_of_another_moment_passes_if_it_was_one_and_is_
     stage: Stage, sender: str
 ) -> None:
     alice, bob = await locked(stage)
-    writer, reader, peer, back = (alice, bob, BOB, ALICE) if sender == "alice" else (bob, alice, ALICE, BOB)
+    writer, reader, peer = (alice, bob, BOB) if sender == "alice" else (bob, alice, ALICE)
     _, _, older = _state(writer, peer)
     rekey(alice, BOB)
     await asyncio.sleep(10)
