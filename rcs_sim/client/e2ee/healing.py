@@ -212,8 +212,10 @@ class Healing:
             case HealStep.REPLAY:
                 self._replay(thread)
             case HealStep.EXTERNAL_COMMIT:
+                self._abandon(thread)
                 self._rejoin(thread)
             case HealStep.NEW_ERA:
+                self._abandon(thread)
                 self._advance(thread)
             case HealStep.ADOPT_END_MLS:
                 self._adopt_end(thread)
@@ -233,6 +235,14 @@ class Healing:
                     self._ask(thread)
             case None:
                 pass
+
+    def _abandon(self, thread: EncryptedThread) -> None:
+        """The way that is taken now leaves behind what was asked before. The focus is beyond the state that it was
+        asked from, so that nothing comes of it any more; an answer that may still come is waited for."""
+        operation = thread.engine.operation
+        if operation is not None and not self._context.channel.is_pending(operation.control_id):
+            self._context.note(thread, "given up", operation.kind.name.lower().replace("_", " "), operation.control_id)
+            thread.engine.control.abandon()
 
     def _gave_up(self, thread: EncryptedThread, happened: HealInput, *, has_waited: bool) -> None:
         """Who holds no group looks again in a while; who holds one that cannot be repaired begins it anew, whoever is

@@ -153,3 +153,22 @@ async def test_a_receipt_that_nobody_can_prove_is_asked_about_more_and_more_seld
         await asyncio.sleep(24 * 3600)
     asked = [one for one in notes(stage, alice) if one.startswith(("repair", "no repair"))]
     assert len(asked) < 5 * 20, len(asked)
+
+
+@scenario("two-carriers")
+async def test_a_create_whose_refusal_comes_too_late_is_given_up_for_another_way(stage: Stage) -> None:
+    """The handset is a new one, and the focus holds the group of the one before: it says so after the phone has waited
+    long enough, since the session for the request was kept ringing by a peer who is gone."""
+    alice, amy = await stage.phone("alice", ALICE), await stage.phone("amy", AMY)
+    await (await amy.chat(ALICE).send("to the old handset, and so on" * 200)).delivered(within_s=60)
+    alice = await stage.sim.exchange("alice", device="strict-v4")
+    await amy.lose_power()
+    message = alice.chat(AMY).send("from the new one")
+    await asyncio.sleep(400)
+    await amy.power_on()
+    await message.delivered(within_s=900)
+    assert message.scheme is Scheme.MLS, notes(stage, alice)
+    answer = amy.chat(ALICE).send("and back")
+    await answer.delivered(within_s=60)
+    assert texts(amy)[-1] == "from the new one"
+    assert alice.chat(AMY).label == amy.chat(ALICE).label == LOCKED
