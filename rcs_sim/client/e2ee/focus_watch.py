@@ -2,7 +2,8 @@
 
 A phone that has lost its state, or whose number was somebody else's, knows of no group. That is not the same as that
 there is none: before anything leaves in clear the focus is asked, and while it holds a group that was not ended
-everything is sealed or fails (choice).
+everything is sealed or fails (choice). Where nobody arbitrates the same question goes to the peer's phones, and they
+answer it (choice).
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from rcs_sim.client.identity import ContactKey, is_number
 from rcs_sim.client.messenger import Messenger
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
-from rcs_sim.e2ee.failure_reason import ServerFailureReason as Reason
 from rcs_sim.e2ee.member.budgets import SERVER_READS, RollingBudget
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal
 from rcs_sim.e2ee.server_message import AcceptedMessage
@@ -132,9 +132,6 @@ class FocusWatch:
         match answer:
             case NoAnswer() | AcceptedMessage():
                 return
-            case FocusRefusal() if answer.server is None and answer.reason == Reason.TRANSIENT_ERROR:
-                self._said_nothing(conversation)  # its store may be away: it does not know itself
-                return
             case FocusRefusal():
                 held = Held(answer.server is not None, answer.server, _has_ended(answer, before), now)
             case _:
@@ -148,7 +145,7 @@ class FocusWatch:
     def suspect(self, conversation: Conversation) -> None:
         """Something has come that nobody without a group could have made: the focus is asked before the next message
         leaves, and until it has said otherwise there is one."""
-        if self._server_of(conversation.peer).arbitrates_era and not self._has_group(conversation.peer):
+        if not self._has_group(conversation.peer):
             held = self._held.get(conversation.peer)
             if held is None or not held.is_held or held.has_ended:
                 self._held[conversation.peer] = _SUSPECTED
@@ -207,21 +204,18 @@ class FocusWatch:
     def _looked(self, conversation: Conversation, answer: ControlAnswer) -> None:
         """Without an answer there is no reason to believe anything else than before; a focus that is there and says
         nothing may hold a group."""
-        self._looking.discard(conversation.peer)
-        if isinstance(answer, NoAnswer):
-            self._said_nothing(conversation)
-        self._messenger.encryption_moved(conversation)
-
-    def _said_nothing(self, conversation: Conversation) -> None:
         peer = conversation.peer
-        now = self._unanswered[peer] = self._messenger.alarms.now()
-        if self._has_focus(conversation) and peer not in self._held:
-            self._held[peer] = Held(True, None, None, now)
+        self._looking.discard(peer)
+        if isinstance(answer, NoAnswer):
+            now = self._unanswered[peer] = self._messenger.alarms.now()
+            if self._has_focus(conversation) and peer not in self._held:
+                self._held[peer] = Held(True, None, None, now)
+        self._messenger.encryption_moved(conversation)
 
     def _can_ask(self, conversation: Conversation) -> bool:
         """Whether there is a focus to be asked, or may be: where nothing is known of the peer there may be one."""
-        messenger, server = self._messenger, self._server_of(conversation.peer)
-        if not (server.arbitrates_era and is_number(conversation.peer)):
+        messenger = self._messenger
+        if not is_number(conversation.peer):
             return False
         if messenger.pager is None or not messenger.own.is_registered or conversation.latch is Latch.SMS:
             return False
@@ -229,10 +223,11 @@ class FocusWatch:
 
     def _has_focus(self, conversation: Conversation) -> bool:
         """That of the own carrier for the lower number; for the higher one that of the peer's, whose tags say that he
-        encrypts (choice)."""
+        encrypts: then there are at least his phones (choice)."""
         own, peer = self._credentials.msisdn, conversation.peer
+        is_ours = self._server_of(peer).arbitrates_era and own < peer.lstrip("+")
         tags = self._messenger.capabilities.entry(peer).tags
-        return bool(own) and (own < peer.lstrip("+") or tags.mls.kds is not None)
+        return bool(own) and (is_ours or tags.mls.kds is not None)
 
     def _note(self, conversation: Conversation, state: str, message_id: str | None = None) -> None:
         display, peer = self._messenger.display, conversation.peer
@@ -243,6 +238,6 @@ def _has_ended(refusal: FocusRefusal, before: Held | None) -> bool | None:
     """A focus that gives no GroupInfo out says it with the reason of its refusal; the others say nothing of it, and it
     is as it was while the state is the same (choice)."""
     server = read_answer(refusal)
-    if server.is_only_named or refusal.reason == Reason.MLS_GROUP_HAS_END_MLS:
-        return refusal.reason == Reason.MLS_GROUP_HAS_END_MLS
+    if server.is_only_named:
+        return server.is_said_to_have_ended
     return before.has_ended if before is not None and before.state == refusal.server else None

@@ -305,6 +305,9 @@ class Healing:
             self._context.note(thread, "end not proven", doubt)
             self._feed(thread, HealInput.UNREADABLE)
             return
+        if server.is_said_to_have_ended and thread.engine.group is None and not thread.conversation.is_encrypted:
+            self._feed(thread, HealInput.ENDED)  # enough where there is nothing that could end
+            return
         if thread.engine.control.settle(server.latest, now_s) is Settlement.APPLIED:
             self._context.moved(thread)
         self._feed(

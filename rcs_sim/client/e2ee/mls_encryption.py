@@ -20,6 +20,7 @@ from rcs_sim.client.e2ee.failures import Failures
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.housekeeping import Housekeeping
 from rcs_sim.client.e2ee.key_watch import KeyWatch
+from rcs_sim.client.e2ee.pull_answers import PullAnswers
 from rcs_sim.client.e2ee.readmission import Readmission
 from rcs_sim.client.e2ee.receipts import SignedReceipts
 from rcs_sim.client.e2ee.requests import Make, Requests
@@ -84,6 +85,7 @@ class MlsEncryption:
         "_inbox",
         "_keys",
         "_messenger",
+        "_pulls",
         "_receipts",
         "_requests",
         "credentials",
@@ -108,6 +110,7 @@ class MlsEncryption:
         context = self._context = E2eeContext(credentials.profile, messenger, credentials, errands, tokens, self._moved)
         self.new_message_id = context.new_id
         self._keys = KeyWatch(context)
+        self._pulls = PullAnswers(context)
         self._requests = Requests(context)
         self._receipts = SignedReceipts(context)
         claims = Claims(self.credentials)
@@ -297,12 +300,13 @@ class MlsEncryption:
             alarm.set(float(until_s) + 1.0)
 
     def _power_to_begin(self, thread: EncryptedThread, *, may_wait: bool) -> SealingPower:
-        """Without a group: one that is known of is got into, another is set up if both sides are capable."""
+        """Without a group: one that a focus is known to hold is got into, another is set up if both sides are capable."""
         conversation, watch = thread.conversation, self._context.watch
         if watch.is_waived(conversation.peer):
             return _P.NO_STATE
         can_begin = may_wait and self.credentials.is_ready
-        if can_begin and (conversation.is_encrypted or watch.is_locked_out(conversation.peer)):
+        is_there = conversation.is_encrypted or watch.is_locked_out(conversation.peer)
+        if can_begin and is_there and self._context.is_arbitrated(thread):
             if self._messenger.alarms.now() >= thread.heals_again_at:
                 self._healing.heal(thread, "the keys of an encrypted conversation are gone")
                 can_begin = thread.heal.is_running
@@ -360,6 +364,8 @@ class MlsEncryption:
 
     def arrived(self, arrival: EncryptedArrival) -> None:
         conversation = self._messenger.conversation(arrival.sender, arrival.thread_id)
+        if self._pulls.asked(conversation, arrival):
+            return
         thread = self._context.thread(conversation)
         if thread is not None:
             self._arrivals.arrived(thread, arrival)

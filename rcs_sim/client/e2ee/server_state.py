@@ -25,12 +25,14 @@ _NO_PULLS = frozenset({("invalid-input", "pull"), (_HAS_ENDED, "pull")})
 @dataclass(frozen=True, slots=True)
 class ServerState:
     """*is_empty*: the focus says that it has no such group. *enhanced* is None for an answer that cannot be read.
-    *is_only_named*: the focus answers no pulls, and names its state and group id in the refusal."""
+    *is_only_named*: the focus answers no pulls, and names its state and group id in the refusal; then
+    *is_said_to_have_ended* is its word, without proof."""
 
     enhanced: MlsEnhancedGroupInfo | None = None
     has_end_mls: bool = False
     is_empty: bool = False
     is_only_named: bool = False
+    is_said_to_have_ended: bool = False
     group_id: bytes | None = None
 
     @property
@@ -56,12 +58,12 @@ def read_answer(answer: ControlAnswer) -> ServerState:
 
 
 def _of_refusal(refusal: FocusRefusal) -> ServerState:
-    """A carrier that gives no GroupInfo out says all the same which state it holds (digest RCC.16 §1.1, §14.6). That it
-    has ended is no more than its word: nothing that is encrypted here ends by it."""
+    """A carrier that gives no GroupInfo out says all the same which state it holds (digest RCC.16 §1.1, §14.6)."""
     if (refusal.reason, refusal.detail) not in _NO_PULLS or refusal.server is None:
         return ServerState(is_empty=refusal.reason == _NOT_FOUND)
     named = MlsEnhancedGroupInfo(refusal.server)
-    return ServerState(named, is_only_named=True, group_id=refusal.group_id)
+    is_over = refusal.reason == _HAS_ENDED
+    return ServerState(named, is_only_named=True, is_said_to_have_ended=is_over, group_id=refusal.group_id)
 
 
 def _of_ordinary(answer: MlsGroupInfo) -> ServerState:

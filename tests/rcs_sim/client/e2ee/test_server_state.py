@@ -64,6 +64,8 @@ async def test_the_end_of_mls_is_seen_in_the_group_info(stage: Stage) -> None:
         FocusRefusal(reason="transient-error"),
         FocusRefusal(reason="transient-error", detail="reads", server=EpochIdentifier(1, 2, bytes(32))),
         FocusRefusal(reason="invalid-input", detail="pull"),
+        FocusRefusal(reason="mls-group-has-end-mls", detail="pull"),
+        FocusRefusal(reason="mls-group-has-end-mls", server=EpochIdentifier(1, 2, bytes(32))),
         MlsGroupInfo(b"\x00\x01\x00\x04garbage", b"", bytes(32)),
         MlsGroupInfo(b"", b"", b""),
     ],
@@ -83,13 +85,14 @@ def test_a_focus_that_answers_no_pulls_names_its_state_in_the_refusal() -> None:
     state = read_answer(FocusRefusal(reason="invalid-input", detail="pull", group_id=b"its id", server=held))
     assert (state.latest, state.group_info, state.group_id) == (held, None, b"its id")
     assert (state.is_only_named, state.is_empty, state.has_end_mls) == (True, False, False)
+    assert not state.is_said_to_have_ended
 
 
 def test_that_encryption_has_ended_is_no_proof_of_it_in_a_refusal() -> None:
     held = EpochIdentifier(3, 2, bytes(32))
     state = read_answer(FocusRefusal(reason="mls-group-has-end-mls", detail="pull", group_id=b"its id", server=held))
     assert (state.latest, state.group_id, state.is_only_named) == (held, b"its id", True)
-    assert (state.has_end_mls, state.is_empty) == (False, False)
+    assert (state.has_end_mls, state.is_said_to_have_ended, state.is_empty) == (False, True, False)
 
 
 def test_an_enhanced_answer_without_a_group_info_has_a_state_all_the_same() -> None:
