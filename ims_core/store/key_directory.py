@@ -11,11 +11,13 @@ __all__ = [
     "ANSWERED_CLAIMS",
     "DIRECTORY_ANCHORS",
     "DIRECTORY_CLIENTS",
+    "DIRECTORY_REVOCATIONS",
     "KEY_PACKAGES",
     "SPENT_KEY_PACKAGES",
     "AnsweredClaim",
     "DirectoryClient",
     "HeldAnchor",
+    "HeldRevocations",
     "SignedAnchors",
     "SpentKeyPackage",
     "StoredKeyPackage",
@@ -110,6 +112,16 @@ class SignedAnchors:
     peers: tuple[tuple[str, int], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class HeldRevocations:
+    """What another key service has signed as its list of revoked certificates, as it came at *fetched_s* (Unix
+    seconds)."""
+
+    kds: int
+    der: bytes = field(repr=False)
+    fetched_s: int
+
+
 def directory_client_key(msisdn: str, client_id: str) -> str:
     """Key of a client."""
     return f"{msisdn} {client_id}"
@@ -142,4 +154,7 @@ ANSWERED_CLAIMS: RecordType[AnsweredClaim] = RecordType(
 )
 DIRECTORY_ANCHORS: RecordType[SignedAnchors] = RecordType(
     "directory_anchors", SignedAnchors, lambda record: f"{record.generation:010d}"
+)
+DIRECTORY_REVOCATIONS: RecordType[HeldRevocations] = RecordType(
+    "directory_revocations", HeldRevocations, lambda record: f"{record.kds:010d}"
 )

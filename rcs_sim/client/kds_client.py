@@ -102,9 +102,11 @@ class KdsClient:
         KdsCallRefused, TransportError."""
         return _good(await self._ask(f"{uri.rstrip('/')}/{generation}", "GET", b""))
 
-    async def revocation_list(self) -> bytes:
-        """The list of revoked certificates as it is served. Raises KdsCallRefused, TransportError."""
-        return _good(await self._ask(f"{self.uri}{KdsPath.CRL}", "GET", b""))
+    async def revocation_list(self, kds: int | None = None) -> bytes:
+        """The list of revoked certificates as it is served, or that of the key service with the number *kds*. Raises
+        KdsCallRefused, TransportError."""
+        path = KdsPath.CRL if kds is None else f"{KdsPath.CRL}/{kds}"
+        return _good(await self._ask(f"{self.uri}{path}", "GET", b""))
 
     async def directory(self) -> DirectoryResponse:
         """Whose directory it is, and what it takes. Raises KdsCallRefused, TransportError, KeyDirectoryParseError."""

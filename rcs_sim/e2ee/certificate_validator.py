@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from rcs_sim.e2ee.acs_proof import AcsProof
-from rcs_sim.e2ee.certificate import Certificate, certificate_number, read_certificate
+from rcs_sim.e2ee.certificate import Certificate, read_certificate
 from rcs_sim.e2ee.certificate_leaf_rules import (
     acs_proof_of,
     check_leaf_acs_proof,
@@ -61,6 +61,7 @@ from rcs_sim.e2ee.certificate_x509_rules import (
 )
 from rcs_sim.e2ee.der import DerError
 from rcs_sim.e2ee.participant_information import ParticipantInformation
+from rcs_sim.e2ee.revoked_certificates import RevokedCertificates
 from rcs_sim.e2ee.trust_anchors import TrustAnchor, TrustAnchors
 
 __all__ = ["MAX_CHAIN", "CertificateValidator", "ValidatedChain"]
@@ -68,6 +69,8 @@ __all__ = ["MAX_CHAIN", "CertificateValidator", "ValidatedChain"]
 MAX_CHAIN = 6  # certificates: deployed chains have two or three
 _KEPT_CHAINS = 4096
 _KEPT_OCTETS = 16 * 1024  # a longer chain is judged each time: nobody fills the memory with chains
+
+_WITHDRAWN = frozenset({CertificateRule.TRUST_ANCHOR, CertificateRule.SIGNATURE})
 
 Rule = Callable[[Certificate], Iterator[Finding]]
 
@@ -133,7 +136,7 @@ _LEAF_FORM_RULES: tuple[Rule, ...] = (  # a tolerant verifier notes them
 class _Policy:
     anchors: TrustAnchors
     strictness: Strictness
-    revoked: frozenset[bytes]
+    revoked: RevokedCertificates
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +184,8 @@ class _Verdict:
 
 
 class CertificateValidator:
-    """Judges chains by *anchors*. *revoked_serials* are contents of serial numbers, for every certificate of a chain.
+    """Judges chains by *anchors*. *revoked_serials* are contents of serial numbers, for every certificate of a chain,
+    or `RevokedCertificates`.
     *refuses_expired_proof* makes an expired ``.5`` a breach; RCC.16 lets it pass."""
 
     __slots__ = ("_policy", "_refuses_expired_proof")
@@ -190,11 +194,13 @@ class CertificateValidator:
         self,
         anchors: TrustAnchors,
         strictness: Strictness = Strictness.STRICT,
-        revoked_serials: Iterable[bytes] = (),
+        revoked_serials: Iterable[bytes] | RevokedCertificates = (),
         *,
         refuses_expired_proof: bool = False,
     ) -> None:
-        self._policy = _Policy(anchors, strictness, frozenset(map(certificate_number, revoked_serials)))
+        if not isinstance(revoked_serials, RevokedCertificates):
+            revoked_serials = RevokedCertificates.of(revoked_serials)
+        self._policy = _Policy(anchors, strictness, revoked_serials)
         self._refuses_expired_proof = refuses_expired_proof
 
     @property
@@ -212,7 +218,7 @@ class CertificateValidator:
             anchors, policy.strictness, policy.revoked, refuses_expired_proof=self._refuses_expired_proof
         )
 
-    def with_revoked(self, serials: Iterable[bytes]) -> CertificateValidator:
+    def with_revoked(self, serials: Iterable[bytes] | RevokedCertificates) -> CertificateValidator:
         """The same rules with other revoked certificates."""
         policy = self._policy
         return CertificateValidator(
@@ -220,13 +226,17 @@ class CertificateValidator:
         )
 
     def is_revoked(self, chain: tuple[bytes, ...]) -> bool:
-        """Whether a certificate of a chain that was good when it came has been revoked since."""
-        if not self._policy.revoked or not chain:
-            return False
+        """Whether a certificate of a chain that was good when it came has been revoked since, or its root is none of
+        the anchors any more."""
         try:
-            return any(certificate_number(each.serial) in self._policy.revoked for each in _read_chain(chain))
+            certificates = _read_chain(chain)
         except CertificateRefused:
             return False
+        verdict, revoked = _verdict(chain, self._policy), self._policy.revoked
+        anchor = verdict.anchor
+        if anchor is None and verdict.refusal is not None and verdict.refusal.rule in _WITHDRAWN:
+            return True
+        return any(revoked.has(each, None if anchor is None else anchor.kds) for each in certificates)
 
     def validate(self, chain: tuple[bytes, ...], now_s: int | None) -> ValidatedChain:
         """Judges a chain, leaf first, at *now_s* (seconds since 1970). Raises CertificateRefused with the first rule
@@ -351,11 +361,12 @@ def _findings(verdict: _Verdict, policy: _Policy) -> Iterator[tuple[_Step, Findi
     """Every breach behind the path, in order, and whether it counts."""
     path, is_strict = verdict.path, policy.strictness is Strictness.STRICT
     leaf, issuers = path[0], path[1:]
+    kds = None if verdict.anchor is None else verdict.anchor.kds
     for step, rule, is_enforced in _LEAF_RULES:
         for finding in rule(leaf):
             yield step, finding, is_enforced or is_strict
     for each in path:
-        if certificate_number(each.serial) in policy.revoked:
+        if policy.revoked.has(each, kds):
             yield _Step.REVOCATION, Finding(CertificateRule.REVOKED, "a certificate is revoked", each.serial), True
     for finding in _each(_CA_RULES, issuers):
         yield _Step.ISSUER, finding, True

@@ -19,7 +19,7 @@ from ims_core.transport.link import Address, Transport
 from ims_core.transport.tokens import Tokens
 from ims_core.wire.digest import Algorithm
 from ims_core.wire.digest_algorithm import compute_ha1
-from rcs_sim.e2ee.trust_anchors import TrustAnchor, TrustAnchors
+from rcs_sim.e2ee.trust_anchors import TrustAnchor
 from rcs_sim.scenario.documents import CarrierDocument, PcscfDocument, UpDocument
 from rcs_sim.scenario.key_service import KeyService, KeyServicePlan, directory_numbers
 from rcs_sim.scenario.loader import load_carrier_profile
@@ -203,9 +203,9 @@ class Carrier:
         self.smsc = self._make_smsc(plans)
         self.ipsmgw = self._make_ipsmgw()
         self.msrp_relay = self._make_msrp_relay()
+        self.key_service = self._make_key_service(plans, network)
         self.messaging_server = self._make_messaging_server(plans)
         self.config_server: ConfigServer | None = None
-        self.key_service = self._make_key_service(plans, network)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -421,8 +421,6 @@ class Carrier:
                 prefix for each in plans.values() if each.profile.mls.is_peer_to_peer for prefix in each.entry.prefixes
             ),
         )
-        services = [each.key_service for each in plans.values()]
-        roots = tuple(service.pki.anchor for service in services if service is not None)
         return MessagingServer(
             config,
             network=world.network,
@@ -434,7 +432,7 @@ class Carrier:
             subscribers=self.core.sh,
             anchor=self.msrp_relay,
             smsc=plan.smsc if profile.interworking else None,
-            trust=TrustAnchors(roots) if roots else None,
+            trust=None if self.key_service is None else self.key_service.server.anchors,
         )
 
     def _make_key_service(self, plans: Mapping[str, _Plan], network: NetworkFile) -> KeyService | None:

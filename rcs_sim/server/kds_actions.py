@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from ims_core.store.key_directory import (
     AnsweredClaim,
     DirectoryClient,
+    HeldRevocations,
     SignedAnchors,
     SpentKeyPackage,
     StoredKeyPackage,
@@ -22,6 +23,7 @@ from rcs_sim.wire.key_directory import ClaimRequest, FederationClaimRequest, Kds
 
 __all__ = [
     "AfterKept",
+    "AskList",
     "AskPeer",
     "Change",
     "Drop",
@@ -37,7 +39,13 @@ __all__ = [
 ]
 
 KdsRecord: TypeAlias = (
-    DirectoryClient | StoredKeyPackage | SpentKeyPackage | AnsweredClaim | SignedAnchors | StoredPrekeys
+    DirectoryClient
+    | StoredKeyPackage
+    | SpentKeyPackage
+    | AnsweredClaim
+    | SignedAnchors
+    | HeldRevocations
+    | StoredPrekeys
 )
 
 
@@ -90,6 +98,14 @@ class AskPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class AskList:
+    """The list of revoked certificates of another KDS is wanted; the last action of its request. The core gets the
+    octets with this value."""
+
+    peer: KdsPeer
+
+
+@dataclass(frozen=True, slots=True)
 class PollAnchors:
     """Fetch the roots of another KDS."""
 
@@ -110,7 +126,7 @@ class AfterKept:
     record: AnsweredClaim
 
 
-KdsAction: TypeAlias = Keep | Drop | Note | AskPeer | PollAnchors | AfterKept | Respond
+KdsAction: TypeAlias = Keep | Drop | Note | AskList | AskPeer | PollAnchors | AfterKept | Respond
 
 
 def json_response(body: bytes, status: int = 200, *headers: tuple[str, str]) -> HttpResponse:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ims_core.store.key_directory import DIRECTORY_ANCHORS, HeldAnchor, SignedAnchors
+from ims_core.store.key_directory import DIRECTORY_ANCHORS, HeldAnchor, HeldRevocations, SignedAnchors
 from rcs_sim.e2ee.certificate_profile import Strictness
 from rcs_sim.e2ee.certificate_validator import CertificateValidator
+from rcs_sim.e2ee.revoked_certificates import RevokedCertificates
 from rcs_sim.e2ee.trust_anchors import (
     SignedTrustList,
     TrustAnchor,
@@ -19,6 +20,7 @@ from rcs_sim.e2ee.trust_anchors import (
 )
 from rcs_sim.mls.signature import SignatureKey
 from rcs_sim.server.kds_actions import Change, Drop, Keep, Note
+from rcs_sim.server.kds_revocations import PeerRevocations
 from rcs_sim.server.kds_settings import KdsPeer
 from rcs_sim.wire.key_directory import FederationAnchor, FederationAnchors
 
@@ -30,7 +32,8 @@ _KEPT_GENERATIONS = 8
 class AnchorBook:
     """Own roots, those of the other directories, and every list that still can be asked for.
 
-    *trust* has all roots of the current list."""
+    *trust* has all roots of the current list, *revoked* what the own operator and the other directories have revoked:
+    these two are what the carrier's servers judge certificates by."""
 
     __slots__ = (
         "_configured",
@@ -38,11 +41,13 @@ class AnchorBook:
         "_lists",
         "_network",
         "_own",
+        "_peer_revocations",
         "_peers",
         "_revoked",
         "_signer",
         "_strictness",
         "_validators",
+        "revoked",
         "trust",
     )
 
@@ -63,6 +68,8 @@ class AnchorBook:
         self._signer = signer
         self._strictness = strictness
         self._revoked: tuple[bytes, ...] = ()
+        self._peer_revocations = PeerRevocations()
+        self.revoked = RevokedCertificates()
         self._validators: dict[int, CertificateValidator] = {}
         self._lists: dict[int, SignedAnchors] = {}
         self._peers: dict[str, int] = {}
@@ -77,8 +84,16 @@ class AnchorBook:
     def signer(self) -> SignatureKey:
         return self._signer
 
-    def start(self, kept: Iterable[SignedAnchors], now_s: int) -> list[Change]:
+    def start(
+        self, kept: Iterable[SignedAnchors], now_s: int, revocations: Iterable[HeldRevocations] = ()
+    ) -> list[Change]:
         """Takes over what an earlier process kept; a new generation if the roots differ from its last."""
+        changes = self._start(kept, now_s)
+        self._peer_revocations.restore(revocations, self.trust, now_s)
+        self._judge_anew()
+        return changes
+
+    def _start(self, kept: Iterable[SignedAnchors], now_s: int) -> list[Change]:
         self._lists = {each.generation: each for each in kept}
         last = self._lists.get(self.generation)
         if last is None:
@@ -102,15 +117,35 @@ class AnchorBook:
     @revoked_serials.setter
     def revoked_serials(self, serials: tuple[bytes, ...]) -> None:
         self._revoked = serials
+        self._judge_anew()
+
+    def _judge_anew(self) -> None:
+        self.revoked = RevokedCertificates.of(self._revoked, self._peer_revocations.serials)
         self._validators.clear()
+
+    def revocations_of(self, kds: int, now_s: int) -> tuple[bytes | None, bool]:
+        """The list of another directory as it came, None without one, and whether it came lately."""
+        return self._peer_revocations.held(kds), self._peer_revocations.is_fresh(kds, now_s)
+
+    def learn_revocations(self, peer: KdsPeer, der: bytes, now_s: int) -> list[Change | Note]:
+        """What *peer* says of the certificates that it has revoked; it counts under its own roots."""
+        changes = self._peer_revocations.learn(peer, der, self.trust, now_s)
+        self._judge_anew()
+        return changes
 
     def validator(self, kds: int) -> CertificateValidator:
         """Checks certificates of one directory."""
         found = self._validators.get(kds)
         if found is None:
             anchors = self.trust.of_kds(kds)
-            found = self._validators[kds] = CertificateValidator(anchors, self._strictness, self._revoked)
+            found = self._validators[kds] = CertificateValidator(anchors, self._strictness, self.revoked)
         return found
+
+    def set_own(self, roots: Iterable[TrustAnchor], now_s: int) -> list[Change]:
+        """The operator's: other roots of our own, a new generation of the list."""
+        self._own = tuple(roots)
+        others = (each for each in self.trust.anchors if each.kds != self._kds)
+        return self._adopt((*self._own, *others), now_s)
 
     def own(self) -> FederationAnchors:
         """What another directory is told. The generation is that of our list, which counts foreign changes too."""

@@ -47,6 +47,13 @@ class FederationLink:
             return answer
         return answer.body if answer.status == 200 else PeerFailure(reason=f"answered {answer.status}")
 
+    async def revocation_list(self, peer: KdsPeer) -> bytes | PeerFailure:
+        """A peer's list of revoked certificates, as it is served."""
+        answer = await self._ask(peer, KdsPath.FEDERATION_CRL, b"")
+        if isinstance(answer, PeerFailure):
+            return answer
+        return answer.body if answer.status == 200 else PeerFailure(reason=f"answered {answer.status}")
+
     async def _ask(self, peer: KdsPeer, path: str, body: bytes) -> HttpResponse | PeerFailure:
         try:
             return await self._http.request(

@@ -10,6 +10,7 @@ from ims_core.store.key_directory import (
     ANSWERED_CLAIMS,
     DIRECTORY_ANCHORS,
     DIRECTORY_CLIENTS,
+    DIRECTORY_REVOCATIONS,
     KEY_PACKAGES,
     SPENT_KEY_PACKAGES,
     AnsweredClaim,
@@ -20,8 +21,10 @@ from ims_core.trace import RecordKind, Trace
 from ims_core.transport.background import Background
 from ims_core.transport.clock import Clock
 from ims_core.transport.http_message import HttpRequest, HttpResponse
+from rcs_sim.e2ee.trust_anchors import TrustAnchor
 from rcs_sim.server.kds_actions import (
     AfterKept,
+    AskList,
     AskPeer,
     Change,
     Drop,
@@ -79,6 +82,7 @@ class KdsListener:
             spent=spent,
             answers=await self._store.table(ANSWERED_CLAIMS).load_all(),
             anchors=await self._store.table(DIRECTORY_ANCHORS).load_all(),
+            revocations=await self._store.table(DIRECTORY_REVOCATIONS).load_all(),
             prekeys=await self._store.table(PREKEYS).load_all(),
             prekey_answers=await self._store.table(ANSWERED_PREKEY_CLAIMS).load_all(),
         )
@@ -105,6 +109,10 @@ class KdsListener:
         """The operator's: *msisdn* (bare digits) has another owner now. Raises StoreError."""
         await self._write(self._server.forget(msisdn))
 
+    async def set_own_roots(self, roots: Iterable[TrustAnchor]) -> None:
+        """The operator's roots, in the place of those before. Raises StoreError."""
+        await self._write(self._server.set_own_roots(roots, self._clock.now()))
+
     async def revoke(self, serials: Iterable[bytes]) -> None:
         """The operator's list of revoked certificates, in the place of the one before. Raises StoreError."""
         await self._write(self._server.revoke(serials, self._clock.now()))
@@ -121,6 +129,13 @@ class KdsListener:
         for note in (each for each in changes if isinstance(each, Note)):
             self._note(note)
         await self._write([each for each in changes if not isinstance(each, Note)])
+
+    async def poll_revocations(self, peer: KdsPeer) -> None:
+        """Asks *peer* for what it has revoked and takes it, if one of its roots has signed it."""
+        try:
+            await self._ask_list(peer)
+        except StoreError as error:
+            _log.error("%s: %s", self._name, error)
 
     def _peer_of(self, request: HttpRequest) -> KdsPeer | None:
         peers = self._server.peers
@@ -154,6 +169,8 @@ class KdsListener:
                     self._tasks.spawn(self.poll(peer), f"roots of {peer.host}")
                 case AskPeer():
                     response = await self._ask(action)
+                case AskList(peer):
+                    response = await self._ask_list(peer)
                 case Respond(answer):
                     response = answer
         return response
@@ -162,6 +179,11 @@ class KdsListener:
         is_cut_off = ask.peer.kds in self._server.fault.peers_down
         answer = PeerFailure() if is_cut_off else await self._link.claim(ask)
         return await self._carry_out(self._server.peer_answered(ask, answer, self._clock.now()))
+
+    async def _ask_list(self, peer: KdsPeer) -> HttpResponse:
+        is_cut_off = peer.kds in self._server.fault.peers_down
+        told = PeerFailure() if is_cut_off else await self._link.revocation_list(peer)
+        return await self._carry_out(self._server.revocations_told(peer, told, self._clock.now()))
 
     async def _keep(self, changes: Sequence[Change]) -> None:
         """Writes. Whoever wants an answer again that is among the changes shares what becomes of it. Raises
@@ -216,6 +238,7 @@ class KdsListener:
     def _poll_all(self) -> None:
         for peer in self._server.peers:
             self._tasks.spawn(self.poll(peer), f"roots of {peer.host}")
+            self._tasks.spawn(self.poll_revocations(peer), f"revocations of {peer.host}")
         self._arm()
 
 

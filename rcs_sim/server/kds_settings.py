@@ -125,6 +125,9 @@ class PeerTable:
     def __iter__(self) -> Iterator[KdsPeer]:
         return iter(tuple(self._by_kds.values()))
 
+    def by_kds(self, kds: int) -> KdsPeer | None:
+        return self._by_kds.get(kds)
+
     def by_host(self, host: str) -> KdsPeer | None:
         return self._by_host.get(host.lower())
 

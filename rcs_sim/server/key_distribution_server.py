@@ -12,6 +12,7 @@ from dataclasses import replace
 from ims_core.store.key_directory import (
     AnsweredClaim,
     DirectoryClient,
+    HeldRevocations,
     SignedAnchors,
     SpentKeyPackage,
     StoredKeyPackage,
@@ -27,10 +28,12 @@ from rcs_sim.e2ee.key_package_profile import (
     verify_claimed_package,
     verify_uploaded_package,
 )
+from rcs_sim.e2ee.trust_anchors import TrustAnchor
 from rcs_sim.e2ee.vendor_pki import VendorPki
 from rcs_sim.mls.credential import credential_pieces, shared_certificate
 from rcs_sim.server.config_sessions import RateLimit
 from rcs_sim.server.kds_actions import (
+    AskList,
     AskPeer,
     Change,
     KdsAction,
@@ -54,6 +57,7 @@ from rcs_sim.wire.key_directory import (
     EnrolmentResponse,
     FederationAnchors,
     FederationClaimRequest,
+    KdsError,
     KdsErrorCode,
     KdsPath,
     KeyDirectoryParseError,
@@ -65,6 +69,8 @@ from rcs_sim.wire.prekey_directory import PrekeyPath, PrekeyUpload
 __all__ = ["KeyDistributionServer"]
 
 _POSTS = frozenset((KdsPath.CERTIFICATE, KdsPath.KEY_PACKAGES, KdsPath.CLAIM, PrekeyPath.PREKEYS, PrekeyPath.CLAIM))
+_LOST = frozenset((CertificateRule.REVOKED, CertificateRule.TRUST_ANCHOR, CertificateRule.SIGNATURE))
+_CRL_TYPE = "application/pkix-crl"
 _GETS = frozenset({KdsPath.CIPHER_SUITES, KdsPath.DIRECTORY, KdsPath.CRL, KdsPath.ICA})
 
 
@@ -142,6 +148,7 @@ class KeyDistributionServer:
         spent: Iterable[SpentKeyPackage] = (),
         answers: Iterable[AnsweredClaim] = (),
         anchors: Iterable[SignedAnchors] = (),
+        revocations: Iterable[HeldRevocations] = (),
         prekeys: Iterable[StoredPrekeys] = (),
         prekey_answers: Iterable[AnsweredClaim] = (),
     ) -> list[Change]:
@@ -151,7 +158,7 @@ class KeyDistributionServer:
             *self.directory.restore(clients, packages, spent, int(now)),
             *self._desk.restore(list(answers), now),
             *self._prekey_desk.restore(list(prekey_answers), now),
-            *self.anchors.start(anchors, int(now)),
+            *self.anchors.start(anchors, int(now), revocations),
         ]
 
     def forget(self, msisdn: str) -> list[Change]:
@@ -162,13 +169,21 @@ class KeyDistributionServer:
         """The operator's list of revoked certificates, contents of their serial numbers, in the place of the one
         before. It holds for every certificate of a chain; stored packages under one of them are withdrawn."""
         self.anchors.revoked_serials = tuple(serials)
+        return self._withdraw(int(now))
+
+    def set_own_roots(self, roots: Iterable[TrustAnchor], now: float) -> list[Change]:
+        """The operator's roots, in the place of those before; stored packages under one that is none any more are
+        withdrawn. Certificates are issued by `pki`, which is for the operator to change too."""
+        return [*self.anchors.set_own(roots, int(now)), *self._withdraw(int(now))]
+
+    def _withdraw(self, now_s: int) -> list[Change]:
         validator = self.anchors.validator(self.settings.kds)
 
         def is_bad(package: StoredKeyPackage) -> bool:
             try:
-                verify_claimed_package(package.message, msisdn=package.msisdn, trust=validator, now_s=int(now))
+                verify_claimed_package(package.message, msisdn=package.msisdn, trust=validator, now_s=now_s)
             except KeyPackageRefused as refused:
-                return refused.rule == CertificateRule.REVOKED
+                return refused.rule in _LOST
             return False
 
         return self.directory.withdraw(is_bad)
@@ -247,10 +262,9 @@ class KeyDistributionServer:
                 about = DirectoryResponse(kds=self.settings.kds, vendor_id=self.settings.vendor_id)
                 return [Respond(json_response(about.encode()))]
             case ("GET", KdsPath.CRL):
-                listed = self.fault.revocation_list
-                if listed is None:
-                    listed = self._pki.crl_der(int(now), self.anchors.revoked_serials)
-                return [Respond(_octets(listed, "application/pkix-crl"))]
+                return [self._own_revocations(now)]
+            case ("GET", _) if path.startswith(f"{KdsPath.CRL}/"):
+                return self._revocations_of(path.rpartition("/")[2], now)
             case ("GET", KdsPath.ICA):
                 return [Respond(_octets(self._pki.ica_der, "application/pkix-cert"))]
             case ("GET", _) if path.startswith(f"{KdsPath.TRUST_ANCHORS}/"):
@@ -270,7 +284,40 @@ class KeyDistributionServer:
                 return self._prekey_desk.federation_claim(FederationClaimRequest.parse(request.body), peer, now)
             case ("GET", KdsPath.FEDERATION_ANCHORS):
                 return [Respond(json_response(self.anchors.own().encode()))]
+            case ("GET", KdsPath.FEDERATION_CRL):
+                return [self._own_revocations(now)]
         return [Respond(HttpResponse(404))]
+
+    def _own_revocations(self, now: float) -> Respond:
+        listed = self.fault.revocation_list
+        if listed is None:
+            listed = self._pki.crl_der(int(now), self.anchors.revoked_serials)
+        return Respond(_octets(listed, _CRL_TYPE))
+
+    def _revocations_of(self, number: str, now: float) -> list[KdsAction]:
+        """Those of another key service, which is asked when what is held is no news any more."""
+        kds = int(number) if number.isascii() and number.isdecimal() and len(number) <= 9 else -1
+        if kds == self.settings.kds:
+            return [self._own_revocations(now)]
+        peer = self.peers.by_kds(kds)
+        if peer is None:
+            return [Respond(HttpResponse(404))]
+        held, is_fresh = self.anchors.revocations_of(kds, int(now))
+        return [Respond(_octets(held, _CRL_TYPE)) if held is not None and is_fresh else AskList(peer)]
+
+    def revocations_told(self, peer: KdsPeer, told: bytes | PeerFailure, now: float) -> list[KdsAction]:
+        """What *peer* says that it has revoked. Where it says nothing, or nothing to be believed, the answer is what
+        was held before; the last action is a Respond."""
+        if isinstance(told, PeerFailure):
+            details = {"outcome": told.trouble.value, "peer": peer.host, "reason": told.reason}
+            changes: list[Change | Note] = [Note(f"{peer.host} does not tell what it has revoked", details)]
+        else:
+            changes = self.anchors.learn_revocations(peer, told, int(now))
+        held, _ = self.anchors.revocations_of(peer.kds, int(now))
+        if held is not None:
+            return [*changes, Respond(_octets(held, _CRL_TYPE))]
+        error = KdsError.of(KdsErrorCode.UNAVAILABLE, f"no list of {peer.host}")
+        return [*changes, Respond(refusal(error))]
 
     def _trust_list(self, generation: str) -> HttpResponse:
         is_number = generation.isascii() and generation.isdecimal() and len(generation) <= 15

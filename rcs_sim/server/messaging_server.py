@@ -33,10 +33,8 @@ from ims_core.wire.sip.grammar import SipParseError
 from ims_core.wire.sip.headers import Route
 from ims_core.wire.sip.message import Request, Response
 from rcs_sim.e2ee.certificate_profile import Strictness
-from rcs_sim.e2ee.certificate_validator import CertificateValidator
-from rcs_sim.e2ee.credential_identity import X509Identity, msisdn_of
+from rcs_sim.e2ee.credential_identity import msisdn_of
 from rcs_sim.e2ee.custom_proposals import rcs_seams
-from rcs_sim.e2ee.trust_anchors import TrustAnchors
 from rcs_sim.mls.seams import Seams
 from rcs_sim.server.interworking_link import InterworkingLink
 from rcs_sim.server.messaging_actions import (
@@ -57,6 +55,7 @@ from rcs_sim.server.messaging_actions import (
     SubmitText,
 )
 from rcs_sim.server.messaging_config import MessagingServerConfig
+from rcs_sim.server.mls_trust import FocusIdentity, TrustSource
 from rcs_sim.server.participating_function import ParticipatingFunction
 from rcs_sim.server.session_media import SessionMedia
 from rcs_sim.server.session_transport import CallTransport
@@ -71,8 +70,8 @@ class MessagingServer:
     """The asyncio shell, to be started and closed once.
 
     *store* is open and stays the caller's; *anchor* carries sessions, without which there are none; *smsc* is where the
-    SM link goes if the network interworks; *blocked* maps identity keys of subscribers to those they block; *trust* are
-    the roots of all vendors, without which encrypted conversations have no focus here."""
+    SM link goes if the network interworks; *blocked* maps identity keys of subscribers to those they block; *trust* has
+    the roots of all vendors as they are at any time, without which encrypted conversations have no focus here."""
 
     def __init__(
         self,
@@ -89,7 +88,7 @@ class MessagingServer:
         smsc: Address | None = None,
         blocked: Mapping[str, frozenset[str]] | None = None,
         stack_config: StackConfig | None = None,
-        trust: TrustAnchors | None = None,
+        trust: TrustSource | None = None,
     ) -> None:
         self.config = config
         media = None
@@ -381,9 +380,9 @@ class MessagingServer:
         self._execute(self.core.handle_deadline(self._clock.now()))
 
 
-def _seams(config: MessagingServerConfig, trust: TrustAnchors | None) -> Seams | None:
+def _seams(config: MessagingServerConfig, trust: TrustSource | None) -> Seams | None:
     """What the focus of encrypted conversations judges members by."""
     if trust is None or config.mls_rules is None:
         return None
     strictness = Strictness.STRICT if config.mls_rules.uses_strict_certificates else Strictness.TOLERANT
-    return rcs_seams(X509Identity(CertificateValidator(trust, strictness)), msisdn_of)
+    return rcs_seams(FocusIdentity(trust, strictness), msisdn_of)

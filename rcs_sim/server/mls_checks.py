@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ims_core.errors import RemoteProtocolError
 from rcs_sim.e2ee.authenticated_data import AuthenticatedData
 from rcs_sim.e2ee.certificate_floor import CertificateState, floor_state
+from rcs_sim.e2ee.certificate_profile import CertificateRule
 from rcs_sim.e2ee.client_message import AdvanceKind, ClientOperation
 from rcs_sim.e2ee.custom_proposals import (
     RcsProposalType,
@@ -27,6 +28,7 @@ from rcs_sim.mls.proposals import CustomProposal
 from rcs_sim.server.mls_conversation import SECONDS_PER_DAY
 from rcs_sim.server.mls_refusal import MlsRefused
 from rcs_sim.server.mls_scene import FocusScene, number_of
+from rcs_sim.server.mls_trust import FocusIdentity
 
 __all__ = [
     "CHECKS_BEFORE_MLS",
@@ -54,6 +56,13 @@ _KEYS = (RcsExtensionType.ICON_KEY, RcsExtensionType.SUBJECT_KEY)
 _NEVER_PROPOSED = frozenset({RcsProposalType.RCS_SIGNATURE, RcsProposalType.SERVER_REMOVE, ProposalType.REINIT})
 _REMOVING = (RcsProposalType.SELF_REMOVE, RcsProposalType.SERVER_REMOVE)
 _NOT_IN_GROUP = "not-in-group"
+_OUT_OF_FORCE = frozenset(
+    (
+        CertificateRule.VALIDITY,
+        CertificateRule.PARTICIPANT_VALIDITY,
+        CertificateRule.REVOKED,
+    )
+)
 
 
 def digits_of(uri: str) -> str:
@@ -265,14 +274,26 @@ def _verify_covered(scene: FocusScene) -> None:
 
 
 def certificates_last(scene: FocusScene) -> None:
-    """12: every certificate of the post-commit roster outlives the floor (A.4.3.1). The committer's old leaf is not
-    among them, which is the carve-out of a Self-Update (A.4.3.2 §3)."""
+    """12: every certificate of the post-commit roster outlives the floor (A.4.3.1), and is still good as far as the
+    focus knows: neither revoked nor of a root that was withdrawn. The committer's old leaf is not among them, which is
+    the carve-out of a Self-Update (A.4.3.2 §3)."""
+    members = set() if scene.tree is None else {id(leaf) for _, leaf in scene.tree.members()}
     for leaf in scene.leaves_after()[: _MAX_LEAVES + 1]:
         state = floor_state(leaf.credential, scene.now_s)
         if state is CertificateState.UNREADABLE:
             raise MlsRefused(12, Reason.INVALID_COMMIT, "certificate")
         if state is not CertificateState.OK:
             raise MlsRefused(12, Reason.EXPIRED_CREDENTIAL, f"tel:+{number_of(leaf)}")
+        if _is_lost(scene, leaf, is_member=id(leaf) in members):
+            raise MlsRefused(12, Reason.EXPIRED_CREDENTIAL, f"tel:+{number_of(leaf)}")
+
+
+def _is_lost(scene: FocusScene, leaf: LeafNode, *, is_member: bool) -> bool:
+    """Whether a credential would not be accepted (any longer). What else is wrong with one that was never accepted is
+    for check 14 (choice)."""
+    identity = scene.seams.identity
+    problem = identity.problem_of(leaf, scene.now_s) if isinstance(identity, FocusIdentity) else None
+    return problem is not None and (is_member or problem in _OUT_OF_FORCE)
 
 
 def roster_is_the_tree(scene: FocusScene) -> None:

@@ -67,11 +67,12 @@ class KdsPath(StrEnum):
     CLAIM = "/mls/v1/keypackages/claim"
     CIPHER_SUITES = "/mls/v1/supported-ciphersuites"
     DIRECTORY = "/mls/v1/directory"  # whose it is (choice)
-    CRL = "/mls/v1/crl"
+    CRL = "/mls/v1/crl"  # and "/" and the number of another carrier's (choice)
     ICA = "/mls/v1/ica.der"
     TRUST_ANCHORS = "/mls/v1/trust-anchors"  # and "/" and the generation (choice)
     FEDERATION_CLAIM = "/mls/v1/federation/claim"
     FEDERATION_ANCHORS = "/mls/v1/federation/anchors"
+    FEDERATION_CRL = "/mls/v1/federation/crl"  # (choice)
 
 
 class ClaimOutcome(IntEnum):

@@ -10,9 +10,8 @@ from functools import cache
 from rcs_sim.e2ee.authenticated_data import AuthenticatedData
 from rcs_sim.e2ee.certificate_issuer import LeafRequest
 from rcs_sim.e2ee.certificate_profile import Strictness
-from rcs_sim.e2ee.certificate_validator import CertificateValidator
 from rcs_sim.e2ee.client_message import AdvanceKind, ClientMlsRcsMessage, ClientOperation, MlsGroupInfo, WelcomeAction
-from rcs_sim.e2ee.credential_identity import X509Identity, msisdn_of
+from rcs_sim.e2ee.credential_identity import msisdn_of
 from rcs_sim.e2ee.custom_proposals import rcs_seams
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.extension_bodies import EndMlsForm, end_mls_extension, era_extension, era_of, replace_extension
@@ -42,6 +41,7 @@ from rcs_sim.mls.public_state import VerifiedCommit, VerifiedProposal
 from rcs_sim.mls.seams import Seams
 from rcs_sim.mls.welcome import Welcome
 from rcs_sim.server.mls_request import read_group_info
+from rcs_sim.server.mls_trust import FixedTrust, FocusIdentity
 from tests.support.mls_tree_views import seeded
 
 __all__ = ["ALICE", "BOB", "GROUP_ID", "NOW_S", "FocusDevice", "end_mls", "seams", "tree_of", "trust"]
@@ -69,7 +69,7 @@ def trust() -> TrustAnchors:
 @cache
 def seams(strictness: Strictness = Strictness.TOLERANT) -> Seams:
     """RCC.16's, with the roots of both vendors."""
-    return rcs_seams(X509Identity(CertificateValidator(trust(), strictness)), msisdn_of)
+    return rcs_seams(FocusIdentity(FixedTrust(trust()), strictness), msisdn_of)
 
 
 def end_mls() -> Extension:

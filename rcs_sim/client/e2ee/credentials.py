@@ -68,6 +68,7 @@ class Credentials:
         "_failures",
         "_is_doubted",
         "_is_outdated",
+        "_judged",
         "_kds",
         "_key_log",
         "_leaf_key",
@@ -122,6 +123,7 @@ class Credentials:
         self._asks_proof_at = 0.0
         self._work: asyncio.Task[None] | None = None
         self._verdict: asyncio.Event | None = None
+        self._judged: tuple[MemberSetting, bool] | None = None
         self._revocations = Revocations(alarms, errands, display, self._revoked)
 
     @property
@@ -210,11 +212,13 @@ class Credentials:
 
     @property
     def is_certificate_valid(self) -> bool:
-        """Whether there is one, and it has neither run out nor been revoked."""
+        """Whether there is one, and it has neither run out nor been revoked, nor lost its root."""
         setting = self.setting
         if setting is None or self._alarms.now() >= setting.identity.ends_s:
             return False
-        return not setting.trust.validator.is_revoked(setting.identity.chain)
+        if self._judged is None or self._judged[0] is not setting:
+            self._judged = setting, setting.trust.validator.is_revoked(setting.identity.chain)
+        return not self._judged[1]
 
     def _revoked(self) -> None:
         """Other certificates are revoked than before: every group looks at its members again, and a certificate of our
@@ -222,7 +226,7 @@ class Credentials:
         setting = self.setting
         if setting is None:
             return
-        validator = setting.trust.validator.with_revoked(self._revocations.serials)
+        validator = setting.trust.validator.with_revoked(self._revocations.revoked)
         trust = X509Identity(validator)
         self.setting = MemberSetting.of(setting.identity, self.profile, trust, self._random, self._key_log)
         self._changed()
@@ -280,14 +284,15 @@ class Credentials:
         return CertificateValidator(
             anchors.trust(),
             Strictness.STRICT if self.profile.strict_certificates else Strictness.TOLERANT,
-            self._revocations.serials,
+            self._revocations.revoked,
             refuses_expired_proof=self.profile.refuses_expired_acs_proof,
         )
 
     async def _certify(self, kds: KdsClient, trust: X509Identity) -> DeviceIdentity:
         now_s = int(self._alarms.now())
         held = None if self.setting is None else self.setting.identity
-        if held is not None and now_s < _renewal_s(held) and not self._is_doubted:
+        is_good = held is not None and now_s < _renewal_s(held) and not trust.validator.is_revoked(held.chain)
+        if held is not None and is_good and not self._is_doubted:
             return held
         vendor_id = await self._vendor_of(kds)
         if held is not None:
@@ -331,7 +336,7 @@ class Credentials:
     def _succeeded(self) -> None:
         self._failures = 0
         if self._kds is not None and self.roots.held is not None:
-            self._revocations.watch(self._kds, self.roots.held.trust().of_kds(self.kds_number))
+            self._revocations.watch(self._kds, self.roots.held.trust(), self.kds_number)
         self._alarm.set(self._next_work_at())
         self._move(CredentialState.READY)
         self._decided()

@@ -121,7 +121,7 @@ class EncryptedGroup:
     def _adopt(self, group: Group) -> None:
         self._group = group
         self._receipt_epoch: EpochKeys | None = None
-        self._revoked: tuple[CertificateValidator, dict[bytes, str]] | None = None
+        self._revoked: tuple[CertificateValidator, int, dict[bytes, str]] | None = None
         self.roster: Roster = roster_of(group.tree)
         self.is_downgraded: bool = has_end_mls(group.context.extensions)
         self.identifier = EpochIdentifier(self.era, int(group.epoch), group.epoch_authenticator)
@@ -162,11 +162,22 @@ class EncryptedGroup:
     def revoked(self) -> Mapping[bytes, str]:
         """Certified number of each signature key, of this epoch or of one that can still be read, whose certificate has
         been revoked since."""
-        trust = self.setting.trust.validator
-        if self._revoked is None or self._revoked[0] is not trust:
-            lost = (leaf for _, leaf in self._group.tree.members() if trust.is_revoked(_chain_of(leaf)))
-            self._revoked = trust, {leaf.signature_key: msisdn_of(leaf) for leaf in lost}
-        return self._revoked[1]
+        trust, held = self.setting.trust.validator, self._revoked
+        epoch = self._group.context.epoch
+        if held is None or held[0] is not trust or held[1] != epoch:
+            self._revoked = trust, epoch, self._find_revoked(trust)
+        assert self._revoked is not None
+        return self._revoked[2]
+
+    def _find_revoked(self, trust: CertificateValidator) -> dict[bytes, str]:
+        """Who has left this epoch, and was revoked before, stays so; who has another certificate by now is not."""
+        members = [leaf for _, leaf in self._group.tree.members()]
+        is_same = self._revoked is not None and self._revoked[0] is trust
+        before = self._revoked[2] if is_same and self._revoked is not None else {}
+        present = {leaf.signature_key for leaf in members}
+        found = {key: number for key, number in before.items() if key not in present and key in self._names}
+        lost = (leaf for leaf in members if trust.is_revoked(_chain_of(leaf)))
+        return found | {leaf.signature_key: msisdn_of(leaf) for leaf in lost}
 
     @property
     def receipt_epoch(self) -> EpochKeys:

@@ -24,6 +24,7 @@ from rcs_sim.e2ee.der import (
     OCTET_STRING,
     element,
 )
+from rcs_sim.e2ee.revoked_certificates import RevokedCertificates
 from rcs_sim.e2ee.trust_anchors import TrustAnchor, TrustAnchors
 from tests.support.certificate_chains import (
     CLIENT_ID,
@@ -312,3 +313,28 @@ def test_a_chain_that_was_good_is_known_as_revoked_later_and_times_do_not_matter
     assert not other.is_revoked(built)
     assert not other.is_revoked(())
     assert not other.is_revoked((b"no certificate",))
+
+
+def test_a_chain_whose_root_was_withdrawn_counts_as_revoked() -> None:
+    old, new = make_pki(2), make_pki(2, seed=b"another root of the same name")
+    built = make_device(old).chain
+    both = CertificateValidator(TrustAnchors((old.anchor, new.anchor)))
+    assert not both.is_revoked(built)
+    assert both.with_anchors(TrustAnchors((new.anchor,))).is_revoked(built)
+    assert both.with_anchors(TrustAnchors((make_pki(1).anchor,))).is_revoked(built)
+    assert not both.with_anchors(TrustAnchors((old.anchor,))).is_revoked(built)
+
+
+def test_what_another_key_service_revokes_counts_under_its_roots_only() -> None:
+    red, blue = make_pki(2), make_pki(1)
+    trust = CertificateValidator(TrustAnchors((red.anchor, blue.anchor)))
+    device = make_device(red)
+    serials = [read_certificate(each).serial for each in device.chain]
+    for serial in serials:
+        by_red, by_blue = (trust.with_revoked(RevokedCertificates.of((), {kds: [serial]})) for kds in (2, 1))
+        assert by_red.is_revoked(device.chain)
+        with pytest.raises(CertificateRefused) as refused:
+            by_red.validate(device.chain, NOW_S)
+        assert refused.value.finding.rule is CertificateRule.REVOKED
+        assert not by_blue.is_revoked(device.chain)
+        by_blue.validate(device.chain, NOW_S)

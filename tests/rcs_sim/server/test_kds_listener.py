@@ -17,6 +17,7 @@ from ims_core.trace import ListSink, Trace
 from ims_core.transport.clock import Clock
 from ims_core.transport.http_message import HeaderFields, HttpRequest, HttpResponse
 from ims_core.transport.virtual_loop import VirtualClock
+from rcs_sim.e2ee.revoked_certificates import RevokedCertificates
 from rcs_sim.e2ee.vendor_pki import VendorPki
 from rcs_sim.server.kds_federation import FederationLink
 from rcs_sim.server.kds_listener import KdsListener
@@ -123,8 +124,9 @@ class _Rig:
         device.certified(EnrolmentResponse.parse(answer.body))
         assert (await self.call(KdsPath.KEY_PACKAGES, device.upload(2).encode())).status == 200
 
-    def outcomes(self) -> list[Any]:
-        return [record.details.get("outcome") for record in self.sink.records if "outcome" in record.details]
+    def outcomes(self, about: str = "") -> list[Any]:
+        told = [record for record in self.sink.records if "outcome" in record.details and about in record.summary]
+        return [record.details["outcome"] for record in told]
 
 
 def _run(work: Any) -> None:
@@ -223,8 +225,8 @@ def test_roots_are_polled_every_day_and_a_peer_that_lies_is_not_believed() -> No
         await asyncio.sleep(86_400)
         rig.far.roots = None
         await asyncio.sleep(86_400)
-        assert rig.outcomes() == ["anchors_refused", "peer_down"]
-        assert rig.far.asked == 3
+        assert rig.outcomes("roots") == ["anchors_refused", "peer_down"]
+        assert rig.far.asked == 2 * 3  # for roots, and for what is revoked
         await rig.listener.close()
 
     _run(work)
@@ -322,6 +324,7 @@ def test_a_number_with_a_new_owner_is_forgotten_by_the_store_too() -> None:
             "answered_claims": 0,
             "prekeys": 0,
             "answered_prekey_claims": 0,
+            "directory_revocations": 0,
         }
         await rig.listener.close()
 
@@ -345,6 +348,59 @@ def test_what_two_requests_change_is_written_in_the_order_of_their_decisions() -
         )
         (stored,) = rig.store._tables["directory_clients"]._records.values()
         assert stored == rig.side.server.directory.client(ALICE, device.client_id)
+        await rig.listener.close()
+
+    _run(work)
+
+
+def test_phones_get_the_list_of_another_carrier_as_that_has_signed_it() -> None:
+    async def work() -> None:
+        blue = KdsSide(BLUE, RED).start()
+        blue.server.revoke([b"\x05"], NOW)
+        rig = _Rig(blue)
+        await rig.listener.start()
+        first = await rig.call(f"{KdsPath.CRL}/1")
+        assert first.status == 200
+        assert first.body == BLUE.pki.crl_der(NOW, (b"\x05",))
+        assert rig.side.server.anchors.revoked == RevokedCertificates.of((), {1: [b"\x05"]})
+        assert (await rig.call(f"{KdsPath.CRL}/1")).body == first.body
+        assert rig.far.asked == 1  # it is fresh
+        rig.far.side = None
+        await asyncio.sleep(3700)
+        assert (await rig.call(f"{KdsPath.CRL}/1")).body == first.body
+        assert rig.outcomes() == ["peer_down"]
+        await rig.listener.close()
+        again = _Rig()
+        again.listener._store = rig.store
+        await again.listener.start()
+        assert again.side.server.anchors.revoked == RevokedCertificates.of((), {1: [b"\x05"]})
+        await again.listener.close()
+
+    _run(work)
+
+
+@pytest.mark.parametrize("listed", [b"", b"\x30\x00", RED.pki.crl_der(NOW, (b"\x05",))])
+def test_a_list_that_its_carrier_has_not_signed_is_not_handed_on(listed: bytes) -> None:
+    async def work() -> None:
+        blue = KdsSide(BLUE, RED).start()
+        blue.server.fault = KdsFault(revocation_list=listed)
+        rig = _Rig(blue)
+        await rig.listener.start()
+        assert (await rig.call(f"{KdsPath.CRL}/1")).status == 503
+        assert rig.outcomes() == ["revocations_refused"]
+        assert not rig.side.server.anchors.revoked
+        await rig.listener.close()
+
+    _run(work)
+
+
+@pytest.mark.parametrize(("number", "status"), [("2", 200), ("7", 404), ("x", 404), ("-1", 404), ("9" * 400, 404)])
+def test_only_directories_that_are_known_have_lists(number: str, status: int) -> None:
+    async def work() -> None:
+        rig = _Rig()
+        await rig.listener.start()
+        assert (await rig.call(f"{KdsPath.CRL}/{number}")).status == status
+        assert rig.far.asked == 0
         await rig.listener.close()
 
     _run(work)

@@ -13,7 +13,7 @@ from rcs_sim.scenario.key_service import KeyService
 from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
-from tests.support.encrypted_phones import LOCKED, engine_of, locked, mls_of, notes
+from tests.support.encrypted_phones import LOCKED, engine_of, locked, mls_of, notes, rekey
 
 
 def _service(stage: Stage, carrier: str) -> KeyService:
@@ -109,3 +109,51 @@ async def test_without_a_list_or_with_a_forged_or_an_old_one_what_was_known_stay
     await red.listener.revoke([])
     await asyncio.sleep(REFRESH_S + 60)
     assert held.serials == frozenset()
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_who_has_another_certificate_is_trusted_again_in_the_same_group(stage: Stage) -> None:
+    """Also by somebody who has looked at him before it came."""
+    alice, bob = await locked(stage)
+    await bob.power_off()
+    await _revoked(stage, _serial(bob))
+    refused = alice.chat(BOB).send("not to the thief")
+    await asyncio.sleep(600)
+    assert refused.state is MessageState.FAILED
+    await bob.power_on()
+    await asyncio.sleep(3600)
+    group = engine_of(alice, BOB).group
+    assert group is not None
+    assert not group.revoked, notes(stage, alice)
+    message = await alice.chat(BOB).send("to the owner")
+    await message.delivered(within_s=60)
+    assert message.scheme is Scheme.MLS
+    assert engine_of(alice, BOB).identifier == engine_of(bob, ALICE).identifier
+    assert readable(stage, "to the") == []
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_what_the_other_carrier_revokes_reaches_our_phones_and_our_focus(stage: Stage) -> None:
+    """Nobody has filled our own list for it; and what it lists of ours counts for nothing."""
+    alice, bob = await locked(stage)
+    ours = [_serial(alice), _serial(alice, 1)]
+    await bob.power_off()
+    listed = _serial(bob)
+    await _service(stage, "blue").listener.revoke([listed, *ours])
+    await asyncio.sleep(REFRESH_S + 7200)
+    group = engine_of(alice, BOB).group
+    assert group is not None
+    assert set(group.revoked.values()) == {BOB[1:]}
+    assert _service(stage, "red").server.anchors.revoked_serials == ()
+    refused = alice.chat(BOB).send("not for the thief")
+    rekey(alice, BOB)
+    await asyncio.sleep(600)
+    assert refused.state is MessageState.FAILED
+    assert any(one.startswith("refused: expired-credential") for one in notes(stage, alice)), notes(stage, alice)
+    await _service(stage, "blue").listener.revoke([listed])
+    await bob.power_on()
+    await asyncio.sleep(3600)
+    message = await alice.chat(BOB).send("for the owner")
+    await message.delivered(within_s=60)
+    assert message.scheme is Scheme.MLS
+    assert readable(stage, "for the") == []
