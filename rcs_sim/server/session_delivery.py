@@ -17,7 +17,6 @@ from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OWN_OFFER
 from rcs_sim.server.session_invite import invite_for_message
 from rcs_sim.server.session_leg import AwaitsAnswer, SessionLeg
-from rcs_sim.server.session_originating import NOT_FOR_TLS
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_services import SessionServices
 from rcs_sim.server.session_terminating import is_incapable
@@ -150,9 +149,9 @@ class _Opening(AwaitsAnswer):
             session.hand_out(offer, template, now)
 
     def leg_refused(self, leg: SessionLeg, status: int, response: Response | None, now: float) -> None:
-        local = leg.description.local
+        goes_without_tls = leg.goes_without_tls(status)
         leg.abandon(now)
-        if status in NOT_FOR_TLS and local is not None and local.is_tls:
+        if goes_without_tls:
             offer, template = self._waiting[0]
             self._invite(offer, template, is_tls=False, now=now)
         elif is_incapable(status):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ims_core.errors import LocalProtocolError
 from ims_core.reference_points import MediaSide
-from ims_core.wire.msrp.media import Direction, MediaRefused, MsrpMedia, Setup, answer, offer
+from ims_core.wire.msrp.media import NO_PORT, Direction, MediaRefused, MsrpMedia, Setup, answer, offer
 from ims_core.wire.msrp.roles import answer_setup, can_answer_with_cema, plan_connection
 from ims_core.wire.sdp import Origin, SdpParseError, SessionDescription
 from rcs_sim.server.pager_content import ContentRefused
@@ -76,7 +76,7 @@ class LegDescription:
     # -- as answerer -------------------------------------------------------------------------------------------------
 
     def check(self, offered: OfferedMedia, *, offers_tls: bool) -> None:
-        """Raises ContentRefused with 488 if nobody could connect."""
+        """Raises ContentRefused if nobody could connect."""
         if offered.description is None:
             return
         try:
@@ -84,7 +84,7 @@ class LegDescription:
                 raise MediaRefused("no TLS here")
             plan_connection(offered.media, self._answering(offered, offered.media), is_offerer=False)
         except MediaRefused as refusal:
-            raise ContentRefused(488, refusal.why[:200]) from None
+            raise ContentRefused(refusal.status, refusal.why[:200]) from None
 
     def answer(self, offered: OfferedMedia, like: MsrpMedia) -> bytes:
         """The answer, with types, size and direction as *like* has them, which is the offer itself where nobody else
@@ -100,7 +100,7 @@ class LegDescription:
     def _answering(self, offered: OfferedMedia, like: MsrpMedia) -> MsrpMedia:
         theirs = offered.media
         setup = answer_setup(theirs.setup)
-        local = self._side.media(is_tls=theirs.is_tls, setup=setup, like=like)
+        local = _in_service(self._side.media(is_tls=theirs.is_tls, setup=setup, like=like))
         mine = Direction.SENDRECV if like is theirs else like.direction
         return replace(
             local,
@@ -112,8 +112,9 @@ class LegDescription:
     # -- as offerer --------------------------------------------------------------------------------------------------
 
     def offer(self, like: MsrpMedia, *, is_tls: bool) -> bytes:
-        """The offer, with types, size and direction of *like*; the peer may connect from now on."""
-        local = self._side.media(is_tls=is_tls, setup=Setup.ACTPASS, like=like)
+        """The offer, with types, size and direction of *like*; the peer may connect from now on. Raises MediaRefused:
+        the anchor may have gone since the session was begun."""
+        local = _in_service(self._side.media(is_tls=is_tls, setup=Setup.ACTPASS, like=like))
         local = self.local = replace(local, max_size=self._smallest(like))
         self._side.expect(local)
         return self._say(offer(local, self._origin(local)))
@@ -151,12 +152,15 @@ class LegDescription:
 
     @property
     def as_offer(self) -> bytes:
-        """The session as it stands, as an offer for refreshes (RFC 3264 §8); empty if media was rejected (choice)."""
+        """The session as it stands, as an offer for refreshes (RFC 3264 §8); empty if media was rejected (choice), or
+        while the anchor is out of service."""
         current, self._latest = self._current, None  # it stands from now on, perhaps for long
         if self.local is None or current is None or len(current.media) != 1:
             return b""
         # Where we connected, our answer had port 9: an offer says where we can be connected to (RFC 4145 §4.1).
         here = self._side.media(is_tls=self.local.is_tls, setup=Setup.ACTPASS, like=self.local)
+        if here.port == NO_PORT:
+            return b""
         offered = offer(replace(self.local, setup=Setup.ACTPASS, port=here.port), current.origin)
         self._again = offered.following(current).encode()
         return self._again
@@ -199,3 +203,10 @@ class LegDescription:
 
     def _smallest(self, like: MsrpMedia) -> int:
         return self._max_octets if like.max_size is None else min(self._max_octets, like.max_size)
+
+
+def _in_service(local: MsrpMedia) -> MsrpMedia:
+    """What we say of our side. Raises MediaRefused if nobody can connect to it."""
+    if local.port == NO_PORT and local.setup is not Setup.ACTIVE:
+        raise MediaRefused("the MSRP relay is out of service", status=503)
+    return local

@@ -42,6 +42,8 @@ __all__ = ["NOBODY", "AwaitsAnswer", "LegOwner", "SessionContext", "SessionLeg"]
 _SDP_TYPE = "application/sdp"
 _ALLOW = (*CALL_METHODS, "OPTIONS")
 _LARGEST_SDP_NUMBER = 2**53
+_NOT_FOR_TLS = (415, 488, 606)
+"""How a peer refuses an offer for TLS that may take one without (RFC 3261 §21.4.26)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +292,11 @@ class SessionLeg:
         )
         self.call = self._run(call)
         self.call.run(call.start(now), now)
+
+    def goes_without_tls(self, status: int) -> bool:
+        """Whether an offer that was refused with *status* may be made again without TLS."""
+        local, is_there = self.description.local, self._shared.media.is_in_service
+        return status in _NOT_FOR_TLS and local is not None and local.is_tls and is_there
 
     def _contact(self, *, has_fallback: bool = False) -> str:
         speaks_for_user = not self.is_to_user and self._shared.context.config.falls_back

@@ -21,10 +21,8 @@ from rcs_sim.server.session_leg import AwaitsAnswer, SessionLeg
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_services import SessionServices
 
-__all__ = ["NOT_FOR_TLS", "OriginatingSession", "has_fallback_tag"]
+__all__ = ["OriginatingSession", "has_fallback_tag"]
 
-NOT_FOR_TLS = (415, 488, 606)
-"""How a peer refuses an offer for TLS that may take one without (RFC 3261 §21.4.26)."""
 _INTERWORKED_TYPES = ("message/cpim", "application/im-iscomposing+xml")
 _INTERWORKED_CONTENT = ("text/plain", "message/imdn+xml")
 
@@ -112,7 +110,7 @@ class OriginatingSession(AwaitsAnswer):
             )
         except MediaRefused as refusal:
             leg.abandon(now)
-            self._refuse(488, now, refusal.why)
+            self._refuse(refusal.status, now, refusal.why)
             return
         self._decided()
         self._services.book.settle(self._parties.pair, self)
@@ -120,9 +118,9 @@ class OriginatingSession(AwaitsAnswer):
         self._note("session opened", "the other side took it")
 
     def leg_refused(self, leg: SessionLeg, status: int, response: Response | None, now: float) -> None:
-        local = leg.description.local
+        goes_without_tls = leg.goes_without_tls(status)
         leg.abandon(now)
-        if status in NOT_FOR_TLS and local is not None and local.is_tls:
+        if goes_without_tls:
             self._note("session offered anew", f"{status} to TLS")
             self._send_on(is_tls=False, now=now)
             return

@@ -22,7 +22,7 @@ from rcs_sim.server.session_description import OfferedMedia
 from rcs_sim.server.session_interworking import avoids_interworking
 from rcs_sim.server.session_invite import invite_for_device, is_of_group, leg_headers
 from rcs_sim.server.session_leg import AwaitsAnswer, SessionLeg
-from rcs_sim.server.session_originating import NOT_FOR_TLS, has_fallback_tag
+from rcs_sim.server.session_originating import has_fallback_tag
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_services import SessionServices
 
@@ -145,16 +145,16 @@ class TerminatingSession(AwaitsAnswer):
             self._near.accept(self._offered, remote, now, headers=headers, has_fallback=has_fallback_tag(response))
         except MediaRefused as refusal:
             leg.abandon(now)
-            self._refuse(488, now, refusal.why)
+            self._refuse(refusal.status, now, refusal.why)
             return
         self._decided()
         self._established(leg, now)
         self._note("session opened", f"{leg.instance or 'the device'} took it")
 
     def leg_refused(self, leg: SessionLeg, status: int, response: Response | None, now: float) -> None:
-        device, local = self._branches.pop(leg), leg.description.local
+        device, goes_without_tls = self._branches.pop(leg), leg.goes_without_tls(status)
         leg.abandon(now)
-        if status in NOT_FOR_TLS and local is not None and local.is_tls:
+        if goes_without_tls:
             self._note("session offered anew", f"{status} to TLS")
             self._send_to(device, is_tls=False, now=now)
             return
@@ -211,7 +211,7 @@ class TerminatingSession(AwaitsAnswer):
         try:
             self._near.accept(self._offered, self._offered.media, now, has_fallback=has_fallback)
         except MediaRefused as refusal:
-            self._refuse(488, now, refusal.why)
+            self._refuse(refusal.status, now, refusal.why)
             return
         self._decided()
         self._established(None, now)

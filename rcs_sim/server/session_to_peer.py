@@ -16,7 +16,6 @@ from rcs_sim.server.served_users import ServedUser, key_of_uri
 from rcs_sim.server.session_chat import ChatSession
 from rcs_sim.server.session_description import OWN_OFFER
 from rcs_sim.server.session_leg import AwaitsAnswer, SessionLeg
-from rcs_sim.server.session_originating import NOT_FOR_TLS
 from rcs_sim.server.session_parties import SessionParties
 from rcs_sim.server.session_services import SessionServices
 from rcs_sim.wire.cpim import CPIM_CONTENT_TYPE
@@ -147,9 +146,9 @@ class _Opening(AwaitsAnswer):
                 said(_TIMED_OUT, now)
 
     def leg_refused(self, leg: SessionLeg, status: int, response: Response | None, now: float) -> None:
-        local = leg.description.local
+        goes_without_tls = leg.goes_without_tls(status)
         leg.abandon(now)
-        if status in NOT_FOR_TLS and local is not None and local.is_tls:
+        if goes_without_tls:
             self._invite(is_tls=False, now=now)
         else:
             self._fail(status, now)

@@ -81,9 +81,9 @@ class E2eeContext:
 
     def ask_who_arbitrates(self, thread: EncryptedThread) -> None:
         """The tags of a peer of the lower number tell whether his server does; of who has written first they may not be
-        known. Where servers arbitrate as a rule nobody has to ask."""
+        known, and our own server says nothing about his."""
         messenger, peer = self.messenger, thread.conversation.peer
-        is_his = self.own_number > thread.peer_number and not self.credentials.server.arbitrates_era
+        is_his = self.own_number > thread.peer_number
         if is_his and not messenger.capabilities.entry(peer).tags.services and messenger.discovery is not None:
             messenger.discovery.ask_if_due(peer, Occasion.FAILURE)
 

@@ -271,6 +271,18 @@ async def test_a_device_that_refuses_tls_is_offered_the_same_without(lab: Sessio
 
 
 @on_sockets
+async def test_a_device_that_refuses_tls_when_the_relay_is_gone_is_offered_nothing_more(lab: SessionLab) -> None:
+    alice, bob = await on_tls(lab)
+    bob.takes_tls, bob.on_invite = False, "ring"
+    alice.invite(is_tls=True)
+    await until(lambda: alice.rang == 1)
+    await lab.relay.fail()
+    bob.answer()
+    await until(lambda: alice.status is not None)
+    assert (alice.status, len(bob.invites)) == (503, 1)
+
+
+@on_sockets
 async def test_who_offers_plain_is_answered_plain_though_we_offer_tls(lab: SessionLab) -> None:
     alice, bob = await on_tls(lab)
     alice.invite()

@@ -252,3 +252,18 @@ async def test_an_invite_that_crosses_one_of_the_user_is_491_if_his_has_the_lowe
 def test_what_a_device_cannot_is_another_thing_than_what_a_user_does_not_want() -> None:
     assert is_incapable(488)
     assert not is_incapable(486)
+
+
+@on_virtual_time
+async def test_without_the_relay_that_was_there_when_it_rang_the_sender_gets_503() -> None:
+    """No description of ours says where nobody can be connected to (RFC 4145 §4.1)."""
+    async with session_lab() as lab:
+        alice, bob = await alice_and_phone(lab)
+        bob.on_invite = "ring"
+        alice.invite()
+        await lab.settle()
+        await lab.relay.fail()
+        bob.answer()
+        await lab.settle()
+        assert alice.status == 503
+        assert bob.end is not None

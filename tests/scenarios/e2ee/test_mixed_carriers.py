@@ -60,3 +60,20 @@ def _play(net: object, ours: str, theirs: str, begins: str) -> None:
 @pytest.mark.parametrize("net", [red_without, blue_without])
 def test_both_ways_are_sealed_and_commits_of_both_count(net: object, ours: str, theirs: str, begins: str) -> None:
     _play(net, ours, theirs, begins)
+
+
+@scenario(red_without)
+async def test_who_was_written_to_first_learns_that_the_other_server_arbitrates_nothing(stage: Stage) -> None:
+    """A device that asks nobody when a chat is opened, of a carrier whose server does arbitrate. Else it would ask a
+    focus that there is not, when the peer has another handset, and neither would read the other again."""
+    alice, bob = await stage.phone("alice", ALICE), await stage.phone("bob", BOB, "lineage-like")
+    await asyncio.sleep(2)
+    await (await alice.chat(BOB).send("secret one")).delivered(within_s=60)
+    await alice.wipe()
+    await alice.power_on()
+    await (await bob.chat(ALICE).send("secret two")).delivered(within_s=600)
+    await (await alice.chat(BOB).send("secret three")).delivered(within_s=60)
+    await (await bob.chat(ALICE).send("secret four")).delivered(within_s=60)
+    assert texts(bob) == ["secret one", "secret three"]
+    assert texts(alice) == ["secret two", "secret four"]
+    assert readable(stage, "secret") == []

@@ -14,7 +14,11 @@ from rcs_sim.scenario.model import NetworkFile
 from rcs_sim.scenario.simulation import Simulation
 from rcs_sim.scenario.world import MemoryWorld, World
 
-__all__ = ["LaggingStore", "LifeSimulation", "kill_messaging", "restart_carrier", "restart_node"]
+__all__ = ["Killed", "LaggingStore", "LifeSimulation", "kill_messaging", "restart_carrier", "restart_node"]
+
+
+class Killed(StoreError):
+    """Who would have written this is gone."""
 
 
 class LaggingStore:
@@ -25,10 +29,10 @@ class LaggingStore:
         self._rows: dict[str, dict[str, bytes]] = {}
         self._waiting: list[tuple[Callable[[], None], asyncio.Future[None]]] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._is_open = False
+        self._is_open = self._is_killed = False
 
     async def open(self) -> None:
-        self._is_open = True
+        self._is_open, self._is_killed = True, False
 
     async def close(self) -> None:
         self._write()
@@ -36,17 +40,19 @@ class LaggingStore:
 
     def kill(self) -> None:
         """The process is gone."""
-        self._is_open = False
+        self._is_open, self._is_killed = False, True
         waiting, self._waiting = self._waiting, []
         for _, outcome in waiting:
             if not outcome.done():
-                outcome.set_exception(StoreError("killed"))
+                outcome.set_exception(Killed("killed"))
 
     def table(self, record_type: RecordType[Any]) -> RecordTable[Any]:
         return _LaggingTable(self, record_type, self._rows.setdefault(record_type.name, {}))
 
     async def apply(self, operation: Callable[[], None]) -> None:
         """Raises StoreError."""
+        if self._is_killed:
+            raise Killed("killed")
         if not self._is_open:
             raise StoreError("not open")
         if not self._lag_s:
@@ -149,8 +155,8 @@ async def kill_messaging(sim: LifeSimulation, name: str, down_s: float) -> None:
     for host in hosts:
         sim.links.cut(host)
         sim.links.reset(host)
-    killed = LaggingStore(0.0)
-    old._store = killed
+    old._store = killed = LaggingStore(0.0)
+    killed.kill()
     await carrier.msrp_relay.fail()
     await old.close()
     await asyncio.sleep(down_s)

@@ -9,7 +9,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 import rcs_sim
-from ims_core.store.record_table import StoreError
 from ims_core.trace import ListSink, RecordKind
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.messages import SentMessage
@@ -19,7 +18,7 @@ from rcs_sim.scenario.oracle_screens import UserMessage
 from rcs_sim.wire.message_reference import ReferenceType
 from tests.support.lives.life import Life, network_of, user_of
 from tests.support.lives.plan import NUMBERS, LifePlan
-from tests.support.lives.servers import LifeSimulation
+from tests.support.lives.servers import Killed, LifeSimulation
 
 __all__ = ["Verdict", "judge", "live"]
 
@@ -47,7 +46,8 @@ class _Errors(logging.Handler):
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text += f" {record.exc_info[1]!r}"
-        if not isinstance(record.exc_info and record.exc_info[1], StoreError):  # of a store that was killed
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        if not any(isinstance(each, Killed) for each in (*arguments, *(record.exc_info or ()))):
             self.lines.append(text)
 
 
