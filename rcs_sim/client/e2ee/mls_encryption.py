@@ -300,7 +300,7 @@ class MlsEncryption:
             alarm.set(float(until_s) + 1.0)
 
     def _power_to_begin(self, thread: EncryptedThread, *, may_wait: bool) -> SealingPower:
-        """Without a group: one that a focus is known to hold is got into, another is set up if both sides are capable."""
+        """Without a group: one that a focus holds is got into, another is set up if both sides are capable."""
         conversation, watch = thread.conversation, self._context.watch
         if watch.is_waived(conversation.peer):
             return _P.NO_STATE

@@ -1,4 +1,4 @@
-"""What a phone says to a pull of its peer: where nobody arbitrates, pulls come to the phones (digest RCC.16 §14.1, §14.4).
+"""What a phone says to a pull of its peer: without an arbiter pulls come to the phones (digest RCC.16 §14.1, §14.4).
 
 Who has lost everything knows of no lock and cannot get one while a key service is down: before it writes in clear it
 asks (RCC.16 §7.2). The other phone answers as a focus that gives no GroupInfo out would: the group lives, has ended, or
