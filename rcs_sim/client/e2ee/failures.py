@@ -36,6 +36,7 @@ __all__ = ["Failures", "refusal_of"]
 MAX_ATTEMPTS = 5  # of one message, the first included (choice)
 MAX_UNPROVEN = 3  # of them while its receipts cannot be verified (choice)
 MAX_UNVERIFIED = 64  # receipts of an epoch that has not come, kept per conversation
+_NOT_READ = ClientFailureReason.FAILED_TO_DECRYPT
 _READ = (MessageState.DELIVERED, MessageState.DISPLAYED)
 _NO_REMEDY = frozenset((ClientRemedy.NONE, ClientRemedy.LOG))
 _UNSIGNED = frozenset((None, ClientFailureReason.CONTROL_MESSAGE_FAILED))
@@ -128,7 +129,8 @@ class Failures:
     def accepts(
         self, thread: EncryptedThread, message: SentMessage, imdn: Imdn, cpim: CpimMessage | None, sender: str
     ) -> bool:
-        """Whether a notification about a sealed message proves that it was delivered or displayed."""
+        """Whether a notification about a sealed message proves that it was delivered or displayed. Who has come off
+        signs with keys of his own: that he could not read is worth what it is without a signature (choice)."""
         if imdn.has_both_reasons:
             return False
         if imdn.server_failure_reason is not None:
@@ -147,6 +149,9 @@ class Failures:
             self._beyond_proof(thread, _Unverified(message, imdn, cpim, sender))
         elif verdict is None and _is_believed_unsigned(imdn):
             self._not_read(thread, message, imdn)
+        elif verdict is ReceiptVerdict.FORGED and _is_not_delivered(imdn) and imdn.client_failure_reason == _NOT_READ:
+            self._context.note(thread, "failure told from another group", "", message.id)
+            self._not_read(thread, message, replace(imdn, client_failure_reason=None))
         else:
             shown = "unsigned" if verdict is None else verdict.name.lower().replace("_", " ")
             self._context.note(thread, "receipt ignored", shown, message.id)

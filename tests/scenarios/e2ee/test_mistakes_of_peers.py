@@ -13,10 +13,16 @@ from datetime import UTC, datetime
 
 import pytest
 
+from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.phone import Phone
 from rcs_sim.e2ee.certificate_issuer import LeafRequest
+from rcs_sim.e2ee.member.commit_plans import extension_plan
+from rcs_sim.e2ee.member.encrypted_conversation import EncryptedConversation
+from rcs_sim.e2ee.member.operations import OperationKind, PendingOperation
 from rcs_sim.e2ee.vendor_pki import VendorPki
-from rcs_sim.scenario.faults.passing import Line, Passing
+from rcs_sim.mls.extensions import Extension
+from rcs_sim.mls.identifiers import ExtensionType
+from rcs_sim.scenario.faults.passing import Line, Passing, with_cpim_body
 from rcs_sim.wire.cpim import CpimMessage
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
 from tests.support.encrypted_phones import (
@@ -28,12 +34,14 @@ from tests.support.encrypted_phones import (
     mls_of,
     next_generation,
     notes,
+    reinstalled,
     rekey,
     sealed_octets,
+    thread_of,
 )
 from tests.support.outside_member import aad, sealed_text
-from tests.support.outside_reading import carried
-from tests.support.outside_wire import compose, der, framed, sequence
+from tests.support.outside_reading import carried, group_info, leaves_of
+from tests.support.outside_wire import compose, der, fields, first, framed, sequence, uint, value
 
 _WISHES = "positive-delivery, negative-delivery, display"
 _MLS = "http://www.gsma.com/rcs/mls"
@@ -289,3 +297,328 @@ async def test_4_a_phone_uses_no_certificate_in_which_its_name_was_written_anew(
     await (await bob.chat(ALICE).send("and now?")).delivered(within_s=60)
     await (await alice.chat(BOB).send("a lock")).delivered(within_s=60)
     assert alice.chat(BOB).label == bob.chat(ALICE).label == LOCKED
+
+
+# --- 5 ----------------------------------------------------------------------------------------------------------------
+
+_Change = Callable[[bytes], bytes]
+
+
+def _rewritten(octets: bytes, change: _Change, *path: int) -> bytes:
+    """Protobuf with another value at the end of *path*; an empty one leaves the field out."""
+    parts = []
+    for number, held in fields(octets):
+        if isinstance(held, int):
+            parts.append(uint(number, held))
+            continue
+        if number == path[0]:
+            held = change(held) if len(path) == 1 else _rewritten(held, change, *path[1:])
+        parts.append(value(number, held) if held or number != path[0] else b"")
+    return b"".join(parts)
+
+
+def _on_the_way(stage: Stage, kind: str, change: _Change, *, source: str = "", target: str = "") -> list[bytes]:
+    """Bodies of this type are changed as they pass; gives those that were."""
+    changed = list[bytes]()
+
+    def apply(passing: Passing) -> bytes | None:
+        cpim = passing.cpim
+        if cpim is None or cpim.content_type.essence != kind or source not in ("", passing.source):
+            return passing.octets
+        body = change(cpim.body) if target in ("", passing.target) else cpim.body
+        if body == cpim.body:
+            return passing.octets
+        changed.append(body)
+        return passing.with_cpim(with_cpim_body(cpim, body))
+
+    stage.sim.faults.tap.add((Line.CONTENT,), apply)
+    return changed
+
+
+def _refusals(stage: Stage, phone: str) -> set[tuple[str, str]]:
+    """Tokens and details that the focus has told a phone."""
+    found = [each.cpim for each in carried(stage.sink.records, "", phone)]
+    return {(each.reason, each.detail) for each in found if each.reason}
+
+
+@pytest.mark.parametrize("kind", ["no tree", "leaves alone", "an empty tree"])
+@scenario("two-carriers", is_read_by_others=False)
+async def test_5_a_focus_takes_no_group_whose_tree_is_not_beside_it(stage: Stage, kind: str) -> None:
+    alice, bob = await locked(stage)
+    rekey(alice, BOB)  # parents have keys from here on
+    await asyncio.sleep(10)
+    before = _state(alice, BOB)
+    change = {"no tree": lambda _: b"", "leaves alone": _leaves_alone, "an empty tree": lambda _: b"\x00"}[kind]
+    changed = _on_the_way(stage, "message/mls-rcs-client", lambda body: _rewritten(body, change, 9, 2), source="alice")
+    rekey(alice, BOB)
+    await asyncio.sleep(20)
+    assert changed
+    assert {reason for reason, _ in _refusals(stage, "alice")} <= {"invalid-input", "invalid-commit"} != set()
+    assert _state(alice, BOB) == _state(bob, ALICE) == before  # what was refused is undone
+    await _goes_on(stage, alice, bob)
+
+
+def _leaves_alone(tree: bytes) -> bytes:
+    """Parents are left out and blank."""
+    nodes = [b"\x01\x01" + leaf.octets for leaf in leaves_of(tree).values()]
+    return framed(b"\x00".join(nodes))
+
+
+@pytest.mark.parametrize("kind", ["no tree", "leaves alone", "another length", "not a Welcome"])
+@scenario("two-carriers", is_read_by_others=False)
+async def test_5_a_welcome_that_joins_nowhere_is_made_good(stage: Stage, kind: str) -> None:
+    changes: dict[str, tuple[_Change, tuple[int, ...]]] = {
+        "no tree": (lambda _: b"", (2, 1, 1, 2)),
+        "leaves alone": (lambda tree: _leaves_alone(tree)[:-1] + b"\x00", (2, 1, 1, 2)),
+        "another length": (_not_the_shortest, (2, 1, 1, 1)),
+        "not a Welcome": (lambda welcome: welcome[:3] + b"\x05" + welcome[4:], (2, 1, 1, 1)),
+    }
+    change, path = changes[kind]
+    once = list[bytes]()
+
+    def first_one(body: bytes) -> bytes:
+        if once or not first(body, 2, 1, 1, 1):
+            return body
+        once.append(body)
+        return _rewritten(body, change, *path)
+
+    changed = _on_the_way(stage, "message/mls-rcs-server", first_one, target="bob")
+    alice, bob = await stage.alice_and_bob()
+    message = await alice.chat(BOB).send("you cannot join")
+    await message.delivered(within_s=900)
+    assert changed
+    assert texts(bob) == ["you cannot join"]
+    assert message.label == LOCKED
+    await _goes_on(stage, alice, bob)
+
+
+def _not_the_shortest(welcome: bytes) -> bytes:
+    """The list of its secrets with a length of four octets."""
+    length = int.from_bytes(welcome[6:8], "big") & 0x3FFF
+    return welcome[:6] + (0x8000_0000 | length).to_bytes(4, "big") + welcome[8:]
+
+
+# --- 6 ----------------------------------------------------------------------------------------------------------------
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_6_what_a_peer_has_put_into_the_group_is_carried_octet_by_octet_whatever_its_frame(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    odd = {0xF020: b"\x01\x02\x03", 0xF006: bytes(range(32)), 0xF021: b"", 0xF004: b"\x20" + bytes(range(32))}
+    held = engine_of(alice, BOB).group
+    assert held is not None
+    listed = (*held.group.context.extensions, *(Extension(ExtensionType(kind), odd[kind]) for kind in odd))
+    bodies = _on_the_way(stage, "message/mls-rcs-client", _with_metadata, source="alice")
+    mls_of(alice)._requests.submit(
+        thread_of(alice, BOB),
+        lambda engine, control_id, now_s: _operation(engine, control_id, now_s, listed),
+        lambda _: None,
+    )
+    await asyncio.sleep(10)
+    assert bodies
+    assert _state(alice, BOB) == _state(bob, ALICE)
+    rekey(bob, ALICE)
+    await asyncio.sleep(10)
+    await reinstalled(bob)  # and a new era, or a commit from outside
+    await _goes_on(stage, alice, bob)
+    sent = [each.cpim.body for each in carried(stage.sink.records, "bob") if each.cpim.content_type == _CLIENT]
+    later = [group_info(first(each, 9, 1)).group_extensions for each in sent]
+    assert len(later) >= 2
+    assert all({kind: one[kind] for kind in odd} == odd for one in later)
+
+
+_CLIENT = "message/mls-rcs-client"
+
+
+def _with_metadata(body: bytes) -> bytes:
+    """What goes with a changed commitment: a key delivery and group data, which nobody here looks into."""
+    delivery = b"\x00\x01\x00\x02" + framed(first(body, 2)) + bytes(8) + b"\x01" + framed(b"") + framed(bytes(28)) * 2
+    data = b'<groupdata xmlns="urn:oma:xml:cpm:groupdata"/>'
+    return body if first(body, 13) else body + value(10, delivery) + value(13, data)
+
+
+def _operation(
+    engine: EncryptedConversation, control_id: str, now_s: int, listed: tuple[Extension, ...]
+) -> PendingOperation:
+    assert engine.group is not None
+    return engine.group.commit(OperationKind.GROUP_METADATA, control_id, now_s, extension_plan(listed))
+
+
+# --- 7 ----------------------------------------------------------------------------------------------------------------
+
+_OWN = "C0FFEE00-1234-4ABC-8DEF-0123456789AB"
+
+
+def _displayed(own: str, about: str, tail: bytes = b"\x00") -> bytes:
+    """What is signed of a display notification in era 1 (digest §6.3)."""
+    inner = b"\x00\x01\x00\x01" + framed(about.encode())
+    return b"\x00\x01" + framed(own.encode()) + (1).to_bytes(4, "big") + b"\x02" + inner + tail
+
+
+_SIGNED: dict[str, tuple[Callable[[str], bytes], str, bool]] = {
+    "the whole form": (lambda about: _displayed(_OWN, about), "", True),
+    "the inner struct only, an old form": (lambda about: b"\x00\x01\x00\x01" + framed(about.encode()), "", True),
+    "ids swapped": (lambda about: _displayed(about, _OWN), "", False),
+    "without the octet at its end": (lambda about: _displayed(_OWN, about, b""), "", False),
+    "with another octet at its end": (lambda about: _displayed(_OWN, about, b"\x02"), "", False),
+    "of a delivery": (lambda about: _displayed(_OWN, about).replace(b"\x02\x00\x01", b"\x01\x00\x01", 1), "", False),
+    "nothing": (lambda _: b"", "", False),
+    "with an authenticator beside it": (
+        lambda about: _displayed(_OWN, about),
+        "e2e.Epoch-Authenticator: " + base64.b64encode(bytes(32)).decode(),
+        True,
+    ),
+    "as if it were sent again": (
+        lambda about: _displayed(_OWN, about),
+        "e2e.Original-Message-ID: 5FF9708B-07D8-48D4-AB27-8167531C35AA",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", [*_SIGNED, "not signed"])
+@scenario("two-carriers", is_read_by_others=False)
+async def test_7_a_receipt_counts_if_all_of_it_is_signed_and_the_lock_stays_if_not(stage: Stage, kind: str) -> None:
+    alice, bob = await locked(stage)
+    message = await alice.chat(BOB).send("read me")
+    await message.delivered(within_s=30)
+    statement, more, is_believed = _SIGNED.get(kind, (lambda _: b"", "", False))
+    if kind != "not signed":
+        signature = base64.b64encode(engine_of(bob, ALICE).sign_receipt(statement(message.id))).decode()
+        more = f"e2e.MLS-Derived-Content-Signature: {signature}\ne2e.Era-ID: 1\n{more}"
+    document = (
+        f'<imdn xmlns="urn:ietf:params:xml:ns:imdn"><message-id>{message.id}</message-id>'
+        "<datetime>2026-03-02T10:15:00Z</datetime><display-notification><status><displayed/></status>"
+        "</display-notification></imdn>"
+    )
+    inject(bob, ALICE, compose(_OWN, "message/imdn+xml", document.encode(), wishes="", more=more))
+    await asyncio.sleep(10)
+    assert message.state is (MessageState.DISPLAYED if is_believed else MessageState.DELIVERED)
+    assert alice.chat(BOB).label == LOCKED
+    await _goes_on(stage, alice, bob)
+
+
+# --- 8 ----------------------------------------------------------------------------------------------------------------
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_8_what_a_peer_seals_in_an_epoch_of_his_own_is_not_shown_and_he_comes_back(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    engine, now_s = engine_of(bob, ALICE), mls_of(bob).credentials.now_s()
+    engine.control.rekey("never-sent", now_s)
+    assert engine.group is not None
+    engine.group.confirm(now_s)  # as if it had been accepted
+    assert _state(bob, ALICE)[1] == 2
+    early = _wrapped(bob, ALICE, _OWN, _sealed(bob, ALICE, "of an epoch of mine", _OWN))
+    hand_in(bob, alice, CpimMessage.parse(early))
+    await asyncio.sleep(5)
+    assert _told_about(stage, alice, _OWN) == []  # a moment to come is waited for (§5.12)
+    message = bob.chat(ALICE).send("and by the way of the focus")
+    await asyncio.sleep(600)
+    assert ("incorrect-epoch-authenticator", "") in _refusals(stage, "bob")
+    assert message.state is MessageState.DELIVERED
+    assert "of an epoch of mine" not in texts(alice)
+    assert texts(alice)[-1] == "and by the way of the focus"
+    await _goes_on(stage, alice, bob)
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_8_equal_numbers_are_no_equal_groups(stage: Stage) -> None:
+    """Bob's commit was never sent, Alice's was accepted: both are at (1, 2)."""
+    alice, bob = await locked(stage)
+    engine, now_s = engine_of(bob, ALICE), mls_of(bob).credentials.now_s()
+    engine.control.rekey("never-sent", now_s)
+    assert engine.group is not None
+    engine.group.confirm(now_s)
+    rekey(alice, BOB)
+    await asyncio.sleep(5)
+    message = await alice.chat(BOB).send("which of the two is it")
+    await message.delivered(within_s=900)
+    assert _state(alice, BOB) == _state(bob, ALICE)
+    assert texts(bob)[-1] == "which of the two is it"
+    await _goes_on(stage, alice, bob)
+
+
+# --- 10 ---------------------------------------------------------------------------------------------------------------
+
+
+def _failed(own: str, about: str, reason: int, tail: bytes = b"\x00\x00\x00") -> bytes:
+    """What is signed of a failure in era 1: two octets after the reason, then no resent component (digest §6.3)."""
+    inner = b"\x00\x01\x00\x02" + framed(about.encode()) + reason.to_bytes(2, "big")
+    return b"\x00\x01" + framed(own.encode()) + (1).to_bytes(4, "big") + b"\x01" + inner + tail
+
+
+_REPORTS: dict[str, tuple[str, int, bytes | None, bool]] = {
+    "the whole form": ("failed-to-decrypt", 4, b"\x00\x00\x00", True),
+    "without the two octets": ("failed-to-decrypt", 4, b"\x00", False),
+    "another number than its word": ("failed-to-decrypt", 3, b"\x00\x00\x00", False),
+    "a word that nobody knows": ("failed-to-understand", 4, b"\x00\x00\x00", False),
+    "the resent one, which is logged": ("resent-message-for-me-failed-to-decrypt", 6, b"\x00\x00\x00", False),
+    "a reason without a signature": ("failed-to-decrypt", 4, None, False),
+    "no reason and no signature": ("", 4, None, True),
+}
+
+
+@pytest.mark.parametrize("kind", _REPORTS)
+@scenario("two-carriers", is_read_by_others=False)
+async def test_10_a_failure_that_a_peer_tells_in_the_right_form_is_sealed_anew_once(stage: Stage, kind: str) -> None:
+    alice, bob = await locked(stage)
+    token, reason, tail, is_believed = _REPORTS[kind]
+    message = await alice.chat(BOB).send("read me again")
+    await message.delivered(within_s=30)
+    more = "e2e.Era-ID: 1"
+    if tail is not None:
+        signed = engine_of(bob, ALICE).sign_receipt(_failed(_OWN, message.id, reason, tail))
+        more = f"e2e.MLS-Derived-Content-Signature: {base64.b64encode(signed).decode()}\n{more}"
+    arm = f"<mls-client-failure-reason><{token}/></mls-client-failure-reason>" if token else ""
+    document = (
+        f'<imdn xmlns="urn:ietf:params:xml:ns:imdn"><message-id>{message.id}</message-id>'
+        "<datetime>2026-03-02T10:15:00Z</datetime><delivery-notification><status>"
+        f"<failed>{arm}</failed></status></delivery-notification></imdn>"
+    )
+    inject(bob, ALICE, compose(_OWN, "message/imdn+xml", document.encode(), wishes="", more=more))
+    await asyncio.sleep(60)
+    sent = [each.cpim for each in carried(stage.sink.records, "alice") if each.cpim.content_type == "message/mls"]
+    again = [each for each in sent if each.headers.get(f"{_MLS} Original-Message-ID") == message.id]
+    assert len(again) == is_believed
+    assert message.id not in {each.message_id for each in again}
+    assert texts(bob).count("read me again") == 1
+    assert alice.chat(BOB).label == LOCKED
+    await _goes_on(stage, alice, bob)
+
+
+# --- the runners-up ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("padded", [0, 1, 7, 300])
+@scenario("two-carriers", is_read_by_others=False)
+async def test_the_length_of_the_padding_is_the_senders_choice(stage: Stage, padded: int) -> None:
+    alice, bob = await locked(stage)
+    held = engine_of(alice, BOB).group
+    assert held is not None
+    payload, bound = sealed_text("padded as I like", next_generation(alice, BOB)), aad(_OWN, 1)
+    policy, held.group.policy = held.group.policy, replace(held.group.policy, padding=lambda _: padded)
+    body = sealed_octets(alice, BOB, payload, bound)
+    held.group.policy = policy
+    inject(alice, BOB, _wrapped(alice, BOB, _OWN, body))
+    await asyncio.sleep(10)
+    assert texts(bob)[-1] == "padded as I like"
+    await _goes_on(stage, alice, bob)
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_a_receipt_signature_is_not_kept_as_a_proposal(stage: Stage) -> None:
+    """Commits go on after it, and messages, which would wait for one that sweeps it."""
+    alice, bob = await locked(stage)
+    for _ in range(3):
+        await (await alice.chat(BOB).send("tell me")).delivered(within_s=30)
+    for phone, peer in ((alice, BOB), (bob, ALICE)):
+        held = engine_of(phone, peer).group
+        assert held is not None
+        assert list(held.group.proposals) == []
+        rekey(phone, peer)
+        await asyncio.sleep(10)
+    assert _state(alice, BOB) == _state(bob, ALICE)
+    assert _state(alice, BOB)[1] == 3
+    assert _refusals(stage, "alice") | _refusals(stage, "bob") == set()
+    await _goes_on(stage, alice, bob)
