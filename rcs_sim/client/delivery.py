@@ -252,16 +252,17 @@ class Delivery:
         return self._submit_sms(now) if self.may_be_sent_as_sms else []
 
     def link_lost(self) -> None:
-        """The own flow is down: ChatRevokeTimer is held (digest §8.3)."""
+        """The own flow is down: ChatRevokeTimer is held (digest §8.3). So is the wait for encryption (choice): nothing
+        can be set up meanwhile."""
         self._is_link_up = False
-        if self.waiting is Waiting.RECEIPT:
+        if self.waiting in (Waiting.RECEIPT, Waiting.ENCRYPTION):
             self.deadline = None
 
     def registered(self, now: float) -> list[Do]:
         """The own registration stands (again)."""
         self._is_link_up = True
         match self.waiting:
-            case Waiting.RECONNECT:
+            case Waiting.RECONNECT | Waiting.ENCRYPTION:
                 return [Do.ROUTE_AGAIN]
             case Waiting.RECONNECT_TO_RETRY:
                 return self._submit_rcs(Do.RESEND_RCS, now)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ims_core.wire.sip.uri import Uri
+from rcs_sim.client.e2ee.bringing_in import BringingIn
 from rcs_sim.client.e2ee.content import SealedReceipts, SealedTyping, Unreadable, read_opened
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.passing_on import is_for_others, pass_on
-from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.client.e2ee.thread import EncryptedThread, KeptWelcome
 from rcs_sim.client.encryption import EncryptedArrival, Scheme
 from rcs_sim.client.inbox import Arrival, Inbox
 from rcs_sim.e2ee.client_message import MlsGroupInfo
@@ -73,7 +74,7 @@ class _Wrapper:
 class Arrivals:
     """Of one phone. *sweep* is called for proposals that wait to be committed, *told* with a sealed receipt."""
 
-    __slots__ = ("_context", "_healing", "_inbox", "_sweep", "_told", "_waiting")
+    __slots__ = ("_bringing_in", "_context", "_healing", "_inbox", "_sweep", "_told", "_waiting")
 
     def __init__(
         self,
@@ -82,7 +83,9 @@ class Arrivals:
         inbox: Inbox,
         sweep: Callable[[EncryptedThread], None],
         told: Callable[[EncryptedThread, Imdn], None],
+        bringing_in: BringingIn,
     ) -> None:
+        self._bringing_in = bringing_in
         self._context, self._healing, self._inbox, self._sweep, self._told = context, healing, inbox, sweep, told
         self._waiting: dict[tuple[EncryptedThread, str], _Wrapper] = {}
 
@@ -131,6 +134,7 @@ class Arrivals:
             era=headers.era_id,
             epoch_authenticator=headers.epoch_authenticator,
         )
+        thread.hear_era(headers.era_id)
         arrival = Arrival(found.sender, found.thread_id, found.contribution_id, found.session)
         wrapper = _Wrapper(arrival, found.uri, found.cpim, headers)
         result = thread.engine.open(found.cpim.body, envelope, self._context.now_s())
@@ -152,6 +156,7 @@ class Arrivals:
         elif parked.is_era_gap:
             self._report(thread, envelope, ClientFailureReason.FAILED_TO_DECRYPT)
             self._healing.heal(thread, "a message of a later era")
+            self._context.moved(thread)  # also where nothing is repaired
         else:
             alarms = self._context.messenger.alarms
             alarms.new(lambda now: self._still_waits(thread, envelope)).set(alarms.now() + COMMIT_WAIT_S)
@@ -162,6 +167,7 @@ class Arrivals:
         if (thread, envelope.message_id) in self._waiting:
             self._report(thread, envelope, ClientFailureReason.CONTROL_MESSAGE_FAILED)
             self._healing.heal(thread, "a message waits for a commit that does not come")
+            self._context.moved(thread)
 
     def _overdue(self, thread: EncryptedThread) -> None:
         """No Welcome has come for a message that needs one."""
@@ -196,7 +202,8 @@ class Arrivals:
     def _report(self, thread: EncryptedThread, envelope: Envelope, reason: ClientFailureReason) -> None:
         """To be told to the sender, once no repair is under way. Where the repair is left to him he is asked for it."""
         is_lost = reason is ClientFailureReason.FAILED_TO_DECRYPT and envelope.era >= _era_of(thread)
-        if is_lost and not self._context.is_arbitrated(thread) and self._context.has_siblings(thread):
+        is_left_to_him = self._context.has_siblings(thread) or thread.has_ended
+        if is_lost and is_left_to_him and not self._context.is_arbitrated(thread):
             reason = ClientFailureReason.CONTROL_MESSAGE_FAILED
         if envelope.message_id and envelope.asserted_sender == thread.peer_number:
             thread.reports.add(envelope.message_id, envelope.asserted_sender, reason)
@@ -229,7 +236,12 @@ class Arrivals:
             return
         envelope = self._envelope_of(found)
         outcome = self.received(thread, arm, envelope)
-        if not context.is_arbitrated(thread) and is_for_others(thread, envelope, outcome):
+        if context.is_arbitrated(thread):
+            return
+        if isinstance(outcome, Joined) and thread.engine.identifier is not None:
+            headers, is_of_peer = MlsHeaders.of(found.cpim).to_headers(), outcome.committer == thread.peer_number
+            thread.welcome = KeptWelcome(thread.engine.identifier, found.cpim.body, tuple(headers), is_of_peer)
+        if is_for_others(thread, envelope, outcome):
             pass_on(context, thread, found.cpim)
 
     def received(
@@ -268,6 +280,8 @@ class Arrivals:
             case Ignored(IgnoredWhy.NOT_OURS) if thread.engine.group is None and isinstance(arm, CommitBundle):
                 self._context.watch.suspect(thread.conversation)
                 self._context.watch.look(thread.conversation)
+            case Ignored(IgnoredWhy.LOST_RACE):
+                self._bringing_in.lost_to_us(thread, envelope.message_id)
             case ControlRefusal(reason=reason) if reason is not None:
                 self._context.credentials.welcome_came()  # of one that did not open, perhaps
                 self._report(thread, envelope, reason)

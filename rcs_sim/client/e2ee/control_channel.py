@@ -67,6 +67,7 @@ class _Pending:
         "conversation",
         "cpim",
         "is_for_peer",
+        "is_notice",
         "is_taken",
         "on_answer",
         "tries_again",
@@ -80,9 +81,11 @@ class _Pending:
         on_answer: Callable[[ControlAnswer], None],
         *,
         is_for_peer: bool = False,
+        is_notice: bool = False,
         wants_session: bool = False,
     ) -> None:
         self.conversation, self.cpim, self.on_answer = conversation, cpim, on_answer
+        self.is_notice = is_notice
         self.wants_session = wants_session
         self.is_for_peer = is_for_peer
         self.attempts = 0
@@ -121,10 +124,15 @@ class ControlChannel:
         alarm.set(self._messenger.alarms.now() + (SESSION_AFTER_S if is_pull else ANSWER_S))
         self._hand_over(request.control_id, pending)
 
-    def notify(self, conversation: Conversation, cpim: bytes) -> None:
-        """Sends the CPIM of something that nobody answers: a failure report."""
-        pending = _Pending(conversation, cpim, lambda answer: None)
-        self._hand_over("", pending)
+    def notify(self, conversation: Conversation, cpim: bytes, *, in_session: bool = False) -> None:
+        """Sends the CPIM of something that nobody answers: a failure report, or a copy. It is for all devices of the
+        peer: in pager mode each gets it, of a session one may be the only one to know (choice)."""
+        pending = _Pending(conversation, cpim, lambda answer: None, is_notice=True)
+        if in_session:
+            pending.is_taken = True
+            self._in_session("", pending)
+        else:
+            self._hand_over("", pending)
 
     def answered(self, control_id: str, answer: ControlAnswer) -> bool:
         """The focus has answered; False if no such request is under way."""
@@ -165,8 +173,9 @@ class ControlChannel:
         pending.attempts += 1
         pending.tries_again = False
         sessions, pager = messenger.sessions, messenger.pager
-        has_session = sessions is not None and sessions.has_session(peer)
-        if pager is not None and not has_session and len(pending.cpim) < PAGER_OCTETS and not messenger.is_session_only:
+        wants_session = messenger.is_session_only or (sessions is not None and sessions.has_session(peer))
+        is_small = len(pending.cpim) < PAGER_OCTETS
+        if pager is not None and is_small and (pending.is_notice or not wants_session):
             self._by_pager(control_id, pending)
         elif sessions is not None:
             self._in_session(control_id, pending)
@@ -207,6 +216,10 @@ class ControlChannel:
 
     def _not_taken(self, control_id: str, pending: _Pending) -> None:
         """Not processed: the same octets are handed over again after a pause (choice)."""
+        if pending.is_notice and not pending.is_taken:
+            pending.is_taken = True  # one way after the other
+            self._in_session(control_id, pending)
+            return
         alarm = pending.alarm
         if alarm is None or self._pending.get(control_id) is not pending:
             return

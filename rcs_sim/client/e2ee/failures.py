@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rcs_sim.client.e2ee.arrivals import COMMIT_WAIT_S
-from rcs_sim.client.e2ee.context import TURN_S, E2eeContext
+from rcs_sim.client.e2ee.bringing_in import BringingIn
+from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.readmission import Readmission
 from rcs_sim.client.e2ee.receipts import FIRST_ERA, SignedReceipts
 from rcs_sim.client.e2ee.requests import TRANSIENT_PAUSE_S, Requests, headers_of
 from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.client.e2ee.welcome_request import ASK_AGAIN_S
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.inbox import Inbox
@@ -23,7 +24,7 @@ from rcs_sim.e2ee.encrypted_entity import referring_entity
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.failure_reason import ClientFailureReason, ClientRemedy, ServerRemedy, client_remedy, server_remedy
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal
-from rcs_sim.e2ee.member.failure_reports import ReportVerdict
+from rcs_sim.e2ee.member.failure_reports import DueReport, ReportVerdict
 from rcs_sim.e2ee.member.operations import E2eeRefused
 from rcs_sim.e2ee.member.receipt_signature import ReceiptVerdict
 from rcs_sim.e2ee.member.self_heal import HealPhase
@@ -33,12 +34,14 @@ from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
 
 __all__ = ["Failures", "refusal_of"]
 
+MAX_ASKS = 3  # to be brought in, before a new era is made (choice)
 MAX_ATTEMPTS = 5  # of one message, the first included (choice)
 MAX_UNPROVEN = 3  # of them while its receipts cannot be verified (choice)
 MAX_UNVERIFIED = 64  # receipts of an epoch that has not come, kept per conversation
 _NOT_READ = ClientFailureReason.FAILED_TO_DECRYPT
 _READ = (MessageState.DELIVERED, MessageState.DISPLAYED)
 _NO_REMEDY = frozenset((ClientRemedy.NONE, ClientRemedy.LOG))
+_NO_STATE = "a peer has no usable state"
 _UNSIGNED = frozenset((None, ClientFailureReason.CONTROL_MESSAGE_FAILED))
 _ESCALATES = frozenset((ClientRemedy.ESCALATE, ClientRemedy.REPLACE_LEAF, ClientRemedy.SELF_HEAL))
 
@@ -86,6 +89,7 @@ class Failures:
     """Of one phone."""
 
     __slots__ = (
+        "_bringing_in",
         "_context",
         "_copies",
         "_healing",
@@ -105,10 +109,11 @@ class Failures:
         healing: Healing,
         inbox: Inbox,
         readmission: Readmission,
+        bringing_in: BringingIn,
     ) -> None:
         self._context, self._receipts, self._requests = context, receipts, requests
         self._healing, self._inbox = healing, inbox
-        self._readmission = readmission
+        self._readmission, self._bringing_in = readmission, bringing_in
         self._unverified: dict[EncryptedThread, list[_Unverified]] = {}
         self._watched: set[tuple[EncryptedThread, str]] = set()
         self._copies: dict[EncryptedThread, dict[SentMessage, None]] = {}
@@ -121,8 +126,36 @@ class Failures:
             return
         is_busy = thread.heal.is_running and thread.heal.phase is not HealPhase.WAITING
         for due in thread.reports.flush(is_healing=is_busy or thread.is_setting_up):
-            self._context.note(thread, "failure told", f"{due.reason}, attempt {due.attempt}", due.message_id)
-            self._context.channel.notify(thread.conversation, self._receipts.failure(thread, due))
+            self._tell(thread, due)
+
+    def _tell(self, thread: EncryptedThread, due: DueReport) -> None:
+        """Who asks to be brought in where nobody arbitrates does it in a session of his own, in which he is answered;
+        then in pager mode, which all devices of the peer hear (choice)."""
+        context = self._context
+        context.note(thread, "failure told", f"{due.reason}, attempt {due.attempt}", due.message_id)
+        is_asking = due.reason is ClientFailureReason.CONTROL_MESSAGE_FAILED and not context.is_arbitrated(thread)
+        in_session = is_asking and due.attempt % 2 == 1
+        context.channel.notify(thread.conversation, self._receipts.failure(thread, due), in_session=in_session)
+        if is_asking:
+            self._ask_again(thread, due)
+
+    def _ask_again(self, thread: EncryptedThread, due: DueReport) -> None:
+        """While nothing has come of it, after twice the time each. In the end who asks makes the new era himself."""
+        context, state = self._context, thread.engine.identifier
+
+        def is_needed() -> bool:
+            return thread.engine.identifier == state
+
+        def rang(_now: float) -> None:
+            if not is_needed():
+                return
+            if due.attempt >= MAX_ASKS:
+                self._healing.begin_anew(thread, "nobody brings this device in", is_needed)
+            thread.reports.add(due.message_id, due.sender, due.reason)
+            context.moved(thread)
+
+        alarms = context.messenger.alarms
+        alarms.new(rang).set(alarms.now() + (ASK_AGAIN_S << (due.attempt - 1)) + context.turn_s(thread))
 
     # --- told to us --------------------------------------------------------------------------------------------------
 
@@ -137,6 +170,7 @@ class Failures:
             self._refused(thread, message, imdn, cpim)
             return False
         verdict = None if cpim is None else self._receipts.verdict(thread, imdn, cpim, sender)
+        thread.hear_era(None if cpim is None else MlsHeaders.of(cpim).era_id)
         if verdict is ReceiptVerdict.GENUINE:
             if not imdn.is_failure:
                 thread.failures.on_delivered()
@@ -246,28 +280,17 @@ class Failures:
             return self._readmission.asked(thread, sender, cpim)
         if thread is None or cpim is None:
             return False
+        thread.hear_era(MlsHeaders.of(cpim).era_id)
         if client_remedy(token) in _ESCALATES and self._is_proven(thread, imdn, cpim, sender):
             self._context.note(thread, "peer failed", token, imdn.message_id)
-            self._escalate_in_turn(thread)
+            if not self._is_helped(thread, imdn):
+                self._bringing_in.in_turn(thread, _NO_STATE)
         return True
 
-    def _escalate_in_turn(self, thread: EncryptedThread) -> None:
-        """All devices of a user are told. Where nobody arbitrates, who has sent what was not read goes first, and the
-        others one after the other, while nothing has come of it."""
-        context, state = self._context, thread.engine.identifier
-        if context.is_arbitrated(thread) or not context.has_siblings(thread):
-            self._escalate(thread)
-            return
-
-        def is_needed() -> bool:
-            return thread.engine.identifier == state
-
-        def turn(_now: float) -> None:
-            if is_needed():
-                self._escalate(thread, is_needed)
-
-        alarms = context.messenger.alarms
-        alarms.new(turn).set(alarms.now() + 2 * (TURN_S + context.turn_s(thread)))  # an era comes by the peer
+    def _is_helped(self, thread: EncryptedThread, imdn: Imdn) -> bool:
+        """Whether who has come off gets the Welcome of the present era again."""
+        is_asking = imdn.client_failure_reason == ClientFailureReason.CONTROL_MESSAGE_FAILED
+        return is_asking and self._bringing_in.gives_again(thread, imdn.message_id)
 
     def _is_proven(self, thread: EncryptedThread, imdn: Imdn, cpim: CpimMessage, sender: ContactKey) -> bool:
         """Whether a member has signed it, and not just the same a moment ago (digest RCC.16 §10.5). Where nobody
@@ -293,6 +316,8 @@ class Failures:
             if token == ClientFailureReason.CONTROL_MESSAGE_FAILED_DUE_TO_DOWNGRADE:
                 self._healing.heal(thread, "a peer says that encryption has ended")
             return
+        if self._is_helped(thread, imdn):
+            return  # and reads what he has got
         verdict = thread.failures.on_report(True, message.id, token or "", context.now_s(), report_of=imdn.message_id)
         context.note(thread, "peer could not read", f"{token or 'no reason'}: {verdict.name.lower()}", message.id)
         match verdict:
@@ -310,9 +335,9 @@ class Failures:
             case _:
                 pass
 
-    def _escalate(self, thread: EncryptedThread, is_needed: Callable[[], bool] = lambda: True) -> None:
+    def _escalate(self, thread: EncryptedThread) -> None:
         """The peer cannot be helped by a message sealed again: a new era for both."""
-        self._healing.advance_era(thread, "a peer has no usable state", is_needed=is_needed)
+        self._healing.advance_era(thread, _NO_STATE)
 
     def _again(self, thread: EncryptedThread, message: SentMessage, reason: FallbackReason) -> None:
         if message.state in _READ:

@@ -454,6 +454,13 @@ class Healing:
         self._begin_era(thread, _EraWish(AdvanceKind.NORMAL, asked_at, is_needed))
         return True
 
+    def begin_anew(self, thread: EncryptedThread, why: str, is_needed: Callable[[], bool]) -> None:
+        """A new era, or the first one of a device that has none, where nobody else makes one."""
+        if thread.engine.state is ConversationState.NONE:
+            self.set_up(thread)
+        else:
+            self.advance_era(thread, why, is_needed=is_needed)
+
     def _is_within_budgets(self, thread: EncryptedThread) -> bool:
         """Whether there is a new era left, and the claim and the read that it takes."""
         now_s, peer = self._context.now_s(), thread.conversation.peer

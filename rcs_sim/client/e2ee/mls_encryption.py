@@ -12,6 +12,7 @@ from ims_core.transport.tokens import Tokens
 from rcs_sim.client.capabilities import Occasion
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.e2ee.arrivals import Arrivals
+from rcs_sim.client.e2ee.bringing_in import BringingIn
 from rcs_sim.client.e2ee.claims import Claims
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.credentials import Credentials
@@ -117,9 +118,11 @@ class MlsEncryption:
         self._healing = Healing(context, self._requests, claims)
         self._housekeeping = Housekeeping(context, self._requests, self._healing, claims)
         self._downgrade = Downgrade(context, self._requests, self._healing)
-        readmission = Readmission(context, self._healing)
-        self._failures = Failures(context, self._receipts, self._requests, self._healing, inbox, readmission)
-        self._arrivals = Arrivals(context, self._healing, inbox, self._sweep, self._failures.told_inside)
+        readmission, bringing_in = Readmission(context, self._healing), BringingIn(context, self._healing)
+        self._failures = Failures(
+            context, self._receipts, self._requests, self._healing, inbox, readmission, bringing_in
+        )
+        self._arrivals = Arrivals(context, self._healing, inbox, self._sweep, self._failures.told_inside, bringing_in)
 
     # --- what the phone tells ----------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.control_channel import ControlAnswer, ControlRequest, NoAnswer
-from rcs_sim.client.e2ee.thread import EncryptedThread
+from rcs_sim.client.e2ee.thread import EncryptedThread, KeptWelcome
 from rcs_sim.e2ee.client_message import ClientOperation, MlsGroupInfo
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.enhanced_group_info import MlsEnhancedGroupInfo
@@ -92,6 +92,9 @@ class Requests:
             ended(NextStep.KEEP)
             context.moved(thread)
 
+        if operation.request.operation is ClientOperation.CREATE and thread.engine.identifier is not None:
+            headers = tuple(request.headers)
+            thread.welcome = KeptWelcome(thread.engine.identifier, request.body, headers, is_of_peer=False)
         context.channel.send(thread.conversation, request, delivered, is_for_peer=True)
         return True
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from rcs_sim.client.alarms import Alarm
 from rcs_sim.client.conversation import Conversation
+from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
 from rcs_sim.e2ee.member.budgets import (
     CLAIMS_PER_PEER,
     ERA_ADVANCES_PER_DAY,
@@ -19,8 +22,21 @@ from rcs_sim.e2ee.member.encrypted_conversation import ConversationState, Encryp
 from rcs_sim.e2ee.member.failure_reports import FailureReports, PeerFailures
 from rcs_sim.e2ee.member.repair import EPISODE_S, FAILURES_UNTIL_REBUILD
 from rcs_sim.e2ee.member.self_heal import SelfHeal
+from rcs_sim.wire.cpim_header import CpimHeader
 
-__all__ = ["EncryptedThread"]
+__all__ = ["EncryptedThread", "KeptWelcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWelcome:
+    """The body that has made *state*, with the headers beside it. *is_of_peer*: the peer's number has made the group.
+    *given_for* are the ids of what it was given again for."""
+
+    state: EpochIdentifier
+    body: bytes
+    headers: tuple[CpimHeader, ...]
+    is_of_peer: bool
+    given_for: set[str] = field(default_factory=set)
 
 
 class EncryptedThread:
@@ -32,7 +48,7 @@ class EncryptedThread:
     Welcome, *ask_alarm* is the next one, *asked* bounds the peer's. *eras*, *claims*, *rejoins* and *rebuilds* bound
     new eras, claims of key packages, external commits and rebuilds; *failed_heals* is how many repairs in a row have
     come to nothing. *participant_keys* are the last known ones of the
-    peer (SubjectPublicKeyInfo)."""
+    peer (SubjectPublicKeyInfo). *welcome* is that of the present era, where nobody arbitrates."""
 
     __slots__ = (
         "alarm",
@@ -61,6 +77,7 @@ class EncryptedThread:
         "rebuilt_at_s",
         "rejoins",
         "reports",
+        "welcome",
     )
 
     def __init__(self, conversation: Conversation, engine: EncryptedConversation) -> None:
@@ -87,6 +104,7 @@ class EncryptedThread:
         self.heals_again_at = 0.0
         self.blocked_why = ""
         self.participant_keys: frozenset[bytes] = frozenset()
+        self.welcome: KeptWelcome | None = None
         self.alarm: Alarm | None = None
         self.ask_alarm: Alarm | None = None
         self.end_alarm: Alarm | None = None
@@ -105,6 +123,11 @@ class EncryptedThread:
     def has_ended(self) -> bool:
         """Whether encryption was ended, and the focus knows; an end that is under way can still be refused."""
         return self.engine.state is ConversationState.DOWNGRADED and self.engine.operation is None
+
+    def hear_era(self, era: int | None) -> None:
+        """The peer has named an era."""
+        control = self.engine.control
+        control.heard_era = max(control.heard_era, era or 0)
 
     def has_era_left(self, now_s: int) -> bool:
         """Whether a new era is within the bounds of hour and day (digest RCC.16 §5.10)."""

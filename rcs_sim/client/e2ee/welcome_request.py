@@ -13,7 +13,7 @@ from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
 
 __all__ = ["ASK_AGAIN_S", "WelcomeRequests", "is_stamped"]
 
-ASK_AGAIN_S = 30.0  # the first steps of the retry ladder (digest RCC.16 §10.8)
+ASK_AGAIN_S = 30  # the first steps of the retry ladder (digest RCC.16 §10.8)
 
 
 class WelcomeRequests:

@@ -124,6 +124,8 @@ class IgnoredWhy(Enum):
     """An rcs_signature, which is no proposal to keep."""
     UNKNOWN_PROPOSAL = auto()
     REPLAYED_WELCOME = auto()
+    LOST_RACE = auto()
+    """A group that loses against the one that is held, where nobody arbitrates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,9 +69,11 @@ from rcs_sim.mls.key_package import KeyPackage
 __all__ = ["ControlPlane", "Hold", "RefusedOperation", "Settlement"]
 
 CONVERGENCE_WAIT_S = 90  # the longest that messages wait for a commit of ours to be everywhere (choice)
+MAX_ERAS_AHEAD = 64
 _WELCOME = b"\x00\x01\x00\x03"  # MLSMessage: mls10, mls_welcome
 _ENDED = frozenset({HealthState.DONE_END_MLS, HealthState.CANNOT_HEAL_DURING_END_MLS})
 _REPLAYED = Ignored(IgnoredWhy.REPLAYED_WELCOME)
+_LOST = Ignored(IgnoredWhy.LOST_RACE)
 _MAKER = LeafIndex(0)  # who makes a group has the first leaf (RFC 9420 §11)
 _SPEC = "RCC.16 §7.9"
 
@@ -105,7 +107,8 @@ class Hold:
 
 class ControlPlane:
     """*group* is the one of the present era, None without. The pool is the device's. *is_arbitrated*: a focus decides
-    which request counts; without one see `publish`. *requires_convergence*: messages wait for what it says."""
+    which request counts; without one see `publish`. *requires_convergence*: messages wait for what it says. *heard_era*
+    is the last era that the peer has named: without a focus ours has to be later to count."""
 
     __slots__ = (
         "_candidate",
@@ -113,6 +116,7 @@ class ControlPlane:
         "former_receipts",
         "group",
         "has_left",
+        "heard_era",
         "hold",
         "is_arbitrated",
         "pool",
@@ -128,6 +132,7 @@ class ControlPlane:
         self.course = HealthCourse()
         self.hold: Hold | None = None
         self.has_left = False
+        self.heard_era = 0
         self.is_arbitrated = True
         self.requires_convergence = True
         self.former_receipts: ReceiptKeys | None = None
@@ -169,7 +174,14 @@ class ControlPlane:
         if self.group is not None:
             raise E2eeRefused(SealRefusal.NOT_ALLOWED, "there is a group already", spec="RCC.16 §6.2")
         self._check_free(OperationKind.CREATE)
-        return self._start(start_group(self.setting, packages, Era(group_id=group_id), control_id, now_s), now_s)
+        era = Era(group_id=group_id, era=self._known_era() + 1)
+        return self._start(start_group(self.setting, packages, era, control_id, now_s), now_s)
+
+    def _known_era(self) -> int:
+        """The last one that counts: what a peer names in clear anybody may have written, so that it leads no further
+        than some eras ahead (choice)."""
+        held = 0 if self.group is None else self.group.era
+        return held if self.is_arbitrated else max(held, min(self.heard_era, held + MAX_ERAS_AHEAD))
 
     def new_era(
         self,
@@ -215,8 +227,7 @@ class ControlPlane:
         wanted = wanted or (held.group_id if held is not None else None)
         if wanted is None:
             raise E2eeRefused(SealRefusal.NOT_ALLOWED, "no group to follow", spec="RCC.16 §8.3")
-        local = 0 if held is None else held.era
-        era = Era.after(wanted, local, server, kind, extensions)
+        era = Era.after(wanted, self._known_era(), server, kind, extensions)
         token = None if held is None else held.continuity_token if found is None else token_to_carry(held, found)
         keys = () if held is None else held.welcome_extensions
         return replace(era, token=token, welcome_extensions=keys, reason=reason)
@@ -495,7 +506,7 @@ class ControlPlane:
         if held is not None and joined.group.era <= held.era:
             if not self.is_arbitrated:
                 is_beaten = joined.group.era == held.era and _maker_of(joined.group) < _maker_of(held)
-                return self._join(joined, held, now_s) if is_beaten else _REPLAYED
+                return self._join(joined, held, now_s) if is_beaten else _LOST
             if server is None:
                 return NeedsServerState(joined.group.moment)
             if server != joined.group.identifier or held.identifier == joined.group.identifier:

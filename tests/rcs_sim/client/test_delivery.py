@@ -132,6 +132,19 @@ def test_the_timer_is_held_while_the_own_link_is_down_and_starts_anew() -> None:
     assert delivery.next_deadline() == 130
 
 
+def test_the_wait_for_encryption_stands_still_while_the_own_link_is_down_and_starts_anew() -> None:
+    delivery = _delivery()
+    held = RouteDecision(Route.HOLD, FallbackReason.ENCRYPTION_BUSY)
+    assert delivery.start(held, 0) == []
+    assert delivery.next_deadline() == 100
+    delivery.link_lost()
+    assert delivery.next_deadline() is None
+    assert delivery.registered(4000) == [Do.ROUTE_AGAIN]
+    assert delivery.start(held, 4000) == []
+    assert delivery.next_deadline() == 4100
+    assert not delivery.has_waited_enough
+
+
 def test_the_user_is_asked_where_the_policy_says_so() -> None:
     delivery = _delivery(consent=Consent.ASK)
     delivery.start(_RCS, 0)

@@ -32,7 +32,7 @@ class Kind:
     counts: tuple[int, ...] = (1, 1, 1, 2)
     most_steps: int = 25
     changes: Mapping[str, object] = field(default_factory=dict)
-    profile: str = ""  # of both carriers
+    profiles: tuple[tuple[str, str], ...] = ()  # of both carriers; any without
     needs_legacy: bool = False
 
 
@@ -78,8 +78,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "peer to peer": Kind(
         verbs=_TALK | _CHANGES | _LOCK | _POWER | _RESETS | {"cut": 2, "restore": 2, "mls fault": 1, "add device": 1},
-        counts=(1, 1, 2),
-        profile="p2p",
+        counts=(1, 1, 2, 3),
+        profiles=(("p2p", "p2p"), ("p2p", "p2p"), ("p2p", "rcc16-strict"), ("google-like", "p2p")),
     ),
     "legacy": Kind(
         verbs=_TALK | _CHANGES | _LOCK | _POWER | _RESETS | _NETWORK | {"swap": 4, "key service": 2, "kds fault": 1},

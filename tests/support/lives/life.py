@@ -294,8 +294,8 @@ class Life:
             return
         own = [each for each in self.sim.phones if user_of(each) == user and each not in self._gone]
         others = {user_of(each) for each in self.sim.phones if each != user_of(each) and each not in self._gone}
-        most = 2 if self._some_without_arbiter else 3
-        if len(own) >= most or (self._some_without_arbiter and others - {user} and not KINDS[self.plan.kind].profile):
+        is_narrow = self._some_without_arbiter and not KINDS[self.plan.kind].profiles
+        if len(own) >= (2 if is_narrow else 3) or (is_narrow and others - {user}):
             return
         free = next(f"{user}{n}" for n in range(2, 99) if f"{user}{n}" not in self.sim.phones)
         await self._add(free, step.word)

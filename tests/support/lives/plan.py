@@ -16,6 +16,7 @@ from tests.support.lives.verbs import VERBS, Cast, Step
 __all__ = ["NUMBERS", "LifePlan", "carrier_of", "draw_plan"]
 
 NUMBERS = {"alice": "+12025550101", "amy": "+12025550102", "bob": "+12025550152", "ben": "+12025550153"}
+_CARRIERS = ("red", "blue")
 _RED = ("alice", "amy")
 _MOST_DEVICES = 3
 _PROFILES = ("google-like", "rcc16-strict", "p2p")
@@ -41,13 +42,16 @@ def carrier_of(user: str) -> str:
 def draw_plan(kind_name: str, seed: int) -> LifePlan:
     """The life of this kind that *seed* names."""
     kind, random = KINDS[kind_name], Random(f"{kind_name}/{seed}")
-    carriers = {name: _draw_carrier(kind, random) for name in ("red", "blue")}
+    fixed = random.choice(kind.profiles) if kind.profiles else ("", "")
+    carriers = {name: _draw_carrier(kind, random, profile) for name, profile in zip(_CARRIERS, fixed, strict=True)}
     users = _draw_users(random)
     devices = {}
     for user in users:
         for name in _names_of(user, _draw_count(kind, random)):
             devices[name] = random.choice(kind.devices)
-    if not kind.profile and any(profile == "p2p" or not _arbitrates(changes) for profile, changes in carriers.values()):
+    if not kind.profiles and any(
+        profile == "p2p" or not _arbitrates(changes) for profile, changes in carriers.values()
+    ):
         devices = _one_side_with_several(devices, random)
     lag_s = random.choice((0.0, 0.0, 0.002, 0.05))
     later = [f"{user}2" for user in users] if "add device" in kind.verbs else []
@@ -81,11 +85,11 @@ def _arbitrates(changes: Mapping[str, object]) -> bool:
     return not isinstance(rules, dict) or bool(rules.get("arbitrates_era", True))
 
 
-def _draw_carrier(kind: Kind, random: Random) -> tuple[str, Mapping[str, object]]:
+def _draw_carrier(kind: Kind, random: Random, fixed: str) -> tuple[str, Mapping[str, object]]:
     profile = random.choice(_PROFILES)
     changes: dict[str, object] = dict(kind.changes)
-    if kind.profile:
-        profile = kind.profile
+    if fixed:
+        profile = fixed
     elif random.random() < 0.3:
         profile = "rcc16-strict"
         names = (

@@ -13,6 +13,7 @@ from rcs_sim.mls.codec import encode_opaque
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, compose_cpim
 from rcs_sim.wire.cpim_header import CpimHeader
 from tests.scenarios.e2ee.test_mixed_carriers import red_without
+from tests.scenarios.e2ee.test_peer_to_peer import p2p
 from tests.scenarios.stage import ALICE, BEN, BOB, Stage, received, scenario, texts
 from tests.support.encrypted_phones import (
     engine_of,
@@ -21,6 +22,7 @@ from tests.support.encrypted_phones import (
     headers_of_state,
     inject,
     locked,
+    mls_of,
     notes,
     rekey,
     sealed_by,
@@ -346,3 +348,19 @@ def test_without_an_arbiter_a_commit_of_the_peer_counts_in_whatever_form_it_come
         assert engine_of(bob, ALICE).identifier == expected, notes(stage, bob)
 
     story()
+
+
+@scenario(p2p)
+async def test_who_has_ended_encryption_tells_all_the_same_that_he_cannot_read_a_later_era(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    alice.chat(BOB).end_encryption()
+    await asyncio.sleep(20)
+    assert thread_of(alice, BOB).has_ended
+    async with stage.sim.fault("mls.drop_welcome", of="alice", count=9):
+        mls_of(bob)._healing.revive(thread_of(bob, ALICE))
+        await asyncio.sleep(20)
+        message = bob.chat(ALICE).send("of a later era")
+        await asyncio.sleep(5)
+    assert [each for each in notes(stage, alice) if each.startswith("failure told")], notes(stage, alice)
+    await message.delivered(within_s=900)
+    assert texts(alice)[-1] == "of a later era"

@@ -10,7 +10,7 @@ import pytest
 from rcs_sim.e2ee.client_message import AdvanceKind
 from rcs_sim.e2ee.extension_bodies import DowngradeReason
 from rcs_sim.e2ee.member.application_opening import Envelope
-from rcs_sim.e2ee.member.control_outcome import Advanced, ControlOutcome, Ignored, Joined
+from rcs_sim.e2ee.member.control_outcome import Advanced, ControlOutcome, Ignored, IgnoredWhy, Joined
 from rcs_sim.e2ee.member.conversation_snapshot import restore_conversation, snapshot_conversation
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
 from rcs_sim.e2ee.member.operations import E2eeRefused
@@ -239,6 +239,53 @@ def test_with_a_focus_nothing_is_kept_to_go_back_to() -> None:
     assert group is not None
     assert group.moment.epoch == 2
     assert group.before is None
+
+
+@pytest.mark.parametrize(("heard", "begun"), [(0, 1), (3, 4), (64, 65), (65, 65), (2**32 - 1, 65)])
+def test_the_first_group_of_who_was_outside_is_later_than_what_he_has_heard_of(heard: int, begun: int) -> None:
+    """What a peer names in clear leads 64 eras ahead at most."""
+    talk = _pair()
+    alice, bob = talk.devices
+    bob.conversation.control.heard_era = heard
+    operation = talk.create(bob)
+    joined = _give(alice, BOB, operation.control_id, bob.conversation.control.publish(NOW_S))
+    assert isinstance(joined, Joined), joined
+    assert joined.moment.era == begun
+    assert exchanged(talk)
+
+
+@pytest.mark.parametrize(("heard", "begun"), [(0, 2), (1, 2), (5, 6), (2**32 - 1, 66)])
+def test_a_new_era_is_later_than_what_was_heard_of(heard: int, begun: int) -> None:
+    talk = _pair()
+    alice, bob = talk.devices
+    _created(talk)
+    bob.conversation.control.heard_era = heard
+    packages = [alice.claim()]
+    operation = bob.conversation.control.new_era(packages, AdvanceKind.NORMAL, "e", NOW_S, server=None, carried=None)
+    assert operation.result is not None
+    assert operation.result.era_id == begun
+    assert isinstance(_give(alice, BOB, "e", bob.conversation.control.publish(NOW_S)), Joined)
+    assert exchanged(talk)
+
+
+def test_with_a_focus_an_era_that_was_heard_of_says_nothing() -> None:
+    talk = _pair()
+    bob = talk.devices[1]
+    bob.conversation.control.is_arbitrated = True
+    bob.conversation.control.heard_era = 9
+    operation = talk.create(bob)
+    assert operation.result is not None
+    assert operation.result.era_id == 1
+
+
+def test_a_group_that_loses_is_told_from_a_welcome_that_comes_again() -> None:
+    talk = _pair()
+    alice, bob = talk.devices
+    operations = [talk.create(each) for each in talk.devices]
+    bundles = [each.conversation.control.publish(NOW_S) for each in talk.devices]
+    assert _give(alice, BOB, operations[1].control_id, bundles[1]) == Ignored(IgnoredWhy.LOST_RACE)
+    assert isinstance(_give(bob, ALICE, operations[0].control_id, bundles[0]), Joined)
+    assert _give(bob, ALICE, "again", bundles[0]) == Ignored(IgnoredWhy.REPLAYED_WELCOME)
 
 
 def test_nothing_is_published_that_was_not_asked_for() -> None:
