@@ -131,14 +131,18 @@ class TerminatingMessages:
 
     def keep_copies(self, request: Request, user: ServedUser, taken_by: str, then: Kept, now: float) -> bool:
         """For the other devices of *user*, after *taken_by* took the message *request* in a session (F03): safe before
-        *then* is told, and handed out after it. False if there is nobody to keep it for, or no place."""
+        *then* is told, and handed out after it. False if there is nobody to keep it for, or no place; without a store
+        those that are there get it all the same."""
         known = {device.instance for device in self._context.devices.known(user.key) if device.may_be_rcs}
         others, sender = frozenset(known - {taken_by}), asserted_identity(request)
-        if not others or taken_by not in known or sender is None or not self._context.config.has_store_and_forward:
+        if not others or taken_by not in known or sender is None:
             return False
         content = read_pager(request)
         key = (key_of_uri(sender) or str(sender), content.message_id, user.key)
         message = IncomingMessage(user, sender, key, content, request, request.text("Conversation-ID"))
+        if not self._context.config.has_store_and_forward:
+            self._offer_copies(message, others, now)
+            return False
         if not self._forward.make_room(message):
             self._context.outbox.note("copies not kept", "no room in the message store", key[1], user=user.key)
             return False
@@ -150,6 +154,14 @@ class TerminatingMessages:
 
         self._forward.keep(message, others, now, kept)
         return True
+
+    def _offer_copies(self, message: IncomingMessage, others: frozenset[str], now: float) -> None:
+        """To those of *others* that are registered now. Nobody waits for what becomes of it."""
+        devices = self._context.devices.known(message.user.key)
+        here = [device for device in devices if device.instance in others and device.is_reachable(now)]
+        if here:
+            fork = DeviceFork(self._context, self._forward, message, None, lambda fork, end, now: None)
+            fork.start(here, [], self._context.terminating_route, now)
 
     def _deliver(self, exchange: Exchange | None, request: Request, message: IncomingMessage, now: float) -> None:
         owner = message.user.key

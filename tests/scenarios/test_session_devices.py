@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from rcs_sim.client.phone import Phone
+from rcs_sim.scenario.loader import load_network
+from rcs_sim.scenario.model import NetworkFile
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario
 
 LONG = "a text that is too long for pager mode, " * 60
@@ -20,6 +22,13 @@ async def _in_session(stage: Stage) -> tuple[Phone, Phone, Phone]:
     await asyncio.sleep(10)
     assert [phone.chat(ALICE).session for phone in (bob, tablet)].count("open") >= 1
     return alice, bob, tablet
+
+
+def _without_a_store() -> NetworkFile:
+    file = load_network("two-carriers")
+    changes = {"store_and_forward": False}
+    carriers = {name: entry.model_copy(update={"changes": changes}) for name, entry in file.carriers.items()}
+    return file.model_copy(update={"carriers": carriers})
 
 
 @scenario()
@@ -47,3 +56,19 @@ async def test_a_device_that_was_away_during_a_session_shows_it_all_when_it_is_b
     said = [LONG, *(f"line {number}" for number in range(3))]
     assert stage.arrivals(there) == said
     assert sorted(stage.arrivals(away)) == sorted(said)
+
+
+@scenario(_without_a_store)
+async def test_without_a_store_a_tablet_has_the_lock_that_was_made_in_a_session_with_the_phone(stage: Stage) -> None:
+    """Random lives `devices` 20025 and `servers` 20025: what one device took in a session was told to no other."""
+    alice, bob, tablet = await _in_session(stage)
+    for phone in (bob, tablet):
+        message = await phone.chat(ALICE).send(f"from {phone.name}")
+        await message.delivered(within_s=120)
+    await bob.wipe()
+    await bob.power_on()
+    await asyncio.sleep(60)
+    for phone in (tablet, bob):
+        await (await phone.chat(ALICE).send(f"again from {phone.name}")).delivered(within_s=600)
+    await (await alice.chat(BOB).send("to both")).delivered(within_s=60)
+    assert all("to both" in stage.arrivals(phone) for phone in (bob, tablet))

@@ -438,6 +438,26 @@ async def test_what_one_device_takes_in_a_session_the_others_get_too_and_it_does
 
 
 @on_virtual_time
+async def test_without_a_store_the_devices_that_are_there_get_what_one_takes_in_a_session_f03() -> None:
+    async with session_lab(config=replace(CONFIG, has_store_and_forward=False)) as lab:
+        alice, bob = await with_tablet(lab)
+        sent = [alice.send(cpim(f"text {number}", f"m{number}")) for number in range(3)]
+        alice.send(TYPING, IS_COMPOSING, quiet=True)
+        receipt = imdn_cpim(Imdn("m", "", ImdnKind.DELIVERY, ImdnStatus.DELIVERED), "r1")
+        alice.send(receipt)
+        await lab.settle()
+        texts = [cpim(f"text {number}", f"m{number}") for number in range(3)]
+        assert to_tablet(lab) == [*texts, receipt]
+        assert [body for body in bob.notes.bodies if body in texts] == texts
+        assert set(sent) <= set(alice.notes.sent_ids)
+        lab.core.statuses = [480]
+        alice.send(cpim("for who is there", "m9"))
+        await lab.settle(60)
+        assert not len(lab.server.core.context.mailboxes)
+        assert cpim("for who is there", "m9") in bob.notes.bodies
+
+
+@on_virtual_time
 async def test_a_device_that_does_not_take_its_copy_gets_it_when_it_comes_back_f03() -> None:
     async with session_lab() as lab:
         alice, bob = await with_tablet(lab)
@@ -479,15 +499,6 @@ async def test_a_repeated_message_is_not_copied_again() -> None:
         await lab.settle()
         assert len(alice.notes.sent_ids) == 3
         assert (to_tablet(lab), bob.notes.bodies) == ([cpim("once", "m1")], [cpim("once", "m1")])
-
-
-@on_virtual_time
-async def test_without_a_store_only_the_device_of_the_session_gets_it() -> None:
-    async with session_lab(config=replace(CONFIG, has_store_and_forward=False)) as lab:
-        alice, bob = await with_tablet(lab)
-        sent = alice.send(cpim("one", "m1"))
-        await lab.settle()
-        assert (alice.notes.sent_ids, len(bob.notes.bodies), lab.core.messages) == ([sent], 1, [])
 
 
 @on_virtual_time
