@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from ims_core.errors import LocalProtocolError
 from ims_core.store.record_table import Store
 from ims_core.transport.http_sockets import SocketHttpClient
 from ims_core.transport.link import Address, Transport
@@ -48,6 +49,7 @@ class KeyServicePlan:
     *digits* are the numbers that are homed here."""
 
     name: str
+    carrier: str
     kds: int
     host: str
     http_ports: tuple[int, int]
@@ -80,10 +82,11 @@ class KeyServicePlan:
             operator=carrier,
             now_s=world.pki_epoch_s,
             shape=_shape(kds, profile),
-            publication_uri=f"http://kds.{entry.domain}/mls/v1",
+            publication_uri=_publication_uri(f"kds.{entry.domain}"),
         )
         return cls(
             name=f"{carrier}.kds",
+            carrier=carrier,
             kds=kds,
             host=host,
             http_ports=world.http_ports(host),
@@ -93,6 +96,18 @@ class KeyServicePlan:
             digits=frozenset(digits),
             seed=seed,
             pki=pki,
+        )
+
+    def authorities(self, operator: str, now_s: int) -> VendorPki:
+        """Others of this vendor, valid from now on; the same *operator* has the same keys and names."""
+        return VendorPki.derive(
+            self.seed,
+            vendor_id=self.pki.vendor_id,
+            kds=self.kds,
+            operator=operator,
+            now_s=now_s,
+            shape=self.pki.shape,
+            publication_uri=_publication_uri(self.host_name),
         )
 
     def peer(self) -> KdsPeer:
@@ -106,6 +121,10 @@ class KeyServicePlan:
             prefixes=self.prefixes,
             address=self.host,
         )
+
+
+def _publication_uri(host_name: str) -> str:
+    return f"http://{host_name}/mls/v1"
 
 
 def _shape(kds: int, profile: CarrierProfile) -> PkiShape:
@@ -164,8 +183,52 @@ class KeyService:
         self._http = world.federation_client(plan.name, plan.host_name, plan.host)
         link = FederationLink(self._http, settings)
         self.listener = KdsListener(plan.name, self.server, link, clock=world.clock, store=store, trace=world.trace)
+        self._operators: dict[bytes, str] = {plan.pki.root_der: plan.carrier}  # of own roots
+        self._roots = [plan.pki.anchor]
         self._servers: list[HttpServer] = []
         self._phone_servers: list[HttpServer] = []
+
+    # --- other authorities, while the network runs ------------------------------------------------------------------
+
+    @property
+    def own_roots(self) -> tuple[TrustAnchor, ...]:
+        """Those that this carrier tells its phones and the other carriers to trust as its own."""
+        return tuple(self._roots)
+
+    async def announce_root(self) -> VendorPki:
+        """Another root of this carrier, beside those before, as long as this process runs. Nothing is issued under it
+        yet: other carriers ask for roots once a day, phones with their next configuration, and till then they refuse
+        what stands under it. Raises StoreError."""
+        operator = f"{self.plan.carrier} {len(self._operators) + 1}"
+        pki = self.plan.authorities(operator, int(self._world.clock.now()))
+        self._operators[pki.root_der] = operator
+        await self._tell_roots([*self._roots, pki.anchor])
+        return pki
+
+    def issue_under(self, pki: VendorPki) -> None:
+        """Certificates are issued by *pki* from now on, whose root was announced. Raises LocalProtocolError."""
+        if pki.anchor not in self._roots:
+            raise LocalProtocolError("certificates under a root that was not announced", spec="RCC.16 §4.1")
+        self.server.pki = pki
+
+    def renew_intermediates(self) -> None:
+        """Certificates are issued by new intermediates below the root in use, valid from now on."""
+        used = self.server.pki
+        fresh = self.plan.authorities(self._operators[used.root_der], int(self._world.clock.now()))
+        self.server.pki = replace(used, intermediates=fresh.intermediates)
+
+    async def withdraw_root(self, root: TrustAnchor) -> None:
+        """Nobody is to trust *root* any more, nor what stands under it: phones of this carrier ask for other
+        certificates. Raises LocalProtocolError for the one in use, StoreError."""
+        if root == self.server.pki.anchor:
+            raise LocalProtocolError("the root that certificates are issued under stays", spec="RCC.16 §4.1")
+        await self._tell_roots([each for each in self._roots if each != root])
+
+    async def _tell_roots(self, roots: list[TrustAnchor]) -> None:
+        self._roots = roots
+        await self.listener.set_own_roots(roots)
+
+    # --- life -------------------------------------------------------------------------------------------------------
 
     @property
     def anchors(self) -> tuple[TrustAnchor, ...]:

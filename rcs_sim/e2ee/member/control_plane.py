@@ -160,7 +160,7 @@ class ControlPlane:
         """The device has another certificate. The group gets it by `self_update`."""
         self.setting = setting
         if self.group is not None:
-            self.group.setting = setting
+            self.group.renew(setting)
 
     def resume(self, candidate: StartedGroup | None) -> None:
         """Takes back what a snapshot had."""
@@ -391,7 +391,7 @@ class ControlPlane:
         """Another group is the one of the conversation now. The continuity token lives on if none came."""
         if group.continuity_token is None and self.group is not None:
             group.continuity_token = self.group.continuity_token
-        group.setting = self.setting
+        group.renew(self.setting)
         if self.group is not None:
             self.former_receipts = ReceiptKeys.of(self.group)
         self.group, self._candidate, self.has_left = group, None, False

@@ -113,6 +113,7 @@ class EncryptedGroup:
         self._operation: PendingOperation | None = None
         self._past_ends_s: dict[int, int] = {}
         self._before: Former | None = None
+        self._revoked: tuple[CertificateValidator, int, dict[bytes, str]] | None = None
         self._adopt(group)
 
     def __repr__(self) -> str:
@@ -121,13 +122,20 @@ class EncryptedGroup:
     def _adopt(self, group: Group) -> None:
         self._group = group
         self._receipt_epoch: EpochKeys | None = None
-        self._revoked: tuple[CertificateValidator, int, dict[bytes, str]] | None = None
         self.roster: Roster = roster_of(group.tree)
         self.is_downgraded: bool = has_end_mls(group.context.extensions)
         self.identifier = EpochIdentifier(self.era, int(group.epoch), group.epoch_authenticator)
         present = {leaf.signature_key: self.roster.leaves[index] for index, leaf in group.tree.members()}
         past = {key for each in group.past_epochs for key in each.signature_keys}
         self._names = {key: number for key, number in self._names.items() if key in past} | present
+
+    def renew(self, setting: MemberSetting) -> None:
+        """The device has another certificate, or trusts others than before: what comes from now on is judged by that,
+        whoever may be in the group already."""
+        self.setting = setting
+        self._group.policy = setting.policy
+        if self._before is not None:
+            self._before.group.policy = setting.policy
 
     # --- what is known of it ----------------------------------------------------------------------------------------
 

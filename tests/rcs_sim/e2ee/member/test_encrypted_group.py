@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rcs_sim.e2ee.authenticated_data import AuthenticatedData
+from rcs_sim.e2ee.credential_identity import X509Identity
 from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, text_entity
 from rcs_sim.e2ee.member.encrypted_group import EncryptedGroup
+from rcs_sim.e2ee.member.member_setting import MemberSetting
 from rcs_sim.e2ee.member.moment import Moment
 from rcs_sim.e2ee.member.operations import E2eeRefused, OperationKind, SealRefusal
 from rcs_sim.e2ee.padding import padme
+from rcs_sim.e2ee.trust_anchors import TrustAnchors
 from rcs_sim.mls.commit_builder import CommitRequest
 from rcs_sim.mls.errors import MlsValidationError
 from rcs_sim.mls.group import Group
@@ -89,3 +92,21 @@ def test_secrets_of_epochs_are_deleted_in_time_and_names_with_them() -> None:
     assert [int(past.context.epoch) for past in group.group.past_epochs] == [3, 4]
     assert set(group.past_ends_s) == {3, 4}
     assert group.seal(text_entity("hello"), "m1")
+
+
+def test_what_comes_is_judged_by_those_who_are_trusted_now() -> None:
+    """A group outlives the list of roots that it began with."""
+    group = _group()
+    validator = group.setting.trust.validator
+    nobody = MemberSetting.of(
+        group.setting.identity,
+        group.setting.profile,
+        X509Identity(validator.with_anchors(TrustAnchors())),
+        group.setting.random,
+    )
+    trusted = group.setting
+    group.renew(nobody)
+    assert group.group.policy is nobody.policy
+    assert set(group.revoked.values()) == {ALICE, BOB}
+    group.renew(trusted)
+    assert not group.revoked
