@@ -149,16 +149,18 @@ def receipt_about(message: ReceivedMessage, kind: ImdnKind, date_time: str) -> I
 
 
 def compose_receipt(imdn: Imdn, receipt_id: str, date_time: str, headers: Iterable[CpimHeader] = ()) -> bytes:
-    """The CPIM of a receipt: its own Message-ID, no Disposition-Notification (digest §5.1). *headers* sign it."""
+    """The CPIM of a receipt: its own Message-ID, no Disposition-Notification (digest §5.1). *headers* sign it; the
+    document has no white space then, as encrypted conversations have it (digest RCC.16 §16)."""
+    signed_by = tuple(headers)
     return compose_cpim(
         sender=ANONYMOUS_URI,
         recipient=ANONYMOUS_URI,
         message_id=receipt_id,
         date_time=date_time,
-        body=imdn.encode(),
+        body=imdn.encode_compact() if signed_by else imdn.encode(),
         content_type=IMDN_CONTENT_TYPE,
         content_disposition="notification",
-        extra=headers,
+        extra=signed_by,
     )
 
 

@@ -119,7 +119,7 @@ def test_3_both_headers_are_of_the_state_that_sealed() -> None:
     assert MlsHeaders.of(CpimMessage.parse(cpim.replace(b"Era-ID", b"Era-Id2"))).fault is HeaderFault.NO_ERA
 
 
-def test_4_the_leaf_key_is_not_the_participant_key_and_a_proof_over_the_wrong_one_is_found() -> None:
+def test_4_the_leaf_key_is_not_the_participant_key_and_the_name_is_a_utf8string() -> None:
     identity = enrol(ALICE, 1, PROFILES["android"]())
     assert identity.participant_key.public != identity.leaf_key.public
     assert identity.certificate.subject.count(b"\x0c") >= 1  # the commonName is a UTF8String
