@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -249,6 +250,12 @@ class MessageSession:
         """Something that is not missed if it is lost."""
         if self._is_flowing and self.leg is not None:
             self.leg.send(message)
+
+    def take_back(self, is_meant: Callable[[Carried], bool]) -> list[Carried]:
+        """What was not handed over yet; nobody is told what becomes of it."""
+        found = [each for each in self._queue if is_meant(each)]
+        self._queue = [each for each in self._queue if not is_meant(each)]
+        return found
 
     def leave(self, end: SessionEnd) -> list[Carried]:
         """It is not needed any more, and ends after outstanding answers. What was not handed over yet goes back."""

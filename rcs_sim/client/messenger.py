@@ -182,6 +182,8 @@ class Messenger:
         if is_encrypted:  # from now on nothing of it becomes an SMS, what is under way neither
             for message in self._active:
                 message.delivery.may_fall_back &= message.conversation is not conversation
+            for message in self.sessions.take_back_plain(conversation.peer) if self.sessions is not None else ():
+                self._lock_came(message)
         self._show_label(conversation)
 
     def encryption_moved(self, conversation: Conversation) -> None:
@@ -436,10 +438,20 @@ class Messenger:
         is_sealed = message.sealed is not None and action is not Do.SEND_SMS
         if not is_sealed and must_stay_sealed(message):
             self.not_sealed(message, FallbackReason.ENCRYPTED_ONLY)
-            return False
-        can_leave = action is Do.SEND_SMS or (self.pager is not None and self._may_send(action))
-        message.went_in_clear |= can_leave and not is_sealed
-        return True
+        elif not is_sealed and message.conversation.is_encrypted:
+            self._lock_came(message)
+        else:
+            is_by_pager = message.delivery.mode is ChatMode.PAGER and self.pager is not None and self._may_send(action)
+            message.went_in_clear |= not is_sealed and (action is Do.SEND_SMS or is_by_pager)
+            return True
+        return False
+
+    def _lock_came(self, message: SentMessage) -> None:
+        """What was on its way in clear goes no further (RCC.16 §7.2): sealed, or failed if it may have been read."""
+        if message.went_in_clear:
+            self.not_sealed(message, FallbackReason.WENT_IN_CLEAR)
+        else:
+            self._run(message, message.delivery.seal_again(FallbackReason.ENCRYPTION_BUSY, self.alarms.now()))
 
     def _may_send(self, action: Do) -> bool:
         """What is sent again waits for the registration if that was lost since: a request outside of it gets 403."""
@@ -467,8 +479,7 @@ class Messenger:
         message.alarm.set(deadline)
 
     def _lost_under_way(self, message: SentMessage) -> None:
-        now = self.alarms.now()
-        self._run(message, message.delivery.rcs_outcome(RcsOutcome.LINK_FAILED, now, can_revoke=False))
+        self._run(message, message.delivery.rcs_outcome(RcsOutcome.LINK_FAILED, self.alarms.now(), can_revoke=False))
 
     # --- outcomes of RCS ---------------------------------------------------------------------------------------------
 

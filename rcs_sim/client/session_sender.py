@@ -69,6 +69,7 @@ class ContentCarried:
         self._settled, self._wants_report = settled, wants_report
 
     def outgoing(self, msrp_id: str) -> OutgoingMessage:
+        self.message.went_in_clear |= self.message.sealed is None
         return OutgoingMessage(msrp_id, CPIM_CONTENT_TYPE, self.body, success_report=self._wants_report)
 
     def settled(self, outcome: SessionOutcome) -> None:

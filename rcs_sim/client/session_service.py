@@ -22,7 +22,7 @@ from rcs_sim.client.messages import ReceivedMessage, SentMessage
 from rcs_sim.client.pager import date_time_of, session_headers
 from rcs_sim.client.register_request import ALLOW
 from rcs_sim.client.session_offer import OfferRules, read_offer
-from rcs_sim.client.session_sender import Carried, ReceiptCarried, SessionSender, typing_message
+from rcs_sim.client.session_sender import Carried, ContentCarried, ReceiptCarried, SessionSender, typing_message
 
 __all__ = ["SessionService", "SessionUser"]
 
@@ -128,6 +128,11 @@ class SessionService:
             return False
         session.submit(ReceiptCarried(cpim, lost))
         return True
+
+    def take_back_plain(self, peer: ContactKey) -> list[SentMessage]:
+        """What the user has written to *peer* in clear and no session has carried yet: there is a lock now."""
+        found = [each for session in self._all if session.peer == peer for each in session.take_back(_is_plain)]
+        return [item.message for item in found if isinstance(item, ContentCarried)]
 
     def carry(self, conversation: Conversation, item: Carried) -> None:
         """Sends something that is no message of the user: in the session that there is, or in a new one."""
@@ -394,6 +399,10 @@ class SessionService:
         session = self._open(thread, is_large=False, has_fewer_types=False, target=None)
         for item in items:
             session.submit(item)
+
+
+def _is_plain(item: Carried) -> bool:
+    return isinstance(item, ContentCarried) and item.message.sealed is None
 
 
 def _is_focus(request: Request) -> bool:

@@ -124,7 +124,8 @@ def _shows(text: str, carried: Carried) -> bool:
 
 
 class Readings:
-    """All passages of all messages of a trace. Linear in the octets of the trace."""
+    """All passages of all messages of a trace. Linear in the octets of the trace. *repeats* are the records whose
+    octets had crossed the same link before, such as retransmissions."""
 
     __slots__ = (
         "_about",
@@ -137,6 +138,7 @@ class Readings:
         "key_leaks",
         "messages",
         "outsiders",
+        "repeats",
         "rosters",
         "screens",
     )
@@ -148,6 +150,7 @@ class Readings:
         self._about: dict[UserMessage, list[Carried]] = defaultdict(list)
         self._inviters: dict[str, set[str]] = defaultdict(set)
         self.elements: set[str] = set()
+        self.repeats: set[int] = set()
         contents = self._read(records)
         self.rosters = GroupRosters(contents)
         self.key_leaks = key_leaks(records, self.rosters.public_keys)
@@ -172,9 +175,14 @@ class Readings:
     def _read(self, records: Iterable[TraceRecord]) -> list[Carried]:
         reader, screens, parties = ContentReader(), self.screens, self._parties
         contents: list[Carried] = []
+        crossed: set[int] = set()
         for record in records:
             screens.read(record)
             if record.kind is RecordKind.MESSAGE:
+                octets = hash((record.source, record.target, record.raw))
+                if octets in crossed:
+                    self.repeats.add(record.number)
+                crossed.add(octets)
                 self.elements |= {record.source, record.target}
                 if record.conversation_id and record.raw.startswith(_INVITE):
                     self._inviters[record.conversation_id] |= {record.source, record.target}

@@ -308,13 +308,29 @@ class OracleRules:
             (self._mls_locks, [each for each in left if _is_legacy(each)], "as MLS, and sealed this as legacy"),
         )
         for moments, passed, what in weaker:
-            first = passed[0].hop.number if passed else 0
-            locked = self._locked_before(message, first, moments)
-            if locked is not None and not self._is_ended_between(message, locked, first):
+            found = self._sent_under(message, passed, moments)
+            if found is not None:
+                locked, first = found
                 why = f"{message.phone} showed the conversation {what} without a word"
                 evidence = (locked, message.number, first)
                 yield Violation(ViolationKind.SILENT_DOWNGRADE, message, message.phone, why, evidence)
                 return
+
+    def _sent_under(self, message: UserMessage, passed: Sequence[Passage], moments: _Moments) -> tuple[int, int] | None:
+        """The record of a lock, and the first one in which the message was sent in spite of it: its first, or one with
+        which it was sent anew. Octets that only go once more were on their way before."""
+        anew = [each for each in passed[1:] if self._is_sent_anew(each)]
+        for number in [each.hop.number for each in (*passed[:1], *anew)] or [0]:
+            locked = self._locked_before(message, number, moments)
+            if locked is not None and not self._is_ended_between(message, locked, number):
+                return locked, number
+        return None
+
+    def _is_sent_anew(self, passage: Passage) -> bool:
+        """Not so of a part of something that had begun before."""
+        carried = passage.carried
+        is_all = carried is not None and carried.is_whole and not carried.is_derived
+        return is_all and passage.hop.number not in self._readings.repeats
 
     def _locked_before(self, message: UserMessage, number: int, locks: _Moments) -> int | None:
         """The last record before *number* that says so of the conversation and is not about the message itself."""

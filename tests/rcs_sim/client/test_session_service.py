@@ -442,3 +442,21 @@ def test_a_challenged_invitation_is_answered_by_the_call_itself() -> None:
         assert texts(bob, ALICE) == ["Hello"]
 
     play(story)
+
+
+def test_what_waits_for_a_session_in_clear_is_taken_back_when_a_lock_comes() -> None:
+    """Nothing of it has left, so it is sealed; here by a phone that cannot."""
+
+    async def story(world: World) -> None:
+        alice, bob, _ = await two_in_sessions(world)
+        message = alice.chat(BOB).send("written before the lock")
+        await message
+        assert alice.chat(BOB).session == "inviting"
+        alice._messenger.mark_encrypted(alice.chat(BOB)._conversation, is_encrypted=True)
+        await message.final(5)
+        assert (message.state, message.reason) == (MessageState.FAILED, FallbackReason.ENCRYPTION_UNAVAILABLE)
+        await asyncio.sleep(60)
+        assert texts(bob, ALICE) == []
+        assert not [each for each in frames(world, "SEND", "alice") if b"before the lock" in each]
+
+    play(story)

@@ -566,12 +566,43 @@ def _copy_after_the_sealed_one() -> TraceScript:
     return script
 
 
+def _refused_before_the_lock() -> TraceScript:
+    script = TraceScript()
+    script.label("alice", "RCS")
+    script.says("alice", "z", _TEXT)
+    script.carries("z", _TEXT.encode(), SIP_WAY[:2])
+    for phone in ("alice", "bob"):
+        script.label(phone, "RCS · encrypted", "mls")
+    return script
+
+
+def _sent_anew_under_the_lock() -> TraceScript:
+    script = _refused_before_the_lock()
+    script.carries("z", _TEXT.encode())
+    script.got("bob", "z", _TEXT)
+    script.tick("alice", "delivered", "z")
+    return script
+
+
+def _arrives_under_the_lock(*, retransmitted: bool) -> TraceScript:
+    """It has left before, and a store, or the other end of a lossy link, has it only now."""
+    script = _refused_before_the_lock()
+    first = next(each for each in script.records if each.source == "alice" and each.target == "red.pcscf")
+    if retransmitted:
+        script.crosses("alice", "red.pcscf", first.raw, imdn_message_id="z", summary=first.summary)
+    script.carries("z", _TEXT.encode(), SIP_WAY[1:])
+    script.got("bob", "z", _TEXT)
+    script.tick("alice", "delivered", "z")
+    return script
+
+
 _DOWNGRADES: dict[str, _Story] = {
     "in clear": _downgrade(),
     "a short text": _downgrade(text="ok"),
     "under another id": _downgrade(message_id="y"),
     "a copy behind the sealed one": _copy_after_the_sealed_one,
     "the answer of the receiver": _answer_of_the_receiver,
+    "sent anew after the lock had come": _sent_anew_under_the_lock,
     "to the older scheme": _to_the_older_scheme,
     "the label changes without a word": _downgrade(lambda script: script.label("alice", "RCS")),
     "noted as ended, and not shown": _downgrade(lambda script: script.state("alice", "encryption", "ended")),
@@ -632,6 +663,11 @@ def test_the_older_scheme_after_an_end_that_was_shown_is_no_downgrade() -> None:
     script.got("bob", "z", _TEXT, scheme="legacy")
     script.tick("alice", "delivered", "z", scheme="legacy")
     assert _found(script) == []
+
+
+@pytest.mark.parametrize("retransmitted", [False, True])
+def test_what_had_left_before_the_lock_and_comes_under_it_is_no_downgrade(*, retransmitted: bool) -> None:
+    assert _found(_arrives_under_the_lock(retransmitted=retransmitted)) == []
 
 
 def test_from_the_older_scheme_to_mls_is_no_downgrade() -> None:
