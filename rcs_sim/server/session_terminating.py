@@ -11,7 +11,7 @@ from ims_core.wire.sip.core_headers import Reason
 from ims_core.wire.sip.feature_tags import FeatureSet
 from ims_core.wire.sip.message import REASONS, Request, Response
 from ims_core.wire.sip.uri import parse_uri
-from rcs_sim.server.device_capabilities import CPM_SESSION, takes_sessions
+from rcs_sim.server.device_capabilities import CPM_SESSION, takes_messages, takes_sessions
 from rcs_sim.server.device_offer import OfferInput, verdict_of
 from rcs_sim.server.device_registry import Device
 from rcs_sim.server.messaging_actions import Exchange
@@ -57,6 +57,7 @@ class TerminatingSession(AwaitsAnswer):
         "_refusals",
         "_route",
         "_services",
+        "_takes_texts",
         "_until",
         "has_rung",
         "is_over",
@@ -73,6 +74,7 @@ class TerminatingSession(AwaitsAnswer):
         self._near = SessionLeg(services.shared, self, is_to_user=False, icsi=self.ICSI)
         self._branches: dict[SessionLeg, Device] = {}
         self._refusals: list[tuple[int, Response | None]] = []
+        self._takes_texts = False
         self._until = 0.0
         self.has_rung = False
         self.is_over = False
@@ -94,6 +96,8 @@ class TerminatingSession(AwaitsAnswer):
         for device in devices:
             if device.features is None or self._is_for(device.features):
                 self._send_to(device, is_tls=services.offers_tls, now=now)
+            elif takes_messages(device.features):
+                self._takes_texts = True
         if not self._branches:
             self._conclude(now)
 
@@ -182,7 +186,7 @@ class TerminatingSession(AwaitsAnswer):
             self._relay(*min(declined, key=lambda refusal: (refusal[0] < 600, refusal[0])), now)
         elif self._is_interworked():
             self._accept(now, has_fallback=True)
-        elif self._may_be_stored():
+        elif self._may_be_stored() or self._may_be_converted():
             self._accept(now)
         elif self._refusals:
             self._relay(*min(self._refusals, key=lambda refusal: refusal[0]), now)
@@ -192,6 +196,12 @@ class TerminatingSession(AwaitsAnswer):
     def _may_be_stored(self) -> bool:
         config = self._services.context.config
         return config.accepts_for_absent and config.has_store_and_forward and not is_of_group(self._invite)
+
+    def _may_be_converted(self) -> bool:
+        """Whether a device that is there has no sessions and gets each message by itself, for which there need be no
+        store."""
+        is_chat = self.ICSI == CPM_SESSION and not is_of_group(self._invite)
+        return self._takes_texts and is_chat and self._services.context.config.accepts_for_absent
 
     def _is_interworked(self) -> bool:
         """Whether what comes will leave as short messages (§19.8 step 5), because no RCS device of the user is known or

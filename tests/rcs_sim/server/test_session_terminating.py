@@ -8,6 +8,7 @@ import pytest
 
 from ims_core.wire.msrp.media import Setup
 from ims_core.wire.sip.call_outputs import EndReason
+from rcs_sim.server.messaging_config import MessagingServerConfig
 from rcs_sim.server.session_terminating import is_incapable
 from rcs_sim.wire.cpim import CpimMessage
 from tests.rcs_sim.server.messaging_lab import ALICE, BOB, CONFIG, M1, PHONE, TABLET, UeBinding, cpim, gruu
@@ -183,9 +184,17 @@ async def test_a_group_session_is_never_taken_for_the_user() -> None:
         assert alice.status == 480
 
 
-@on_virtual_time
-async def test_devices_without_sessions_get_the_messages_by_pager() -> None:
-    async with session_lab() as lab:
+@pytest.mark.parametrize("has_store", [True, False])
+def test_devices_without_sessions_get_the_messages_by_pager(has_store: bool) -> None:
+    @on_virtual_time
+    async def story() -> None:
+        await _by_pager(replace(CONFIG, has_store_and_forward=has_store))
+
+    story()
+
+
+async def _by_pager(config: MessagingServerConfig) -> None:
+    async with session_lab(config=config) as lab:
         pager_only = UeBinding(tags=';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"')
         await lab.register(pager_only)
         alice, bob = await lab.party("alice", f"tel:{ALICE}"), await lab.party("bob", gruu(PHONE))
