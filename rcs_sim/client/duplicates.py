@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.message_state import MessageTransport
 
@@ -24,6 +26,12 @@ class SeenMessages:
     def find(self, sender: ContactKey, message_id: str) -> object | None:
         """What was remembered for a message that came before, or None for a new one."""
         return self._seen.get((sender, message_id))
+
+    def ids_of(self, sender: ContactKey) -> Iterator[str]:
+        """The ids of what came from *sender*, the last one first; looked for when they are wanted."""
+        for whose, message_id in reversed(tuple(self._seen)):
+            if whose == sender:
+                yield message_id
 
     def remember(self, sender: ContactKey, message_id: str, value: object) -> None:
         self._seen[sender, message_id] = value

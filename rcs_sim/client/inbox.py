@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ims_core.transport.link import Flow
@@ -173,13 +174,20 @@ class Inbox:
         )
 
     def content_received(
-        self, arrival: Arrival, content: Content, scheme: Scheme | None = None, *, replaces: str = ""
+        self,
+        arrival: Arrival,
+        content: Content,
+        scheme: Scheme | None = None,
+        *,
+        replaces: str = "",
+        is_proven: bool = False,
     ) -> None:
         """Content for the user, in clear or as it was unsealed. *replaces* is the id of a message that its sender has
-        sealed anew: another device could not read it, this one may have shown it."""
+        sealed anew: another device could not read it, this one may have shown it. Ids are the network's to write: what
+        was sealed is a copy of what says the same only (choice), or if it *is_proven* that its sender says so."""
         messenger, now, sender = self._messenger, self._messenger.alarms.now(), arrival.sender
         earlier = self._seen.find(sender, content.message_id) if content.message_id else None
-        if isinstance(earlier, ReceivedMessage):
+        if isinstance(earlier, ReceivedMessage) and (scheme is None or _says(earlier, content)):
             earlier.session = arrival.session or earlier.session
             self._receipt_again(earlier)
             return
@@ -191,11 +199,11 @@ class Inbox:
         if content.message_id:
             self._seen.remember(sender, content.message_id, message)
         shown = self._seen.find(sender, replaces) if replaces else None
-        if isinstance(shown, ReceivedMessage):
+        if isinstance(shown, ReceivedMessage) and (is_proven or _says(shown, content)):
             message.merged_into = shown.merged_into or shown
             self._receipt_again(message)
             return
-        if replaces:
+        if replaces and shown is None:
             self._seen.remember(sender, replaces, message)  # it may come yet, or go out a third time
         if not is_shown:
             if self.changes.received(sender, message):
@@ -207,6 +215,10 @@ class Inbox:
         self.receipts.delivered(message)
         if message.merged_into is not None and message.is_read:
             self.receipts.displayed(message)
+
+    def ids_of(self, sender: ContactKey) -> Iterator[str]:
+        """The ids of what came from *sender*, the last one first."""
+        return self._seen.ids_of(sender)
 
     def _new_message(
         self, conversation: Conversation, arrival: Arrival, content: Content, now: float
@@ -222,7 +234,7 @@ class Inbox:
             message_id=content.message_id,
             contribution_id=arrival.contribution_id,
             content_type=content.content_type,
-            body=b"" if content.text is not None else content.body,
+            body=_words_of(content)[2],
             date_time=content.date_time,
             wishes=content.wishes,
             receipts_to=receipt_target(self._messenger.policy, arrival.sender, content.cpim_from, home),
@@ -463,6 +475,18 @@ class Inbox:
 def _uri_of(peer: ContactKey) -> Uri:
     """Of the peer of a session that this phone began."""
     return parse_uri(f"tel:{peer}" if is_number(peer) else str(peer))
+
+
+def _says(message: ReceivedMessage, content: Content) -> bool:
+    """Whether both are the same words, about the same earlier message."""
+    if (message.text, message.content_type, message.body) != _words_of(content):
+        return False
+    about = message.reply_to if message.change is None else message.change.target_id
+    return content.reference is None or content.reference.target_id == about
+
+
+def _words_of(content: Content) -> tuple[str | None, str, bytes]:
+    return content.text, content.content_type, b"" if content.text is not None else content.body
 
 
 def _is_for_the_focus_to_see(incoming: Incoming) -> bool:

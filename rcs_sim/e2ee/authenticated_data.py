@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hmac
+from dataclasses import dataclass, field
 from typing import Self
 
 from rcs_sim.mls.codec import Reader, TlsDecodeError, TlsStruct, encode_opaque, encode_u32
 
-__all__ = ["ABSENT_RESENT", "AuthenticatedData", "is_bound_to"]
+__all__ = ["ABSENT_RESENT", "AuthenticatedData", "ResentProof", "is_bound_to"]
 
 ABSENT_RESENT = b"\x00"
+_PRESENT = b"\x02"  # (inferred)
+_HALF_OCTETS = 32
+_LAST_FIELD = b"\x40\x40"  # opaque<V> of 64 octets
 _VERSION = b"\x00\x01"
 _SPEC = "RCC.16 §7.5.3"
+
+
+@dataclass(frozen=True, slots=True)
+class ResentProof:
+    """Fourth field of the resent component (RCC.16 §10.3, digest §4.5): ``key(32) || tag(32)``, the tag being
+    HMAC-SHA256 over the id of the message that is sent again. The key is there in clear: it hides the id, and proves
+    nothing but by what it stands in, which is signed."""
+
+    key: bytes = field(repr=False)
+    tag: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, resent: bytes) -> Self | None:
+        """What the component says. None where it is absent, or is nothing that is known: of its four fields only the
+        last one is understood, and not how they are framed."""
+        body, length = resent[len(_PRESENT) :], 2 * _HALF_OCTETS
+        if not resent.startswith(_PRESENT) or body[-length - len(_LAST_FIELD) : -length] != _LAST_FIELD:
+            return None
+        return cls(body[-length:-_HALF_OCTETS], body[-_HALF_OCTETS:])
+
+    def names(self, message_id: str) -> bool:
+        """Whether the message with this id is meant."""
+        octets = message_id.encode("utf-8", "surrogateescape")
+        return hmac.compare_digest(hmac.digest(self.key, octets, "sha256"), self.tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +48,7 @@ class AuthenticatedData(TlsStruct):
 
     The text of RCC.16 has no era; deployed peers have it, and take its absence for a mismatch of key generations
     (observed). *era* is that of the group, not the epoch. *message_id* keeps octets that are not UTF-8 as surrogates.
-    *resent* is never emitted with anything in it; what a peer sends is kept as it is, its inside being unknown."""
+    *resent* is never emitted with anything in it; what a peer sends is kept as it is."""
 
     message_id: str
     era: int

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ims_core.wire.sip.uri import Uri
+from rcs_sim.client.content import Content
 from rcs_sim.client.e2ee.bringing_in import BringingIn
 from rcs_sim.client.e2ee.content import SealedReceipts, SealedTyping, Unreadable, read_opened
 from rcs_sim.client.e2ee.context import E2eeContext
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.passing_on import is_for_others, pass_on
+from rcs_sim.client.e2ee.resends import replaced_by
 from rcs_sim.client.e2ee.thread import EncryptedThread, KeptWelcome
 from rcs_sim.client.encryption import EncryptedArrival, Scheme
 from rcs_sim.client.inbox import Arrival, Inbox
@@ -219,8 +221,16 @@ class Arrivals:
                 for imdn in () if opened.is_replay else imdns:
                     self._told(thread, imdn)
             case _:
-                root = wrapper.headers.original_message_id
-                self._inbox.content_received(wrapper.arrival, found, Scheme.MLS, replaces=root)
+                self._show(thread, wrapper, found, opened.resent)
+
+    def _show(self, thread: EncryptedThread, wrapper: _Wrapper, content: Content, resent: bytes) -> None:
+        known = self._inbox.ids_of(wrapper.arrival.sender)
+        replaced = replaced_by(resent, wrapper.headers.original_message_id, known)
+        if replaced.remark:
+            self._context.note(thread, "resent", replaced.remark, content.message_id)
+        self._inbox.content_received(
+            wrapper.arrival, content, Scheme.MLS, replaces=replaced.message_id, is_proven=replaced.is_proven
+        )
 
     # --- the server plane --------------------------------------------------------------------------------------------
 

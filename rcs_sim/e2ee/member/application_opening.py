@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
-from rcs_sim.e2ee.authenticated_data import AuthenticatedData
+from rcs_sim.e2ee.authenticated_data import ABSENT_RESENT, AuthenticatedData
 from rcs_sim.e2ee.failure_reason import ClientFailureReason
 from rcs_sim.e2ee.secret_payload import PayloadType, SecretPayload
 from rcs_sim.mls.codec import TlsDecodeError
@@ -106,7 +106,8 @@ class OpenRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Unsealed:
-    """An application message whose key is not used up yet: `Unsealed.consume` does that."""
+    """An application message whose key is not used up yet: `Unsealed.consume` does that. *resent* is the component of
+    its authenticated data."""
 
     payload: SecretPayload
     sender: str
@@ -115,6 +116,7 @@ class Unsealed:
     key_log_context: GroupContext
     opened: OpenedContent
     tree: SecretTree
+    resent: bytes
 
     def consume(self, group: Group) -> None:
         """The message counts as read."""
@@ -168,7 +170,8 @@ def unseal(
         opened, signature_key = _open(group, message, epoch)
     except (MlsValidationError, TlsDecodeError, CryptoError) as error:
         return OpenRefusal(RefusalKind.UNDECRYPTABLE, str(error))
-    refusal = _check_binding(message.authenticated_data, envelope, era)
+    bound = _bound(message.authenticated_data)
+    refusal = None if bound is None else _check_binding(bound, envelope, era)
     sender = numbers.get(signature_key, "")
     if refusal is None and sender != envelope.asserted_sender:  # whatever CPIM From says: a peer writes that himself
         shown = f"signed by a device of {sender or 'nobody'}, sent by {envelope.asserted_sender}"
@@ -177,7 +180,7 @@ def unseal(
         refusal = OpenRefusal(RefusalKind.REVOKED, f"the certificate of a device of {sender} is revoked")
     if refusal is not None:
         return refusal
-    return _read_payload(opened, sender, epoch)
+    return _read_payload(opened, sender, epoch, bound)
 
 
 def _find_epoch(group: Group, number: int) -> _Epoch | None:
@@ -210,12 +213,16 @@ def _signature_key(group: Group, epoch: _Epoch, leaf: LeafIndex) -> bytes:
     return key
 
 
-def _check_binding(authenticated_data: bytes, envelope: Envelope, era: int) -> OpenRefusal | None:
-    """Authenticated data that is absent or cannot be read passes (observed); what it says otherwise has to fit."""
+def _bound(authenticated_data: bytes) -> AuthenticatedData | None:
+    """None where it is absent or cannot be read, which passes (observed)."""
     try:
-        bound = AuthenticatedData.decode(authenticated_data)
+        return AuthenticatedData.decode(authenticated_data)
     except TlsDecodeError:
         return None
+
+
+def _check_binding(bound: AuthenticatedData, envelope: Envelope, era: int) -> OpenRefusal | None:
+    """What a message is bound to has to fit."""
     if bound.message_id != envelope.message_id:
         return OpenRefusal(RefusalKind.BAD_BINDING, f"bound to {bound.message_id!r}, sent as {envelope.message_id!r}")
     if bound.era != era:
@@ -223,7 +230,7 @@ def _check_binding(authenticated_data: bytes, envelope: Envelope, era: int) -> O
     return None
 
 
-def _read_payload(opened: OpenedContent, sender: str, epoch: _Epoch) -> UnsealResult:
+def _read_payload(opened: OpenedContent, sender: str, epoch: _Epoch, bound: AuthenticatedData | None) -> UnsealResult:
     content = _application_data(opened.authenticated)
     try:
         payload = SecretPayload.decode(content)
@@ -234,7 +241,8 @@ def _read_payload(opened: OpenedContent, sender: str, epoch: _Epoch) -> UnsealRe
         return OpenRefusal(RefusalKind.KEY_GENERATION, shown)
     if payload.payload_type != PayloadType.MESSAGE_CONTENT:
         return OpenRefusal(RefusalKind.UNKNOWN_PAYLOAD, f"payload type {payload.payload_type}")
-    return Unsealed(payload, sender, opened.key.leaf, epoch.context.epoch, epoch.context, opened, epoch.tree)
+    resent = ABSENT_RESENT if bound is None else bound.resent
+    return Unsealed(payload, sender, opened.key.leaf, epoch.context.epoch, epoch.context, opened, epoch.tree, resent)
 
 
 def _application_data(authenticated: AuthenticatedContent) -> bytes:

@@ -137,6 +137,7 @@ class MessageExchange(TlsStruct):
             sender=unsealed.sender,
             leaf=unsealed.leaf,
             moment=moment,
+            resent=unsealed.resent,
         )
         if envelope.message_id:
             self.seen.add(opened)

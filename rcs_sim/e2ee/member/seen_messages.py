@@ -7,9 +7,10 @@ So many contents are kept (choice), and so many ids after them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
+from rcs_sim.e2ee.authenticated_data import ABSENT_RESENT
 from rcs_sim.e2ee.encrypted_entity import EncryptedEntity, EntityError
 from rcs_sim.e2ee.member.moment import Moment
 from rcs_sim.mls.codec import Reader, TlsStruct, encode_opaque, encode_optional, encode_u32, encode_vector
@@ -25,7 +26,8 @@ MAX_IDS = 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """A message that may be shown. *sender* is the number that the signing leaf certifies. *is_replay*: it was opened
-    before, and is the same."""
+    before, and is the same. *resent* is the component of its authenticated data, which a snapshot does not keep: what
+    is shown already needs none."""
 
     message_id: str
     content: bytes
@@ -33,6 +35,7 @@ class Opened:
     leaf: LeafIndex
     moment: Moment
     is_replay: bool = False
+    resent: bytes = field(default=ABSENT_RESENT, compare=False)
 
     @property
     def entity(self) -> EncryptedEntity:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcs_sim.e2ee.authenticated_data import AuthenticatedData, is_bound_to
+from rcs_sim.e2ee.authenticated_data import AuthenticatedData, ResentProof, is_bound_to
 from rcs_sim.mls.codec import TlsDecodeError
 
 
@@ -40,6 +42,23 @@ def test_an_empty_envelope_id_is_compared_as_empty() -> None:
 def test_octets_that_are_no_text_are_bound_to_no_other_id() -> None:
     octets = b"\x00\x01\x01\xff\x00\x00\x00\x01\x00"
     assert not is_bound_to(octets, "\N{REPLACEMENT CHARACTER}")
+
+
+def test_the_last_field_of_a_resent_component_names_one_message() -> None:
+    """Digest §4.5: key(32) || tag(32), HMAC-SHA256 over the id; whatever stands before it."""
+    key = bytes(range(32))
+    field = b"\x40\x40" + key + hmac.new(key, b"MxAAAAAAAAAAAAAAAAAAAAAAAA", hashlib.sha256).digest()
+    for before in (b"", b"\x00\x00\x00\x01\x00\x00", b"\x05frame"):
+        proof = ResentProof.of(b"\x02" + before + field)
+        assert proof is not None
+        assert proof.names("MxAAAAAAAAAAAAAAAAAAAAAAAA")
+        assert not proof.names("MxAAAAAAAAAAAAAAAAAAAAAAAB")
+        assert not proof.names("")
+        assert "\\x" not in repr(proof)
+    assert ResentProof.of(b"\x00") is None
+    assert ResentProof.of(b"\x01" + field) is None
+    assert ResentProof.of(b"\x02" + field[1:]) is None
+    assert ResentProof.of(b"\x02" + field + b"\x00") is None
 
 
 def test_a_resent_component_is_kept() -> None:
