@@ -10,6 +10,7 @@ from rcs_sim.client.content import Content
 from rcs_sim.client.e2ee.bringing_in import BringingIn
 from rcs_sim.client.e2ee.content import SealedReceipts, SealedTyping, Unreadable, read_opened
 from rcs_sim.client.e2ee.context import E2eeContext
+from rcs_sim.client.e2ee.control_channel import ANSWER_S
 from rcs_sim.client.e2ee.healing import Healing
 from rcs_sim.client.e2ee.passing_on import is_for_others, pass_on
 from rcs_sim.client.e2ee.resends import replaced_by
@@ -49,10 +50,12 @@ from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, CpimParseError
 from rcs_sim.wire.imdn import Imdn
 from rcs_sim.wire.protobuf import ProtobufError
 
-__all__ = ["COMMIT_WAIT_S", "Arrivals", "named_sender"]
+__all__ = ["COMMIT_WAIT_S", "MAX_UNDECIDED", "Arrivals", "named_sender"]
 
 COMMIT_WAIT_S = 60.0  # before a commit is asked for that a message waits for (choice)
 MAX_WAITING = 1024  # wrappers of messages that are parked; the oldest go first
+MAX_UNDECIDED = 64  # messages that wait for what a focus says about a Welcome, of a conversation; further ones do not
+_FULL = range(MAX_UNDECIDED)
 _HEALING_REASONS = frozenset(
     (
         RefusalKind.NO_GROUP,
@@ -76,7 +79,7 @@ class _Wrapper:
 class Arrivals:
     """Of one phone. *sweep* is called for proposals that wait to be committed, *told* with a sealed receipt."""
 
-    __slots__ = ("_bringing_in", "_context", "_healing", "_inbox", "_sweep", "_told", "_waiting")
+    __slots__ = ("_bringing_in", "_context", "_healing", "_inbox", "_sweep", "_told", "_undecided", "_waiting")
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class Arrivals:
         self._bringing_in = bringing_in
         self._context, self._healing, self._inbox, self._sweep, self._told = context, healing, inbox, sweep, told
         self._waiting: dict[tuple[EncryptedThread, str], _Wrapper] = {}
+        self._undecided: dict[EncryptedThread, list[EncryptedArrival]] = {}
 
     def arrived(self, thread: EncryptedThread, found: EncryptedArrival) -> None:
         """Dispatches by type. What nobody may send to a phone is dropped."""
@@ -142,6 +146,8 @@ class Arrivals:
         result = thread.engine.open(found.cpim.body, envelope, self._context.now_s())
         if isinstance(result, Parked):
             self._park(thread, envelope, wrapper, result)
+        elif _is_of_other_group(result) and len(self._undecided.get(thread, _FULL)) < MAX_UNDECIDED:
+            self._undecided[thread].append(found)
         else:
             self._result(thread, envelope, wrapper, result)
 
@@ -280,7 +286,8 @@ class Arrivals:
             case ProposalKept():
                 self._sweep(thread)
             case NeedsServerState():
-                self._healing.ask_about(thread, lambda server: self.received(thread, arm, envelope, server))
+                self._healing.ask_about(thread, lambda server: self._decided(thread, arm, envelope, server))
+                self._wait_for_decision(thread)
             case ParkedControl():
                 self._healing.heal(thread, "a commit of a later moment")
             case RemovedFromGroup():  # a 1:1 is not left (RCC.16 §9.4): another device of ours took us for gone
@@ -298,6 +305,22 @@ class Arrivals:
                 self._healing.heal(thread, outcome.detail)
             case _:
                 pass
+
+    def _wait_for_decision(self, thread: EncryptedThread) -> None:
+        """What cannot be read meanwhile may be of the group that is asked about."""
+        self._undecided.setdefault(thread, [])
+        alarms = self._context.messenger.alarms
+        alarms.new(lambda now: self._open_undecided(thread)).set(alarms.now() + ANSWER_S + 1.0)
+
+    def _decided(
+        self, thread: EncryptedThread, arm: ServerMlsRcsMessage, envelope: Envelope, server: EpochIdentifier
+    ) -> None:
+        self.received(thread, arm, envelope, server)
+        self._open_undecided(thread)
+
+    def _open_undecided(self, thread: EncryptedThread) -> None:
+        for each in self._undecided.pop(thread, ()):
+            self._sealed(thread, each)
 
     def drain(self, thread: EncryptedThread) -> None:
         """What was parked for the moment that has come."""
@@ -352,6 +375,10 @@ def _words(outcome: ControlOutcome) -> str:
             return f"ignored: {why.name.lower().replace('_', ' ')}"
         case _:
             return type(outcome).__name__.lower()
+
+
+def _is_of_other_group(result: Opened | OpenRefusal) -> bool:
+    return isinstance(result, OpenRefusal) and result.kind is RefusalKind.NOT_FOR_US
 
 
 def _era_of(thread: EncryptedThread) -> int:

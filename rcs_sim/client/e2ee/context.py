@@ -31,7 +31,18 @@ _PEER_TO_PEER = MlsServerProperties(arbitrates_era=False, requires_convergence_a
 class E2eeContext:
     """*moved* is called when the state of a thread may have changed."""
 
-    __slots__ = ("channel", "credentials", "errands", "messenger", "moved", "profile", "threads", "tokens", "watch")
+    __slots__ = (
+        "_without_focus",
+        "channel",
+        "credentials",
+        "errands",
+        "messenger",
+        "moved",
+        "profile",
+        "threads",
+        "tokens",
+        "watch",
+    )
 
     def __init__(
         self,
@@ -50,6 +61,7 @@ class E2eeContext:
         self.moved = moved
         self.channel = ControlChannel(messenger)
         self.threads: dict[ContactKey, EncryptedThread] = {}
+        self._without_focus: dict[ContactKey, bool] = {}
         self.watch = FocusWatch(messenger, self.channel, credentials, self._has_group, self.new_id, self.server_of)
 
     def _has_group(self, peer: ContactKey) -> bool:
@@ -68,14 +80,17 @@ class E2eeContext:
     def server_of(self, peer: ContactKey) -> MlsServerProperties:
         """What the focus of the conversation with *peer* does: the messaging server of the lower number (digest RCC.16
         §14.1). Another carrier's says by the tags of its phones that it arbitrates nothing (choice); what else it does
-        is taken to be as deployed ones do it. Before the tags are known it is taken to be like our own."""
+        is taken to be as deployed ones do it. Before the tags are known it is taken to be like our own; a phone that
+        cannot encrypt for now says nothing of it, and what it said last holds (choice)."""
         own = self.credentials.server
         if self.credentials.msisdn <= peer.lstrip("+"):
             return own
         tags = self.messenger.capabilities.entry(peer).tags
         if not tags.services:
             return own
-        if tags.mls.has_no_focus:
+        if tags.mls.kds is not None:
+            self._without_focus[peer] = tags.mls.has_no_focus
+        if self._without_focus.get(peer, tags.mls.has_no_focus):
             return _PEER_TO_PEER
         return own if own.arbitrates_era else _AS_DEPLOYED
 

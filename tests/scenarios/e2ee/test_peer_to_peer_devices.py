@@ -86,7 +86,7 @@ def test_whoever_begins_all_of_three_devices_are_read_in_the_end(network: Any, d
 @scenario(nobody_stores, is_read_by_others=False)
 async def test_who_asks_in_a_session_of_his_own_gets_the_welcome_of_the_present_era(stage: Stage) -> None:
     """No new era is needed for a device that did not get the Welcome of this one."""
-    phones = await _phones(stage, ("alice", "bob", "bob2"), None)
+    phones = await _phones(stage, ("alice", "bob", "bob2"), "lineage-like")  # no instance id, no copies
     alice = phones["alice"][0]
     await alice.chat(BOB).send("to whoever takes it").delivered(within_s=60)
     (outside,) = [phone for phone, _ in (phones["bob"], phones["bob2"]) if engine_of(phone, ALICE).group is None]

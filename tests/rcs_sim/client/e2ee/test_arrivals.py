@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from rcs_sim.client.display import Shown
-from rcs_sim.client.e2ee.arrivals import named_sender
+from rcs_sim.client.e2ee.arrivals import MAX_UNDECIDED, named_sender
 from rcs_sim.client.phone import Phone
 from rcs_sim.e2ee.content_types import MLS_NAMESPACE
 from rcs_sim.e2ee.mls_headers import MlsHeaders
@@ -364,3 +364,26 @@ async def test_who_has_ended_encryption_tells_all_the_same_that_he_cannot_read_a
     assert [each for each in notes(stage, alice) if each.startswith("failure told")], notes(stage, alice)
     await message.delivered(within_s=900)
     assert texts(alice)[-1] == "of a later era"
+
+
+@scenario("two-carriers")
+async def test_what_comes_while_a_focus_is_asked_about_a_welcome_waits_for_the_answer_within_bounds(
+    stage: Stage,
+) -> None:
+    """It may be of the group that the Welcome lets in to; the answer may never come."""
+    alice, bob = await locked(stage)
+    ben = await stage.phone("ben", BEN)
+    await (await alice.chat(BEN).send("another group")).delivered(within_s=30)
+    arrivals, thread = mls_of(bob)._arrivals, thread_of(bob, ALICE)
+    arrivals._wait_for_decision(thread)
+    before = len(notes(stage, bob))
+    for number in range(MAX_UNDECIDED + 1):
+        body = sealed_by(alice, BEN, "not for bob", f"{_ID[:-3]}{number:03}")
+        cpim = sealed_cpim(alice, f"{_ID[:-3]}{number:03}", body, headers_of_state(alice, BEN))
+        hand_in(alice, bob, CpimMessage.parse(cpim))
+    assert len([each for each in notes(stage, bob)[before:] if each.startswith("not opened")]) == 1
+    await asyncio.sleep(30)
+    assert len([each for each in notes(stage, bob)[before:] if each.startswith("not opened")]) == MAX_UNDECIDED + 1
+    assert thread not in arrivals._undecided
+    assert texts(bob) == ["we have a lock"]
+    assert texts(ben) == ["another group"]

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from rcs_sim.client.identity import nameless_key
+from rcs_sim.e2ee.feature_tags import MlsTags
 from rcs_sim.e2ee.message_id import is_mx_message_id, uuid_of_mx_message_id
+from tests.scenarios.e2ee.test_peer_to_peer import p2p
 from tests.scenarios.stage import ALICE, AMY, BOB, Stage, scenario
 from tests.support.encrypted_phones import engine_of, locked, mls_of, notes, thread_of
 
@@ -68,3 +71,15 @@ async def test_another_number_in_the_same_phone_is_another_participant_without_a
     context.adopt(thread, other)
     assert engine_of(alice, BOB).identifier is None
     assert thread.engine.participants == {AMY[1:], BOB[1:]}
+
+
+@scenario(p2p)
+async def test_who_arbitrates_is_remembered_while_the_peer_cannot_encrypt(stage: Stage) -> None:
+    _alice, bob = await locked(stage)
+    context = mls_of(bob)._context
+    key = bob.chat(ALICE)._conversation.peer
+    assert not context.server_of(key).arbitrates_era
+    entry = bob._messenger.capabilities.entry(key)
+    entry.tags = replace(entry.tags, mls=MlsTags())
+    assert bob._messenger.capabilities.entry(key).tags.mls.kds is None
+    assert not context.server_of(key).arbitrates_era
