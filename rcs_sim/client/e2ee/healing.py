@@ -507,6 +507,10 @@ class Healing:
             self._context.note(thread, "no new era", "the server's state cannot be read")
             self._set_up_over(thread)
             return
+        if server.has_end_mls and wish.kind is AdvanceKind.NORMAL:
+            self._set_up_over(thread)
+            self.heal(thread, "the group of the focus has ended")
+            return
         self._claim(thread, partial(self._make_era, thread, wish, server), partial(self._set_up_failed, thread))
 
     def _make_era(

@@ -23,6 +23,7 @@ from tests.support.encrypted_phones import (
     pair_locked,
     rekey,
     thread_of,
+    tombstones,
 )
 
 
@@ -172,3 +173,20 @@ async def test_a_create_whose_refusal_comes_too_late_is_given_up_for_another_way
     await answer.delivered(within_s=60)
     assert texts(amy)[-1] == "from the new one"
     assert alice.chat(AMY).label == amy.chat(ALICE).label == LOCKED
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_who_wants_a_new_era_of_a_group_that_has_ended_takes_note_of_the_end(stage: Stage) -> None:
+    """Random life `months` 20030: the commit that ended it had waited for a phone that was off until it was thrown
+    away, and the phone, whose certificate was another one when it came back, could never write again."""
+    alice, bob = await pair_locked(stage)
+    focus_fault(stage, withholds_fan_out=True)
+    bob.chat(ALICE).end_encryption()
+    await asyncio.sleep(30)
+    focus_fault(stage)
+    assert (alice.chat(BOB).label, bob.chat(ALICE).label) == (LOCKED, "RCS")
+    mls_of(alice)._healing.advance_era(thread_of(alice, BOB), "a test")
+    await asyncio.sleep(60)
+    assert alice.chat(BOB).label == "RCS", notes(stage, alice)
+    assert tombstones(stage, alice) == ["encryption ended"]
+    await (await alice.chat(BOB).send("in clear, as both know")).delivered(within_s=60)
