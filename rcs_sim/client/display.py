@@ -24,7 +24,9 @@ class Shown(StrEnum):
     FAILED = "failed"  # "not delivered", perhaps with the question "send as text?"
     LABEL = "label"
     CHANGE = "change"  # a reaction to a message, a new text for it, or its recall
-    TOMBSTONE = "tombstone"  # "encryption ended", "security code changed", "new device of yours"
+    TOMBSTONE = (
+        "tombstone"  # "encryption ended", "security code changed", "new device of yours", "received without encryption"
+    )
     TYPING = "typing"
     INVITATION = "invitation"  # a chat that waits for the user to accept it
     NOTICE = "notice"  # a text of the operator or of the phone itself

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from ims_core.transport.link import Flow
 from ims_core.transport.sip_stack import ServerTransaction
@@ -45,8 +46,9 @@ from rcs_sim.wire.imdn import Imdn, ImdnKind
 from rcs_sim.wire.iscomposing import IsComposing
 from rcs_sim.wire.revocation import RevokeResponse
 
-__all__ = ["Arrival", "Inbox"]
+__all__ = ["BARE_UNDER_LOCK", "Arrival", "Inbox"]
 
+BARE_UNDER_LOCK = "received without encryption"
 _NETWORK_SUFFIX = ".3gppnetwork.org"
 _SEALED = frozenset(("message/mls", "application/vnd.google.rcs.encrypted"))
 
@@ -302,6 +304,7 @@ class Inbox:
             )
             return
         message.shown_count = 1
+        self._mark_bare(conversation, message)
         conversation.add(message)
         conversation.unread.append(message)
         display.show(
@@ -320,6 +323,18 @@ class Inbox:
         if self._reads_after_s is not None and conversation.read_at is None:
             conversation.read_at = message.received_at + self._reads_after_s
             self.arm(conversation)
+
+    def _mark_bare(self, conversation: Conversation, message: ReceivedMessage) -> None:
+        """A text in clear under a lock, as from a device of the peer that does not encrypt: the lock says nothing about
+        it, and its user is told so before the first of several (choice)."""
+        message.is_bare = conversation.is_encrypted and message.scheme is None
+        if not message.is_bare:
+            return
+        earlier = (each for each in reversed(conversation.messages) if isinstance(each, ReceivedMessage))
+        if not any(each.is_bare for each in islice(earlier, 1)):
+            self._messenger.display.show(
+                Shown.TOMBSTONE, conversation.peer, conversation_id=conversation.id, text=BARE_UNDER_LOCK
+            )
 
     def read(self, conversation: Conversation) -> None:
         """The user looked at everything in it."""

@@ -294,6 +294,7 @@ class ReceivedMessage(_Shown):
         "date_time",
         "displayed_at",
         "id",
+        "is_bare",
         "merged_into",
         "receipts_to",
         "received_at",
@@ -337,6 +338,7 @@ class ReceivedMessage(_Shown):
         self.reply_to = reply_to
         self.change: Change | None = None
         self.scheme: Scheme | None = None  # how it was sealed
+        self.is_bare = False  # it came in clear under a lock
         self.session: object | None = None  # the message session that it came on
         self.thread_id = conversation.id  # Conversation-ID that it came with
         self.displayed_at: float | None = None

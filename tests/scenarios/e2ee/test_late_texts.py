@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from rcs_sim.client.display import Shown
+from rcs_sim.client.encryption import Scheme
 from rcs_sim.client.fallback import FallbackReason
+from rcs_sim.client.inbox import BARE_UNDER_LOCK
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.phone import Phone
+from rcs_sim.scenario.loader import load_device
 from tests.scenarios.e2ee.test_life import readable
-from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
+from tests.scenarios.stage import ALICE, BOB, Stage, received, scenario, texts
 from tests.support.encrypted_phones import LOCKED, locked
 
 
@@ -41,3 +46,29 @@ async def test_a_retry_after_a_pause_sends_nothing_in_clear_under_the_lock_that_
     assert message.state is MessageState.FAILED
     assert message.reason is FallbackReason.WENT_IN_CLEAR
     assert texts(bob) == ["we have a lock"]
+
+
+@pytest.mark.parametrize("second", ["android-legacy", "without encryption"])
+@scenario("two-carriers")
+async def test_what_a_device_without_encryption_writes_under_the_lock_of_another_is_seen_to_be_in_clear(
+    stage: Stage, second: str
+) -> None:
+    """Neither the phone that shows the lock nor a network can seal for it; its user sees no lock."""
+    alice, _ = await locked(stage)
+    policy = load_device("android" if second == "without encryption" else second)
+    tablet = await stage.phone("tablet", BOB, replace(policy, e2ee=None) if second != "android-legacy" else policy)
+    for n in range(2):
+        message = await tablet.chat(ALICE).send(f"from the tablet {n}")
+        await message.delivered(within_s=60)
+        assert (message.scheme, message.label, tablet.chat(ALICE).label) == (None, "RCS", "RCS")
+    assert [each.label for each in received(alice)] == ["RCS", "RCS"]
+    assert len(stage.shown(alice, Shown.TOMBSTONE, BARE_UNDER_LOCK)) == 1
+    assert alice.chat(BOB).label == LOCKED
+    answer = await alice.chat(BOB).send("sealed all the same")
+    await answer.delivered(within_s=60)
+    assert (answer.scheme, readable(stage, "sealed all the same")) == (Scheme.MLS, [])
+    alice.chat(BOB).end_encryption()
+    await asyncio.sleep(60)
+    await (await alice.chat(BOB).send("for both of them")).delivered(within_s=60)
+    await asyncio.sleep(60)
+    assert texts(tablet)[-1] == "for both of them"

@@ -26,7 +26,7 @@ from tests.support.lives.plan import NUMBERS, LifePlan, carrier_of
 from tests.support.lives.servers import LifeSimulation, kill_messaging, restart_carrier, restart_node
 from tests.support.lives.verbs import Step
 
-__all__ = ["Life", "Said", "network_of", "user_of"]
+__all__ = ["Bare", "Life", "Said", "network_of", "user_of"]
 
 _MAY_WAIT_S = 300.0  # what could not be opened was asked for by then
 _LONG = ", and so on" * 400
@@ -47,6 +47,18 @@ class Said:
     is_excused: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A text of *peer* that *phone* showed without a lock while its conversation had one by *scheme*, after so many
+    records."""
+
+    phone: str
+    text: str
+    peer: str
+    scheme: str
+    number: int
+
+
 def user_of(phone: str) -> str:
     return phone.rstrip("0123456789")
 
@@ -61,15 +73,16 @@ def network_of(plan: LifePlan) -> NetworkFile:
 
 
 class Life:
-    """*downgraded* are texts that came in clear under a lock that nobody had ended; *stuck* what did not work any more
-    after everything had been repaired for a day."""
+    """*bare* are texts that came in clear under a lock that nobody had ended, *writers* the phones that texts were
+    written on; *stuck* is what did not work any more after everything had been repaired for a day."""
 
     def __init__(self, sim: LifeSimulation, sink: ListSink, plan: LifePlan) -> None:
         self.sim, self.sink, self.plan = sim, sink, plan
         self.said: list[Said] = []
         self.changes: list[tuple[Phone, SentMessage]] = []
         self.probes: list[Said] = []
-        self.downgraded: list[str] = []
+        self.bare: list[Bare] = []
+        self.writers: dict[str, Phone] = {}
         self.stuck: list[str] = []
         self.seen: dict[tuple[str, int], Counter[str]] = {}
         self.without_recalls: set[str] = set()
@@ -109,7 +122,10 @@ class Life:
         is_locked = message.scheme is None and message.conversation.is_encrypted
         is_locked &= message.transport is MessageTransport.RCS
         if is_locked and frozenset((NUMBERS[user_of(name)], str(message.conversation.peer))) not in self._ended:
-            self.downgraded.append(f"{name}: {(message.text or '')[:40]}")
+            scheme = self.sim.phones[name].chat(str(message.conversation.peer)).scheme
+            self.bare.append(
+                Bare(name, message.text or "", str(message.conversation.peer), scheme or "", len(self.sink.records))
+            )
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -201,6 +217,7 @@ class Life:
 
     def _note(self, message: SentMessage, phone: Phone, who: str, whom: str, *, is_odd: bool = False) -> Said:
         said = Said(message, who, phone, whom, is_odd)
+        self.writers[message.text] = phone
         self.said.append(said)
         return said
 

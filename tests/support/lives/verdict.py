@@ -16,6 +16,7 @@ from rcs_sim.scenario.oracle import Oracle
 from rcs_sim.scenario.oracle_rules import Violation
 from rcs_sim.scenario.oracle_screens import UserMessage
 from rcs_sim.wire.message_reference import ReferenceType
+from tests.support.lives.bare import is_honest
 from tests.support.lives.life import Life, network_of, user_of
 from tests.support.lives.plan import NUMBERS, LifePlan
 from tests.support.lives.servers import Killed, LifeSimulation
@@ -78,7 +79,7 @@ def live(plan: LifePlan, sink: ListSink | None = None) -> Verdict:
 
 
 def judge(life: Life) -> Verdict:
-    found = [f"downgrade: {each}" for each in life.downgraded]
+    found = [f"downgrade: {each.phone}: {each.text[:40]}" for each in life.bare if not is_honest(life, each)]
     found += [f"stuck: {each}" for each in life.stuck]
     found += _misplaced(life) + _readable(life) + _unfinished(life) + _errors(life) + _seen_by_oracle(life)
     digest = hashlib.sha256()
