@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import resource
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -34,7 +36,7 @@ from ims_core.transport.listen_error import listen_error
 from ims_core.transport.name_table import NameTable
 from ims_core.transport.socket_lines import LineTransport, OrderedLine, SocketLines, break_connection
 
-__all__ = ["SocketHttpClient", "SocketHttpServer"]
+__all__ = ["SocketHttpClient", "SocketHttpServer", "most_connections"]
 
 _log = logging.getLogger(__name__)
 _peer_log = logging.getLogger(f"{__name__}.peer")  # aiohttp tells of each malformed request here, with a traceback
@@ -44,7 +46,8 @@ _REQUEST_S = 20.0  # a connection has so long for its first request, and each bo
 _TLS_HANDSHAKE_S = 10.0
 _LINGER_S = 1.0  # what a refused body still sends is thrown away for so long
 _KEEP_ALIVE_S = 20.0  # ... and so long for each request after that
-_MAX_CONNECTIONS = 1000  # of one server; a client opens a few
+_MAX_CONNECTIONS = 1000  # of one server; a client opens a few, and eight servers share the files of a process
+_SHARES = 8
 _CONNECTIONS = 8  # of one client to one server
 
 
@@ -85,6 +88,16 @@ class _Tap(asyncio.Protocol):
         self._requests.join(self._came, self.lose)
         self._answers = LineTransport(transport, lines, own, peer)
         return self._answers
+
+    @property
+    def host(self) -> str:
+        """Where the other side is."""
+        return _host(self._remote)
+
+    def give_way(self) -> None:
+        """The server has no room left."""
+        if self._socket is not None:
+            self._socket.abort()
 
     def lose(self, reason: str) -> None:
         """The connection breaks."""
@@ -221,7 +234,7 @@ class SocketHttpServer:
         self._trace = trace
         self._book = book
         self._tls = tls
-        self._connections: set[_Tap] = set()
+        self._connections: dict[_Tap, None] = {}  # in the order in which they came
         self._being_answered: set[asyncio.BaseTransport] = set()
         self._server = web.Server(
             self._handle,
@@ -263,14 +276,24 @@ class SocketHttpServer:
         return self._book.lines
 
     def admit(self, connection: _Tap) -> bool:
-        """Whether one more connection may be."""
-        if len(self._connections) >= _MAX_CONNECTIONS:
-            return False
-        self._connections.add(connection)
+        """Whether one more connection may be. Where there is no room one that still waits for its request gives way."""
+        if len(self._connections) >= most_connections():
+            waiting = self._longest_waiting()
+            if waiting is None:
+                return False
+            self.leave(waiting)
+            waiting.give_way()
+        self._connections[connection] = None
         return True
 
+    def _longest_waiting(self) -> _Tap | None:
+        """Of the host that keeps most connections without a request, the first: whoever opens many loses his own."""
+        waiting = [each for each in self._connections if each.transport not in self._being_answered]
+        counts = Counter(each.host for each in waiting)
+        return max(waiting, key=lambda each: counts[each.host], default=None)
+
     def leave(self, connection: _Tap) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
 
     def record(self, octets: bytes, source: str, target: str, *, is_answer: bool) -> None:
         """Traces what crossed one connection of this server."""
@@ -336,6 +359,12 @@ class SocketHttpServer:
             if len(body) > MAX_HTTP_BODY_OCTETS:
                 raise ValueError("body too large")
         return bytes(body)
+
+
+def most_connections() -> int:
+    """Of one server, as far as the open files of this process allow."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(_MAX_CONNECTIONS, max(1, soft // _SHARES))
 
 
 def _refusal(status: int) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from ims_core.errors import ConnectTimeout
 from ims_core.trace import Trace
 from ims_core.transport import http_sockets
 from ims_core.transport.http_message import HttpRequest, HttpResponse
-from ims_core.transport.http_sockets import SocketHttpClient, SocketHttpServer
+from ims_core.transport.http_sockets import SocketHttpClient, SocketHttpServer, most_connections
 from ims_core.transport.lab_ca import LabCa
 from ims_core.transport.link import Address, AddressBook, Transport
 from ims_core.transport.name_table import NameTable
@@ -22,6 +23,8 @@ from ims_core.transport.virtual_loop import RealClock
 
 _POLITE = b"GET /polite HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 _WITHIN_S = 10.0
+
+Idle = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def _greet(request: HttpRequest) -> HttpResponse:
@@ -111,15 +114,78 @@ async def test_a_request_that_does_not_get_complete_ends_its_connection(
         await _answer_to(address, beginning)
 
 
-async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+_HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "
+
+
+async def _idle(address: Address, count: int, host: str = "127.0.0.9") -> list[Idle]:
+    """So many connections from *host*, with half of a head each."""
+    opened = []
+    for _ in range(count):
+        reader, writer = await asyncio.open_connection(address.host, address.port, local_addr=(host, 0))
+        writer.write(_HALF_A_HEAD)
+        opened.append((reader, writer))
+    await asyncio.sleep(0.05)
+    return opened
+
+
+async def _closed(connections: list[Idle]) -> None:
+    for _, writer in connections:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_connections_are_bounded_and_whoever_waits_longest_for_his_request_gives_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(http_sockets, "_MAX_CONNECTIONS", 3)
     async with _server() as address:
-        idle = [await asyncio.open_connection(address.host, address.port) for _ in range(3)]
-        assert await _answer_to(address, _POLITE) == b""
-        for _, writer in idle:
-            writer.close()
-            await writer.wait_closed()
+        idle = await _idle(address, 3)
+        assert (await _answer_to(address, _POLITE)).endswith(b"hello /polite")
+        with contextlib.suppress(ConnectionError):
+            assert await idle[0][0].read() == b""  # the first one, and no other
+        idle[1][1].write(b"now\r\n\r\n")
+        assert (await idle[1][0].readline()).startswith(b"HTTP/1.1 200")
+        await _closed(idle)
+
+
+async def test_the_host_that_keeps_most_connections_waiting_loses_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_sockets, "_MAX_CONNECTIONS", 4)
+    async with _server() as address:
+        slow = await _idle(address, 1, "127.0.0.8")
+        idle = await _idle(address, 20)
+        slow[0][1].write(b"but here\r\n\r\n")
+        assert (await slow[0][0].readline()).startswith(b"HTTP/1.1 200")
+        await _closed([*slow, *idle])
+
+
+async def test_requests_that_are_being_answered_give_way_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_sockets, "_MAX_CONNECTIONS", 2)
+    is_free = asyncio.Event()
+
+    async def answer(request: HttpRequest) -> HttpResponse:
+        if request.path == "/slow":
+            await is_free.wait()
+        return await _greet(request)
+
+    server = SocketHttpServer(
+        "red.kds", Address(Transport.TCP, "127.0.0.1", 0), answer, clock=RealClock(), trace=Trace(), book=AddressBook()
+    )
+    await server.start()
+    slow = _POLITE.replace(b"polite", b"slow")
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(_answer_to(server.address, slow)) for _ in range(2)]
         await asyncio.sleep(0.05)
+        assert await _answer_to(server.address, _POLITE) == b""
+        is_free.set()
+    assert all(each.result().endswith(b"hello /slow") for each in asked)
+    await server.close()
+
+
+@pytest.mark.parametrize(("files", "most"), [(80, 10), (1024, 128), (8000, 1000), (10**6, 1000), (-1, 1000), (4, 1)])
+def test_the_bound_leaves_files_to_the_others(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert most_connections() == most
 
 
 async def test_a_server_closes_at_once_whatever_its_clients_wait_for() -> None:
