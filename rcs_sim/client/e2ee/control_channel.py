@@ -26,7 +26,7 @@ from rcs_sim.e2ee.server_message import AcceptedMessage
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CPIM_CONTENT_TYPE, compose_cpim
 from rcs_sim.wire.cpim_header import CpimHeader
 
-__all__ = ["ControlAnswer", "ControlChannel", "ControlRequest", "NoAnswer"]
+__all__ = ["ANSWER_S", "ControlAnswer", "ControlChannel", "ControlRequest", "NoAnswer"]
 
 PAGER_OCTETS = 1300  # a CPIM of so many octets goes in a session (digest RCC.16 §14.1)
 ANSWER_S = 20.0  # after that the outcome is unknown
