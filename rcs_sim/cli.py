@@ -356,11 +356,16 @@ def trace_dissector(output: _Output = None, as_json: _Json = False) -> None:
 
 
 @trace_app.command("oracle")
-def trace_oracle(file: _TraceFile, output: _Output = None, as_json: _Json = False) -> None:
+def trace_oracle(
+    file: _TraceFile,
+    output: _Output = None,
+    keys: Annotated[Path | None, typer.Option(help="key log whose keys are looked for on the links, too")] = None,
+    as_json: _Json = False,
+) -> None:
     """Who could read each message, and whether every lock says the truth. Exit status 1 if one does not."""
     from rcs_sim.scenario.trace_views import oracle
 
-    text, status = oracle(file, as_json=as_json)
+    text, status = oracle(file, keys, as_json=as_json)
     _print(text, output)
     raise SystemExit(status)
 

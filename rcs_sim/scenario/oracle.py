@@ -39,13 +39,14 @@ class UnknownMessage(SimulatorError):
 
 
 class Oracle:
-    """Of the records of one run, or of the beginning of one."""
+    """Of the records of one run, or of the beginning of one. *key_log* are the lines of its key log, if there is one:
+    what they open is not looked at, but whether somebody on the way saw them."""
 
     __slots__ = ("_by_name", "_missing", "_records", "_rules", "_violations", "readings")
 
-    def __init__(self, records: Iterable[TraceRecord]) -> None:
+    def __init__(self, records: Iterable[TraceRecord], key_log: Iterable[str] = ()) -> None:
         kept = in_order(records)
-        self.readings = Readings(kept)
+        self.readings = Readings(kept, key_log)
         self._records = len(kept)
         self._missing = missing_numbers(kept)
         self._rules = OracleRules(self.readings)

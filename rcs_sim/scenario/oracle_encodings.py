@@ -38,6 +38,9 @@ class TextEncoding(StrEnum):
     HEXADECIMAL = "hexadecimal digits"
     JSON = "JSON escapes"
     XML = "XML escapes"
+    BASE32 = "base32"
+    REVERSED = "the letters turned round"
+    ROT13 = "rot13"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,14 @@ class TextPattern:
 
 
 # Octets of forms that leave out what their neighbours change, or that any identifier can have: fewer say nothing.
-_LEAST = {TextEncoding.BASE64: 4, TextEncoding.GSM_7: 4, TextEncoding.HEXADECIMAL: 8}
+_LEAST = {
+    TextEncoding.BASE64: 4,
+    TextEncoding.GSM_7: 4,
+    TextEncoding.HEXADECIMAL: 8,
+    TextEncoding.BASE32: 8,
+    TextEncoding.REVERSED: 8,
+    TextEncoding.ROT13: 8,
+}
 
 
 @lru_cache(maxsize=1024)  # the hops of a message stand close together
@@ -82,6 +92,9 @@ def _forms(text: str) -> Iterator[tuple[TextEncoding, bytes]]:
         yield TextEncoding.HEXADECIMAL, plain.hex().encode()
         yield TextEncoding.HEXADECIMAL, plain.hex().upper().encode()
     yield from _escaped(text, utf8)
+    for octets in _base32_forms(utf8):
+        yield TextEncoding.BASE32, octets
+    yield from _disguised(text, utf8)
 
 
 def _is_latin(text: str) -> bool:
@@ -113,6 +126,31 @@ def _base64_forms(plain: bytes) -> Iterator[bytes]:
 
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _base32_forms(plain: bytes) -> Iterator[bytes]:
+    """In each place of a group of five octets, in capitals and small letters, in both alphabets (RFC 4648 §6, §7)."""
+    for before in range(5):
+        written = base64.b32encode(bytes(before) + plain)
+        octets = written[-(-before * 8 // 5) : (before + len(plain)) * 8 // 5]
+        for each in (octets, octets.translate(_EXTENDED_HEX)):
+            yield each
+            yield each.lower()
+
+
+_EXTENDED_HEX = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHIJKLMNOPQRSTUV")
+
+
+def _disguised(text: str, utf8: bytes) -> Iterator[tuple[TextEncoding, bytes]]:
+    """What takes a reader no key, but a moment."""
+    yield TextEncoding.REVERSED, text[::-1].encode("utf-8", "replace")
+    yield TextEncoding.REVERSED, utf8[::-1]
+    yield TextEncoding.REVERSED, base64.b64encode(utf8)[::-1].lstrip(b"=")
+    yield TextEncoding.ROT13, utf8.translate(_ROT13)
+
+
+_LETTERS = bytes(range(0x41, 0x5B)), bytes(range(0x61, 0x7B))
+_ROT13 = bytes.maketrans(b"".join(_LETTERS), b"".join(each[13:] + each[:13] for each in _LETTERS))
 
 
 def _escaped(text: str, utf8: bytes) -> Iterator[tuple[TextEncoding, bytes]]:

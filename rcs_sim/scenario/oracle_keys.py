@@ -1,13 +1,13 @@
-"""Private keys of leaves that crossed a link in clear: whoever saw one can read what is sealed to its group.
+"""Private keys of a group that crossed a link in clear: whoever saw one can read what is sealed to it.
 
-A key is known by its public half, which stands in the ratchet trees of the trace."""
+A key is known by its public half, which stands in the ratchet trees and key packages of the trace."""
 
 from __future__ import annotations
 
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ims_core.trace import RecordKind, TraceRecord
 from rcs_sim.scenario.oracle_hops import Hop, hop_of
 
-__all__ = ["KeyLeak", "key_leaks"]
+__all__ = ["KeyLeak", "key_leaks", "secret_candidates"]
 
 _OCTETS = 32  # of a private key of P-256 and of X25519
 _IN_DER = (b"\x02\x01\x01\x04\x20", b"\x04\x22\x04\x20")  # ECPrivateKey (RFC 5915), CurvePrivateKey (RFC 8410)
@@ -30,19 +30,19 @@ _MAX_CANDIDATES = 10_000  # of a trace; each costs a multiplication on the curve
 
 @dataclass(frozen=True, slots=True)
 class KeyLeak:
-    """*public_key* is that of the leaf whose private key crossed *hop*."""
+    """*public_key* is that of the node or key package whose private key crossed *hop*."""
 
     hop: Hop
     public_key: bytes
 
 
-def key_leaks(records: Iterable[TraceRecord], public_keys: Mapping[bytes, str]) -> list[KeyLeak]:
+def key_leaks(records: Iterable[TraceRecord], public_keys: Container[bytes]) -> list[KeyLeak]:
     """Every hop that carried one of the private keys: bare in base64 or hexadecimal digits, as DER, or as PEM."""
     found, public_of = [], dict[bytes, bytes]()
     for record in records if public_keys else ():
         if record.kind is not RecordKind.MESSAGE:
             continue
-        for candidate in set(_candidates(record.raw)):
+        for candidate in set(secret_candidates(record.raw)):
             if candidate not in public_of and len(public_of) < _MAX_CANDIDATES:
                 public_of[candidate] = next((key for key in _public_keys(candidate) if key in public_keys), b"")
             if public_of.get(candidate):
@@ -50,7 +50,8 @@ def key_leaks(records: Iterable[TraceRecord], public_keys: Mapping[bytes, str]) 
     return found
 
 
-def _candidates(octets: bytes) -> Iterator[bytes]:
+def secret_candidates(octets: bytes) -> Iterator[bytes]:
+    """What may be a secret of 32 octets: bare in base64 or hexadecimal digits, as DER, or as PEM."""
     yield from _in_der(octets)
     plain = octets.translate(None, b"\r\n")
     for begin in _DER_IN_BASE64:

@@ -29,6 +29,7 @@ from rcs_sim.scenario.oracle_parties import MsrpParties
 from rcs_sim.scenario.oracle_rosters import GroupRosters
 from rcs_sim.scenario.oracle_screens import Screens, UserMessage
 from rcs_sim.scenario.oracle_seals import NO_CIPHER, is_no_cipher
+from rcs_sim.scenario.oracle_secrets import SecretLeaks
 from rcs_sim.scenario.oracle_strays import stray_texts
 from rcs_sim.scenario.oracle_views import View, views_of
 
@@ -125,7 +126,8 @@ def _shows(text: str, carried: Carried) -> bool:
 
 class Readings:
     """All passages of all messages of a trace. Linear in the octets of the trace. *repeats* are the records whose
-    octets had crossed the same link before, such as retransmissions."""
+    octets had crossed the same link before, such as retransmissions. *key_log* are the lines of the key log of the run,
+    if there is one: their keys are looked for on the links."""
 
     __slots__ = (
         "_about",
@@ -141,9 +143,10 @@ class Readings:
         "repeats",
         "rosters",
         "screens",
+        "secret_leaks",
     )
 
-    def __init__(self, records: Sequence[TraceRecord]) -> None:
+    def __init__(self, records: Sequence[TraceRecord], key_log: Iterable[str] = ()) -> None:
         self.screens = Screens()
         self._parties = MsrpParties()
         self._passages: dict[UserMessage, dict[int, Passage]] = defaultdict(dict)
@@ -154,6 +157,7 @@ class Readings:
         contents = self._read(records)
         self.rosters = GroupRosters(contents)
         self.key_leaks = key_leaks(records, self.rosters.public_keys)
+        self.secret_leaks = SecretLeaks(records, contents, key_log).leaks
         matched = match_showings(self.screens, contents)
         self.messages, self._ids = matched.messages, matched.by_id
         self._of_text: dict[str, list[UserMessage]] = defaultdict(list)

@@ -16,6 +16,7 @@ from rcs_sim.scenario.oracle_readings import Passage, Readings, Verdict
 from rcs_sim.scenario.oracle_rosters import GroupRoster
 from rcs_sim.scenario.oracle_screens import Label, Screens, Showing, Tick, UserMessage
 from rcs_sim.scenario.oracle_seals import NO_CIPHER, SEALED_AS, scheme_of
+from rcs_sim.scenario.oracle_secrets import SecretLeak
 
 __all__ = ["MessageDisplay", "OracleRules", "Violation", "ViolationKind"]
 
@@ -175,6 +176,10 @@ class OracleRules:
         if leaks:
             hop = leaks[0].hop
             return f"a private key of its group went from {hop.source} to {hop.target} (record {hop.number})", passages
+        secrets = self._secret_leaks(message, passages)
+        if secrets:
+            hop = secrets[0].hop
+            return f"{secrets[0].what} went from {hop.source} to {hop.target} (record {hop.number})", passages
         strangers = self._strangers(message)
         if strangers:
             return f"it was shown with a lock, and {', '.join(strangers)}, who is neither end of it, showed it too", ()
@@ -186,13 +191,22 @@ class OracleRules:
         return list({roster.number: roster for roster in found if roster is not None}.values())
 
     def _key_leaks(self, message: UserMessage, passages: Sequence[Passage]) -> list[KeyLeak]:
-        """The hops that carried a private key of a leaf that it was sealed to, to somebody who is no end of it."""
+        """The hops that carried a private key of a group that it was sealed to, to somebody who is no end of it."""
         if not self._readings.key_leaks:
             return []
-        keys = {key for roster in self._rosters(passages) for key in roster.by_key}
+        keys = frozenset[bytes]().union(*(roster.keys for roster in self._rosters(passages)))
         ends = self.ends(message)
         leaks = self._readings.key_leaks
         return [each for each in leaks if each.public_key in keys and not {each.hop.source, each.hop.target} <= ends]
+
+    def _secret_leaks(self, message: UserMessage, passages: Sequence[Passage]) -> list[SecretLeak]:
+        """The hops that carried a secret which opens it, to somebody who is no end of it."""
+        if not self._readings.secret_leaks:
+            return []
+        ends = self.ends(message)
+        carried = [passage.carried for passage in passages if passage.carried is not None]
+        leaks = (each for each in self._readings.secret_leaks if not {each.hop.source, each.hop.target} <= ends)
+        return [leak for leak in leaks if any(leak.opens(each) for each in carried)]
 
     def _ghosts(self, message: UserMessage, passages: Sequence[Passage]) -> dict[str, int]:
         """The numbers that are in a group that it was sealed to and are not those of its ends, each with the record
@@ -208,7 +222,9 @@ class OracleRules:
         """The elements, phones or numbers that hold keys to it and are neither end."""
         found = self._ghosts(message, passages)
         phones = {number: self._screens.phones_of(number, message.number) for number in found if number}
-        told = {name for leak in self._key_leaks(message, passages) for name in (leak.hop.source, leak.hop.target)}
+        hops = [each.hop for each in self._key_leaks(message, passages)]
+        hops += [each.hop for each in self._secret_leaks(message, passages)]
+        told = {name for hop in hops for name in (hop.source, hop.target)}
         return told.union(*(names or (f"+{number}",) for number, names in phones.items()))
 
     def _strangers(self, message: UserMessage) -> list[str]:

@@ -107,13 +107,21 @@ def key_log(file: Path, keys: Path | None, *, as_json: bool = False) -> str:
     source = keys or file.with_suffix(KEY_LOG_SUFFIX)
     records = read_trace(file)
     try:
-        document = key_log_document(records, source.read_text(encoding="ascii").splitlines())
+        document = key_log_document(records, _lines_of(source))
+    except TlsDecodeError as error:
+        raise TraceFileError(f"{source}: {error}") from error
+    return document.model_dump_json() if as_json else key_log_lines(document)
+
+
+def _lines_of(source: Path) -> list[str]:
+    """Of a key log. Raises TraceFileError."""
+    try:
+        return source.read_text(encoding="ascii").splitlines()
     except FileNotFoundError as error:
         how = "`--key-log` of demo, run and phone writes one, --keys names another"
         raise TraceFileError(f"{source}: no key log there: {how}") from error
-    except (OSError, UnicodeDecodeError, TlsDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise TraceFileError(f"{source}: {error}") from error
-    return document.model_dump_json() if as_json else key_log_lines(document)
 
 
 def _judged(file: Path) -> list[TraceRecord]:
@@ -124,9 +132,10 @@ def _judged(file: Path) -> list[TraceRecord]:
     return records
 
 
-def oracle(file: Path, *, as_json: bool = False) -> tuple[str, int]:
-    """Who could read what, and the exit status: 1 if something happened that must not."""
-    judged = Oracle(_judged(file))
+def oracle(file: Path, keys: Path | None = None, *, as_json: bool = False) -> tuple[str, int]:
+    """Who could read what, and the exit status: 1 if something happened that must not. Keys of the key log *keys* are
+    looked for on the links. Raises TraceFileError."""
+    judged = Oracle(_judged(file), () if keys is None else _lines_of(keys))
     text = judged.document().model_dump_json(by_alias=True) if as_json else judged.table()
     return text, 1 if judged.violations() else 0
 

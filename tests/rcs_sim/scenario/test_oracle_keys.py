@@ -17,17 +17,19 @@ import rcs_sim
 from ims_core.trace import ListSink, RecordKind, TraceRecord
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.phone import Phone
+from rcs_sim.mls.identifiers import NodeIndex
 from rcs_sim.mls.tree_math import node_of
 from rcs_sim.scenario.oracle import Oracle
 from rcs_sim.scenario.oracle_keys import key_leaks
 from rcs_sim.scenario.simulation import Simulation
+from tests.support.encrypted_phones import engine_of, mls_of, rekey
 
 _ALICE, _BOB = "+12025550101", "+12025550152"
 _SCALAR = bytes(range(1, 33))
 _P256 = ec.derive_private_key(int.from_bytes(_SCALAR, "big"), ec.SECP256R1())
 _X25519 = x25519.X25519PrivateKey.from_private_bytes(_SCALAR)
 _POINT = _P256.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-_KNOWN = {_POINT: "12025550101", _X25519.public_key().public_bytes_raw(): "12025550152"}
+_KNOWN = frozenset((_POINT, _X25519.public_key().public_bytes_raw()))
 _PLAIN = NoEncryption()
 _PKCS8, _SEC1 = PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL
 
@@ -59,7 +61,7 @@ def test_public_keys_and_keys_of_nobody_are_none() -> None:
     other = ec.derive_private_key(77, ec.SECP256R1())
     octets = b64encode(_POINT) + b" " + other.private_bytes(Encoding.PEM, _PKCS8, _PLAIN) + b" " + b64encode(bytes(32))
     assert key_leaks([_record(octets)], _KNOWN) == []
-    assert key_leaks([_record(_FORMS["PEM"]())], {}) == []
+    assert key_leaks([_record(_FORMS["PEM"]())], frozenset()) == []
 
 
 def test_what_was_sealed_to_a_group_whose_key_is_known_is_under_a_lock_that_lies() -> None:
@@ -88,6 +90,36 @@ def test_what_was_sealed_to_a_group_whose_key_is_known_is_under_a_lock_that_lies
     assert oracle.violations()[0].why == f"a private key of its group went from alice to red.kds (record {leak.number})"
     assert honest.readers("m1") == {"alice", "bob"}
     assert oracle.readers("m1") == {"alice", "bob", "red.kds"}
+
+
+@pytest.mark.parametrize("whose", ["of a parent", "of a key package"])
+def test_keys_of_parents_and_of_key_packages_open_it_too(whose: str) -> None:
+    sink, packages, parents = ListSink(), list[bytes](), list[bytes]()
+
+    async def main() -> None:
+        async with Simulation("two-carriers", sinks=[sink]) as sim:
+            alice = await sim.add_phone("alice", device="android", carrier="red", msisdn=_ALICE)
+            bob = await sim.add_phone("bob", device="ios", carrier="blue", msisdn=_BOB)
+            await asyncio.sleep(3)
+            pool = mls_of(bob).credentials.pool
+            packages.extend(each.init_private.octets for each in pool._entries.values())
+            await (await alice.chat(_BOB).send("sealed to a Welcome")).delivered(within_s=30)
+            rekey(alice, _BOB)
+            await asyncio.sleep(10)
+            await (await alice.chat(_BOB).send("sealed after a path")).delivered(within_s=30)
+            held = engine_of(alice, _BOB).group
+            assert held is not None
+            root = held.group._state.keys.get(NodeIndex(1))
+            assert root is not None
+            parents.append(root.octets)
+
+    rcs_sim.run(main, clock="virtual")
+    assert Oracle(sink.records).violations() == []
+    last = sink.records[-1]
+    octets = b"\n".join(b'"%s"' % b64encode(key) for key in (parents if whose == "of a parent" else packages))
+    leak = replace(_record(octets), number=last.number + 1, at=last.at + 1)
+    found = {each.message.text for each in Oracle([*sink.records, leak]).violations()}
+    assert found == {"sealed after a path" if whose == "of a parent" else "sealed to a Welcome"}
 
 
 def _leaf_key(phone: Phone) -> bytes:

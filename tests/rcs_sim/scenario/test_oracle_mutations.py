@@ -5,6 +5,7 @@ Every one of them begins with a conversation that is as it should be, and change
 from __future__ import annotations
 
 import base64
+import codecs
 import gzip
 from collections.abc import Callable
 from dataclasses import replace
@@ -207,6 +208,15 @@ _LYING_LOCKS: dict[str, _Story] = {
     "every octet escaped": _leak(lambda text: b"".join(b"%%%02X" % octet for octet in text.encode())),
     "every octet quoted-printable": _leak(lambda text: b"".join(b"=%02X" % octet for octet in text.encode())),
     "hexadecimal with colons": _leak(lambda text: text.encode().hex(":").encode()),
+    "base32": _leak(lambda text: b'{"k":"' + base64.b32encode(text.encode()) + b'"}'),
+    "base32 in small letters, behind something": _leak(lambda text: base64.b32encode(b"log " + text.encode()).lower()),
+    "base32 of the other alphabet": _leak(lambda text: b"id=" + base64.b32hexencode(b"?" + text.encode())),
+    "rot13": _leak(lambda text: codecs.encode(text, "rot13").encode()),
+    "rot13 in base64": _leak(lambda text: base64.b64encode(codecs.encode(text, "rot13").encode())),
+    "the letters turned round": _leak(lambda text: b"x=" + text[::-1].encode()),
+    "letters of two octets turned round": _leak(lambda text: text[::-1].encode(), "Grüße aus Köln"),
+    "base64 turned round": _leak(lambda text: base64.b64encode(text.encode())[::-1]),
+    "rot13 under the lock itself": _copy(codecs.encode(_TEXT, "rot13").encode() * 5),
     "UTF-32": _leak(lambda text: text.encode("utf-32-be")),
     "other capitals": _leak(lambda text: text.upper().encode()),
     "other line ends": _leak(lambda text: text.replace("\n", "\r\n").encode(), "one line of it\nand another"),

@@ -19,6 +19,10 @@ from rcs_sim.scenario.oracle_contents import ContentReader
 from rcs_sim.scenario.oracle_hops import Carried, Hop
 from rcs_sim.scenario.oracle_rosters import GroupRosters
 from rcs_sim.scenario.simulation import Simulation
+from tests.scenarios.e2ee.test_peer_to_peer import p2p
+from tests.scenarios.stage import ALICE, BOB, Stage, scenario
+from tests.support.encrypted_phones import pair_locked, rekey
+from tests.support.outside_wire import first, identifier, read_framed, value
 
 _ALICE, _BOB, _MALLORY = "+12025550101", "+12025550152", "+12025550153"
 _HOP = Hop(1, 0.0, "alice", "red.messaging_server", "", "SIP", "TCP")
@@ -78,6 +82,68 @@ def test_what_was_sealed_to_a_group_with_a_ghost_is_under_a_lock_that_lies(recor
     assert _MALLORY in oracle.violations()[0].why
     assert oracle.readers("m1") == {"alice", "bob"}
     assert oracle.readers("m2") == {"alice", "bob", "mallory"}
+
+
+# --- where nobody arbitrates ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("ios", "ios"), ("android", "ios"), ("ios", "android")])
+@scenario(p2p, is_read_by_others=False)
+async def test_phones_that_send_welcomes_and_commits_to_each_other_show_who_is_in_the_group(
+    stage: Stage, ours: str, theirs: str
+) -> None:
+    """iPhones write the nodes of the tree behind the Welcome; after a commit there is no tree at all."""
+    alice, bob = await pair_locked(stage, ours, theirs)
+    for phone, peer in ((alice, BOB), (bob, ALICE)):
+        rekey(phone, peer)
+        await asyncio.sleep(30)
+        await (await phone.chat(peer).send(f"after a commit of {phone.name}")).delivered(within_s=60)
+    readings = Oracle(stage.sink.records).readings
+    sealed = [each.carried for message in readings.messages for each in readings.passages(message) if each.carried]
+    states = {each.epoch_authenticator for each in sealed if each.media_type == MlsContentType.MESSAGE}
+    assert len(states) == 3
+    for each in sealed:
+        roster = readings.rosters.of(each)
+        assert roster is not None
+        assert roster.numbers == {_ALICE[1:], _BOB[1:]}
+
+
+def _request_to(contents: Sequence[Carried], authenticator: bytes) -> Carried:
+    """The request that leads to this state."""
+    requests = [each for each in contents if each.media_type == MlsContentType.CLIENT]
+    return next(each for each in requests if first(each.octets, 9, 4) == authenticator)
+
+
+def test_a_ghost_that_a_lone_commit_lets_in_is_in_the_group(records: Sequence[TraceRecord]) -> None:
+    """The commit is that of the ghost, without the tree that a focus would have got beside it."""
+    reader = ContentReader()
+    contents = [each for record in records for each in reader.read(record)]
+    (before, _), (after, _) = _authenticators(records)
+    request = _request_to(contents, after)
+    commit = first(request.octets, 6)
+    bundle = value(2, value(1, value(2, value(1, commit))) + value(2, identifier(1, 2, after)) + value(4, after))
+    made = [each for each in contents if each.epoch_authenticator == before]
+    lone = Carried(hop=_HOP, media_type=MlsContentType.SERVER, octets=bundle, epoch_authenticator=before)
+    sealed = Carried(hop=_HOP, media_type=MlsContentType.MESSAGE, epoch_authenticator=after)
+    roster = GroupRosters([each for each in made if each is not request] + [lone]).of(sealed)
+    assert roster is not None
+    assert roster.numbers == {_ALICE[1:], _BOB[1:], _MALLORY[1:]}
+    assert GroupRosters([lone]).of(sealed) is None  # who was in before, nobody knows
+
+
+@pytest.mark.parametrize("is_behind", [True, False])
+def test_the_tree_of_a_lone_welcome_is_behind_it(records: Sequence[TraceRecord], is_behind: bool) -> None:
+    reader = ContentReader()
+    contents = [each for record in records for each in reader.read(record)]
+    (before, _), _ = _authenticators(records)
+    request = _request_to(contents, before)
+    welcome, tree = first(request.octets, 8), first(request.octets, 9, 2)
+    octets = welcome + (read_framed(tree)[0] if is_behind else b"")
+    for kind in (MlsContentType.SERVER, MlsContentType.CLIENT):
+        lone = Carried(hop=_HOP, media_type=kind, octets=octets, epoch_authenticator=before)
+        roster = GroupRosters([lone]).of(lone)
+        assert (roster is not None) is is_behind
+        assert roster is None or roster.numbers == {_ALICE[1:], _BOB[1:]}
 
 
 @given(st.binary(max_size=200))
