@@ -68,7 +68,8 @@ def test_ciphertext_is_sealed() -> None:
 
 def test_what_no_cipher_has_made_is_not_decided() -> None:
     assert _verdict("ok", bytes(100)) is Verdict.UNDECIDED
-    assert _verdict(_TEXT, _TEXT[::-1].encode() * 4) is Verdict.UNDECIDED
+    assert _verdict(_TEXT, bytes(octet ^ 0x5A for octet in _TEXT.encode() * 4)) is Verdict.UNDECIDED
+    assert _verdict(_TEXT, _TEXT[::-1].encode() * 4) is Verdict.READABLE
 
 
 def test_a_short_text_that_stands_in_ciphertext_by_chance_is_not_there() -> None:
