@@ -27,10 +27,10 @@ class BringingIn:
     def __init__(self, context: E2eeContext, healing: Healing) -> None:
         self._context, self._healing = context, healing
 
-    def gives_again(self, thread: EncryptedThread, about: str) -> bool:
+    def gives_again(self, thread: EncryptedThread, about: str, then: Callable[[], None] = lambda: None) -> bool:
         """Sends the Welcome of the present state once more, for who asks *about* a message that was not read, or has
-        made a group that lost. Once for each id, and no more often than the peer has devices in the group. Returns
-        whether it does."""
+        made a group that lost. Once for each id, and no more often than the peer has devices in the group. *then*
+        is called when it was taken, or was not. Returns whether it does."""
         kept, group = thread.welcome, thread.engine.group
         if self._context.is_arbitrated(thread) or kept is None or group is None:
             return False
@@ -39,10 +39,10 @@ class BringingIn:
         if len(kept.given_for) >= len(group.roster.leaves_of(thread.peer_number)):
             return False
         kept.given_for.add(about)
-        self._give(thread, kept)
+        self._give(thread, kept, then)
         return True
 
-    def _give(self, thread: EncryptedThread, kept: KeptWelcome) -> None:
+    def _give(self, thread: EncryptedThread, kept: KeptWelcome, then: Callable[[], None]) -> None:
         """In the session that the peer has opened last, which is that of who asks: under another id, because his server
         drops what one of his devices had. From and To say whose it is, as of a focus."""
         context = self._context
@@ -60,6 +60,7 @@ class BringingIn:
         def delivered(answer: ControlAnswer) -> None:
             if isinstance(answer, NoAnswer):
                 context.note(thread, "not delivered", "", request.control_id)
+            then()
 
         context.channel.send(thread.conversation, request, delivered, is_for_peer=True)
 

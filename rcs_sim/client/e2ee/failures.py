@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rcs_sim.client.e2ee.arrivals import COMMIT_WAIT_S
@@ -287,10 +288,10 @@ class Failures:
                 self._bringing_in.in_turn(thread, _NO_STATE)
         return True
 
-    def _is_helped(self, thread: EncryptedThread, imdn: Imdn) -> bool:
-        """Whether who has come off gets the Welcome of the present era again."""
+    def _is_helped(self, thread: EncryptedThread, imdn: Imdn, then: Callable[[], None] = lambda: None) -> bool:
+        """Whether who has come off gets the Welcome of the present era again; *then* is called when he has it."""
         is_asking = imdn.client_failure_reason == ClientFailureReason.CONTROL_MESSAGE_FAILED
-        return is_asking and self._bringing_in.gives_again(thread, imdn.message_id)
+        return is_asking and self._bringing_in.gives_again(thread, imdn.message_id, then)
 
     def _is_proven(self, thread: EncryptedThread, imdn: Imdn, cpim: CpimMessage, sender: ContactKey) -> bool:
         """Whether a member has signed it, and not just the same a moment ago (digest RCC.16 §10.5). Where nobody
@@ -316,24 +317,34 @@ class Failures:
             if token == ClientFailureReason.CONTROL_MESSAGE_FAILED_DUE_TO_DOWNGRADE:
                 self._healing.heal(thread, "a peer says that encryption has ended")
             return
-        if self._is_helped(thread, imdn):
-            return  # and reads what he has got
         verdict = thread.failures.on_report(True, message.id, token or "", context.now_s(), report_of=imdn.message_id)
         context.note(thread, "peer could not read", f"{token or 'no reason'}: {verdict.name.lower()}", message.id)
         match verdict:
             case ReportVerdict.RESEND:
-                if client_remedy(token) in _ESCALATES and not is_bygone:
-                    self._escalate(thread)
-                elif context.is_arbitrated(thread):  # else nobody could say who is behind
-                    self._healing.heal(thread, "a peer could not read")
-                self._again(thread, message, FallbackReason.NOT_DECRYPTED)
+                self._resend(thread, message, imdn, escalates=client_remedy(token) in _ESCALATES and not is_bygone)
             case ReportVerdict.REPAIR:  # instead of a third copy (digest RCC.16 §10.4)
-                self._escalate(thread)
+                if not self._is_helped(thread, imdn):
+                    self._escalate(thread)
                 context.messenger.not_sealed(message, FallbackReason.NOT_DECRYPTED)
             case ReportVerdict.EXHAUSTED | ReportVerdict.STOPPED:
+                self._is_helped(thread, imdn)
                 context.messenger.not_sealed(message, FallbackReason.NOT_DECRYPTED)
             case _:
                 pass
+
+    def _resend(self, thread: EncryptedThread, message: SentMessage, imdn: Imdn, *, escalates: bool) -> None:
+        """After the Welcome, if that is what it takes: who has come off may have kept nothing of the message."""
+
+        def again() -> None:
+            self._again(thread, message, FallbackReason.NOT_DECRYPTED)
+
+        if self._is_helped(thread, imdn, again):
+            return
+        if escalates:
+            self._escalate(thread)
+        elif self._context.is_arbitrated(thread):  # else nobody could say who is behind
+            self._healing.heal(thread, "a peer could not read")
+        again()
 
     def _escalate(self, thread: EncryptedThread) -> None:
         """The peer cannot be helped by a message sealed again: a new era for both."""

@@ -17,6 +17,7 @@ from rcs_sim.e2ee.failure_reason import ClientFailureReason, ServerFailureReason
 from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
+from tests.scenarios.e2ee.test_peer_to_peer import p2p
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
 from tests.support.encrypted_phones import (
     LOCKED,
@@ -363,3 +364,26 @@ async def test_a_refusal_that_comes_twice_seals_a_message_anew_once(stage: Stage
     assert not mls_of(alice).accepts_receipt(message, imdn, cpim, dialled_key(BOB))
     await asyncio.sleep(60)
     assert message.wire_id == second
+
+
+@pytest.mark.parametrize("is_signed", [True, False])
+@scenario(p2p, is_read_by_others=False)
+async def test_without_an_arbiter_who_asks_gets_the_welcome_and_then_the_message_again_and_the_second_time_an_era(
+    stage: Stage, is_signed: bool
+) -> None:
+    """He may have kept nothing of what he could not read."""
+    alice, bob, message = await _read_by_nobody(stage)
+    _report(bob, message.id, _C.CONTROL_MESSAGE_FAILED, is_signed=is_signed)
+    await asyncio.sleep(20)
+    assert message.wire_id != message.id
+    assert [each for each in notes(stage, alice) if each.startswith(("Welcome given again", "new era"))] == [
+        "Welcome given again: "
+    ]
+    given = next(one.at for one in stage.sink.records if one.source == "alice" and "given again" in one.summary)
+    anew = message.wire_id.encode()
+    assert min(one.at for one in stage.sink.records if one.source == "alice" and anew in one.raw) > given
+    state = engine_of(bob, ALICE).identifier
+    _report(bob, message.wire_id, _C.CONTROL_MESSAGE_FAILED, is_signed=is_signed)
+    await asyncio.sleep(60)
+    assert engine_of(bob, ALICE).identifier == engine_of(alice, BOB).identifier != state
+    assert texts(bob).count("did you read it?") == 1
