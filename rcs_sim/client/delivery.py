@@ -204,7 +204,11 @@ class Delivery:
         return self._receipt(MessageInput.DISPLAYED, now)
 
     def receipt_failed(self, now: float) -> list[Do]:
-        """An IMDN says failed, forbidden or error (digest §5.1)."""
+        """An IMDN says failed, forbidden or error (digest §5.1). Of what the network has made an SMS of it says that
+        the SMS came to nothing, which nobody sends again by itself (choice)."""
+        if self.state is MessageState.INTERWORKED:
+            self.sms_failed(now)
+            return []
         if self._is_sms_under_way or self.transport is MessageTransport.SMS or self._is_beyond_receipts():
             return []
         return self._apply(self._decide(RcsOutcome.RECEIPT_FAILED, False, None), now, False)

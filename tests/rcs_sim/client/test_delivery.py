@@ -262,6 +262,17 @@ def test_an_interworking_receipt_marks_it_sent_as_sms_i12() -> None:
     assert delivery.next_deadline() is None
 
 
+def test_an_sms_of_the_network_that_came_to_nothing_is_a_failure_that_its_sender_sees_i12() -> None:
+    """Random life `months` 20034: the service centre gave the SMS up after a day, and the network said so."""
+    delivery = _sent(_delivery())
+    delivery.interworked(5)
+    assert delivery.receipt_failed(86_400) == []
+    assert (delivery.state, delivery.reason) == (MessageState.FAILED, FallbackReason.SMS_REFUSED)
+    delivery.delivered(86_500)
+    assert delivery.receipt_failed(86_600) == []
+    assert delivery.state is MessageState.DELIVERED
+
+
 def test_held_for_the_capability_it_is_routed_again_by_answer_or_deadline() -> None:
     delivery = _delivery()
     hold = RouteDecision(Route.HOLD, FallbackReason.ASKING_CAPABILITY)
