@@ -50,7 +50,8 @@ __all__ = ["BARE_UNDER_LOCK", "Arrival", "Inbox"]
 
 BARE_UNDER_LOCK = "received without encryption"
 _NETWORK_SUFFIX = ".3gppnetwork.org"
-_SEALED = frozenset(("message/mls", "application/vnd.google.rcs.encrypted"))
+_LEGACY = "application/vnd.google.rcs.encrypted"
+_SEALED = frozenset(("message/mls", _LEGACY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,10 @@ class Arrival:
 
 
 class Inbox:
-    """The receiving side of one phone. *ua* is set while it has RCS; *reads_after_s* None never reads by itself."""
+    """The receiving side of one phone. *ua* is set while it has RCS; *reads_after_s* None never reads by itself.
+    *opens_legacy*: its encryption has the scheme from before MLS."""
 
-    __slots__ = ("_merger", "_messenger", "_reads_after_s", "_seen", "changes", "receipts", "ua")
+    __slots__ = ("_merger", "_messenger", "_reads_after_s", "_seen", "changes", "opens_legacy", "receipts", "ua")
 
     def __init__(self, messenger: Messenger, receipts: ReceiptSender, reads_after_s: float | None) -> None:
         self._messenger = messenger
@@ -76,6 +78,7 @@ class Inbox:
         self._merger = CopyMerger(messenger.policy.fallback.merge_window_s)
         self.receipts = receipts
         self.ua: UserAgent | None = None
+        self.opens_legacy = False
 
     # --- MESSAGE -----------------------------------------------------------------------------------------------------
 
@@ -166,14 +169,29 @@ class Inbox:
         """What is known already is receipted again, and never opened twice."""
         encryption, message_id = self._messenger.encryption, incoming.cpim.message_id
         earlier = self._seen.find(arrival.sender, message_id) if message_id else None
-        if encryption is None or isinstance(earlier, ReceivedMessage):
+        if isinstance(earlier, ReceivedMessage):
             self.content_received(arrival, incoming.content)
+            return
+        if encryption is None or (_is_legacy(incoming) and not self.opens_legacy):
+            self._unreadable_received(arrival, incoming)
             return
         encryption.arrived(
             EncryptedArrival(
                 arrival.sender, uri, incoming.cpim, arrival.thread_id, arrival.contribution_id, arrival.session
             )
         )
+
+    def _unreadable_received(self, arrival: Arrival, incoming: Encrypted) -> None:
+        """Kept unseen, as anything that this phone cannot show; of what is sealed for the user its sender is told."""
+        messenger, content = self._messenger, incoming.content
+        conversation = messenger.conversation(arrival.sender, arrival.thread_id)
+        message = self._new_message(conversation, arrival, content, messenger.alarms.now())
+        message.is_unreadable = incoming.cpim.content_type.essence in _SEALED
+        if content.message_id:
+            self._seen.remember(arrival.sender, content.message_id, message)
+        conversation.add(message)
+        messenger.display.error("sealed by a scheme that this phone has not", incoming.cpim.body)
+        self.receipts.delivered(message)
 
     def content_received(
         self,
@@ -502,6 +520,10 @@ def _says(message: ReceivedMessage, content: Content) -> bool:
 
 def _words_of(content: Content) -> tuple[str | None, str, bytes]:
     return content.text, content.content_type, b"" if content.text is not None else content.body
+
+
+def _is_legacy(incoming: Encrypted) -> bool:
+    return incoming.cpim.content_type.essence == _LEGACY
 
 
 def _is_for_the_focus_to_see(incoming: Incoming) -> bool:

@@ -295,6 +295,7 @@ class ReceivedMessage(_Shown):
         "displayed_at",
         "id",
         "is_bare",
+        "is_unreadable",
         "merged_into",
         "receipts_to",
         "received_at",
@@ -339,6 +340,7 @@ class ReceivedMessage(_Shown):
         self.change: Change | None = None
         self.scheme: Scheme | None = None  # how it was sealed
         self.is_bare = False  # it came in clear under a lock
+        self.is_unreadable = False  # it is sealed by a scheme that this phone has not
         self.session: object | None = None  # the message session that it came on
         self.thread_id = conversation.id  # Conversation-ID that it came with
         self.displayed_at: float | None = None

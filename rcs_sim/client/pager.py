@@ -141,10 +141,11 @@ def compose_text(
 
 
 def receipt_about(message: ReceivedMessage, kind: ImdnKind, date_time: str) -> Imdn:
-    """The notification that *message* was delivered or displayed.
+    """The notification that *message* was delivered, or failed to be read, or was displayed.
 
     The datetime of a message that came without one is that of the receipt: RFC 5438 §7.2.1.2 demands one (choice)."""
-    status = ImdnStatus.DELIVERED if kind is ImdnKind.DELIVERY else ImdnStatus.DISPLAYED
+    delivery = ImdnStatus.FAILED if message.is_unreadable else ImdnStatus.DELIVERED
+    status = delivery if kind is ImdnKind.DELIVERY else ImdnStatus.DISPLAYED
     return Imdn(message.id, message.date_time or date_time, kind, status)
 
 

@@ -21,6 +21,7 @@ __all__ = ["ReceiptSender", "receipt_target"]
 
 MAX_OWED = 500  # receipts kept until the network can be reached; older ones are given up
 _WISHES = {ImdnKind.DELIVERY: "positive-delivery", ImdnKind.DISPLAY: "display"}
+_FAILURES = "negative-delivery"
 _PASSING = frozenset((408, 430, 480, 500, 502, 503, 504))  # answers after which it is worth trying again later
 
 
@@ -51,8 +52,11 @@ class ReceiptSender:
         self.signed: Callable[[ReceivedMessage, str, Imdn], Iterable[CpimHeader] | None] | None = None
 
     def delivered(self, message: ReceivedMessage) -> None:
-        """The device has stored it."""
-        if self._policy.messaging.sends_delivered:
+        """The device has stored it. Of what it cannot read it tells that, if it was asked to (RFC 5438 §7.2.1.1)."""
+        if message.is_unreadable:
+            if message.id and _FAILURES in message.wishes:
+                self._send(message, ImdnKind.DELIVERY)
+        elif self._policy.messaging.sends_delivered:
             self._send_if_wanted(message, ImdnKind.DELIVERY)
 
     def displayed(self, message: ReceivedMessage) -> None:

@@ -7,6 +7,7 @@ message to anybody in clear: what cannot be sealed is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from rcs_sim.client.capabilities import Occasion
@@ -51,6 +52,7 @@ CLAIM_PAUSE_S = 60.0  # after a claim that failed (choice)
 ASK_PAUSE_S = 60.0  # between two questions for the tags of a peer who answers none (choice)
 MAX_ATTEMPTS = 3  # of one message, the first included (choice)
 MAX_REMEMBERED = 1024  # messages of one conversation of which something is known; the oldest are forgotten
+_NAMESPACE, _ORIGINAL = "urn:rcs-sim:legacy", "Original-Message-ID"
 _WISHES = ("positive-delivery", "negative-delivery", "display")
 _NO_DISPLAY = ("positive-delivery", "negative-delivery")
 _READ = (MessageState.DELIVERED, MessageState.DISPLAYED)
@@ -229,7 +231,7 @@ class LegacyEncryption:
         if thread.is_ended:
             raise NotSealed("the user goes on without", FallbackReason.ENCRYPTION_ENDED)
         try:
-            octets = thread.held.seal(referring_entity(message.text, message.about).encode(), message.wire_id)
+            octets = thread.held.seal(_entity_of(message).encode(), message.wire_id)
         except LegacyRefused as refused:
             raise NotSealed(str(refused), FallbackReason.NO_ENCRYPTION_STATE) from refused
         self._lock(thread)
@@ -349,7 +351,8 @@ class LegacyEncryption:
             return
         arrival = Arrival(found.sender, found.thread_id, found.contribution_id, found.session)
         content = content_of(cpim, "text/plain", entity.content_type, entity.body, entity.inner_headers)
-        self._inbox.content_received(arrival, content, Scheme.LEGACY)
+        first_id = next((each.value for each in entity.inner_headers if _is_original(each)), "")
+        self._inbox.content_received(arrival, content, Scheme.LEGACY, replaces=first_id, is_proven=True)
 
     def _refused(self, thread: LegacyThread, message_id: str, refused: LegacyRefused) -> None:
         """Whoever sent it is told once, unless it was read before."""
@@ -366,6 +369,8 @@ class LegacyEncryption:
         attempts = thread.attempts.get(message.id, 1) + 1
         _remember(thread.attempts, message.id, attempts)
         self._note(thread, "peer could not read", f"attempt {attempts - 1}", message.id)
+        if self._messenger.discovery is not None:  # he may have a handset without this scheme by now
+            self._messenger.discovery.ask_if_due(thread.conversation.peer, Occasion.FAILURE)
         if attempts > MAX_ATTEMPTS or thread.is_ended:
             self._messenger.not_sealed(message, FallbackReason.NOT_DECRYPTED)
             return
@@ -387,6 +392,19 @@ class LegacyEncryption:
             conversation_id=conversation.id,
             peer=conversation.peer,
         )
+
+
+def _entity_of(message: SentMessage) -> EncryptedEntity:
+    """What is sealed of a message; of one that was sealed before the id that it had then goes with it (choice)."""
+    entity = referring_entity(message.text, message.about)
+    if message.wire_id == message.id:
+        return entity
+    original = CpimHeader.of(_NAMESPACE, _ORIGINAL, message.id)
+    return replace(entity, inner_headers=(*entity.inner_headers, original))
+
+
+def _is_original(header: CpimHeader) -> bool:
+    return (header.namespace, header.name) == (_NAMESPACE, _ORIGINAL)
 
 
 def _remember(book: dict[str, V], message_id: str, value: V) -> None:
