@@ -108,6 +108,7 @@ class LegacyEncryption:
         self._messenger, self._inbox, self._errands = messenger, inbox, errands
         self._channel = ControlChannel(messenger)
         self._threads: dict[ContactKey, LegacyThread] = {}
+        inbox.opens_legacy = True
 
     # --- what the phone tells ----------------------------------------------------------------------------------------
 

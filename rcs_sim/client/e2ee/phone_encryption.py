@@ -145,7 +145,6 @@ class PhoneEncryption:
             self.mls = self._new_mls()
         encryption = self._composed()
         if encryption is not None:
-            self._inbox.opens_legacy = self._legacy is not None
             self._messenger.encryption = encryption
             self._inbox.receipts.signed = encryption.receipt_headers
 
