@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ims_core.trace import RecordKind, TraceRecord
 from rcs_sim.scenario.oracle_hops import Hop, hop_of
 
-__all__ = ["KeyLeak", "key_leaks", "secret_candidates"]
+__all__ = ["KeyLeak", "candidates_in", "key_leaks"]
 
 _OCTETS = 32  # of a private key of P-256 and of X25519
 _IN_DER = (b"\x02\x01\x01\x04\x20", b"\x04\x22\x04\x20")  # ECPrivateKey (RFC 5915), CurvePrivateKey (RFC 8410)
@@ -36,13 +36,21 @@ class KeyLeak:
     public_key: bytes
 
 
-def key_leaks(records: Iterable[TraceRecord], public_keys: Container[bytes]) -> list[KeyLeak]:
-    """Every hop that carried one of the private keys: bare in base64 or hexadecimal digits, as DER, or as PEM."""
+def candidates_in(records: Iterable[TraceRecord]) -> list[tuple[TraceRecord, frozenset[bytes]]]:
+    """What may be a secret of 32 octets on each link, those records left out that carry none: bare in base64 or
+    hexadecimal digits, as DER, or as PEM."""
+    messages = (record for record in records if record.kind is RecordKind.MESSAGE)
+    found = ((record, frozenset(_candidates(record.raw))) for record in messages)
+    return [(record, candidates) for record, candidates in found if candidates]
+
+
+def key_leaks(
+    candidates: Iterable[tuple[TraceRecord, frozenset[bytes]]], public_keys: Container[bytes]
+) -> list[KeyLeak]:
+    """Every hop that carried one of the private keys among its candidates."""
     found, public_of = [], dict[bytes, bytes]()
-    for record in records if public_keys else ():
-        if record.kind is not RecordKind.MESSAGE:
-            continue
-        for candidate in set(secret_candidates(record.raw)):
+    for record, octets in candidates:
+        for candidate in octets:
             if candidate not in public_of and len(public_of) < _MAX_CANDIDATES:
                 public_of[candidate] = next((key for key in _public_keys(candidate) if key in public_keys), b"")
             if public_of.get(candidate):
@@ -50,8 +58,7 @@ def key_leaks(records: Iterable[TraceRecord], public_keys: Container[bytes]) -> 
     return found
 
 
-def secret_candidates(octets: bytes) -> Iterator[bytes]:
-    """What may be a secret of 32 octets: bare in base64 or hexadecimal digits, as DER, or as PEM."""
+def _candidates(octets: bytes) -> Iterator[bytes]:
     yield from _in_der(octets)
     plain = octets.translate(None, b"\r\n")
     for begin in _DER_IN_BASE64:

@@ -21,7 +21,7 @@ from rcs_sim.scenario.oracle_encodings import (
 )
 from rcs_sim.scenario.oracle_hops import Carried, Hop, hop_of, same_text
 from rcs_sim.scenario.oracle_index import TextIndex
-from rcs_sim.scenario.oracle_keys import key_leaks
+from rcs_sim.scenario.oracle_keys import candidates_in, key_leaks
 from rcs_sim.scenario.oracle_matching import match_showings
 from rcs_sim.scenario.oracle_numbers import number_told, number_used
 from rcs_sim.scenario.oracle_outsiders import OutsideMessage, outside_messages
@@ -156,8 +156,10 @@ class Readings:
         self.repeats: set[int] = set()
         contents = self._read(records)
         self.rosters = GroupRosters(contents)
-        self.key_leaks = key_leaks(records, self.rosters.public_keys)
-        self.secret_leaks = SecretLeaks(records, contents, key_log).leaks
+        is_sealed = any(carried.epoch_authenticator for carried in contents)
+        candidates = candidates_in(records) if is_sealed else []
+        self.key_leaks = key_leaks(candidates, self.rosters.public_keys)
+        self.secret_leaks = SecretLeaks(records, candidates, contents, key_log).leaks
         matched = match_showings(self.screens, contents)
         self.messages, self._ids = matched.messages, matched.by_id
         self._of_text: dict[str, list[UserMessage]] = defaultdict(list)

@@ -24,7 +24,6 @@ from rcs_sim.mls.group_info import GroupInfo
 from rcs_sim.mls.key_log import KeyLog
 from rcs_sim.mls.messages import MLSMessage, PrivateMessage
 from rcs_sim.scenario.oracle_hops import Carried, Hop, hop_of
-from rcs_sim.scenario.oracle_keys import secret_candidates
 from rcs_sim.wire.protobuf import ProtobufError
 
 __all__ = ["SecretLeak", "SecretLeaks"]
@@ -58,24 +57,28 @@ class SecretLeak:
 
 
 class SecretLeaks:
-    """Of one trace. *key_log* are the lines of its key log, where there is one."""
+    """Of one trace. *candidates* are those of `oracle_keys.candidates_in`; *key_log* are the lines of its key log, if
+    there is one."""
 
-    __slots__ = ("_authenticators", "_contexts", "_derived", "leaks")
+    __slots__ = ("_authenticators", "_contents", "_contexts", "_derived", "leaks")
 
     def __init__(
-        self, records: Sequence[TraceRecord], contents: Sequence[Carried], key_log: Iterable[str] = ()
+        self,
+        records: Sequence[TraceRecord],
+        candidates: Iterable[tuple[TraceRecord, frozenset[bytes]]],
+        contents: Sequence[Carried],
+        key_log: Iterable[str] = (),
     ) -> None:
         self._authenticators = {each.epoch_authenticator for each in contents} - {b""}
-        self._contexts = dict.fromkeys(_contexts(contents))
+        self._contents = contents
+        self._contexts: list[bytes] | None = None
         self._derived: dict[bytes, tuple[str, bytes]] = {}
         lines = list(key_log)
-        self.leaks = [*self._of_epochs(records), *_of_lines(records), *_of_messages(records, lines)]
+        self.leaks = [*self._of_epochs(candidates), *_of_lines(records), *_of_messages(records, lines)]
 
-    def _of_epochs(self, records: Iterable[TraceRecord]) -> Iterator[SecretLeak]:
-        for record in records if self._authenticators else ():
-            if record.kind is not RecordKind.MESSAGE:
-                continue
-            for candidate in set(secret_candidates(record.raw)):
+    def _of_epochs(self, candidates: Iterable[tuple[TraceRecord, frozenset[bytes]]]) -> Iterator[SecretLeak]:
+        for record, octets in candidates if self._authenticators else ():
+            for candidate in octets:
                 what, authenticator = self._known(candidate)
                 if authenticator:
                     yield SecretLeak(hop_of(record), what, authenticator)
@@ -94,7 +97,9 @@ class SecretLeaks:
         authenticator = _SUITE.derive_secret(secret, "authentication").octets
         if authenticator in self._authenticators:
             return "the secret of an epoch", authenticator
-        for context in list(self._contexts)[:_MAX_CONTEXTS]:
+        if self._contexts is None:
+            self._contexts = list(dict.fromkeys(_contexts(self._contents)))[:_MAX_CONTEXTS]
+        for context in self._contexts:
             member = _SUITE.extract(secret, _SUITE.zero_secret())
             epoch = _SUITE.expand_with_label(member, "epoch", context, _SECRET_OCTETS)
             authenticator = _SUITE.derive_secret(epoch, "authentication").octets

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ims_core.trace import RecordKind, TraceRecord
 from rcs_sim.scenario.oracle import Oracle
 from rcs_sim.scenario.oracle_hops import Carried, Hop
+from rcs_sim.scenario.oracle_keys import candidates_in
 from rcs_sim.scenario.oracle_secrets import SecretLeaks
 from tests.support.oracle_traces import SIP_WAY, SealedConversation, TraceScript
 from tests.support.outside_reading import LoggedKeys, carried, private
@@ -158,6 +159,8 @@ def test_lines_of_a_key_log_that_somebody_sends_need_no_other(life: Life) -> Non
 def test_any_octets_are_read_without_an_error(octets: bytes) -> None:
     for begin in (b"", b"EPOCH 00 1 2 ", b"EPOCH 00 1 99 00", b"MESSAGE 00 1 0 2 0 00 00", b"A" * 43, b"f" * 64):
         record = TraceRecord(7, 0.0, RecordKind.MESSAGE, "alice", "red.kds", protocol="HTTP", raw=begin + octets)
-        found = SecretLeaks([record], [], ["EPOCH 00 1 2 00", "MESSAGE 00 1 0 2 0 00 00"]).leaks
+        found = SecretLeaks(
+            [record], candidates_in([record]), [], ["EPOCH 00 1 2 00", "MESSAGE 00 1 0 2 0 00 00"]
+        ).leaks
         sealed = Carried(hop=_HOP, media_type="message/mls", octets=octets)
         assert not any(each.opens(sealed) for each in found)
