@@ -297,8 +297,8 @@ class Delivery:
         """What was sealed reached nobody who can read it: it is sealed anew, as a message of its own (RCC.16 §10.3)."""
         if self.state in (MessageState.DELIVERED, MessageState.DISPLAYED, MessageState.FAILED):
             return []
-        self.reason = reason
-        self.has_waited_enough = False
+        self.reason, self.transport = reason, MessageTransport.RCS
+        self.has_waited_enough = self._is_sms_under_way = False
         self._wait(Waiting.ENCRYPTION, now + self._rules.encryption_wait_s)
         return [Do.ROUTE_AGAIN]
 

@@ -183,7 +183,8 @@ class Messenger:
             for message in self._active:
                 message.delivery.may_fall_back &= message.conversation is not conversation
             for message in self.sessions.take_back_plain(conversation.peer) if self.sessions is not None else ():
-                self._lock_came(message)
+                self.lock_came(message)
+            self.sms.take_back(conversation.peer)
         self._show_label(conversation)
 
     def encryption_moved(self, conversation: Conversation) -> None:
@@ -439,14 +440,14 @@ class Messenger:
         if not is_sealed and must_stay_sealed(message):
             self.not_sealed(message, FallbackReason.ENCRYPTED_ONLY)
         elif not is_sealed and message.conversation.is_encrypted:
-            self._lock_came(message)
+            self.lock_came(message)
         else:
             is_by_pager = message.delivery.mode is ChatMode.PAGER and self.pager is not None and self._may_send(action)
-            message.went_in_clear |= not is_sealed and (action is Do.SEND_SMS or is_by_pager)
+            message.went_in_clear |= not is_sealed and action is not Do.SEND_SMS and is_by_pager
             return True
         return False
 
-    def _lock_came(self, message: SentMessage) -> None:
+    def lock_came(self, message: SentMessage) -> None:
         """What was on its way in clear goes no further (RCC.16 §7.2): sealed, or failed if it may have been read."""
         if message.went_in_clear:
             self.not_sealed(message, FallbackReason.WENT_IN_CLEAR)
@@ -588,11 +589,9 @@ class Messenger:
             self.sms_accepted(message)
         self.delivered(message)
 
-    def sms_failed(self, message: SentMessage, cause: int | None) -> None:
+    def sms_failed(self, message: SentMessage) -> None:
         """The service centre refused it, nobody answered, or a status report says that it failed."""
         message.delivery.sms_failed(self.alarms.now())
-        reason = "no answer" if cause is None else f"RP cause {cause}"
-        self.display.state("SMS", "failed", reason=reason, message_id=message.id)
         self._run(message, ())
 
     def _consented(self, message: SentMessage) -> None:

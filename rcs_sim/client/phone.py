@@ -479,6 +479,8 @@ class Phone:
             self._alarms,
             self._tokens.child("sms"),
             SmsUser(
+                left=_left_in_clear,
+                taken_back=lambda owner: messenger.lock_came(owner) if isinstance(owner, SentMessage) else None,
                 accepted=self._sms_accepted,
                 failed=self._sms_failed,
                 delivered=lambda owner: messenger.sms_delivered(owner) if isinstance(owner, SentMessage) else None,
@@ -518,7 +520,9 @@ class Phone:
 
     def _sms_failed(self, owner: object, cause: int | None) -> None:
         if isinstance(owner, SentMessage):
-            self._messenger.sms_failed(owner, cause)
+            reason = "no answer" if cause is None else f"RP cause {cause}"
+            self.display.state("SMS", "failed", reason=reason, message_id=owner.id)
+            self._messenger.sms_failed(owner)
 
     def _sms_received(self, text: TextReceived) -> None:
         if self._driver is not None and self._driver.sms_received(text.text, 0):
@@ -536,3 +540,9 @@ class Phone:
 def _dialled(peer: str | Phone) -> str:
     """What the user dials; all that one phone may know of another."""
     return peer.number if isinstance(peer, Phone) else peer
+
+
+def _left_in_clear(owner: object) -> None:
+    """An SMS, or a part of one, is on its way."""
+    if isinstance(owner, SentMessage):
+        owner.went_in_clear = True

@@ -7,7 +7,7 @@ phone is registered for it, else over the circuit-switched link; what a failure 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from ims_core.transport.tokens import Tokens
@@ -85,22 +85,30 @@ def count_parts(text: str, max_parts: int) -> int:
 
 
 class Submission:
-    """One text on its way. *owner* is the caller's own object for it."""
+    """One text on its way. *owner* is the caller's own object for it. *is_last_try*: what has left goes no more."""
 
-    __slots__ = ("accepted_parts", "delivered_parts", "destination", "is_failed", "owner", "part_count")
+    __slots__ = (
+        "accepted_parts",
+        "delivered_parts",
+        "destination",
+        "is_failed",
+        "is_last_try",
+        "owner",
+        "part_count",
+    )
 
     def __init__(self, destination: str, owner: object, part_count: int) -> None:
         self.destination = destination
         self.owner = owner
         self.part_count = part_count
         self.accepted_parts = self.delivered_parts = 0
-        self.is_failed = False
+        self.is_failed = self.is_last_try = False
 
 
 @dataclass(frozen=True, slots=True)
 class SendRp:
     """Send these octets. *call_id* is the Call-ID to use on the IP path; *in_reply_to* that of the MT it answers, and
-    *to* the URI that the answer goes to ("" for the service centre)."""
+    *to* the URI that the answer goes to ("" for the service centre). *owner* is that of the text that leaves."""
 
     octets: bytes
     path: SmsPath
@@ -108,6 +116,7 @@ class SendRp:
     in_reply_to: str = ""
     to: str = ""
     reference: int = 0  # of the circuit-switched frame that it answers
+    owner: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +219,16 @@ class OutgoingMessages:
         self._queue.extend(_Part(submission, tpdu) for tpdu in tpdus)
         return submission, self._send_next(paths, now)
 
+    def take_back(self, destination: str) -> list[object]:
+        """The owners of what waits for *destination*: no more parts of it leave the phone, nor one of them again."""
+        waiting = [part.submission for part in self._queue if part.submission.destination == destination]
+        self._queue = [part for part in self._queue if part.submission.destination != destination]
+        if self._current is not None and self._current.submission.destination == destination:
+            self._current.submission.is_last_try = True
+        for submission in waiting:
+            submission.is_failed = True
+        return [submission.owner for submission in dict.fromkeys(waiting)]
+
     def answered(
         self, answer: RpAck | RpError, in_reply_to: str, paths: tuple[SmsPath, ...], now: float
     ) -> list[Output]:
@@ -293,7 +312,7 @@ class OutgoingMessages:
             Direction.FROM_MS, self._rp_reference, Address.international(self._service_centre), part.tpdu.encode()
         ).encode()
         part.tpdu = replace(part.tpdu, reject_duplicates=True)
-        return SendRp(octets, path, self._call_id)
+        return SendRp(octets, path, self._call_id, owner=part.submission.owner)
 
     def _await_report(self, part: _Part) -> None:
         self._reports[part.tpdu.message_reference, part.submission.destination] = part.submission
@@ -306,6 +325,8 @@ class OutgoingMessages:
         step = SmsFailureStep.OTHER_PATH if cause is None else failure_step(cause)
         path = self._path
         self._close()
+        if part.submission.is_last_try:
+            return self._give_up(part, cause) + self._send_next(paths, now)
         if step is SmsFailureStep.RETRY and part.retries < MAX_TEMPORARY_RETRIES:
             part.retries += 1
             return [self._open(part, path, now)]

@@ -29,19 +29,24 @@ __all__ = ["SmsService", "SmsUser"]
 
 
 class SmsUser:
-    """Who gets what short messages bring; the phone fills it in. *owner* is what was given to `SmsService.submit`."""
+    """Who gets what short messages bring; the phone fills it in. *owner* is what was given to `SmsService.submit`.
+    *left* is called for each of its parts that goes out, *taken_back* when the rest of them never will."""
 
-    __slots__ = ("accepted", "data_received", "delivered", "failed", "text_received")
+    __slots__ = ("accepted", "data_received", "delivered", "failed", "left", "taken_back", "text_received")
 
     def __init__(
         self,
         *,
+        left: Callable[[object], None],
+        taken_back: Callable[[object], None],
         accepted: Callable[[object, SmsPath], None],
         failed: Callable[[object, int | None], None],
         delivered: Callable[[object], None],
         text_received: Callable[[TextReceived], None],
         data_received: Callable[[DataReceived], None],
     ) -> None:
+        self.left = left
+        self.taken_back = taken_back
         self.accepted = accepted
         self.failed = failed
         self.delivered = delivered
@@ -95,6 +100,11 @@ class SmsService:
         _, outputs = self._outgoing.submit(destination, text, owner, self.paths, self._alarms.now())
         self._perform(outputs)
 
+    def take_back(self, destination: str) -> None:
+        """Nothing more leaves for that number of what was submitted before."""
+        for owner in self._outgoing.take_back(destination):
+            self._user.taken_back(owner)
+
     def received_by_ip(self, octets: bytes, request: Request) -> None:
         """An RP message in a MESSAGE, which has been answered with 200."""
         came = self._incoming.receive(octets, self._alarms.now())
@@ -139,6 +149,8 @@ class SmsService:
 
     def _perform(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
+            if isinstance(output, SendRp) and output.owner is not None:
+                self._user.left(output.owner)
             match output:
                 case SendRp(path=SmsPath.IP):
                     self._send_by_ip(output)

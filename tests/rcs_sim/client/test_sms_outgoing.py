@@ -230,3 +230,34 @@ def test_a_report_about_what_was_refused_is_about_another_message() -> None:
     sent = _sent(list(outputs))
     outgoing.answered(RpError(Direction.TO_MS, _data(sent)[0].reference, 1), sent.call_id, (SmsPath.IP,), 1)
     assert outgoing.reported(_report(_data(sent)[1], 0)) == []
+
+
+def test_what_waits_is_taken_back_and_what_has_left_does_not_go_again() -> None:
+    outgoing = _outgoing()
+    _, outputs = outgoing.submit(_BOB, "one", "first", _BOTH, 0)
+    outgoing.submit(_BOB, "two", "second", _BOTH, 0)
+    outgoing.submit("+12025550153", "three", "third", _BOTH, 0)
+    assert outgoing.take_back(_BOB) == ["second"]
+    first = _sent(list(outputs))
+    assert first.owner == "first"
+    after = outgoing.path_failed(first.call_id, _BOTH, 1)
+    assert [each.submission.owner for each in after if isinstance(each, SubmissionFailed)] == ["first"]
+    assert _sent(after).owner == "third"
+
+
+@pytest.mark.parametrize("cause", [21, 41])
+def test_nor_after_a_refusal_that_is_only_for_now(cause: int) -> None:
+    outgoing = _outgoing()
+    submission, outputs = outgoing.submit(_BOB, "one", "first", _BOTH, 0)
+    sent = _sent(list(outputs))
+    assert outgoing.take_back(_BOB) == []
+    error = RpError(Direction.TO_MS, _data(sent)[0].reference, cause)
+    assert outgoing.answered(error, sent.call_id, _BOTH, 1) == [SubmissionFailed(submission, cause)]
+
+
+def test_the_rest_of_a_long_text_stays_in_the_phone() -> None:
+    outgoing = _outgoing()
+    _, outputs = outgoing.submit(_BOB, "long " * 100, "owner", _BOTH, 0)
+    sent = _sent(list(outputs))
+    assert outgoing.take_back(_BOB) == ["owner"]
+    assert outgoing.answered(_ack(sent), sent.call_id, _BOTH, 1) == []

@@ -72,3 +72,22 @@ async def test_what_a_device_without_encryption_writes_under_the_lock_of_another
     await (await alice.chat(BOB).send("for both of them")).delivered(within_s=60)
     await asyncio.sleep(60)
     assert texts(tablet)[-1] == "for both of them"
+
+
+@scenario("two-carriers")
+async def test_a_text_that_waits_for_the_sms_before_it_is_sealed_when_there_is_a_lock(stage: Stage) -> None:
+    """One short message is under way at a time; the service centre does not answer (random life `setup` 9139)."""
+    alice, bob = await _unlocked(stage)
+    async with stage.sim.fault("net.partition", element="red.smsc"):
+        first = alice.chat(BOB).send("left before the lock", as_sms=True)
+        second = alice.chat(BOB).send("waits in the phone", as_sms=True)
+        await asyncio.sleep(1)
+        seen = len(readable(stage, "left before"))
+        bob.chat(ALICE).revive_encryption()
+        await asyncio.sleep(200)
+        assert alice.chat(BOB).label == LOCKED
+    assert (first.state, second.state) == (MessageState.FAILED, MessageState.DELIVERED)
+    assert (first.scheme, second.scheme) == (None, Scheme.MLS)
+    assert len(readable(stage, "left before")) == seen
+    assert readable(stage, "waits in the phone") == []
+    assert texts(bob)[-1] == "waits in the phone"
