@@ -153,7 +153,7 @@ class Healing:
         context = self._context
         if thread.heal.is_running or thread.is_setting_up:
             return
-        if thread.has_ended or thread.engine.state is ConversationState.LEFT:
+        if thread.has_ended or thread.engine.is_wedged or thread.engine.state is ConversationState.LEFT:
             return
         if context.watch.is_waived(thread.conversation.peer):
             return  # the user goes on without

@@ -293,8 +293,10 @@ class MlsEncryption:
         if thread.engine.needs_self_update:
             self._refresh_leaf(thread)
             return _P.BUSY if thread.engine.operation is not None else _P.UNEXPECTED_MEMBER
-        self._healing.advance_era(thread, "a member's certificate is revoked")
-        return _P.BUSY if thread.is_setting_up else _P.UNEXPECTED_MEMBER
+        if not self._healing.advance_era(thread, "a member's certificate is revoked"):
+            self._healing.heal(thread, "a member's certificate is revoked")  # he may have done something about it
+        is_busy = thread.is_setting_up or thread.heal.is_running
+        return _P.BUSY if is_busy else _P.UNEXPECTED_MEMBER
 
     def _look_at(self, thread: EncryptedThread, hold: object) -> None:
         until_s = getattr(hold, "until_s", None)

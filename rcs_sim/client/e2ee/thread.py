@@ -121,8 +121,10 @@ class EncryptedThread:
 
     @property
     def has_ended(self) -> bool:
-        """Whether encryption was ended, and the focus knows; an end that is under way can still be refused."""
-        return self.engine.state is ConversationState.DOWNGRADED and self.engine.operation is None
+        """Whether encryption was ended, and the focus knows; an end that is under way can still be refused, and one
+        that was refused is tried again."""
+        is_over = self.engine.operation is None and not self.engine.is_wedged
+        return self.engine.state is ConversationState.DOWNGRADED and is_over
 
     def hear_era(self, era: int | None) -> None:
         """The peer has named an era."""

@@ -117,6 +117,13 @@ class EncryptedConversation:
         return ConversationState.DOWNGRADED if is_ended else ConversationState.ENCRYPTED
 
     @property
+    def is_wedged(self) -> bool:
+        """Whether encryption has ended for us alone: the focus refused to hear of it (digest RCC.16 §10.6 state 15)."""
+        control = self.control
+        is_open = control.group is not None and not control.group.is_downgraded
+        return is_open and control.course.state is HealthState.CANNOT_HEAL_DURING_END_MLS
+
+    @property
     def identifier(self) -> EpochIdentifier | None:
         """Our state, for pulls; None without a group."""
         return None if self.group is None else self.group.identifier

@@ -79,17 +79,21 @@ class HealthCourse:
 
     def can_start(self, kind: OperationKind) -> bool:
         """Whether an operation of this kind may begin: none but those that bring encryption back, and Phoenix, once it
-        has ended."""
+        has ended. Phoenix again, too, where it was refused: the table has a way from there to its success, and none to
+        its beginning (choice)."""
         targets = _STARTS.get(kind)
         if targets is None:
             return not self.state.is_downgraded
-        return self.can_reach(targets[0]) or self.state in targets
+        return self.can_reach(targets[0]) or self.state in targets or self._is_phoenix_again(kind)
 
     def started(self, kind: OperationKind, now_s: int, moment: Moment | None = None) -> None:
         """A request is on its way."""
-        for target in _STARTS.get(kind, ()):
+        for target in () if self._is_phoenix_again(kind) else _STARTS.get(kind, ()):
             if self.state is not target or kind is not OperationKind.CREATE:
                 self.reach(target, now_s, moment)
+
+    def _is_phoenix_again(self, kind: OperationKind) -> bool:
+        return kind is OperationKind.PHOENIX and self.state is _S.CANNOT_HEAL_DURING_END_MLS
 
     def failed(self, kind: OperationKind, now_s: int, moment: Moment | None = None) -> None:
         """A request was refused for good."""

@@ -157,3 +157,37 @@ async def test_what_the_other_carrier_revokes_reaches_our_phones_and_our_focus(s
     await message.delivered(within_s=60)
     assert message.scheme is Scheme.MLS
     assert readable(stage, "for the") == []
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_an_end_that_is_refused_because_of_an_own_certificate_lands_when_there_is_another(stage: Stage) -> None:
+    """Random life `all` 20000: encryption had ended for one side alone, and the other could never write again."""
+    alice, bob = await locked(stage)
+    for carrier in ("red", "blue"):
+        await _service(stage, carrier).listener.revoke([_serial(alice)])
+    alice.chat(BOB).end_encryption()
+    await asyncio.sleep(1800)
+    assert (alice.chat(BOB).label, bob.chat(ALICE).label) == ("RCS", LOCKED)
+    await asyncio.sleep(REFRESH_S + 7200)
+    first = bob.chat(ALICE).send("written under a lock")
+    await asyncio.sleep(300)
+    assert (alice.chat(BOB).label, bob.chat(ALICE).label) == ("RCS", "RCS"), notes(stage, bob)
+    assert first.state is MessageState.FAILED
+    await (await bob.chat(ALICE).send("in clear, as both know")).delivered(within_s=60)
+    assert readable(stage, "under a lock") == []
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_an_end_that_was_refused_is_forgotten_when_its_user_wants_the_lock_back(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    for carrier in ("red", "blue"):
+        await _service(stage, carrier).listener.revoke([_serial(alice)])
+    alice.chat(BOB).end_encryption()
+    await asyncio.sleep(1800)
+    alice.chat(BOB).revive_encryption()
+    await asyncio.sleep(REFRESH_S + 7200)
+    alice.chat(BOB).revive_encryption()
+    await asyncio.sleep(600)
+    assert alice.chat(BOB).label == bob.chat(ALICE).label == LOCKED, notes(stage, alice)
+    for phone, peer in ((alice, BOB), (bob, ALICE)):
+        await (await phone.chat(peer).send("sealed again")).delivered(within_s=600)

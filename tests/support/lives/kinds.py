@@ -66,6 +66,21 @@ KINDS: Mapping[str, Kind] = {
         | {"ims fault": 3, "mls fault": 4, "server fault": 2, "caps fault": 1, "kill carrier": 1, "add device": 1},
         most_steps=35,
     ),
+    "all": Kind(
+        verbs=_TALK
+        | _CHANGES
+        | _LOCK
+        | _POWER
+        | _RESETS
+        | _NETWORK
+        | {"link fault": 2, "leg fault": 2, "session fault": 2, "sms fault": 1, "kds fault": 2, "acs fault": 1}
+        | {"ims fault": 2, "mls fault": 3, "server fault": 1, "caps fault": 1, "cert fault": 2, "key service": 1}
+        | {"restart carrier": 1, "kill carrier": 2, "kill messaging": 2, "restart node": 2, "end session": 1}
+        | {"add device": 3, "give away": 2, "skew": 2, "revoke": 1, "everybody off": 1, "everybody on": 1},
+        pauses_s=(*_USUAL_S, _DAY_S, 8 * _DAY_S),
+        counts=(1, 1, 2, 3),
+        most_steps=45,
+    ),
     "months": Kind(
         verbs=_TALK
         | _LOCK
