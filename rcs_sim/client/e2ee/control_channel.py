@@ -124,15 +124,30 @@ class ControlChannel:
         alarm.set(self._messenger.alarms.now() + (SESSION_AFTER_S if is_pull else ANSWER_S))
         self._hand_over(request.control_id, pending)
 
-    def notify(self, conversation: Conversation, cpim: bytes, *, in_session: bool = False) -> None:
+    def notify(
+        self,
+        conversation: Conversation,
+        cpim: bytes,
+        *,
+        in_session: bool = False,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
         """Sends the CPIM of something that nobody answers: a failure report, or a copy. It is for all devices of the
-        peer: in pager mode each gets it, of a session one may be the only one to know (choice)."""
-        pending = _Pending(conversation, cpim, lambda answer: None, is_notice=True)
+        peer: in pager mode each gets it, of a session one may be the only one to know (choice). *lost* is called if it
+        is taken in neither way."""
+        pending = _Pending(conversation, cpim, lambda answer: lost(), is_notice=True)
         if in_session:
-            pending.is_taken = True
-            self._in_session("", pending)
+            self._notice_in_session(pending)
         else:
             self._hand_over("", pending)
+
+    def _notice_in_session(self, pending: _Pending) -> None:
+        """The second way, if it was not the first: there is no third."""
+        if pending.attempts > 1 or self._messenger.sessions is None:
+            pending.on_answer(NoAnswer.NOT_DELIVERED)
+            return
+        pending.attempts = 2
+        self._in_session("", pending)
 
     def answered(self, control_id: str, answer: ControlAnswer) -> bool:
         """The focus has answered; False if no such request is under way."""
@@ -216,9 +231,8 @@ class ControlChannel:
 
     def _not_taken(self, control_id: str, pending: _Pending) -> None:
         """Not processed: the same octets are handed over again after a pause (choice)."""
-        if pending.is_notice and not pending.is_taken:
-            pending.is_taken = True  # one way after the other
-            self._in_session(control_id, pending)
+        if pending.is_notice:
+            self._notice_in_session(pending)
             return
         alarm = pending.alarm
         if alarm is None or self._pending.get(control_id) is not pending:

@@ -136,9 +136,26 @@ class Failures:
         context.note(thread, "failure told", f"{due.reason}, attempt {due.attempt}", due.message_id)
         is_asking = due.reason is ClientFailureReason.CONTROL_MESSAGE_FAILED and not context.is_arbitrated(thread)
         in_session = is_asking and due.attempt % 2 == 1
-        context.channel.notify(thread.conversation, self._receipts.failure(thread, due), in_session=in_session)
+        context.channel.notify(
+            thread.conversation,
+            self._receipts.failure(thread, due),
+            in_session=in_session,
+            lost=lambda: self._tell_again(thread, due),
+        )
         if is_asking:
             self._ask_again(thread, due)
+
+    def _tell_again(self, thread: EncryptedThread, due: DueReport) -> None:
+        """The network did not take it: who has sent the message would never learn of it."""
+        context = self._context
+
+        def rang(_now: float) -> None:
+            if due.message_id not in thread.engine.exchange.seen:
+                thread.reports.add(due.message_id, due.sender, due.reason)
+                context.moved(thread)
+
+        alarms = context.messenger.alarms
+        alarms.new(rang).set(alarms.now() + (ASK_AGAIN_S << due.attempt))
 
     def _ask_again(self, thread: EncryptedThread, due: DueReport) -> None:
         """While nothing has come of it, after twice the time each. In the end who asks makes the new era himself."""

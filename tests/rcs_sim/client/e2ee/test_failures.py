@@ -14,6 +14,7 @@ from rcs_sim.client.phone import Phone
 from rcs_sim.e2ee.content_types import MLS_NAMESPACE
 from rcs_sim.e2ee.derived_content import derived_content_of
 from rcs_sim.e2ee.failure_reason import ClientFailureReason, ServerFailureReason
+from rcs_sim.e2ee.member.seen_messages import SeenMessages
 from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.imdn import Imdn, ImdnKind, ImdnStatus
@@ -31,6 +32,7 @@ from tests.support.encrypted_phones import (
     notes,
     sealed_by,
     sealed_cpim,
+    thread_of,
 )
 
 _NOW = "2026-03-02T10:15:30.000Z"
@@ -386,4 +388,39 @@ async def test_without_an_arbiter_who_asks_gets_the_welcome_and_then_the_message
     _report(bob, message.wire_id, _C.CONTROL_MESSAGE_FAILED, is_signed=is_signed)
     await asyncio.sleep(60)
     assert engine_of(bob, ALICE).identifier == engine_of(alice, BOB).identifier != state
+    assert texts(bob).count("did you read it?") == 1
+
+
+@scenario("two-carriers")
+async def test_a_failure_that_is_found_while_the_phone_is_off_is_told_when_it_is_back(stage: Stage) -> None:
+    alice, bob, message = await _read_by_nobody(stage)
+    await bob.power_off()
+    thread = thread_of(bob, ALICE)
+    thread.reports.add(message.id, ALICE[1:], _C.FAILED_TO_DECRYPT)
+    mls_of(bob)._context.moved(thread)
+    await asyncio.sleep(60)
+    assert len(thread.reports) == 1
+    await bob.power_on()
+    await asyncio.sleep(60)
+    assert len(thread.reports) == 0
+    assert message.wire_id != message.id
+    assert alice.chat(BOB).label == LOCKED
+
+
+@scenario("two-carriers")
+async def test_a_failure_that_the_network_does_not_take_is_told_again(stage: Stage) -> None:
+    _alice, bob, message = await _read_by_nobody(stage)
+    thread = thread_of(bob, ALICE)
+    thread.engine.exchange.seen = SeenMessages()  # as if he had not been able to read it
+    thread.reports.add(message.id, ALICE[1:], _C.FAILED_TO_DECRYPT)
+    async with (
+        stage.sim.fault("sip.status", method="MESSAGE", status=503, from_="bob"),
+        stage.sim.fault("sip.status", method="INVITE", status=503, from_="bob"),
+    ):
+        bob.chat(ALICE).end_session()
+        mls_of(bob)._context.moved(thread)
+        await asyncio.sleep(20)
+    assert message.wire_id == message.id
+    await asyncio.sleep(120)
+    assert message.wire_id != message.id
     assert texts(bob).count("did you read it?") == 1
