@@ -355,6 +355,18 @@ def test_10_a_failure_is_told_signed_with_its_reason_and_what_is_sealed_anew_nam
     assert unread.isdisjoint(each.cpim.message_id for each in again)
 
 
+def test_10_a_failure_is_told_after_the_state_of_the_focus_was_asked_for(life: Life) -> None:
+    reports = [each for each in _sent(life, "message/imdn+xml") if b"<failed-to-decrypt/>" in each.cpim.body]
+    assert reports
+    for each in reports:
+        about = ElementTree.fromstring(each.cpim.body).findtext(f"{_IMDN_XML}message-id")
+        came = carried(life.records, "", each.source)
+        arrived = min(one.number for one in came if one.cpim.message_id == about)
+        asked = [one.number for one in carried(life.records, each.source) if one.cpim.content_type == "message/mls-rcs"]
+        answered = [one.number for one in came if one.cpim.in_reply_to]
+        assert any(arrived < pull < answer < each.number for pull in asked for answer in answered), each.number
+
+
 # --- the runners-up ---------------------------------------------------------------------------------------------------
 
 
