@@ -36,7 +36,8 @@ from rcs_sim.wire.key_directory import KdsErrorCode, UploadRequest
 __all__ = ["CredentialState", "Credentials"]
 
 RENEW_BEFORE_S = FLOOR_S + 24 * 3600  # of a certificate: a day before nobody may commit any more (choice)
-RENEW_EVERY_S = 24 * 3600 + 3600  # under an authority at its end; certificates begin an hour before they come
+RENEW_EVERY_S = 24 * 3600  # of certificates that are old when they come (choice)
+BACKDATED_S = 3600  # certificates begin so long before they come (choice)
 PUBLISH_EVERY_S = 24 * 3600  # fresh key packages (digest RCC.16 §2.4)
 PROOF_PAUSE_S = 3600.0  # between two configurations that are asked for because of a proof (choice)
 _DEPLOYED = MlsServerProperties()
@@ -73,6 +74,7 @@ class Credentials:
         "_key_log",
         "_leaf_key",
         "_msisdn",
+        "_owes_packages",
         "_parameters",
         "_proof_refused",
         "_random",
@@ -124,6 +126,7 @@ class Credentials:
         self._work: asyncio.Task[None] | None = None
         self._verdict: asyncio.Event | None = None
         self._judged: tuple[MemberSetting, bool] | None = None
+        self._owes_packages = False  # those that were made last have not reached the directory
         self._revocations = Revocations(alarms, errands, display, self._revoked)
 
     @property
@@ -260,7 +263,7 @@ class Credentials:
             is_new = self.setting is None or self.setting.identity is not identity
             if is_new or self.setting is None or self.setting.trust is not trust:
                 self.setting = MemberSetting.of(identity, self.profile, trust, self._random, self._key_log)
-            if is_new or self.pool.needs_refill(self.setting, int(self._alarms.now())):
+            if is_new or self._owes_packages or self.pool.needs_refill(self.setting, int(self._alarms.now())):
                 await self._publish(kds, self.setting)
         except (TransportError, RemoteProtocolError) as error:
             self._failed(str(error), getattr(error, "retry_after_s", None))
@@ -323,6 +326,7 @@ class Credentials:
         return self.profile.vendor_id if vendor_id is None else vendor_id
 
     async def _publish(self, kds: KdsClient, setting: MemberSetting) -> None:
+        self._owes_packages = True
         upload = self.pool.mint(setting, int(self._alarms.now()))
         await kds.upload(
             UploadRequest(
@@ -332,6 +336,7 @@ class Credentials:
                 last_resort=upload.last_resort,
             )
         )
+        self._owes_packages = False
 
     def _succeeded(self) -> None:
         self._failures = 0
@@ -382,9 +387,8 @@ class Credentials:
 
 
 def _renewal_s(identity: DeviceIdentity) -> int:
-    """When a certificate is to be replaced, Unix seconds. One that is young itself, under an authority at its end, is
-    asked for again once a day: the directory has to have another authority first (choice)."""
-    due_s = identity.ends_s - RENEW_BEFORE_S
-    if identity.certificate.not_after_s > identity.ends_s:
-        return max(due_s, identity.certificate.not_before_s + RENEW_EVERY_S)
-    return due_s
+    """When a certificate is to be replaced, Unix seconds. One that was old when it came, such as under an authority at
+    its end, is asked for again once a day, or halfway to its end: before that it has no better one (choice)."""
+    issued_s = identity.certificate.not_before_s + BACKDATED_S
+    pause_s = min(RENEW_EVERY_S, (identity.ends_s - issued_s) // 2)
+    return max(identity.ends_s - RENEW_BEFORE_S, issued_s + pause_s)

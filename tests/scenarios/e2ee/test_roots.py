@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -126,3 +127,19 @@ async def test_the_root_in_use_stays_and_an_unknown_one_is_not_used(stage: Stage
     unknown = service.plan.authorities("nobody", int(stage.sim.clock.now()))
     with pytest.raises(LocalProtocolError):
         service.issue_under(unknown)
+
+
+@scenario("two-carriers")
+async def test_under_an_authority_that_ends_a_phone_asks_once_a_day_until_there_is_another(stage: Stage) -> None:
+    """Its packages would be refused, and every commit beside it (A.4.2.2, A.4.3.1)."""
+    blue, now_s = _service(stage, "blue"), int(stage.sim.clock.now())
+    ending = blue.plan.authorities("blue", now_s - 1800 * 86_400)  # of 1825 days
+    blue.server.pki = replace(blue.server.pki, intermediates=ending.intermediates)
+    bob = await stage.phone("bob", BOB, "ios")
+    await asyncio.sleep(3 * _DAY_S)
+    asked = [each for each in stage.sink.records if each.summary.startswith("POST /mls/v1/certificate")]
+    assert 3 <= len(asked) <= 5
+    assert not mls_of(bob).credentials.is_ready
+    blue.renew_intermediates()
+    await asyncio.sleep(1.5 * _DAY_S)
+    assert mls_of(bob).credentials.is_ready

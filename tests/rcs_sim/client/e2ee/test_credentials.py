@@ -299,3 +299,28 @@ async def test_a_welcome_that_was_sealed_to_the_last_resort_fills_the_pool_again
     await (await alice.chat(BOB).send("hello")).delivered(within_s=30)
     await asyncio.sleep(10)
     assert _uploads(stage, "bob") == uploads
+
+
+@scenario("two-carriers")
+async def test_who_could_not_publish_his_packages_is_not_ready_and_publishes_them_with_the_next_attempt(
+    stage: Stage,
+) -> None:
+    """Else he is announced, and nobody can claim anything of him for a day (digest RCC.16 §2.4)."""
+    lost = list[bytes]()
+
+    def apply(passing: Passing) -> bytes | None:
+        if b"POST /mls/v1/keypackages HTTP" not in passing.octets or len(lost) == 2:
+            return passing.octets
+        lost.append(passing.octets)
+        return None
+
+    stage.sim.faults.tap.add((Line.HTTP,), apply)
+    alice = await stage.phone("alice", ALICE)
+    credentials = _credentials(alice)
+    await asyncio.sleep(55)  # 20 s for an answer, 30 s of pause
+    assert (len(lost), credentials.is_ready) == (2, False)
+    await asyncio.sleep(200)
+    assert credentials.is_ready
+    service = stage.sim.lab.carriers["red"].key_service
+    assert service is not None
+    assert set(service.server.directory.pool_sizes(ALICE[1:]).values()) == {11}
