@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode, urlsafe_b64encode
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ims_core.trace import RecordKind, TraceRecord
 from ims_core.wire.secret import Secret
@@ -38,6 +40,7 @@ _LINE = re.compile(
     + rb"|"
     + rb" ".join((rb"MESSAGE", _HEX, _DIGITS, _DIGITS, _DIGITS, _DIGITS, _HEX, _HEX))
 )
+_MAX_LINES, _MAX_ALIKE = 512, 8  # of one record, of one place: each that opens nothing is tried with every message
 _KEY_FIELD = 6  # of a line about a message
 
 
@@ -146,9 +149,18 @@ def _of_lines(records: Iterable[TraceRecord]) -> Iterator[SecretLeak]:
     """Lines of a key log that somebody sent."""
     for record in records:
         if record.kind is RecordKind.MESSAGE and b"EPOCH " in record.raw:
-            keys = _key_log(each.decode("ascii") for each in _LINE.findall(record.raw))
+            keys = _key_log(_bounded(_LINE.finditer(record.raw)))
             if keys is not None:
                 yield SecretLeak(hop_of(record), "a key log", keys=keys)
+
+
+def _bounded(found: Iterable[re.Match[bytes]]) -> Iterator[str]:
+    alike = Counter[str]()
+    for line in islice((each[0].decode("ascii") for each in found), _MAX_LINES):
+        place = line.rsplit(" ", 2)[0] if line.startswith("MESSAGE") else line.rsplit(" ", 1)[0]
+        alike[place] += 1
+        if alike[place] <= _MAX_ALIKE:
+            yield line
 
 
 def _key_log(lines: Iterable[str]) -> KeyLog | None:

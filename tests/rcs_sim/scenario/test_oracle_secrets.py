@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import replace
@@ -164,3 +165,12 @@ def test_any_octets_are_read_without_an_error(octets: bytes) -> None:
         ).leaks
         sealed = Carried(hop=_HOP, media_type="message/mls", octets=octets)
         assert not any(each.opens(sealed) for each in found)
+
+
+def test_lines_without_end_cost_no_time_without_end(life: Life) -> None:
+    group = next(line for line in life.lines if line.startswith("EPOCH")).split()
+    place = f"{group[1]} {group[2]} 0 2 0"
+    lines = "\n".join([" ".join(group), *(f"MESSAGE {place} {number:032x} {number:024x}" for number in range(20_000))])
+    begun = time.process_time()
+    assert Oracle(_with(life, lines.encode())).violations() == []
+    assert time.process_time() - begun < 5
