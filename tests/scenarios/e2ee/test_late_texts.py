@@ -17,6 +17,9 @@ from rcs_sim.scenario.loader import load_device
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, received, scenario, texts
 from tests.support.encrypted_phones import LOCKED, locked
+from tests.support.lives.plan import LifePlan
+from tests.support.lives.verbs import Step
+from tests.support.lives.verdict import live
 
 
 async def _unlocked(stage: Stage) -> tuple[Phone, Phone]:
@@ -91,3 +94,26 @@ async def test_a_text_that_waits_for_the_sms_before_it_is_sealed_when_there_is_a
     assert len(readable(stage, "left before")) == seen
     assert readable(stage, "waits in the phone") == []
     assert texts(bob)[-1] == "waits in the phone"
+
+
+def test_a_device_that_comes_back_while_another_one_gets_a_lock_writes_nothing_in_clear_under_it() -> None:
+    """Random life `setup` 9009, made smaller: the focus gives no GroupInfo out, and the peer's server answers for his
+    phone, which is off, that it does not encrypt."""
+    rules = {"arbitrates_era": True, "requires_convergence_ack": True, "accepts_member_external_commit": True}
+    red = {"mls": {**rules, "has_server_group_info": False}, "chat_auth": False}
+    lost = (("from", "alice"), ("to", "red.pcscf"), ("what", "request"), ("probability", 1.0), ("for_s", 20.0))
+    plan = LifePlan(
+        "setup",
+        9009,
+        {"red": ("rcc16-strict", red), "blue": ("rcc16-strict", {})},
+        {"alice": "lineage-like", "alice2": "android", "ben": "android"},
+        (
+            Step("fault", "", "", "sip.drop", lost, 0.0),
+            Step("cut", "blue.kds"),
+            Step("cross", "alice", "ben", "", (("number", 0),), 5.0),
+            Step("cross", "alice2", "ben", "", (("number", 0),), 0.3),
+            Step("lose power", "ben", pause_s=0.3),
+            Step("off", "alice", pause_s=0.3),
+        ),
+    )
+    assert list(live(plan).violations) == []
