@@ -11,6 +11,7 @@ from rcs_sim.client.chat_mode import ContentKind
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_changes import OWN
+from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.client.messages import Change, ReceivedMessage, SentMessage
 from rcs_sim.client.messenger import Messenger
 from rcs_sim.client.pager import epoch_of
@@ -158,7 +159,8 @@ class ChangeSender:
 
 
 def _id_of(target: _Target) -> str:
-    """By which the peer knows it; "" for a short message, which nothing can name."""
+    """By which the peer knows it; "" for a short message, which nothing can name, also where RCS was tried before."""
     if isinstance(target, SentMessage):
-        return target.wire_id if target.delivery.was_rcs else ""
+        is_known = target.delivery.was_rcs and target.transport is MessageTransport.RCS
+        return target.wire_id if is_known else ""
     return target.id

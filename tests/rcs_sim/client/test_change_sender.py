@@ -9,7 +9,7 @@ import pytest
 
 from ims_core.errors import LocalProtocolError
 from rcs_sim.client.fallback import FallbackReason
-from rcs_sim.client.message_state import MessageState
+from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.devices.policy import DevicePolicy, ReferencePolicy, ReferenceUse
 from rcs_sim.scenario.loader import load_device
 from rcs_sim.wire.cpim import CpimMessage
@@ -63,6 +63,20 @@ async def test_a_short_message_has_no_id_that_anything_could_name(stage: Stage) 
     assert alice.chat(BOB).recall(text).reason in (FallbackReason.NO_TARGET, FallbackReason.PEER_WITHOUT_FEATURE)
     answer = await bob.chat(ALICE).reply(received(bob)[-1], "to nothing in particular")
     assert answer.about == ()
+
+
+@scenario()
+async def test_what_went_as_sms_in_the_end_has_none_either_though_rcs_was_tried(stage: Stage) -> None:
+    """Random life `servers` 20027: an edit was delivered, under a lock, and its receiver had nothing that it is of."""
+    alice, bob = await stage.phone("alice", ALICE), await stage.phone("bob", BOB, "android")
+    await asyncio.sleep(1)
+    async with stage.sim.fault("sip.status", method="MESSAGE", status=503, from_="alice"):
+        text = alice.chat(BOB).send("a text")
+        await asyncio.sleep(60)
+    assert (text.transport, received(bob)[-1].text) == (MessageTransport.SMS, "a text")
+    await (await alice.chat(BOB).send("under a lock")).delivered(within_s=900)
+    for refused in (alice.chat(BOB).edit(text, "another"), alice.chat(BOB).react(text, "👍")):
+        assert (refused.state, refused.reason) == (MessageState.FAILED, FallbackReason.NO_TARGET)
 
 
 @scenario()

@@ -77,9 +77,10 @@ KINDS: Mapping[str, Kind] = {
         | {"ims fault": 2, "mls fault": 3, "server fault": 1, "caps fault": 1, "cert fault": 2, "key service": 1}
         | {"restart carrier": 1, "kill carrier": 2, "kill messaging": 2, "restart node": 2, "end session": 1}
         | {"add device": 3, "give away": 2, "skew": 2, "revoke": 1, "everybody off": 1, "everybody on": 1},
-        pauses_s=(*_USUAL_S, _DAY_S, 8 * _DAY_S),
+        pauses_s=(*_USUAL_S, _DAY_S),
         counts=(1, 1, 2, 3),
         most_steps=45,
+        changes={"granted_s": 604_800},
     ),
     "months": Kind(
         verbs=_TALK
