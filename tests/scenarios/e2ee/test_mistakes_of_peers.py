@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ from tests.support.encrypted_phones import (
     thread_of,
 )
 from tests.support.outside_member import aad, sealed_text
-from tests.support.outside_reading import carried, group_info, leaves_of
+from tests.support.outside_reading import carried, group_info, leaves_of, public
 from tests.support.outside_wire import compose, der, fields, first, framed, sequence, uint, value
 
 _WISHES = "positive-delivery, negative-delivery, display"
@@ -622,3 +623,48 @@ async def test_a_receipt_signature_is_not_kept_as_a_proposal(stage: Stage) -> No
     assert _state(alice, BOB)[1] == 3
     assert _refusals(stage, "alice") | _refusals(stage, "bob") == set()
     await _goes_on(stage, alice, bob)
+
+
+# --- 9 ----------------------------------------------------------------------------------------------------------------
+
+
+class _Lax:
+    """Takes any certificate for a successor of any other."""
+
+    def __init__(self, strict: Any) -> None:
+        self._strict = strict
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._strict, name)
+
+    def is_successor(self, before: object, after: object) -> bool:
+        return True
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_9_a_leaf_that_gets_another_name_is_refused_and_the_group_stands(stage: Stage) -> None:
+    """Bob commits the certificate of his tablet, which is no renewal of his own."""
+    alice, bob = await locked(stage)
+    tablet = await stage.phone("tablet", BOB)
+    await tablet.lose_power()
+    await asyncio.sleep(60)
+    before, setting = _state(alice, BOB), mls_of(tablet).credentials.setting
+    held = engine_of(bob, ALICE).group
+    assert held is not None
+    assert setting is not None
+    engine_of(bob, ALICE).control.renew(setting)
+    policy = held.group.policy
+    held.group.policy = replace(policy, seams=replace(policy.seams, identity=_Lax(policy.seams.identity)))
+    mls_of(bob)._requests.submit(
+        thread_of(bob, ALICE),
+        lambda engine, control_id, now_s: engine.control.self_update(control_id, now_s),
+        lambda _: None,
+    )
+    await asyncio.sleep(20)
+    sent = [each.cpim.body for each in carried(stage.sink.records, "bob") if each.cpim.content_type == _CLIENT]
+    assert sent, notes(stage, bob)
+    leaf = public(first(sent[-1], 6)).path
+    assert leaf is not None
+    assert leaf.certificates[0] == setting.identity.chain[0]
+    assert {reason for reason, _ in _refusals(stage, "bob")} == {"invalid-commit"}
+    assert _state(alice, BOB) == before
