@@ -123,9 +123,13 @@ class AnchorBook:
         self.revoked = RevokedCertificates.of(self._revoked, self._peer_revocations.serials)
         self._validators.clear()
 
-    def revocations_of(self, kds: int, now_s: int) -> tuple[bytes | None, bool]:
-        """The list of another directory as it came, None without one, and whether it came lately."""
-        return self._peer_revocations.held(kds), self._peer_revocations.is_fresh(kds, now_s)
+    def revocations_of(self, kds: int) -> bytes | None:
+        """The list of another directory as it came, None without one."""
+        return self._peer_revocations.held(kds)
+
+    def asks_for_revocations(self, kds: int, now_s: int) -> bool:
+        """Whether that directory is to be asked for its list now: not for every phone that wants it."""
+        return self._peer_revocations.ask(kds, now_s)
 
     def learn_revocations(self, peer: KdsPeer, der: bytes, now_s: int) -> list[Change | Note]:
         """What *peer* says of the certificates that it has revoked; it counts under its own roots."""

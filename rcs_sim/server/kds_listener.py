@@ -181,6 +181,7 @@ class KdsListener:
         return await self._carry_out(self._server.peer_answered(ask, answer, self._clock.now()))
 
     async def _ask_list(self, peer: KdsPeer) -> HttpResponse:
+        """Of the others that want it meanwhile each gets what is held."""
         is_cut_off = peer.kds in self._server.fault.peers_down
         told = PeerFailure() if is_cut_off else await self._link.revocation_list(peer)
         return await self._carry_out(self._server.revocations_told(peer, told, self._clock.now()))

@@ -11,17 +11,19 @@ from rcs_sim.e2ee.trust_anchors import TrustAnchors
 from rcs_sim.server.kds_actions import Change, Keep, Note
 from rcs_sim.server.kds_settings import KdsPeer
 
-__all__ = ["PeerRevocations"]
+__all__ = ["ASKED_S", "FRESH_S", "PeerRevocations"]
 
 FRESH_S = 3600  # a list that came within so long is not asked for again, whoever wants it (choice)
+ASKED_S = 60  # nor is one that was asked for so lately, whatever became of that (choice)
 
 
 class PeerRevocations:
     """One list for each other key service, the last that was believed."""
 
-    __slots__ = ("_held", "_read")
+    __slots__ = ("_asked_s", "_held", "_read")
 
     def __init__(self) -> None:
+        self._asked_s: dict[int, int] = {}
         self._held: dict[int, HeldRevocations] = {}
         self._read: dict[int, RevocationList] = {}
 
@@ -48,6 +50,13 @@ class PeerRevocations:
         """Whether it is too early to ask for the list again."""
         found = self._held.get(kds)
         return found is not None and 0 <= now_s - found.fetched_s < FRESH_S
+
+    def ask(self, kds: int, now_s: int) -> bool:
+        """Whether the list is to be asked for now, which counts as done then."""
+        if self.is_fresh(kds, now_s) or 0 <= now_s - self._asked_s.get(kds, now_s - ASKED_S) < ASKED_S:
+            return False
+        self._asked_s[kds] = now_s
+        return True
 
     def learn(self, peer: KdsPeer, der: bytes, trust: TrustAnchors, now_s: int) -> list[Change | Note]:
         """What *peer* says: believed if one of its roots has signed it, and no older than what is held."""

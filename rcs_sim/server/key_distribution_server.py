@@ -49,6 +49,7 @@ from rcs_sim.server.kds_directory import KeyDirectory, UploadedPackage
 from rcs_sim.server.kds_enrolment import CheckedEnrolment, EnrolmentRules, check_enrolment
 from rcs_sim.server.kds_key_packages import KeyPackageStock
 from rcs_sim.server.kds_legacy import PrekeyStock
+from rcs_sim.server.kds_revocations import ASKED_S
 from rcs_sim.server.kds_settings import KdsFault, KdsPeer, KdsSettings, PeerTable
 from rcs_sim.wire.key_directory import (
     ClaimRequest,
@@ -302,8 +303,16 @@ class KeyDistributionServer:
         peer = self.peers.by_kds(kds)
         if peer is None:
             return [Respond(HttpResponse(404))]
-        held, is_fresh = self.anchors.revocations_of(kds, int(now))
-        return [Respond(_octets(held, _CRL_TYPE)) if held is not None and is_fresh else AskList(peer)]
+        if self.anchors.asks_for_revocations(kds, int(now)):
+            return [AskList(peer)]
+        return [self._held_revocations(peer)]
+
+    def _held_revocations(self, peer: KdsPeer) -> Respond:
+        held = self.anchors.revocations_of(peer.kds)
+        if held is not None:
+            return Respond(_octets(held, _CRL_TYPE))
+        error = KdsError.of(KdsErrorCode.UNAVAILABLE, f"no list of {peer.host}")
+        return Respond(refusal(error, retry_after_s=ASKED_S))
 
     def revocations_told(self, peer: KdsPeer, told: bytes | PeerFailure, now: float) -> list[KdsAction]:
         """What *peer* says that it has revoked. Where it says nothing, or nothing to be believed, the answer is what
@@ -313,11 +322,7 @@ class KeyDistributionServer:
             changes: list[Change | Note] = [Note(f"{peer.host} does not tell what it has revoked", details)]
         else:
             changes = self.anchors.learn_revocations(peer, told, int(now))
-        held, _ = self.anchors.revocations_of(peer.kds, int(now))
-        if held is not None:
-            return [*changes, Respond(_octets(held, _CRL_TYPE))]
-        error = KdsError.of(KdsErrorCode.UNAVAILABLE, f"no list of {peer.host}")
-        return [*changes, Respond(refusal(error))]
+        return [*changes, self._held_revocations(peer)]
 
     def _trust_list(self, generation: str) -> HttpResponse:
         is_number = generation.isascii() and generation.isdecimal() and len(generation) <= 15

@@ -263,6 +263,8 @@ class Credentials:
             is_new = self.setting is None or self.setting.identity is not identity
             if is_new or self.setting is None or self.setting.trust is not trust:
                 self.setting = MemberSetting.of(identity, self.profile, trust, self._random, self._key_log)
+            if self.roots.held is not None:  # whatever becomes of the packages: a list may tell why they are refused
+                self._revocations.watch(kds, self.roots.held.trust(), self.kds_number)
             if is_new or self._owes_packages or self.pool.needs_refill(self.setting, int(self._alarms.now())):
                 await self._publish(kds, self.setting)
         except (TransportError, RemoteProtocolError) as error:
@@ -340,9 +342,7 @@ class Credentials:
 
     def _succeeded(self) -> None:
         self._failures = 0
-        if self._kds is not None and self.roots.held is not None:
-            self._revocations.watch(self._kds, self.roots.held.trust(), self.kds_number)
-        self._alarm.set(self._next_work_at())
+        self._alarm.set(self._alarms.now() if self._is_doubted else self._next_work_at())
         self._move(CredentialState.READY)
         self._decided()
 

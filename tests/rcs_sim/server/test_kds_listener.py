@@ -404,3 +404,21 @@ def test_only_directories_that_are_known_have_lists(number: str, status: int) ->
         await rig.listener.close()
 
     _run(work)
+
+
+def test_however_many_phones_want_a_list_its_carrier_is_asked_once_a_minute() -> None:
+    async def work() -> None:
+        rig = _Rig()  # whose peer is down
+        await rig.listener.start()
+        answers = await asyncio.gather(*(rig.call(f"{KdsPath.CRL}/1") for _ in range(200)))
+        assert {each.status for each in answers} == {503}
+        assert rig.far.asked == 1
+        rig.far.side = KdsSide(BLUE, RED).start()
+        await asyncio.sleep(59)
+        assert (await rig.call(f"{KdsPath.CRL}/1")).status == 503
+        await asyncio.sleep(2)
+        assert (await rig.call(f"{KdsPath.CRL}/1")).status == 200
+        assert rig.far.asked == 2
+        await rig.listener.close()
+
+    _run(work)
