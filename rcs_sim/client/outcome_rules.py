@@ -75,7 +75,7 @@ class FallbackReason(Enum):
     TOO_MANY_WAIT = "as many messages as there is room for wait for the encrypted conversation already"
     NO_ENCRYPTION_STATE = "this phone has lost the keys of an encrypted conversation"
     FOCUS_ASKED = "the network is asked whether the conversation is encrypted"
-    LOCKED_OUT = "the network holds an encrypted conversation that this phone is not in"
+    LOCKED_OUT = "the conversation is encrypted, or may be, and this phone is not in it"
     ENCRYPTION_ENDED = "the encryption of the conversation has ended"
     ENCRYPTION_UNAVAILABLE = "this phone cannot encrypt now"
     NO_ENCRYPTION_IDENTITY = "this phone has no valid certificate for encryption"

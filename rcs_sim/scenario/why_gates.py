@@ -150,7 +150,10 @@ _CONVERSATION = {
     "ended": ("the encryption of the conversation has ended", GateOutcome.STOPPED),
     "set-up": ("the encryption was still being set up", GateOutcome.STOPPED),
     "set-up failed": ("the set-up failed", GateOutcome.STOPPED),
-    "locked out": ("the focus holds an encrypted conversation that this phone is not in", GateOutcome.STOPPED),
+    "locked out": (
+        "the focus or the peer holds an encrypted conversation that this phone is not in",
+        GateOutcome.STOPPED,
+    ),
     "Welcome asked for": ("a Welcome was asked for, and had not come", GateOutcome.STOPPED),
     "unexpected member": ("the conversation has an unexpected member", GateOutcome.STOPPED),
 }
