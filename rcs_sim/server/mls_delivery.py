@@ -51,7 +51,8 @@ class MlsDelivery:
     # -- answers -----------------------------------------------------------------------------------------------------
 
     def answer(self, asked: PassingMessage, requester: str, other: str, body: bytes, now: float) -> None:
-        """To who asked: in the session that the request came in, else by a message of its own."""
+        """To who asked: in the session that the request came in, else by a message of its own, which all devices of the
+        requester get; a session that stands may be that of another one."""
 
         def said(status: int, then: float) -> None:
             if status >= 300:
@@ -64,7 +65,8 @@ class MlsDelivery:
     def _answer_elsewhere(self, asked: PassingMessage, requester: str, other: str, body: bytes, now: float) -> None:
         user = self._user(requester)
         if user is None:
-            self._send_away(requester, other, asked.ids, body, lambda _status, _now: None, now)
+            is_small = len(body) <= self._context.config.pager_max_octets
+            self._send_away(requester, other, asked.ids, body, _nobody_waits, now, in_session=not is_small)
             return
         request = self._to_user(user, other, asked.ids, body)
         gruu = self._gruu_of(user, asked.instance) if asked.is_from_user else ""
@@ -152,6 +154,8 @@ class MlsDelivery:
         body: bytes,
         said: Callable[[int, float], None],
         now: float,
+        *,
+        in_session: bool = True,
     ) -> None:
         """To a participant of another carrier, in the name of ours: in the session that stands, by a MESSAGE, or in a
         session that this server opens."""
@@ -160,7 +164,8 @@ class MlsDelivery:
             said(404, now)
             return
         peer = TelUri(f"+{recipient}")
-        session = None if ways.to_peer is None else ways.to_peer.standing(user.key, f"tel:+{recipient}")
+        to_peer = ways.to_peer if in_session else None
+        session = None if to_peer is None else to_peer.standing(user.key, f"tel:+{recipient}")
         if session is not None and session.say(CPIM_CONTENT_TYPE, body, said, now, to_user=False):
             return
         if len(body) <= self._context.config.pager_max_octets or ways.to_peer is None:
@@ -183,6 +188,10 @@ class MlsDelivery:
             ids=ids,
         )
         return as_service(request, context.service_identity, user.identity)
+
+
+def _nobody_waits(_status: int, _now: float) -> None:
+    """Who has no answer asks again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 from rcs_sim.client.encryption import Scheme
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.e2ee.member.self_heal import HealPhase
+from rcs_sim.e2ee.mls_headers import MlsHeaders
 from rcs_sim.scenario.loader import load_network
 from rcs_sim.scenario.model import NetworkFile
 from rcs_sim.server.kds_settings import KdsFault
@@ -18,10 +19,12 @@ from tests.support.encrypted_phones import (
     LOCKED,
     engine_of,
     focus_fault,
+    inject,
     mls_of,
     notes,
     pair_locked,
     rekey,
+    sealed_cpim,
     thread_of,
     tombstones,
 )
@@ -190,3 +193,23 @@ async def test_who_wants_a_new_era_of_a_group_that_has_ended_takes_note_of_the_e
     assert alice.chat(BOB).label == "RCS", notes(stage, alice)
     assert tombstones(stage, alice) == ["encryption ended"]
     await (await alice.chat(BOB).send("in clear, as both know")).delivered(within_s=60)
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_what_is_refused_of_a_pager_message_is_said_in_pager_mode_and_not_in_a_session_of_another_device(
+    stage: Stage,
+) -> None:
+    """Random life `all` 20143: servers cannot tell devices without an instance id apart, and the one that had written
+    was told nothing (digest RCC.16 §14.1: in the session that the request came on, else pager)."""
+    alice, bob = await pair_locked(stage, theirs="lineage-like")
+    twin = await stage.phone("twin", BOB, "lineage-like")
+    await asyncio.sleep(5)
+    await (await alice.chat(BOB).send("too long for pager mode, " * 80)).delivered(within_s=30)
+    assert "open" in (bob.chat(ALICE).session, twin.chat(ALICE).session)
+    header = MlsHeaders(era_id=99, epoch_authenticator=bytes(32)).to_headers()
+    for phone in (bob, twin):
+        inject(phone, ALICE, sealed_cpim(phone, f"MxOfAnEraThatIsNot{phone.name}", b"\x00" * 40, header))
+    await asyncio.sleep(10)
+    for phone in (bob, twin):
+        told = [each for each in stage.requests("MESSAGE", target=phone.name) if b"incorrect-era" in each.body]
+        assert any(f"MxOfAnEraThatIsNot{phone.name}".encode() in each.body for each in told), phone.name
