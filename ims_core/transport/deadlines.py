@@ -94,9 +94,9 @@ class DeadlineHeap:
 
     def _fire(self) -> None:
         self._timer, self._timer_due = None, math.inf
-        now, heap = self.time(), self._heap
-        try:
-            while heap and heap[0][0] <= now:
+        now, heap, last = self.time(), self._heap, self._number
+        try:  # what is set meanwhile has its turn after everything else that is ready
+            while heap and heap[0][0] <= now and heap[0][1] <= last:
                 when, _, item = heapq.heappop(heap)
                 if item.armed == when:  # else an earlier entry took its place
                     self._look_at(item, now)

@@ -23,6 +23,10 @@ EPOCH_S = datetime(2026, 3, 2, 10, 15, tzinfo=UTC).timestamp()
 
 _RESOLUTION_S = 1e-9  # how far ahead the loop takes timers for due: the monotonic clock's resolution
 
+_MOST_TURNS = 2_000_000
+"""Turns of the loop at one instant, after which something wakes itself for ever. 10,000 phones that register at once
+take a few thousand."""
+
 _COLLECTED_AFTER = 100_000
 """New objects between two searches for cycles: messages and transactions are in none, but there are many at a time, and
 with Python's 700 a tenth of the time goes into looking at them again and again. A core that answers 1000 requests a
@@ -37,6 +41,7 @@ class _JumpingSelector(selectors.BaseSelector):
 
     def __init__(self) -> None:
         self._inner = selectors.DefaultSelector()
+        self._turns = 0
         self.time_s = 0.0
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -55,8 +60,10 @@ class _JumpingSelector(selectors.BaseSelector):
         self._inner.close()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Raises SimulatorError where the program would sleep for ever (*timeout* None and nothing ready)."""
+        """Raises SimulatorError where the program would sleep for ever (*timeout* None and nothing ready), or would
+        never come to the next instant."""
         if timeout is not None and timeout <= 0:
+            self._turn()
             self._advance(0.0)
             return []  # no system call in a busy turn: the only descriptor is the loop's own wake-up pipe
         ready = self._inner.select(0)
@@ -64,8 +71,15 @@ class _JumpingSelector(selectors.BaseSelector):
             return ready
         if timeout is None:
             raise SimulatorError("virtual time stands still: every task waits, and no timer can wake one of them")
+        self._turns = 0
         self._advance(timeout)
         return []
+
+    def _turn(self) -> None:
+        self._turns += 1
+        if self._turns > _MOST_TURNS:
+            self._turns = 0
+            raise SimulatorError("virtual time stands still: something wakes itself again and again at one instant")
 
     def _advance(self, duration_s: float) -> None:
         self.time_s += duration_s

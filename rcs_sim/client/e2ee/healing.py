@@ -158,14 +158,22 @@ class Healing:
         if context.watch.is_waived(thread.conversation.peer):
             return  # the user goes on without
         if not thread.heals.take(context.now_s()):
-            context.note(thread, "no repair", "the budget of today is used up")
-            self._over(thread)
+            self._not_begun(thread)
             return
         context.note(thread, "repair", why)
         if context.is_arbitrated(thread):
             self._feed(thread, HealInput.START)
         else:
             self._heal_without_focus(thread)
+
+    def _not_begun(self, thread: EncryptedThread) -> None:
+        """Told once for each time that the budget is used up: what waits is looked at again because of it, and may want
+        a repair again."""
+        free_s = thread.heals.next_free_s(self._context.now_s())
+        if thread.heals_free_at_s != free_s:
+            thread.heals_free_at_s = free_s
+            self._context.note(thread, "no repair", "the budget of today is used up")
+            self._over(thread)
 
     def _heal_without_focus(self, thread: EncryptedThread) -> None:
         """Nobody knows better than the two: who holds a group gives the peer a new one, who holds none waits for it,

@@ -41,7 +41,8 @@ class KeptWelcome:
 
 class EncryptedThread:
     """*blocked_until* is when a set-up may be tried again after one that failed, in seconds of the phone's clock, and
-    *blocked_why* what failed; *heals_again_at* the same for a repair without a group, *asks_again_at* when the tags of
+    *blocked_why* what failed; *heals_again_at* the same for a repair without a group,
+    *heals_free_at_s* when the budget of repairs that is used up has room again, *asks_again_at* when the tags of
     the peer may be asked for again. *attempts* counts how often each message was sealed anew, by its first id.
     *is_resync_refused*: the focus takes no external commit of a member. *is_ending*: the user has given encryption up,
     and the focus does not know yet; *end_alarm* is the next attempt to tell it. *asks* bounds our requests for a
@@ -69,6 +70,7 @@ class EncryptedThread:
         "heal",
         "heals",
         "heals_again_at",
+        "heals_free_at_s",
         "is_ending",
         "is_resync_refused",
         "is_setting_up",
@@ -102,6 +104,7 @@ class EncryptedThread:
         self.asks_again_at = 0.0
         self.blocked_until = 0.0
         self.heals_again_at = 0.0
+        self.heals_free_at_s: int | None = None
         self.blocked_why = ""
         self.participant_keys: frozenset[bytes] = frozenset()
         self.welcome: KeptWelcome | None = None

@@ -125,3 +125,22 @@ def test_a_closed_heap_is_silent() -> None:
         assert item.fired == []
 
     run(main)
+
+
+def test_who_wakes_himself_at_once_lets_everybody_else_have_his_turn() -> None:
+    class Restless(_Item):
+        def deadline_came(self, now: float) -> None:
+            super().deadline_came(now)
+            self.heap.set(self, now if len(self.fired) < 100 else None)
+
+    async def main() -> None:
+        heap = DeadlineHeap()
+        item = Restless(heap)
+        heap.set(item, 0)
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert 0 < len(item.fired) < 100
+        await asyncio.sleep(1)
+        assert item.fired == [0.0] * 100
+
+    run(main)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import os
 import signal
 import socket
@@ -85,6 +86,21 @@ def test_a_program_that_waits_for_ever_fails_at_once_instead_of_hanging() -> Non
         await asyncio.Event().wait()
 
     with pytest.raises(SimulatorError, match="stands still"):
+        run(main)
+
+
+def test_what_wakes_itself_at_one_instant_for_ever_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ims_core.transport.virtual_loop._MOST_TURNS", 1000)
+
+    async def main() -> None:
+        for _ in range(10):  # again and again, with time going by
+            for _ in range(500):
+                await asyncio.sleep(0)
+            await asyncio.sleep(1)
+        for _ in itertools.count():
+            await asyncio.sleep(0)
+
+    with pytest.raises(SimulatorError, match="wakes itself"):
         run(main)
 
 

@@ -18,8 +18,8 @@ __all__ = ["hunt", "shrunk"]
 _LONGEST_S = 240
 
 
-class _TooLong(Exception):
-    pass
+class _TooLong(BaseException):
+    """No handler of a callback may take it for an error of what it runs."""
 
 
 def _alarm(number: int, frame: FrameType | None) -> None:
@@ -32,7 +32,7 @@ def outcome(plan: LifePlan) -> Verdict:
     signal.alarm(_LONGEST_S)
     try:
         return live(plan)
-    except Exception as error:  # anything that gets out of a life is a finding
+    except (Exception, _TooLong) as error:  # anything that gets out of a life is a finding
         where = traceback.extract_tb(error.__traceback__)[-1]
         return Verdict((f"crash: {error!r} at {where.filename}:{where.lineno}",), "", 0, 0, 0)
     finally:

@@ -12,7 +12,17 @@ from rcs_sim.scenario.loader import load_network
 from rcs_sim.scenario.model import NetworkFile
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
-from tests.support.encrypted_phones import LOCKED, engine_of, focus_fault, locked, mls_of, notes, rekey, thread_of
+from tests.support.encrypted_phones import (
+    LOCKED,
+    engine_of,
+    focus_fault,
+    locked,
+    mls_of,
+    notes,
+    reinstalled,
+    rekey,
+    thread_of,
+)
 
 _DAY_S = 24 * 3600.0
 
@@ -225,6 +235,23 @@ async def test_repairs_have_a_budget(stage: Stage) -> None:
     repairs = [one for one in notes(stage, alice) if one == "repair: again"]
     assert len(repairs) == 5
     assert any(one == "no repair: the budget of today is used up" for one in notes(stage, alice))
+
+
+@scenario("two-carriers")
+async def test_while_the_focus_is_asked_a_budget_that_is_used_up_is_told_once(stage: Stage) -> None:
+    """What waits for the focus is looked at again whenever something moves; that nothing is repaired moves nothing."""
+    alice, _bob = await locked(stage)
+    await reinstalled(alice)
+    thread, context = thread_of(alice, BOB), mls_of(alice)._context
+    while thread.heals.take(context.now_s()):
+        pass
+    focus_fault(stage, is_silent=True)
+    context.watch.suspect(thread.conversation)
+    message = alice.chat(BOB).send("is there a lock?")
+    await asyncio.sleep(300)
+    assert readable(stage, "is there a lock?") == []
+    assert message.state in (MessageState.FAILED, MessageState.DELIVERED)
+    assert sum(one.startswith("no repair") for one in notes(stage, alice)) == 1
 
 
 @scenario(_strict)
