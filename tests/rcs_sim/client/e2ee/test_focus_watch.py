@@ -17,6 +17,7 @@ from tests.support.encrypted_phones import (
     mls_of,
     pair_locked,
     reinstalled,
+    thread_of,
 )
 
 
@@ -115,3 +116,22 @@ async def test_who_is_refused_because_there_may_be_a_lock_can_consent_to_go_on_w
     plain = await alice.chat(BOB).send("then in clear")
     await plain.delivered(within_s=60)
     assert plain.label == "RCS"
+
+
+@scenario("two-carriers")
+async def test_a_phone_without_repairs_left_waits_for_the_focus_in_peace(stage: Stage) -> None:
+    """It asked itself again and again without end, in no time."""
+    _, bob = await pair_locked(stage)
+    await reinstalled(bob)
+    conversation, watch = bob.chat(ALICE)._conversation, mls_of(bob)._context.watch
+    thread = thread_of(bob, ALICE)
+    while thread.heals.take(mls_of(bob)._context.now_s()):
+        pass
+    watch.suspect(conversation)
+    await asyncio.sleep(1)
+    assert mls_of(bob).decide(conversation, may_wait=True).reason is FallbackReason.FOCUS_ASKED
+    assert thread not in mls_of(bob)._dirty
+    message = bob.chat(ALICE).send("is anybody there?")
+    await asyncio.sleep(300)
+    assert (message.state, message.reason) == (MessageState.FAILED, FallbackReason.LOCKED_OUT)
+    assert count_notes(stage, bob, "no repair") < 10
