@@ -240,17 +240,10 @@ class MlsEncryption:
     def _power_of_pending(self, thread: EncryptedThread, *, may_wait: bool) -> SealingPower:
         """With a create of ours without an answer: a repair tells what became of it, while the budget lasts."""
         if may_wait:
-            self._repair(thread, "the outcome of the create is unknown")
+            self._healing.heal(thread, "the outcome of the create is unknown")
         may_be = self._may_be_locked(thread)
         is_waiting = thread.heal.is_running and (may_wait or not may_be)
         return _P.BUSY if is_waiting else _P.LOCKED_OUT if may_be else _P.NO_STATE
-
-    def _repair(self, thread: EncryptedThread, why: str) -> None:
-        """Not beyond the budget: whoever waits would be told so, and ask again at once, without end."""
-        if thread.heals.is_left(self._context.now_s()):
-            self._healing.heal(thread, why)
-        else:
-            self._context.note(thread, "no repair", "the budget of today is used up")
 
     def _may_be_locked(self, thread: EncryptedThread) -> bool:
         """Whether the other side has a lock, or may have one: by a create of ours of which nobody says what became."""
@@ -282,7 +275,7 @@ class MlsEncryption:
         if gate.refusal in (SealRefusal.HELD, SealRefusal.PENDING_PROPOSALS):
             self._look_at(thread, thread.engine.control.hold)
             if may_wait and self._is_forgotten(thread):
-                self._repair(thread, "the outcome of a request is unknown")
+                self._healing.heal(thread, "the outcome of a request is unknown")
             hold = thread.engine.control.hold
             return _P.CONVERGING if hold is not None and self._context.now_s() < hold.until_s else _P.BUSY
         return _P.NO_STATE
@@ -320,7 +313,7 @@ class MlsEncryption:
         is_there = conversation.is_encrypted or watch.is_locked_out(conversation.peer)
         if can_begin and is_there and self._context.is_arbitrated(thread):
             if self._messenger.alarms.now() >= thread.heals_again_at:
-                self._repair(thread, "the keys of an encrypted conversation are gone")
+                self._healing.heal(thread, "the keys of an encrypted conversation are gone")
                 can_begin = thread.heal.is_running
             return _P.BUSY if can_begin else self._power_without(conversation, _P.NO_STATE)
         is_blocked = self._messenger.alarms.now() < thread.blocked_until or watch.has_ended(conversation.peer)
