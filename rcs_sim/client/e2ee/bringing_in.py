@@ -31,16 +31,25 @@ class BringingIn:
         """Sends the Welcome of the present state once more, for who asks *about* a message that was not read, or has
         made a group that lost. Once for each id, and no more often than the peer has devices in the group. *then*
         is called when it was taken, or was not. Returns whether it does."""
-        kept, group = thread.welcome, thread.engine.group
-        if self._context.is_arbitrated(thread) or kept is None or group is None:
-            return False
-        if kept.state != thread.engine.identifier or about in kept.given_for:
+        kept, group = self._kept(thread), thread.engine.group
+        if kept is None or group is None or about in kept.given_for:
             return False
         if len(kept.given_for) >= len(group.roster.leaves_of(thread.peer_number)):
             return False
         kept.given_for.add(about)
         self._give(thread, kept, then)
         return True
+
+    def gives_at_last(self, thread: EncryptedThread) -> None:
+        """The same for who still asks when nothing else is left to be done for him, whatever he asks about: it changes
+        nothing for those who are in, so that it is bounded in time alone (choice)."""
+        kept = self._kept(thread)
+        if kept is not None and thread.asked.take(self._context.now_s()):
+            self._give(thread, kept, lambda: None)
+
+    def _kept(self, thread: EncryptedThread) -> KeptWelcome | None:
+        kept = None if self._context.is_arbitrated(thread) else thread.welcome
+        return kept if kept is not None and kept.state == thread.engine.identifier else None
 
     def _give(self, thread: EncryptedThread, kept: KeptWelcome, then: Callable[[], None]) -> None:
         """In the session that the peer has opened last, which is that of who asks: under another id, because his server

@@ -72,6 +72,11 @@ def _is_believed_unsigned(imdn: Imdn) -> bool:
     return _is_not_delivered(imdn) and imdn.status == ImdnStatus.FAILED and imdn.client_failure_reason in _UNSIGNED
 
 
+def _is_asking(imdn: Imdn) -> bool:
+    """Whether who failed wants to be brought in."""
+    return imdn.client_failure_reason == ClientFailureReason.CONTROL_MESSAGE_FAILED
+
+
 def _is_not_delivered(imdn: Imdn) -> bool:
     """Whether it says that a message did not get through; that nobody tells of its display is another thing."""
     return imdn.is_failure and imdn.kind == ImdnKind.DELIVERY
@@ -307,8 +312,7 @@ class Failures:
 
     def _is_helped(self, thread: EncryptedThread, imdn: Imdn, then: Callable[[], None] = lambda: None) -> bool:
         """Whether who has come off gets the Welcome of the present era again; *then* is called when he has it."""
-        is_asking = imdn.client_failure_reason == ClientFailureReason.CONTROL_MESSAGE_FAILED
-        return is_asking and self._bringing_in.gives_again(thread, imdn.message_id, then)
+        return _is_asking(imdn) and self._bringing_in.gives_again(thread, imdn.message_id, then)
 
     def _is_proven(self, thread: EncryptedThread, imdn: Imdn, cpim: CpimMessage, sender: ContactKey) -> bool:
         """Whether a member has signed it, and not just the same a moment ago (digest RCC.16 §10.5). Where nobody
@@ -344,7 +348,8 @@ class Failures:
                     self._escalate(thread)
                 context.messenger.not_sealed(message, FallbackReason.NOT_DECRYPTED)
             case ReportVerdict.EXHAUSTED | ReportVerdict.STOPPED:
-                self._is_helped(thread, imdn)
+                if not self._is_helped(thread, imdn) and _is_asking(imdn):
+                    self._bringing_in.gives_at_last(thread)
                 context.messenger.not_sealed(message, FallbackReason.NOT_DECRYPTED)
             case _:
                 pass
