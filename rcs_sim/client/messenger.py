@@ -177,15 +177,16 @@ class Messenger:
         return None if self.encryption is None else self.encryption.scheme_of(conversation)
 
     def mark_encrypted(self, conversation: Conversation, *, is_encrypted: bool) -> None:
-        """Sets or clears the mark "shown as encrypted", which the label follows."""
-        conversation.is_encrypted = is_encrypted
+        """Sets or clears the mark "shown as encrypted", which the label follows. Who was told of an end sees what it
+        is now, though he may never have opened the conversation."""
+        has_ended, conversation.is_encrypted = conversation.is_encrypted and not is_encrypted, is_encrypted
         if is_encrypted:  # from now on nothing of it becomes an SMS, what is under way neither
             for message in self._active:
                 message.delivery.may_fall_back &= message.conversation is not conversation
             for message in self.sessions.take_back_plain(conversation.peer) if self.sessions is not None else ():
                 self.lock_came(message)
             self.sms.take_back(conversation.peer)
-        self._show_label(conversation)
+        self._show_label(conversation, is_told=has_ended)
 
     def encryption_moved(self, conversation: Conversation) -> None:
         """The encryption of the conversation stands, or it is clear that it does not for now."""
@@ -257,17 +258,16 @@ class Messenger:
         for conversation in self.conversations.values():
             self._show_label(conversation)
 
-    def _show_label(self, conversation: Conversation) -> None:
-        if not conversation.is_open:
+    def _show_label(self, conversation: Conversation, *, is_told: bool = False) -> None:
+        if not (conversation.is_open or conversation.shown_label[0] or is_told):
             return
         label, scheme = self.label(conversation), None
         if conversation.is_encrypted:
             scheme = self.scheme(conversation)
         if (label, scheme) != conversation.shown_label:
             conversation.shown_label = label, scheme
-            self.display.show(
-                Shown.LABEL, conversation.peer, conversation_id=conversation.id, label=label, scheme=scheme
-            )
+            identity = conversation.id
+            self.display.show(Shown.LABEL, conversation.peer, conversation_id=identity, label=label, scheme=scheme)
 
     # --- sending -----------------------------------------------------------------------------------------------------
 

@@ -49,6 +49,20 @@ async def test_either_form_of_the_end_is_understood_by_everybody(stage: Stage, o
 
 
 @scenario("two-carriers")
+async def test_who_never_opened_the_conversation_sees_what_it_is_after_the_end(stage: Stage) -> None:
+    """The lock of a message that was on its way then is not taken for one of the conversation."""
+    alice, bob = await stage.alice_and_bob()
+    await (await alice.chat(BOB).send("we have a lock")).delivered(within_s=30)
+    assert stage.shown(bob, Shown.LABEL) == []
+    alice.chat(BOB).end_encryption()
+    await asyncio.sleep(20)
+    assert [one.details["label"] for one in stage.shown(bob, Shown.LABEL)] == ["RCS"]
+    mls_of(alice)._healing.revive(thread_of(alice, BOB))
+    await asyncio.sleep(20)
+    assert [one.details["label"] for one in stage.shown(bob, Shown.LABEL)] == ["RCS", LOCKED]
+
+
+@scenario("two-carriers")
 async def test_both_end_it_at_the_same_moment(stage: Stage) -> None:
     alice, bob = await locked(stage)
     alice.chat(BOB).end_encryption()
