@@ -528,7 +528,9 @@ class Healing:
             self._context.note(thread, "no new era", "what it was for has come about without it")
             self._set_up_over(thread)
             self.renew_leaf(thread)
-        elif not self._requests.submit(thread, _new_era(server, packages, wish.kind), partial(self._created, thread)):
+            return
+        self._abandon(thread)
+        if not self._requests.submit(thread, _new_era(server, packages, wish.kind), partial(self._created, thread)):
             self._set_up_failed(thread, "no new era could be made")
         elif wish.kind is AdvanceKind.NORMAL:
             thread.take_era(self._context.now_s())

@@ -8,6 +8,7 @@ from rcs_sim.client.encryption import Scheme
 from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.phone import Phone
 from rcs_sim.e2ee.failure_reason import ServerFailureReason
+from rcs_sim.e2ee.member.commit_verdict import FocusRefusal
 from rcs_sim.scenario.loader import load_network
 from rcs_sim.scenario.model import NetworkFile
 from tests.scenarios.e2ee.test_life import readable
@@ -252,6 +253,23 @@ async def test_while_the_focus_is_asked_a_budget_that_is_used_up_is_told_once(st
     assert readable(stage, "is there a lock?") == []
     assert message.state in (MessageState.FAILED, MessageState.DELIVERED)
     assert sum(one.startswith("no repair") for one in notes(stage, alice)) == 1
+
+
+@scenario("two-carriers")
+async def test_a_new_era_leaves_behind_a_request_that_was_refused_for_good(stage: Stage) -> None:
+    """As with ``not-in-group``, whose outcome the client keeps and does not try again (digest RCC.16 §5.9)."""
+    alice, bob = await locked(stage)
+    thread, context = thread_of(alice, BOB), mls_of(alice)._context
+    refused = thread.engine.control.rekey(context.new_id(), context.now_s())
+    refusal = FocusRefusal(reason=ServerFailureReason.MISMATCHED_RCS_GROUP_STATE, detail="not-in-group")
+    thread.engine.control.refused(refused.control_id, refusal, context.now_s())
+    assert thread.engine.operation is refused
+    assert mls_of(alice)._healing.advance_era(thread, "a member that should not be there")
+    await asyncio.sleep(30)
+    state = engine_of(alice, BOB).identifier
+    assert state is not None
+    assert state.era_id == 2
+    await _both_ways(alice, bob)
 
 
 @scenario(_strict)
