@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from rcs_sim.client.display import Shown
 from rcs_sim.scenario.oracle_readings import Readings
 from rcs_sim.scenario.oracle_screens import UserMessage
 from rcs_sim.wire.message_reference import ReferenceType
@@ -42,12 +43,14 @@ class ChangesOfText:
         return any(each.kind == ReferenceType.RECALL and self._is_entitled(each, message) for each in changes)
 
     def _is_on_screen(self, target: UserMessage, change: UserMessage) -> bool:
-        """Whether a phone of the receiver has written its target, or has shown it, and was not reset since."""
+        """Whether a phone of the receiver has written its target, or has shown it, and was not reset before the change
+        was delivered."""
         screens = self._readings.screens
+        came = max((tick.number for tick in change.ticks if tick.what == Shown.DELIVERED), default=change.number)
         receivers = screens.phones_of(change.peer, change.number)
         places = [(target.phone, target.number), *((each.phone, each.number) for each in target.showings)]
         return any(
-            phone in receivers and screens.wipes_before(phone, number) == screens.wipes_before(phone, change.number)
+            phone in receivers and screens.wipes_before(phone, number) == screens.wipes_before(phone, came)
             for phone, number in places
         )
 

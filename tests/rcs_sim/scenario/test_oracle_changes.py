@@ -82,6 +82,20 @@ def test_nobody_owes_what_its_author_has_recalled_nor_a_change_of_what_is_gone()
     assert dict(_owed(oracle))["nobody shall ever see this"] is False
 
 
+def test_nobody_owes_a_change_of_what_was_gone_when_it_came() -> None:
+    async def story(alice: Phone, bob: Phone, message: SentMessage) -> None:
+        await bob.power_off()
+        reaction = await alice.chat(_BOB).react(message, "👍")
+        await asyncio.sleep(5)
+        await bob.wipe()
+        await bob.power_on()
+        await reaction.delivered(within_s=60)
+
+    oracle = _oracle(story)
+    assert oracle.violations() == []
+    assert [owed for _, owed in _owed(oracle)] == [True, False]
+
+
 def test_a_reaction_that_is_shown_twice_or_looks_like_another_is_no_duplicate() -> None:
     async def story(alice: Phone, bob: Phone, message: SentMessage) -> None:
         arrived = bob.chat(_ALICE).messages[-1]
