@@ -83,7 +83,7 @@ def test_headers_of_the_focus_survive_a_round_trip() -> None:
     )
     read = message(*headers.to_headers())
     assert FocusHeaders.of(read) == headers
-    assert b"NS: sim <urn:rcs-sim:mls>\r\nsim.In-Reply-To: m0\r\n" in read.raw
+    assert b"NS: sim <urn:rcs-sim:mls>\r\n" in read.raw.partition(b"sim.In-Reply-To: m0\r\n")[0]
     assert FocusHeaders.of(message()) == FocusHeaders()
     assert FocusHeaders().to_headers() == ()
 

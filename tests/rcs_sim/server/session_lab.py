@@ -32,9 +32,9 @@ from ims_core.wire.sip import call_outputs
 from ims_core.wire.sip.call import Call
 from ims_core.wire.sip.call_outputs import Answered, CallOutput, Ended, Refused, Ringing
 from ims_core.wire.sip.message import HeaderInput, Request, Response
-from rcs_sim.e2ee.trust_anchors import TrustAnchors
 from rcs_sim.server.messaging_config import MessagingServerConfig
 from rcs_sim.server.messaging_server import MessagingServer
+from rcs_sim.server.mls_trust import TrustSource
 from tests.rcs_sim.server.messaging_lab import (
     ALICE,
     BLUE,
@@ -414,7 +414,7 @@ class SessionLab:
         smsc: Address | None = None,
         *,
         is_real: bool = False,
-        trust: TrustAnchors | None = None,
+        trust: TrustSource | None = None,
     ) -> None:
         self.is_real = is_real
         self.server_at, self.core_at = (_anywhere(AS), _anywhere(CSCF)) if is_real else (AS, CSCF)
@@ -496,7 +496,7 @@ async def session_lab(
     smsc: Address | None = None,
     *,
     is_real: bool = False,
-    trust: TrustAnchors | None = None,
+    trust: TrustSource | None = None,
 ) -> AsyncIterator[SessionLab]:
     lab = SessionLab(store or MemoryStore(), config, blocked or {}, smsc, is_real=is_real, trust=trust)
     await lab.core.stack.start()

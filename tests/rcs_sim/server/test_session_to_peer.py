@@ -14,6 +14,7 @@ from rcs_sim.e2ee.client_message import ClientMlsRcsMessage, MlsGroupInfo
 from rcs_sim.e2ee.mls_headers import FocusHeaders, MlsHeaders
 from rcs_sim.e2ee.server_message import AcceptedMessage, CommitBundle, decode_server_message
 from rcs_sim.server.mls_rules import MlsFocusRules
+from rcs_sim.server.mls_trust import FixedTrust
 from rcs_sim.wire.cpim import ANONYMOUS_URI, CpimMessage, compose_cpim
 from rcs_sim.wire.imdn import Imdn
 from tests.rcs_sim.server.messaging_lab import BLUE, BOB, C1, CONFIG, PHONE, TABLET, UeBinding, gruu, message, sip
@@ -26,7 +27,7 @@ SERVER = "message/mls-rcs-server"
 
 
 def lab() -> AbstractAsyncContextManager[SessionLab]:
-    return session_lab(config=CONFIG_WITH_FOCUS, trust=trust())
+    return session_lab(config=CONFIG_WITH_FOCUS, trust=FixedTrust(trust()))
 
 
 def devices() -> tuple[FocusDevice, FocusDevice]:
@@ -253,7 +254,7 @@ def test_what_was_accepted_survives_the_end_of_the_process(tmp_path: Path) -> No
         asked = request("create", one.create("create", [other]))
         store = SqliteStore(tmp_path / "blue.db")
         await store.open()
-        async with session_lab(store, CONFIG_WITH_FOCUS, trust=trust()) as net:
+        async with session_lab(store, CONFIG_WITH_FOCUS, trust=FixedTrust(trust())) as net:
             bob, zoe = await chat(net, 0.1)
             bob.send(asked)
             await until(lambda: len(heard(bob)) == 2)
@@ -261,7 +262,7 @@ def test_what_was_accepted_survives_the_end_of_the_process(tmp_path: Path) -> No
         one.adopt()
         store = SqliteStore(tmp_path / "blue.db")
         await store.open()
-        async with session_lab(store, CONFIG_WITH_FOCUS, trust=trust()) as net:
+        async with session_lab(store, CONFIG_WITH_FOCUS, trust=FixedTrust(trust())) as net:
             bob, zoe = await chat(net, 0.1)
             bob.send(asked)
             await until(lambda: len(heard(bob)) == 2)
