@@ -281,9 +281,15 @@ class OracleRules:
         names = ", ".join(receivers)
         if message.mark in _RECEIPTS:
             return f"shown as {message.mark} to its sender, and never shown by {names}"
-        if any(self._screens.last_reached(phone) > last_at + _GRACE_S for phone in receivers):
+        late = [phone for phone in receivers if self._screens.last_reached(phone) > last_at + _GRACE_S]
+        if late and not any(self._is_gone_with(phone, passages) for phone in receivers):
             return f"its sender sees {message.mark!r}; {names} could be reached afterwards, and never showed it"
         return ""
+
+    def _is_gone_with(self, phone: str, passages: Sequence[Passage]) -> bool:
+        """Whether *phone* got it, and was reset by its user before it had to show it: nobody can know (choice)."""
+        came = max((each.hop.at for each in passages if each.hop.target == phone), default=None)
+        return came is not None and self._screens.is_wiped_within(phone, came, _GRACE_S)
 
     def _other_showing(self, message: UserMessage) -> str:
         """What was shown in its place, if nobody who it was for has got the text."""

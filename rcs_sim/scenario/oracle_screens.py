@@ -131,7 +131,18 @@ class UserMessage:
 class Screens:
     """Everything that is shown, by phone. Fed with every record, in order."""
 
-    __slots__ = ("_by_id", "_labels", "_numbers", "_phones", "_reached", "_ways_out", "_wipes", "sent", "showings")
+    __slots__ = (
+        "_by_id",
+        "_labels",
+        "_numbers",
+        "_phones",
+        "_reached",
+        "_ways_out",
+        "_wiped_at",
+        "_wipes",
+        "sent",
+        "showings",
+    )
 
     def __init__(self) -> None:
         self.sent: list[UserMessage] = []
@@ -143,6 +154,7 @@ class Screens:
         self._numbers: dict[str, list[tuple[int, str]]] = defaultdict(list)
         self._reached: dict[str, float] = {}
         self._wipes: dict[str, list[int]] = defaultdict(list)
+        self._wiped_at: dict[str, list[float]] = defaultdict(list)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -208,6 +220,7 @@ class Screens:
         self._phones.setdefault(record.source)
         if machine == "phone" and state in _EMPTY:
             self._wipes[record.source].append(record.number)
+            self._wiped_at[record.source].append(record.at)
         elif machine == "consent" and state == "given":
             self._add_way_out(record, _word(details, "peer"), "the user agreed to go on without encryption")
         elif machine == "fallback" and _word(details, "reason") == FallbackReason.USER_CHOSE_SMS.value:
@@ -268,6 +281,10 @@ class Screens:
 
     def is_wiped_after(self, phone: str, number: int) -> bool:
         return any(each > number for each in self._wipes.get(phone, _NEVER)[-1:])
+
+    def is_wiped_within(self, phone: str, at: float, seconds: float) -> bool:
+        """Whether it was reset no later than *seconds* after *at*."""
+        return any(at <= each <= at + seconds for each in self._wiped_at.get(phone, ()))
 
     def ways_out(self, message: UserMessage) -> Iterator[WayOut]:
         """Those that hold for the conversation of *message*, or for it alone."""

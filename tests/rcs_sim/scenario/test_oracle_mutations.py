@@ -349,6 +349,23 @@ def _lost(mark: str = "delivered", *, shown: str | None = None, text: str = _TEX
     return story
 
 
+def _reset_after(seconds: float, mark: str = "sent") -> _Story:
+    """The receiver's phone has got it, and is reset then."""
+
+    def story() -> TraceScript:
+        script = SealedConversation()
+        script.says("alice", "a", _TEXT)
+        script.seals("a")
+        script.tick("alice", mark, "a", scheme="mls")
+        script.waits(seconds)
+        script.state("bob", "phone", "wiped")
+        script.waits(60)
+        script.crosses("blue.pcscf", "bob", b"SIP/2.0 200 OK\r\n\r\n")
+        return script
+
+    return story
+
+
 def _shown_elsewhere(phone: str, number: str, peer: str) -> _Story:
     def story() -> TraceScript:
         script = _lost()()
@@ -420,6 +437,8 @@ _LOSSES: dict[str, _Story] = {
     "sent, and it came no further than a server": _lost("sent", arrives=False),
     "sent, and the phone of the receiver swallows it": _lost("sent"),
     "sent, and it never left": _lost("sent", leaves=False),
+    "sent, and the phone of the receiver swallows it long before a reset": _reset_after(40),
+    "delivered, and the phone of the receiver is reset": _reset_after(5, "delivered"),
     "a placeholder is shown in its place": _lost(shown="This message could not be read"),
     "nothing is shown in its place": _lost(shown=""),
     "the beginning is shown in its place": _lost(shown=_LONG[:40], text=_LONG),
@@ -436,6 +455,11 @@ _LOSSES: dict[str, _Story] = {
 @pytest.mark.parametrize("way", _LOSSES)
 def test_a_loss_is_seen_whatever_the_way(way: str) -> None:
     assert "silent loss" in {kind for kind, _, _ in _found(_LOSSES[way]())}
+
+
+def test_what_was_on_a_phone_that_is_reset_before_it_can_show_it_is_no_loss() -> None:
+    """Its sender sees "sent", and nobody knows more."""
+    assert _found(_reset_after(5)()) == []
 
 
 # --- duplicate --------------------------------------------------------------------------------------------------------
