@@ -1,5 +1,6 @@
 """What a key distribution server keeps (RCC.16 §5.1): enrolled clients, their key packages, answers that a retry gets
-again, and the trust-anchor lists that it has signed. Certificates and packages are octets here."""
+again, the trust-anchor lists that it has signed, and what its operator has revoked. Certificates and packages are
+octets here."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ __all__ = [
     "DIRECTORY_CLIENTS",
     "DIRECTORY_REVOCATIONS",
     "KEY_PACKAGES",
+    "REVOKED_CERTIFICATES",
     "SPENT_KEY_PACKAGES",
     "AnsweredClaim",
     "DirectoryClient",
     "HeldAnchor",
     "HeldRevocations",
+    "RevokedCertificate",
     "SignedAnchors",
     "SpentKeyPackage",
     "StoredKeyPackage",
@@ -122,6 +125,13 @@ class HeldRevocations:
     fetched_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class RevokedCertificate:
+    """The operator of the directory has revoked the certificate with this serial number (contents octets)."""
+
+    serial: bytes
+
+
 def directory_client_key(msisdn: str, client_id: str) -> str:
     """Key of a client."""
     return f"{msisdn} {client_id}"
@@ -157,4 +167,7 @@ DIRECTORY_ANCHORS: RecordType[SignedAnchors] = RecordType(
 )
 DIRECTORY_REVOCATIONS: RecordType[HeldRevocations] = RecordType(
     "directory_revocations", HeldRevocations, lambda record: f"{record.kds:010d}"
+)
+REVOKED_CERTIFICATES: RecordType[RevokedCertificate] = RecordType(
+    "revoked_certificates", RevokedCertificate, lambda record: record.serial.hex()
 )

@@ -152,7 +152,6 @@ class KeyService:
     ) -> None:
         others = list(others)
         self.plan = plan
-        self._revoked_serials = revoked_serials
         self._world = world
         self._proof_key = derive_key(plan.seed, "acs proof")
         self._mls_server = _properties(profile.mls)
@@ -170,6 +169,7 @@ class KeyService:
             [other.pki.anchor for other in others],
             network,
             derive_key(plan.seed, "trust list"),
+            revoked=revoked_serials,
         )
         self.server = KeyDistributionServer(
             settings,
@@ -239,8 +239,6 @@ class KeyService:
         """Raises SimulatorError; the caller closes."""
         plan, world = self.plan, self._world
         await self.listener.start()
-        if self._revoked_serials:
-            await self.listener.revoke(self._revoked_serials)
         plain, secure = plan.http_ports
         wanted = [Address(Transport.TCP, plan.host, plain)]
         if world.lab_ca is not None:

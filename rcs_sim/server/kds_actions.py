@@ -11,6 +11,7 @@ from ims_core.store.key_directory import (
     AnsweredClaim,
     DirectoryClient,
     HeldRevocations,
+    RevokedCertificate,
     SignedAnchors,
     SpentKeyPackage,
     StoredKeyPackage,
@@ -45,6 +46,7 @@ KdsRecord: TypeAlias = (
     | AnsweredClaim
     | SignedAnchors
     | HeldRevocations
+    | RevokedCertificate
     | StoredPrekeys
 )
 

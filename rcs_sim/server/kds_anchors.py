@@ -5,7 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ims_core.store.key_directory import DIRECTORY_ANCHORS, HeldAnchor, HeldRevocations, SignedAnchors
+from ims_core.store.key_directory import (
+    DIRECTORY_ANCHORS,
+    REVOKED_CERTIFICATES,
+    HeldAnchor,
+    HeldRevocations,
+    RevokedCertificate,
+    SignedAnchors,
+)
 from rcs_sim.e2ee.certificate_profile import Strictness
 from rcs_sim.e2ee.certificate_validator import CertificateValidator
 from rcs_sim.e2ee.revoked_certificates import RevokedCertificates
@@ -36,6 +43,7 @@ class AnchorBook:
     these two are what the carrier's servers judge certificates by."""
 
     __slots__ = (
+        "_always_revoked",
         "_configured",
         "_kds",
         "_lists",
@@ -59,15 +67,18 @@ class AnchorBook:
         network: str,
         signer: SignatureKey,
         strictness: Strictness = Strictness.TOLERANT,
+        revoked: Iterable[bytes] = (),
     ) -> None:
-        """*configured* are the other directories' roots that came with the agreement to federate."""
+        """*configured* are the other directories' roots that came with the agreement to federate, *revoked* the serial
+        numbers that each process is started with, beside those that an earlier one kept."""
         self._kds = kds
         self._own = tuple(own)
         self._configured = tuple(configured)
         self._network = network
         self._signer = signer
         self._strictness = strictness
-        self._revoked: tuple[bytes, ...] = ()
+        self._always_revoked = tuple(dict.fromkeys(revoked))
+        self._revoked = self._always_revoked
         self._peer_revocations = PeerRevocations()
         self.revoked = RevokedCertificates()
         self._validators: dict[int, CertificateValidator] = {}
@@ -85,10 +96,15 @@ class AnchorBook:
         return self._signer
 
     def start(
-        self, kept: Iterable[SignedAnchors], now_s: int, revocations: Iterable[HeldRevocations] = ()
+        self,
+        kept: Iterable[SignedAnchors],
+        now_s: int,
+        revocations: Iterable[HeldRevocations] = (),
+        revoked: Iterable[RevokedCertificate] = (),
     ) -> list[Change]:
         """Takes over what an earlier process kept; a new generation if the roots differ from its last."""
         changes = self._start(kept, now_s)
+        self._revoked = tuple(dict.fromkeys((*self._always_revoked, *(each.serial for each in revoked))))
         self._peer_revocations.restore(revocations, self.trust, now_s)
         self._judge_anew()
         return changes
@@ -114,10 +130,17 @@ class AnchorBook:
         """Contents of the serial numbers that no certificate may have."""
         return self._revoked
 
-    @revoked_serials.setter
-    def revoked_serials(self, serials: tuple[bytes, ...]) -> None:
-        self._revoked = serials
+    def revoke(self, serials: Iterable[bytes]) -> list[Change]:
+        """The operator's: *serials* in the place of those before. A later process has to know them too: what was once
+        revoked is not to be good again because a server was restarted."""
+        before, self._revoked = self._revoked, tuple(dict.fromkeys(serials))
         self._judge_anew()
+        kept = (each for each in self._revoked if each not in self._always_revoked)
+        dropped = (each for each in before if each not in self._revoked)
+        return [
+            *(Keep(REVOKED_CERTIFICATES, RevokedCertificate(each)) for each in kept),
+            *(Drop(REVOKED_CERTIFICATES, REVOKED_CERTIFICATES.key(RevokedCertificate(each))) for each in dropped),
+        ]
 
     def _judge_anew(self) -> None:
         self.revoked = RevokedCertificates.of(self._revoked, self._peer_revocations.serials)

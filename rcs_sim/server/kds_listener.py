@@ -12,6 +12,7 @@ from ims_core.store.key_directory import (
     DIRECTORY_CLIENTS,
     DIRECTORY_REVOCATIONS,
     KEY_PACKAGES,
+    REVOKED_CERTIFICATES,
     SPENT_KEY_PACKAGES,
     AnsweredClaim,
 )
@@ -83,6 +84,7 @@ class KdsListener:
             answers=await self._store.table(ANSWERED_CLAIMS).load_all(),
             anchors=await self._store.table(DIRECTORY_ANCHORS).load_all(),
             revocations=await self._store.table(DIRECTORY_REVOCATIONS).load_all(),
+            revoked=await self._store.table(REVOKED_CERTIFICATES).load_all(),
             prekeys=await self._store.table(PREKEYS).load_all(),
             prekey_answers=await self._store.table(ANSWERED_PREKEY_CLAIMS).load_all(),
         )
@@ -114,7 +116,8 @@ class KdsListener:
         await self._write(self._server.set_own_roots(roots, self._clock.now()))
 
     async def revoke(self, serials: Iterable[bytes]) -> None:
-        """The operator's list of revoked certificates, in the place of the one before. Raises StoreError."""
+        """The operator's list of revoked certificates, in the place of the one before, also for later processes. Raises
+        StoreError."""
         await self._write(self._server.revoke(serials, self._clock.now()))
 
     async def poll(self, peer: KdsPeer) -> None:

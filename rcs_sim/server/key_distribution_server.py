@@ -13,6 +13,7 @@ from ims_core.store.key_directory import (
     AnsweredClaim,
     DirectoryClient,
     HeldRevocations,
+    RevokedCertificate,
     SignedAnchors,
     SpentKeyPackage,
     StoredKeyPackage,
@@ -150,6 +151,7 @@ class KeyDistributionServer:
         answers: Iterable[AnsweredClaim] = (),
         anchors: Iterable[SignedAnchors] = (),
         revocations: Iterable[HeldRevocations] = (),
+        revoked: Iterable[RevokedCertificate] = (),
         prekeys: Iterable[StoredPrekeys] = (),
         prekey_answers: Iterable[AnsweredClaim] = (),
     ) -> list[Change]:
@@ -159,7 +161,8 @@ class KeyDistributionServer:
             *self.directory.restore(clients, packages, spent, int(now)),
             *self._desk.restore(list(answers), now),
             *self._prekey_desk.restore(list(prekey_answers), now),
-            *self.anchors.start(anchors, int(now), revocations),
+            *self.anchors.start(anchors, int(now), revocations, revoked),
+            *(self._withdraw(int(now)) if self.anchors.revoked_serials else ()),
         ]
 
     def forget(self, msisdn: str) -> list[Change]:
@@ -169,8 +172,7 @@ class KeyDistributionServer:
     def revoke(self, serials: Iterable[bytes], now: float) -> list[Change]:
         """The operator's list of revoked certificates, contents of their serial numbers, in the place of the one
         before. It holds for every certificate of a chain; stored packages under one of them are withdrawn."""
-        self.anchors.revoked_serials = tuple(serials)
-        return self._withdraw(int(now))
+        return [*self.anchors.revoke(serials), *self._withdraw(int(now))]
 
     def set_own_roots(self, roots: Iterable[TrustAnchor], now: float) -> list[Change]:
         """The operator's roots, in the place of those before; stored packages under one that is none any more are

@@ -7,9 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 import rcs_sim
 from ims_core.errors import ConnectTimeout
+from ims_core.store.key_directory import REVOKED_CERTIFICATES, RevokedCertificate
 from ims_core.store.memory import MemoryStore, MemoryTable
 from ims_core.store.prekey_directory import PREKEYS
 from ims_core.store.record_table import RecordTable, RecordType, StoreError
@@ -17,6 +19,7 @@ from ims_core.trace import ListSink, Trace
 from ims_core.transport.clock import Clock
 from ims_core.transport.http_message import HeaderFields, HttpRequest, HttpResponse
 from ims_core.transport.virtual_loop import VirtualClock
+from rcs_sim.e2ee.certificate import read_certificate
 from rcs_sim.e2ee.revoked_certificates import RevokedCertificates
 from rcs_sim.e2ee.vendor_pki import VendorPki
 from rcs_sim.server.kds_federation import FederationLink
@@ -152,6 +155,51 @@ def test_what_was_answered_survives_a_restart() -> None:
         assert first.status == second.status == 200
         assert first.body != second.body
         await again.listener.close()
+
+    _run(work)
+
+
+def test_what_the_operator_has_revoked_stays_so_after_a_restart_until_he_takes_it_off_the_list() -> None:
+    async def restarted(rig: _Rig) -> _Rig:
+        await rig.listener.close()
+        again = _Rig()
+        again.store = rig.store
+        again.listener._store = rig.store
+        await again.listener.start()
+        return again
+
+    async def work() -> None:
+        rig, device = _Rig(), Device(ALICE)
+        await rig.listener.start()
+        await rig.join(device)
+        serial = read_certificate(device.chain[0]).serial
+        await rig.listener.revoke([serial, b"\x05"])
+        rig = await restarted(rig)
+        assert set(rig.side.server.anchors.revoked_serials) == {serial, b"\x05"}
+        refused = await rig.call(KdsPath.KEY_PACKAGES, device.upload(2).encode())
+        assert json.loads(refused.body)["error"] == "bad_key_package"
+        assert len(x509.load_der_x509_crl((await rig.call(KdsPath.CRL)).body)) == 2
+        await rig.listener.revoke([b"\x05"])
+        rig = await restarted(rig)
+        assert rig.side.server.anchors.revoked_serials == (b"\x05",)
+        assert (await rig.call(KdsPath.KEY_PACKAGES, device.upload(2).encode())).status == 200
+        await rig.listener.close()
+
+    _run(work)
+
+
+def test_a_revocation_that_could_not_be_kept_is_said_and_kept_when_it_comes_again() -> None:
+    async def work() -> None:
+        rig = _Rig()
+        await rig.listener.start()
+        rig.store.is_full = True
+        with pytest.raises(StoreError):
+            await rig.listener.revoke([b"\x05"])
+        assert rig.side.server.anchors.revoked_serials == (b"\x05",)
+        rig.store.is_full = False
+        await rig.listener.revoke([b"\x05"])
+        assert await rig.store.table(REVOKED_CERTIFICATES).load_all() == [RevokedCertificate(b"\x05")]
+        await rig.listener.close()
 
     _run(work)
 
@@ -325,6 +373,7 @@ def test_a_number_with_a_new_owner_is_forgotten_by_the_store_too() -> None:
             "prekeys": 0,
             "answered_prekey_claims": 0,
             "directory_revocations": 0,
+            "revoked_certificates": 0,
         }
         await rig.listener.close()
 

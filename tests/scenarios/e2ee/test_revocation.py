@@ -14,6 +14,9 @@ from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
 from tests.support.encrypted_phones import LOCKED, engine_of, locked, mls_of, notes, rekey
+from tests.support.lives.plan import LifePlan
+from tests.support.lives.verbs import Step
+from tests.support.lives.verdict import live
 
 
 def _service(stage: Stage, carrier: str) -> KeyService:
@@ -191,3 +194,15 @@ async def test_an_end_that_was_refused_is_forgotten_when_its_user_wants_the_lock
     assert alice.chat(BOB).label == bob.chat(ALICE).label == LOCKED, notes(stage, alice)
     for phone, peer in ((alice, BOB), (bob, ALICE)):
         await (await phone.chat(peer).send("sealed again")).delivered(within_s=600)
+
+
+def test_a_revocation_outlives_the_key_service_so_that_both_carriers_go_on_listing_it() -> None:
+    """Or else the phone with the certificate never learns of it, and the other side waits for it to get another."""
+    steps = (
+        Step("send", "alice", "ben", "", (("number", 3),), 4000.0),
+        Step("revoke", "alice3", "", "", (), 31.0),
+        Step("kill carrier", "red", "", "", (("down_s", 40.0),), 1.0),
+    )
+    carriers = {"red": ("rcc16-strict", {}), "blue": ("rcc16-strict", {})}
+    devices = {"alice": "android", "alice3": "android", "ben": "android"}
+    assert list(live(LifePlan("all", 30012, carriers, devices, steps)).violations) == []
