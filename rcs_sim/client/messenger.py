@@ -44,7 +44,7 @@ from rcs_sim.client.narration import CFS_TIMER, show_sent, show_tick, trace_deci
 from rcs_sim.client.own_changes import follow_change
 from rcs_sim.client.own_rcs import OwnRcsState
 from rcs_sim.client.pager_sender import PagerSender
-from rcs_sim.client.sealing import PLAIN, held_or_refused, must_stay_sealed, seal, sealing_of, with_room
+from rcs_sim.client.sealing import PLAIN, anew, held_or_refused, is_spent, must_stay_sealed, seal, sealing_of, with_room
 from rcs_sim.client.session_doubts import SessionDoubts
 from rcs_sim.client.session_sender import SessionOutcome
 from rcs_sim.client.session_service import SessionService
@@ -196,12 +196,10 @@ class Messenger:
 
     def seal_again(self, message: SentMessage, reason: FallbackReason) -> None:
         """Nobody could read it, or the network refused it: it is sealed anew and has a new id (RCC.16 §10.3)."""
-        if message.state in _SETTLED:
-            return
-        message.sealed, message.cpim, message.wire_id = None, b"", self.maker.new_id()
-        self._outgoing[message.wire_id] = message
-        self._active[message] = None
-        self._run(message, message.delivery.seal_again(reason, self.alarms.now()))
+        if message.state not in _SETTLED:
+            self._outgoing[anew(message, self.maker.new_id())] = message
+            self._active[message] = None
+            self._run(message, message.delivery.seal_again(reason, self.alarms.now()))
 
     def hand_over_again(self, message: SentMessage, reason: FallbackReason) -> None:
         """The network could not deal with it for the moment: the same octets go out once more, under the same id."""
@@ -306,6 +304,8 @@ class Messenger:
         return self._outgoing.get(message_id)
 
     def _retried(self, message: SentMessage) -> None:
+        if is_spent(message):
+            self._outgoing[anew(message, self.maker.new_id())] = message
         self._active[message] = None
         self._run(message, message.delivery.try_again())
 

@@ -10,14 +10,25 @@ from rcs_sim.client.delivery import Waiting
 from rcs_sim.client.display import Display
 from rcs_sim.client.encryption import Encryption, NotSealed, SealDecision, SealingPower, SealStep, seal_step
 from rcs_sim.client.fallback import FallbackReason, Route, RouteDecision
+from rcs_sim.client.message_state import MessageState
 from rcs_sim.client.messages import SentMessage
 
-__all__ = ["PLAIN", "held_or_refused", "must_stay_sealed", "seal", "sealing_of", "with_room"]
+__all__ = [
+    "PLAIN",
+    "anew",
+    "held_or_refused",
+    "is_spent",
+    "must_stay_sealed",
+    "seal",
+    "sealing_of",
+    "with_room",
+]
 
 MAX_CONVERGING = 16  # messages of a conversation that wait for a commit of ours (digest RCC.16 §5.9, §10.8)
 
 PLAIN = SealDecision(SealStep.PLAIN)
 _SEALED = SealDecision(SealStep.SEAL)
+_SPENT = (FallbackReason.NOT_DECRYPTED, FallbackReason.ENCRYPTION_REFUSED)
 _ROUTES = {SealStep.WAIT: Route.HOLD, SealStep.REFUSE: Route.REFUSE}
 
 
@@ -25,6 +36,19 @@ def must_stay_sealed(message: SentMessage) -> bool:
     """Whether nothing may carry it in clear any more, whatever becomes of it: it was written under a lock, or has been
     sealed before."""
     return message.was_locked or message.scheme is not None
+
+
+def is_spent(message: SentMessage) -> bool:
+    """Whether it has failed though the network had taken it: nobody could read it, or the focus refused it. Under the
+    same id it would be dropped as a duplicate on its way, and nobody would be told."""
+    return message.sealed is not None and message.state is MessageState.FAILED and message.reason in _SPENT
+
+
+def anew(message: SentMessage, new_id: str) -> str:
+    """*message* is to be sealed anew, as a message of its own (RCC.16 §10.3); gives back *new_id*, its imdn.Message-ID
+    from now on."""
+    message.sealed, message.cpim, message.wire_id = None, b"", new_id
+    return new_id
 
 
 def held_or_refused(sealing: SealDecision) -> RouteDecision | None:

@@ -372,13 +372,13 @@ class LegacyEncryption:
         self._note(thread, "peer could not read", f"attempt {attempts - 1}", message.id)
         if self._messenger.discovery is not None:  # he may have a handset without this scheme by now
             self._messenger.discovery.ask_if_due(thread.conversation.peer, Occasion.FAILURE)
-        if attempts > MAX_ATTEMPTS or thread.is_ended:
-            self._messenger.not_sealed(message, FallbackReason.NOT_DECRYPTED)
-            return
-        if thread.sealed_in.get(message.wire_id) == thread.beginning:
+        if not thread.is_ended and thread.sealed_in.get(message.wire_id) == thread.beginning:
             thread.beginning += 1
             thread.held.void()
-        self._messenger.seal_again(message, FallbackReason.NOT_DECRYPTED)
+        if attempts > MAX_ATTEMPTS or thread.is_ended:
+            self._messenger.not_sealed(message, FallbackReason.NOT_DECRYPTED)
+        else:
+            self._messenger.seal_again(message, FallbackReason.NOT_DECRYPTED)
 
     def _tombstone(self, conversation: Conversation, text: str) -> None:
         self._messenger.display.show(Shown.TOMBSTONE, conversation.peer, conversation_id=conversation.id, text=text)

@@ -21,7 +21,7 @@ from rcs_sim.client.fallback import FallbackReason, Route, RouteDecision
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.message_rules import delivery_rules
 from rcs_sim.client.messages import SentMessage
-from rcs_sim.client.sealing import held_or_refused, must_stay_sealed, seal, sealing_of, with_room
+from rcs_sim.client.sealing import anew, held_or_refused, is_spent, must_stay_sealed, seal, sealing_of, with_room
 from tests.support.stub_core import ALICE, device, subscriber
 
 _BUSY = SealDecision(SealStep.WAIT, FallbackReason.ENCRYPTION_BUSY)
@@ -103,6 +103,31 @@ def test_what_was_written_under_a_lock_or_sealed_once_must_stay_sealed() -> None
     marked.conversation.is_encrypted = False  # the lock has gone since
     sealed.sealed, sealed.sealed = _SEALED, None  # and is to be sealed anew
     assert [must_stay_sealed(each) for each in (fresh, marked, sealed)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (FallbackReason.NOT_DECRYPTED, True),
+        (FallbackReason.ENCRYPTION_REFUSED, True),
+        (FallbackReason.NO_ENCRYPTION_STATE, False),
+    ],
+)
+def test_what_has_arrived_in_vain_is_spent_once_it_has_failed(reason: FallbackReason, expected: bool) -> None:
+    message = _message()
+    message.sealed = _SEALED
+    assert not is_spent(message)
+    message.delivery.not_sealed(reason, 0.0)
+    assert is_spent(message) is expected
+
+
+def test_what_is_sealed_anew_has_another_id_on_the_wire_and_keeps_its_lock() -> None:
+    message = _message()
+    message.sealed = _SEALED
+    assert anew(message, "another id") == "another id"
+    assert (message.sealed, message.cpim, message.wire_id) == (None, b"", "another id")
+    assert (message.id != "another id", message.scheme, must_stay_sealed(message)) == (True, Scheme.MLS, True)
+    assert not is_spent(message)
 
 
 def test_what_went_out_in_clear_gets_no_lock_afterwards() -> None:

@@ -261,3 +261,35 @@ async def test_the_user_ends_it_and_brings_it_back(stage: Stage) -> None:
     await again.delivered(within_s=30)
     assert (again.scheme, texts(bob)[-1]) == (Scheme.LEGACY, "locked again")
     assert on_links(stage, "locked again") == 0
+
+
+@scenario("two-carriers")
+async def test_what_the_new_handset_of_the_peer_could_not_read_fails_again_when_it_is_sent_again(stage: Stage) -> None:
+    alice, bob = await pair(stage)
+    await (await alice.chat(BOB).send("locked")).displayed(within_s=30)
+    bob = await stage.sim.exchange("bob", device="lineage-like")
+    message = alice.chat(BOB).send("to a handset that has not the scheme")
+    await message.final(within_s=300)
+    assert (message.state, message.reason) == (MessageState.FAILED, FallbackReason.NOT_DECRYPTED)
+    for _ in range(2):
+        message.send_again()
+        await asyncio.sleep(300)
+        assert (message.state, message.reason) == (MessageState.FAILED, FallbackReason.NOT_DECRYPTED)
+    assert [one for one in texts(bob) if one is not None] == []
+    assert on_links(stage, "to a handset") == 0
+
+
+@scenario("two-carriers")
+async def test_what_could_not_be_read_is_read_once_when_it_is_sent_again_to_who_can_read_by_now(stage: Stage) -> None:
+    alice, bob = await pair(stage)
+    await (await alice.chat(BOB).send("locked")).displayed(within_s=30)
+    await stage.sim.exchange("bob", device="lineage-like")
+    message = alice.chat(BOB).send("for the old handset")
+    await message.final(within_s=300)
+    assert message.state is MessageState.FAILED
+    bob = await stage.sim.exchange("bob", device="android-legacy")
+    await asyncio.sleep(10)
+    message.send_again()
+    await message.delivered(within_s=300)
+    assert (message.scheme, texts(bob)) == (Scheme.LEGACY, ["for the old handset"])
+    assert on_links(stage, "for the old") == 0
