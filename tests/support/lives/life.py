@@ -33,6 +33,7 @@ _LONG = ", and so on" * 400
 _ALONE = ("msrp.relay_down", "ims.pcscf_failover")  # stop and start something: one at a time
 _DAY_S = 86_400.0
 _PROBES = 3
+_ARRIVED = (MessageState.DELIVERED, MessageState.DISPLAYED)
 
 
 @dataclass(eq=False, slots=True)
@@ -165,8 +166,7 @@ class Life:
             case "end session":
                 chat.end_session()
             case "end encryption":
-                self._ended.add(frozenset((NUMBERS[user_of(step.who)], NUMBERS[step.whom])))
-                chat.end_encryption()
+                self._end_encryption(phone, step.who, step.whom)
             case "revive":
                 chat.revive_encryption()
             case "look at code":
@@ -406,15 +406,34 @@ class Life:
     async def _probe_one(self, phone: Phone, who: str, whom: str) -> None:
         tries = []
         for _ in range(_PROBES):
-            said = self._say(phone, Step("probe", who, whom), "")
-            self.probes.append(said)
-            await asyncio.sleep(1800)
-            said.message.send_as_sms()
-            await asyncio.sleep(1800)
-            if said.message.state in (MessageState.DELIVERED, MessageState.DISPLAYED):
+            said = await self._probed(phone, who, whom)
+            if said.message.state in _ARRIVED:
                 return
             tries.append(f"{said.message.state.value} {said.message.reason.value} {said.message.label}")
+        if self._is_alone_with_scheme(phone, whom):
+            self._end_encryption(phone, who, whom)
+            if (await self._probed(phone, who, whom)).message.state in _ARRIVED:
+                return
         self.stuck.append(f"{who} to {whom}: {tries}")
+
+    async def _probed(self, phone: Phone, who: str, whom: str) -> Said:
+        said = self._say(phone, Step("probe", who, whom), "")
+        self.probes.append(said)
+        await asyncio.sleep(1800)
+        said.message.send_as_sms()
+        await asyncio.sleep(1800)
+        return said
+
+    def _is_alone_with_scheme(self, phone: Phone, whom: str) -> bool:
+        """The older scheme locks, and no handset of the peer has it any more: locked stays locked, and fails for all to
+        see, until the user ends it (RCC.16 digest §7.2)."""
+        peers = [each.config.policy.e2ee for name, each in self.sim.phones.items() if user_of(name) == whom]
+        has_it = any(each is not None and each.legacy_allowed for each in peers)
+        return phone.chat(NUMBERS[whom]).scheme == "legacy" and not has_it
+
+    def _end_encryption(self, phone: Phone, who: str, whom: str) -> None:
+        self._ended.add(frozenset((NUMBERS[user_of(who)], NUMBERS[whom])))
+        phone.chat(NUMBERS[whom]).end_encryption()
 
 
 _ACTS: dict[str, Callable[[Life, Step], Awaitable[None]]] = {
