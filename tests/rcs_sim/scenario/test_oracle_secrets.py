@@ -125,7 +125,7 @@ def _opens(line: str, life: Life, epoch: int, each: object) -> bool:
 def _with(life: Life, octets: bytes) -> list[TraceRecord]:
     last = life.records[-1]
     more = {"number": last.number + 1, "at": last.at + 1, "source": "tablet", "target": "red.analytics"}
-    record = TraceRecord(**more, kind=RecordKind.MESSAGE, protocol="HTTP", raw=octets)  # type: ignore[arg-type]
+    record = TraceRecord(**more, kind=RecordKind.MESSAGE, protocol="HTTP", raw=octets)  # type: ignore[arg-type]  # fields by name, of several types
     return [*life.records, record]
 
 
