@@ -1,13 +1,17 @@
 """What peers do to earlier messages: reactions, edits, recalls, answers (digest §5.5, §10.3, RCC.16 digest §14.11).
 
 Only who wrote a message changes it, within 15 minutes by the sender's clock, and what was sealed is not changed by what
-was not. A change that comes before its target waits for it.
+was not. A change that comes before its target waits for it: after a while it is shown by itself, for its target may be
+on another device of the user alone, and only what the user can see is receipted (choice).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
+from rcs_sim.client.alarms import Alarm
 from rcs_sim.client.content import Content
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.display import Shown
@@ -25,20 +29,32 @@ __all__ = ["ChangeReceiver"]
 
 MAX_WAITING = 512  # targets of a phone for which changes wait; the oldest are given up
 MAX_WAITING_PER_TARGET = 32
+PLACED_WITHIN_S = 20.0  # else it is shown without what it is about (choice)
 _T = ReferenceType
 _TEXT_CHANGES = (_T.EDIT, _T.RECALL)
 _Target = SentMessage | ReceivedMessage
 
 
+@dataclass(eq=False, slots=True)
+class _Kept:
+    """A change whose target has not come; *due* is when it is shown without."""
+
+    message: ReceivedMessage
+    due: float
+    is_shown: bool = False
+
+
 class ChangeReceiver:
-    """Of one phone. *seen* are the messages that came."""
+    """Of one phone. *seen* are the messages that came; *delivered* receipts a change that the user can see."""
 
-    __slots__ = ("_messenger", "_policy", "_seen", "_waiting")
+    __slots__ = ("_alarm", "_delivered", "_messenger", "_policy", "_queue", "_seen", "_waiting")
 
-    def __init__(self, messenger: Messenger, seen: SeenMessages) -> None:
-        self._messenger, self._seen = messenger, seen
+    def __init__(self, messenger: Messenger, seen: SeenMessages, delivered: Callable[[ReceivedMessage], None]) -> None:
+        self._messenger, self._seen, self._delivered = messenger, seen, delivered
         self._policy = messenger.policy.references
-        self._waiting: dict[tuple[ContactKey, str], list[ReceivedMessage]] = {}
+        self._waiting: dict[tuple[ContactKey, str], list[_Kept]] = {}
+        self._queue: deque[_Kept] | None = None  # by when they are due
+        self._alarm: Alarm | None = None
 
     # --- what it is --------------------------------------------------------------------------------------------------
 
@@ -84,17 +100,20 @@ class ChangeReceiver:
 
     # --- what it does ------------------------------------------------------------------------------------------------
 
-    def received(self, sender: ContactKey, message: ReceivedMessage) -> bool:
-        """A change came, or what is nothing to be shown. False: it is dropped, and is not receipted."""
+    def received(self, sender: ContactKey, message: ReceivedMessage) -> None:
+        """A change came, or what is nothing to be shown. What is dropped is not receipted, nor what waits."""
         change = message.change
         if change is None:
             self._messenger.display.state("change", "nothing to do", message_id=message.id)
-            return True
+            self._delivered(message)
+            return
         target = self.find(sender, change.target_id)
         if target is None:
-            self._wait(sender, message)
-            return True
-        return self._apply(sender, message, change, target)
+            self._wait(sender, message, change)
+        elif not self._is_refused(message, change, target):
+            if self._apply(sender, message, change, target):
+                self._show(message, change)
+            self._delivered(message)
 
     def find(self, sender: ContactKey, target_id: str) -> _Target | None:
         """The message that the peer *sender* knows by that id; None if it has not come, or is none of the
@@ -107,22 +126,24 @@ class ChangeReceiver:
             return None
         return found.merged_into or found
 
-    def _apply(self, sender: ContactKey, message: ReceivedMessage, change: Change, target: _Target) -> bool:
-        display = self._messenger.display
+    def _is_refused(self, message: ReceivedMessage, change: Change, target: _Target) -> bool:
         refusal = self._refusal(message, change, target)
         if refusal:
             message.wishes = ()  # nor when it comes again
-            display.state("change", "dropped", reason=refusal, message_id=message.id)
-            return False
+            self._messenger.display.state("change", "dropped", reason=refusal, message_id=message.id)
+        return bool(refusal)
+
+    def _apply(self, sender: ContactKey, message: ReceivedMessage, change: Change, target: _Target) -> bool:
+        """Whether anything is another than before."""
         change = message.change = Change(change.kind, change.target_id, target.id, change.emoji, change.text)
         at = message.received_at if message.sent_at is None else message.sent_at
         conversation = message.conversation
         if not apply_change(conversation.changing(), change, sender, at, message.id):
-            display.state("change", "overtaken", reason="a later one came before", message_id=message.id)
-            return True
+            why = "a later one came before"
+            self._messenger.display.state("change", "overtaken", reason=why, message_id=message.id)
+            return False
         if change.kind is _T.RECALL and target in conversation.unread:
             conversation.unread = [each for each in conversation.unread if each is not target]
-        self._show(message, change)
         return True
 
     def _refusal(self, message: ReceivedMessage, change: Change, target: _Target) -> str:
@@ -137,7 +158,7 @@ class ChangeReceiver:
             return ""
         return "too late"
 
-    def _show(self, message: ReceivedMessage, change: Change) -> None:
+    def _show(self, message: ReceivedMessage, change: Change, *, is_placed: bool = True) -> None:
         conversation = message.conversation
         self._messenger.display.show(
             Shown.CHANGE,
@@ -150,20 +171,50 @@ class ChangeReceiver:
             transport=message.transport.value,
             scheme=message.scheme,
             **change_details(change),
+            **({} if is_placed else {"is_placed": False}),
         )
 
     # --- before its target -------------------------------------------------------------------------------------------
 
-    def _wait(self, sender: ContactKey, message: ReceivedMessage) -> None:
-        change = message.change
-        if change is None:
-            return
+    def _wait(self, sender: ContactKey, message: ReceivedMessage, change: Change) -> None:
         waiting = self._waiting.setdefault((sender, change.target_id), [])
-        waiting.append(message)
-        del waiting[:-MAX_WAITING_PER_TARGET]
-        if len(self._waiting) > MAX_WAITING:
-            del self._waiting[next(iter(self._waiting))]
+        kept = _Kept(message, self._messenger.alarms.now() + PLACED_WITHIN_S)
+        waiting.append(kept)
         self._messenger.display.state("change", "kept", reason="what it is about has not come", message_id=message.id)
+        given_up, waiting[:-MAX_WAITING_PER_TARGET] = waiting[:-MAX_WAITING_PER_TARGET], []
+        if len(self._waiting) > MAX_WAITING:
+            given_up += self._waiting.pop(next(iter(self._waiting)))
+        for each in given_up:
+            self._show_unplaced(each)
+        self._arm(kept)
+
+    def _arm(self, kept: _Kept) -> None:
+        if self._alarm is None or self._queue is None:
+            self._queue, self._alarm = deque(), self._messenger.alarms.new(self._rang)
+        self._queue.append(kept)
+        self._alarm.set(self._queue[0].due)
+
+    def _rang(self, now: float) -> None:
+        queue, alarm = self._queue, self._alarm
+        while queue and now >= queue[0].due:
+            self._show_unplaced(queue.popleft())
+        if alarm is not None:
+            alarm.set(queue[0].due if queue else None)
+
+    def _show_unplaced(self, kept: _Kept) -> None:
+        """Its user hears of it all the same; should its target come after all, it is made without another word."""
+        change = kept.message.change
+        if kept.is_shown or change is None:
+            return
+        kept.is_shown = True
+        self._show(kept.message, change, is_placed=False)
+        self._delivered(kept.message)
+
+    def is_kept(self, sender: ContactKey, message: ReceivedMessage) -> bool:
+        """Whether it waits, and its user has not seen it yet."""
+        target_id = "" if message.change is None else message.change.target_id
+        waiting = self._waiting.get((sender, target_id), ())
+        return any(each.message is message and not each.is_shown for each in waiting)
 
     def quote_of(self, sender: ContactKey, message: ReceivedMessage) -> str | None:
         """The text that *message* answers; None if it answers nothing that is known here."""
@@ -174,10 +225,22 @@ class ChangeReceiver:
         """The message with one of *ids* has come, and *show* shows it: what waited for it is made. A recall is made
         first: nobody sees its text."""
         waiting = [each for one in ids for each in self._waiting.pop((sender, one), ())] if self._waiting else []
-        recalls = [each for each in waiting if each.change is not None and each.change.kind is _T.RECALL]
+        recalls = [each for each in waiting if each.message.change and each.message.change.kind is _T.RECALL]
         for each in recalls:
-            self.received(sender, each)
+            self._place(sender, each)
         show()
         for each in waiting:
             if each not in recalls:
-                self.received(sender, each)
+                self._place(sender, each)
+
+    def _place(self, sender: ContactKey, kept: _Kept) -> None:
+        message, change = kept.message, kept.message.change
+        target = None if change is None else self.find(sender, change.target_id)
+        if not kept.is_shown:
+            kept.is_shown = True
+            self.received(sender, message)
+            return
+        if change is None or target is None or self._is_refused(message, change, target):
+            return
+        if self._apply(sender, message, change, target):
+            self._messenger.display.state("change", "placed", message_id=message.id)

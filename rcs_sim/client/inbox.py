@@ -74,7 +74,7 @@ class Inbox:
         self._messenger = messenger
         self._reads_after_s = reads_after_s
         self._seen = SeenMessages()
-        self.changes = ChangeReceiver(messenger, self._seen)
+        self.changes = ChangeReceiver(messenger, self._seen, receipts.delivered)
         self._merger = CopyMerger(messenger.policy.fallback.merge_window_s)
         self.receipts = receipts
         self.ua: UserAgent | None = None
@@ -226,8 +226,7 @@ class Inbox:
         if replaces and shown is None:
             self._seen.remember(sender, replaces, message)  # it may come yet, or go out a third time
         if not is_shown:
-            if self.changes.received(sender, message):
-                self.receipts.delivered(message)
+            self.changes.received(sender, message)
             return
         self._typing_ended(conversation)
         ids = (content.message_id, replaces) if replaces else (content.message_id,)
@@ -270,7 +269,8 @@ class Inbox:
         is_copy = message.merged_into is not None and message.merged_into.scheme is not None
         reason = "sealed anew, shown before" if is_copy else "imdn.Message-ID was seen before"
         display.state("duplicate", "not shown", reason=reason, message_id=message.id)
-        self.receipts.delivered(message)
+        if not self.changes.is_kept(message.conversation.peer, message):
+            self.receipts.delivered(message)
         if message.is_read:
             self.receipts.displayed(message)
 

@@ -403,12 +403,12 @@ def _lock_moments(readings: Readings, is_lock: Callable[[Label | Tick], bool]) -
 
 
 def _promised_at(screens: Screens, message: UserMessage, is_lock: Callable[[Label | Tick], bool]) -> int | None:
-    """The record by which a message of the user promises a lock: itself where it was written under one, else its first
-    tick with one, unless the label had none any more by then."""
+    """The record by which a message of the user promises a lock: itself where it was written under such a one, else its
+    first tick with one, unless the label had none any more by then."""
     tick = next((tick for tick in message.ticks if is_lock(tick)), None)
     for number in () if tick is None else (message.number, tick.number):
         label = screens.label_at(message.phone, message.peer, number)
-        if label is None or label.has_lock:
+        if label is None or is_lock(label):
             return number
     return None
 

@@ -85,6 +85,7 @@ class Simulation:
         self._handsets = 0
         self._used_names: set[str] = set()
         self._with_sim: dict[str, Phone] = {}  # by number
+        self._without_sim: dict[str, list[Phone]] = {}
 
     async def __aenter__(self) -> Self:
         is_virtual = isinstance(asyncio.get_running_loop(), VirtualLoop)
@@ -242,6 +243,7 @@ class Simulation:
             self._with_sim[subscriber.msisdn or ""] = phone
         else:
             self._with_sim[subscriber.msisdn or ""].watchers.append(_typed_into(phone))
+            self._without_sim.setdefault(subscriber.msisdn or "", []).append(phone)
         if is_on:
             await phone.power_on()
         return phone
@@ -270,13 +272,14 @@ class Simulation:
         self, name: str, *, device: str | DevicePolicy | None = None, carrier: str = "", msisdn: str | None = None
     ) -> Phone:
         """The user of phone *name* puts his SIM into another handset (*device*), or another SIM into his handset
-        (*msisdn*, of *carrier* if it is another one). What the old pair knew stays behind."""
+        (*msisdn*, of *carrier* if it is another one). What the old pair knew stays behind. The further devices of
+        the number get their one-time passwords from the handset that has the SIM from then on."""
         number = self.numbers.get(name, "")
         old = await self.take_sim(name)
         old.display.state("phone", "exchanged")
         home = next(home.name for home in self.lab.carriers.values() if home.subscriber(number) is not None)
         config = old.config
-        return await self.add_phone(
+        phone = await self.add_phone(
             name,
             device or config.policy,
             carrier or home,
@@ -284,6 +287,15 @@ class Simulation:
             reads_after_s=config.reads_after_s,
             accepts_after_s=config.accepts_after_s,
         )
+        if self.numbers[name] == number:
+            self.hand_over_devices(name)
+        return phone
+
+    def hand_over_devices(self, name: str) -> None:
+        """The user of the phone *name* has the devices without SIM of its number, and types in their one-time
+        passwords."""
+        further = self._without_sim.get(self.numbers[name], ())
+        self.phones[name].watchers.extend(_typed_into(each) for each in further)
 
     def _check_ports(self, policy: DevicePolicy) -> None:
         if self._is_real and self._ports == "free" and not policy.registration.uses_document_port:

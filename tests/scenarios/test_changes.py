@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ims_core.errors import LocalProtocolError
+from rcs_sim.client.change_receiver import PLACED_WITHIN_S
 from rcs_sim.client.display import Shown
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.message_state import MessageState, MessageTransport
@@ -268,3 +269,37 @@ async def test_no_reaction_but_exactly_one_emoji(stage: Stage) -> None:
         bob.chat(ALICE).unreact(arrived)
     with pytest.raises(LocalProtocolError):
         bob.chat(ALICE).edit(arrived, "")
+
+
+def _placed(stage: Stage, phone: Phone) -> list[bool]:
+    return [record.details.get("is_placed", True) for record in stage.shown(phone, Shown.CHANGE)]
+
+
+@scenario()
+async def test_a_reaction_to_what_another_device_wrote_is_shown_without_it_and_receipted_then(stage: Stage) -> None:
+    alice, bob, _message, arrived = await _two(stage)
+    tablet = await stage.phone("tablet", ALICE, "android")
+    await asyncio.sleep(1)
+    await alice.airplane(on=True)
+    reaction = await bob.chat(ALICE).react(arrived, "👍")
+    await asyncio.sleep(PLACED_WITHIN_S - 2)
+    assert reaction.state is MessageState.SENT
+    assert stage.shown(tablet, Shown.CHANGE) == []
+    await reaction.delivered(within_s=10)
+    assert _placed(stage, tablet) == [False]
+    assert stage.states(tablet, "change") == ["kept"]
+
+
+@scenario()
+async def test_the_receipt_of_a_reaction_that_was_shown_without_a_network_goes_out_later(stage: Stage) -> None:
+    alice, bob, _message, arrived = await _two(stage)
+    tablet = await stage.phone("tablet", ALICE, "android")
+    await alice.airplane(on=True)
+    reaction = await bob.chat(ALICE).react(arrived, "👍")
+    await asyncio.sleep(PLACED_WITHIN_S / 2)
+    await tablet.airplane(on=True)
+    await asyncio.sleep(2 * PLACED_WITHIN_S)
+    assert _placed(stage, tablet) == [False]  # a handset shows what it has, network or not
+    assert reaction.state is MessageState.SENT
+    await tablet.airplane(on=False)
+    await reaction.delivered(within_s=60)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ims_core.trace import Trace
 from ims_core.transport.tokens import Tokens
 from rcs_sim.client.alarms import Alarms
-from rcs_sim.client.change_receiver import MAX_WAITING, ChangeReceiver
+from rcs_sim.client.change_receiver import MAX_WAITING, MAX_WAITING_PER_TARGET, ChangeReceiver
 from rcs_sim.client.content import Content
 from rcs_sim.client.display import Display, Shown, ShownEvent
 from rcs_sim.client.duplicates import SeenMessages
@@ -46,7 +46,8 @@ class _Side:
             configuration_doubted=lambda: None,
         )
         self.seen = SeenMessages()
-        self.changes = ChangeReceiver(self.messenger, self.seen)
+        self.receipted: list[ReceivedMessage] = []
+        self.changes = ChangeReceiver(self.messenger, self.seen, self.receipted.append)
 
     def text(self, text: str, message_id: str, sender: ContactKey = BOB, at: float = _NOON) -> ReceivedMessage:
         conversation = self.messenger.conversation(sender)
@@ -74,19 +75,21 @@ class _Side:
         if not self.changes.read(message, content):
             return False, True
         self.seen.remember(sender, message_id, message)
-        return True, self.changes.received(sender, message)
+        self.changes.received(sender, message)
+        return True, message in self.receipted
 
 
-def test_a_reaction_that_comes_before_its_message_waits_for_it() -> None:
+async def test_a_reaction_that_comes_before_its_message_waits_for_it() -> None:
     side = _Side()
-    assert side.change(_ADD, "m1", "👍") == (True, True)
-    assert side.shown == []
+    assert side.change(_ADD, "m1", "👍") == (True, False)
+    assert side.shown == side.receipted == []
     message = side.text("hello", "m1")
     assert message.reactions == {BOB: "👍"}
     assert [event.what for event in side.shown] == [Shown.CHANGE]
+    assert [each.id for each in side.receipted] == ["x1"]
 
 
-def test_a_recall_that_comes_first_keeps_the_text_from_the_screen() -> None:
+async def test_a_recall_that_comes_first_keeps_the_text_from_the_screen() -> None:
     side = _Side()
     side.change(_EDIT, "m1", "other", "x1")
     side.change(ReferenceType.RECALL, "m1", "", "x2")
@@ -94,16 +97,13 @@ def test_a_recall_that_comes_first_keeps_the_text_from_the_screen() -> None:
     assert (message.is_recalled, message.shown_text) == (True, "")
 
 
-def test_only_the_author_changes_a_text_and_only_in_time() -> None:
+async def test_only_the_author_changes_a_text_and_only_in_time() -> None:
     side = _Side()
     own = side.messenger.maker.new(side.messenger.conversation(BOB), "mine")
     side.messenger._remember(own)
     message = side.text("hello", "m1")
     assert side.change(_EDIT, own.id, "not mine", "x1") == (True, False)
-    assert side.change(_EDIT, "m1", "somebody else's", "x2", sender=EVE) == (
-        True,
-        True,
-    )  # of a message that never comes
+    assert side.change(_EDIT, "m1", "somebody else's", "x2", sender=EVE) == (True, False)  # one that never comes
     assert side.change(_EDIT, "m1", "late", "x3", at=_NOON + 901) == (True, False)
     assert (message.shown_text, own.shown_text) == ("hello", "mine")
     assert side.change(_EDIT, "m1", "in time", "x4", at=_NOON + 899) == (True, True)
@@ -186,9 +186,21 @@ def test_there_is_nothing_to_react_to_but_messages() -> None:
     assert (message.reply_to, side.changes.quote_of(BOB, message)) == ("m1", "hello")
 
 
-def test_changes_of_messages_that_never_come_are_forgotten() -> None:
+async def test_changes_of_messages_that_never_come_are_shown_and_forgotten() -> None:
     side = _Side()
     for number in range(MAX_WAITING + 10):
         side.change(_ADD, f"m{number}", "👍", f"x{number}")
     assert len(side.changes._waiting) == MAX_WAITING
     assert side.text("hello", "m0").reactions == {}
+    expected = [f"x{number}" for number in range(10)]
+    assert [event.message for event in side.shown] == side.receipted
+    assert [each.id for each in side.receipted] == expected
+
+
+async def test_of_many_changes_that_wait_for_one_message_the_oldest_are_shown_without_it() -> None:
+    side = _Side()
+    for number in range(MAX_WAITING_PER_TARGET + 2):
+        side.change(_ADD, "m1", "👍", f"x{number}", at=_NOON + number)
+    assert [each.id for each in side.receipted] == ["x0", "x1"]
+    assert side.text("hello", "m1").reactions == {BOB: "👍"}
+    assert len(side.receipted) == MAX_WAITING_PER_TARGET + 2

@@ -8,7 +8,7 @@ import pytest
 
 from rcs_sim.scenario.oracle import Oracle
 from rcs_sim.scenario.oracle_rules import ViolationKind
-from tests.support.oracle_traces import SIP_WAY, SealedConversation, TraceScript
+from tests.support.oracle_traces import SIP_WAY, SealedConversation, TraceScript, sealed_octets
 
 _TEXT = "meet me at the old harbour"
 
@@ -347,6 +347,25 @@ def test_a_message_that_waited_for_the_lock_promises_none_while_it_waits() -> No
     script.seals("b")
     script.got("bob", "b", "and this one waits for the lock", scheme="mls")
     script.tick("alice", "delivered", "b", scheme="mls")
+    assert _found(script) == []
+
+
+def test_what_was_written_under_the_older_scheme_promises_no_mls_until_it_has_it() -> None:
+    """The older scheme fails, both texts are sealed anew as MLS."""
+    script = TraceScript()
+    for phone in ("alice", "bob"):
+        script.label(phone, "RCS · encrypted", "legacy")
+    texts = {"a": _TEXT, "b": "and another"}
+    for name, text in texts.items():
+        script.says("alice", name, text)
+    for name in texts:
+        script.carries(name, sealed_octets(name), content_type="application/vnd.google.rcs.encrypted")
+    for phone in ("alice", "bob"):
+        script.label(phone, "RCS · encrypted", "mls")
+    for name, text in texts.items():
+        script.seals(name)
+        script.got("bob", name, text, scheme="mls")
+        script.tick("alice", "delivered", name, scheme="mls")
     assert _found(script) == []
 
 

@@ -13,14 +13,16 @@ from ims_core.trace import ListSink, RecordKind
 from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.mls.key_log import KeyLog
 from rcs_sim.mls.messages import MLSMessage, PrivateMessage
+from rcs_sim.scenario.loader import load_network
+from rcs_sim.scenario.model import NetworkFile
 from rcs_sim.scenario.simulation import Simulation
 
 Story = Callable[[Simulation], Awaitable[None]]
 
 
-def _play(story: Story, sink: ListSink | None = None) -> None:
+def _play(story: Story, sink: ListSink | None = None, network: str | NetworkFile = "two-carriers-plain") -> None:
     async def main() -> None:
-        async with Simulation("two-carriers-plain", sinks=[sink] if sink else []) as sim:
+        async with Simulation(network, sinks=[sink] if sink else []) as sim:
             await story(sim)
 
     rcs_sim.run(main, clock="virtual")
@@ -69,6 +71,21 @@ def test_a_sim_goes_into_another_handset_and_another_sim_into_a_handset() -> Non
         assert again.number == "+12025550152"
 
     _play(story)
+
+
+def test_the_codes_for_a_further_device_come_to_the_handset_that_has_the_sim_now() -> None:
+    async def story(sim: Simulation) -> None:
+        await sim.add_phone("phone", msisdn="+12025550101")
+        tablet = await sim.add_phone("tablet", msisdn="+12025550101")
+        await sim.exchange("phone", device="ios")
+        await tablet.wipe()
+        await tablet.power_on()
+        await asyncio.sleep(5)
+        assert tablet.is_registered
+
+    file = load_network("two-carriers-plain")
+    red = file.carriers["red"].model_copy(update={"changes": {"header_enrichment": False}})
+    _play(story, network=file.model_copy(update={"carriers": {**file.carriers, "red": red}}))
 
 
 def test_what_another_handset_sends_has_other_ids() -> None:

@@ -287,6 +287,7 @@ class Life:
             old = await self.sim.take_sim(step.who)  # as `exchange` does, but watched from the beginning
             old.display.state("phone", "exchanged")
             await self._add(step.who, step.word)
+            self.sim.hand_over_devices(step.who)
 
         await self._reset(step.who, exchange)
 
