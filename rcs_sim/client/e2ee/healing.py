@@ -66,6 +66,7 @@ class Healing:
         self._servers: dict[EncryptedThread, ServerState] = {}
         self._welcomes = WelcomeRequests(context)
         requests.end_told = lambda thread: self.heal(thread, "the focus says that encryption has ended")
+        requests.elsewhere_told = self._look_soon
 
     # --- set-up ------------------------------------------------------------------------------------------------------
 
@@ -193,6 +194,17 @@ class Healing:
                 self.heal(thread, "the outcome of a request is unknown")
 
         return ended
+
+    def _look_soon(self, thread: EncryptedThread) -> None:
+        """What has come first at the focus is on its way; what does not come is asked for (digest RCC.16 §6.4)."""
+        before = thread.engine.identifier
+
+        def look() -> None:
+            if thread.engine.identifier == before:
+                self.heal(thread, "what the focus took did not come")
+
+        if before is not None:
+            self._after(WELCOME_WAIT_S, look)
 
     def remote_change(self, thread: EncryptedThread) -> None:
         """A Welcome or commit of somebody else has changed the state: that is progress."""

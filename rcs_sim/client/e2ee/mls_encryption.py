@@ -271,26 +271,33 @@ class MlsEncryption:
             self._healing.advance_era(thread, "the members are not those of the conversation")
             return _P.BUSY if thread.is_setting_up else _P.UNEXPECTED_MEMBER
         if gate.refusal is SealRefusal.REVOKED_MEMBER:
-            return self._power_beside_revoked(thread, gate.numbers)
+            return self._power_beside_revoked(thread, gate.numbers, may_wait=may_wait)
         if gate.refusal in (SealRefusal.HELD, SealRefusal.PENDING_PROPOSALS):
             self._look_at(thread, thread.engine.control.hold)
-            if may_wait and self._is_forgotten(thread):
-                self._healing.heal(thread, "the outcome of a request is unknown")
+            if may_wait:
+                self._ask_what_became(thread)
             hold = thread.engine.control.hold
             return _P.CONVERGING if hold is not None and self._context.now_s() < hold.until_s else _P.BUSY
         return _P.NO_STATE
 
-    def _is_forgotten(self, thread: EncryptedThread) -> bool:
+    def _ask_what_became(self, thread: EncryptedThread) -> bool:
         """Whether a request of ours waits for an answer that nobody expects any more: the repair of then told nothing
         about it, and nothing goes on without one."""
         operation = thread.engine.operation
-        return operation is not None and not self._context.channel.is_pending(operation.control_id)
+        if operation is None or self._context.channel.is_pending(operation.control_id):
+            return False
+        self._healing.heal(thread, "the outcome of a request is unknown")
+        return True
 
-    def _power_beside_revoked(self, thread: EncryptedThread, numbers: frozenset[str]) -> SealingPower:
+    def _power_beside_revoked(
+        self, thread: EncryptedThread, numbers: frozenset[str], *, may_wait: bool
+    ) -> SealingPower:
         """A revoked certificate of ours is replaced in the group; of others a new era is made without it, if they have
         another one."""
         self._context.note(thread, "certificate revoked", ", ".join(sorted(numbers)))
         if thread.engine.needs_self_update:
+            if may_wait and self._ask_what_became(thread):
+                return _P.BUSY
             self._refresh_leaf(thread)
             return _P.BUSY if thread.engine.operation is not None else _P.UNEXPECTED_MEMBER
         if not self._healing.advance_era(thread, "a member's certificate is revoked"):

@@ -11,7 +11,7 @@ from rcs_sim.e2ee.client_message import ClientOperation, MlsGroupInfo
 from rcs_sim.e2ee.content_types import MlsContentType
 from rcs_sim.e2ee.enhanced_group_info import MlsEnhancedGroupInfo
 from rcs_sim.e2ee.epoch_identifier import EpochIdentifier
-from rcs_sim.e2ee.failure_reason import ServerFailureReason
+from rcs_sim.e2ee.failure_reason import ServerFailureReason, ServerRemedy, server_remedy
 from rcs_sim.e2ee.member.application_opening import Envelope
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal, NextStep
 from rcs_sim.e2ee.member.control_outcome import Adopted, ControlOutcome
@@ -40,13 +40,15 @@ def headers_of(identifier: EpochIdentifier | None) -> MlsHeaders:
 
 class Requests:
     """Of one phone. One request of a conversation is under way at a time. *end_told* is called when the focus says that
-    the group has ended, which is a reason to look and no more."""
+    the group has ended, *elsewhere_told* when it says that it is in another state than ours: reasons to look and no
+    more."""
 
-    __slots__ = ("_context", "end_told")
+    __slots__ = ("_context", "elsewhere_told", "end_told")
 
     def __init__(self, context: E2eeContext) -> None:
         self._context = context
         self.end_told: Callable[[EncryptedThread], None] = lambda thread: None
+        self.elsewhere_told: Callable[[EncryptedThread], None] = lambda thread: None
 
     def submit(self, thread: EncryptedThread, make: Make, ended: Ended) -> bool:
         """Makes a request and sends it; *ended* is called once, later. False if it cannot be made."""
@@ -162,6 +164,8 @@ class Requests:
         ended(NextStep.STOP if refused is None else refused.next_step)
         if refusal.reason == ServerFailureReason.MLS_GROUP_HAS_END_MLS:
             self.end_told(thread)
+        elif server_remedy(refusal.reason) is ServerRemedy.SELF_HEAL:
+            self.elsewhere_told(thread)
         context.moved(thread)
 
     def _again(self, thread: EncryptedThread, operation: PendingOperation, ended: Ended) -> None:

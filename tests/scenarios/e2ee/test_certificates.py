@@ -16,7 +16,7 @@ from rcs_sim.scenario.model import NetworkFile
 from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
-from tests.support.encrypted_phones import LOCKED, engine_of, locked, mls_of, notes, rekey, thread_of
+from tests.support.encrypted_phones import LOCKED, engine_of, focus_fault, locked, mls_of, notes, rekey, thread_of
 
 _DAY_S = 24 * 3600.0
 
@@ -191,3 +191,17 @@ async def test_a_revoked_intermediate_makes_a_peer_one_without_packages(stage: S
     message = await alice.chat(BOB).send("no trust, no lock")
     await message.delivered(within_s=120)
     assert (message.scheme, alice.chat(BOB).label) == (None, "RCS")
+
+
+@scenario(_google, is_read_by_others=False)
+async def test_who_lost_a_race_to_a_commit_that_never_came_looks_what_it_was(stage: Stage) -> None:
+    """Random life `all` 51087: his new certificate was refused once, and then every text under the old one."""
+    alice, bob = await locked(stage)
+    focus_fault(stage, withholds_fan_out=True)
+    rekey(bob, ALICE)
+    await asyncio.sleep(10)
+    focus_fault(stage)
+    rekey(alice, BOB)
+    await asyncio.sleep(60)
+    assert any(one.startswith("refused: incorrect-epoch") for one in notes(stage, alice)), notes(stage, alice)
+    assert engine_of(alice, BOB).identifier == engine_of(bob, ALICE).identifier, notes(stage, alice)

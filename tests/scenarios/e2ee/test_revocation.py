@@ -13,7 +13,7 @@ from rcs_sim.scenario.key_service import KeyService
 from rcs_sim.server.kds_settings import KdsFault
 from tests.scenarios.e2ee.test_life import readable
 from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
-from tests.support.encrypted_phones import LOCKED, engine_of, locked, mls_of, notes, rekey
+from tests.support.encrypted_phones import LOCKED, engine_of, focus_fault, locked, mls_of, notes, rekey
 from tests.support.lives.plan import LifePlan
 from tests.support.lives.verbs import Step
 from tests.support.lives.verdict import live
@@ -178,6 +178,23 @@ async def test_an_end_that_is_refused_because_of_an_own_certificate_lands_when_t
     assert first.state is MessageState.FAILED
     await (await bob.chat(ALICE).send("in clear, as both know")).delivered(within_s=60)
     assert readable(stage, "under a lock") == []
+
+
+@scenario("two-carriers", is_read_by_others=False)
+async def test_a_second_certificate_gets_in_though_nobody_said_what_became_of_the_first(stage: Stage) -> None:
+    """Random life `all` 51084: the network of the focus was away for that time, and every later text failed."""
+    alice, bob = await locked(stage)
+    focus_fault(stage, is_silent=True)
+    first = _serial(alice)
+    await _revoked(stage, first)
+    await _revoked(stage, first, _serial(alice))
+    assert "not repaired: " in notes(stage, alice), notes(stage, alice)
+    focus_fault(stage)
+    for phone, peer in ((alice, BOB), (bob, ALICE)):
+        message = await phone.chat(peer).send(f"from {phone.name}, after the silence")
+        await message.delivered(within_s=600)
+        assert message.scheme is Scheme.MLS
+    assert readable(stage, "after the silence") == []
 
 
 @scenario("two-carriers", is_read_by_others=False)
