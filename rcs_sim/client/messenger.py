@@ -447,9 +447,10 @@ class Messenger:
             return True
         return False
 
-    def lock_came(self, message: SentMessage) -> None:
-        """What was on its way in clear goes no further (RCC.16 §7.2): sealed, or failed if it may have been read."""
-        if message.went_in_clear:
+    def lock_came(self, message: SentMessage, *, is_certain: bool = True) -> None:
+        """What was on its way in clear goes no further (RCC.16 §7.2): sealed, or failed if it may have been read. Where
+        the lock is not certain it is decided about anew."""
+        if message.went_in_clear and is_certain:
             self.not_sealed(message, FallbackReason.WENT_IN_CLEAR)
         else:
             self._run(message, message.delivery.seal_again(FallbackReason.ENCRYPTION_BUSY, self.alarms.now()))

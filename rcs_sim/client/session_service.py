@@ -130,7 +130,7 @@ class SessionService:
         return True
 
     def take_back_plain(self, peer: ContactKey) -> list[SentMessage]:
-        """What the user has written to *peer* in clear and no session has carried yet: there is a lock now."""
+        """What the user has written to *peer* in clear and no session has carried: there is or may be a lock."""
         found = [each for session in self._all if session.peer == peer for each in session.take_back(_is_plain)]
         return [item.message for item in found if isinstance(item, ContentCarried)]
 

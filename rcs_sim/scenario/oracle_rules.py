@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from rcs_sim.client.display import Shown
 from rcs_sim.scenario.oracle_changes import ChangesOfText
+from rcs_sim.scenario.oracle_copies import CopiesOfText
 from rcs_sim.scenario.oracle_hops import digits_of, same_text
 from rcs_sim.scenario.oracle_keys import KeyLeak
 from rcs_sim.scenario.oracle_readings import Passage, Readings, Verdict
@@ -67,7 +68,7 @@ class MessageDisplay:
 class OracleRules:
     """Judges messages by what was read of the trace."""
 
-    __slots__ = ("_changes", "_locks", "_mls_locks", "_readings", "_screens")
+    __slots__ = ("_changes", "_copies", "_locks", "_mls_locks", "_readings", "_screens")
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
@@ -75,6 +76,7 @@ class OracleRules:
         self._locks = _lock_moments(readings, lambda shown: bool(shown.has_lock))
         self._mls_locks = _lock_moments(readings, lambda shown: shown.scheme == "mls")
         self._changes = ChangesOfText(readings)
+        self._copies = CopiesOfText(readings)
 
     def violations(self, message: UserMessage) -> Iterator[Violation]:
         passages = self._readings.passages(message)
@@ -273,7 +275,7 @@ class OracleRules:
             return ""
         if message.showings:
             return self._other_showing(message)
-        if not self._changes.is_owed(message):
+        if not self._changes.is_owed(message) or self._copies.is_merged(message, receivers):
             return ""
         if self._screens.is_wiped_after(message.phone, message.number):
             return ""  # there is no message any more of which its user could be told

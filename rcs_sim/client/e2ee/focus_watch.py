@@ -144,11 +144,14 @@ class FocusWatch:
 
     def suspect(self, conversation: Conversation) -> None:
         """Something has come that nobody without a group could have made: the focus is asked before the next message
-        leaves, and until it has said otherwise there is one."""
+        leaves, what still waits for a session included, and until it has said otherwise there is one."""
         if not self._has_group(conversation.peer):
             held = self._held.get(conversation.peer)
             if held is None or not held.is_held or held.has_ended:
                 self._held[conversation.peer] = _SUSPECTED
+            sessions = self._messenger.sessions
+            for message in sessions.take_back_plain(conversation.peer) if sessions is not None else ():
+                self._messenger.lock_came(message, is_certain=False)
 
     def may_read(self, peer: ContactKey) -> bool:
         """Whether the focus may be asked for its state once more, which counts as done: servers throttle who asks too

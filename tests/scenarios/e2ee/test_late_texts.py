@@ -117,3 +117,24 @@ def test_a_device_that_comes_back_while_another_one_gets_a_lock_writes_nothing_i
         ),
     )
     assert list(live(plan).violations) == []
+
+
+def test_what_waits_for_a_session_does_not_leave_in_clear_after_a_sealed_message_has_come() -> None:
+    """Found by a random life: the focus has said that it holds nothing, and the sealed message of the peer is there
+    before his Welcome and before the session opens."""
+    plan = LifePlan(
+        "setup",
+        52030,
+        {"red": ("google-like", {"signalling": "SIPoUDP"}), "blue": ("rcc16-strict", {})},
+        {"alice": "strict-v3", "alice2": "strict-v3", "bob": "lineage-like"},
+        (
+            Step("cross", "alice2", "bob", "", (("number", 1),), 0.01),
+            Step("lose power", "bob", pause_s=0.3),
+            Step("cross", "alice", "bob", "", (("number", 3),), 5.0),
+            Step("off", "alice", pause_s=0.01),
+            Step("on", "alice", pause_s=0.05),
+            Step("off", "alice2"),
+            Step("on", "alice", pause_s=0.01),
+        ),
+    )
+    assert list(live(plan).violations) == []

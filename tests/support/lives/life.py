@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ims_core.errors import LocalProtocolError, SimulatorError
-from ims_core.trace import ListSink
+from ims_core.trace import ListSink, RecordKind
 from rcs_sim.client.display import Shown, ShownEvent
 from rcs_sim.client.message_state import MessageState, MessageTransport
 from rcs_sim.client.messages import ReceivedMessage, SentMessage
@@ -255,11 +255,18 @@ class Life:
         self._resets[who] += 1
         since = self.sim.clock.now() - _MAY_WAIT_S
         for said in self.said:
-            is_there = said.message.state is MessageState.SENT and said.message.history[-1].at >= since
-            said.is_excused |= is_there and said.whom == user_of(who)
+            if said.whom == user_of(who) and said.message.history[-1].at >= since:
+                is_there = said.message.state is MessageState.SENDING and self._has_come(said.message, who)
+                said.is_excused |= said.message.state is MessageState.SENT or is_there
         await act()
         self.said = [each for each in self.said if each.phone is not phone]
         self.changes = [each for each in self.changes if each[0] is not phone]
+
+    def _has_come(self, message: SentMessage, phone: str) -> bool:
+        """Whether its octets have reached *phone*, though its sender has no answer yet."""
+        wire_id = message.wire_id.encode()
+        came = (each.raw for each in self.sink.records if each.kind is RecordKind.MESSAGE and each.target == phone)
+        return any(wire_id in raw for raw in came)
 
     async def _give_away(self, who: str, phone: Phone) -> None:
         if who == user_of(who):

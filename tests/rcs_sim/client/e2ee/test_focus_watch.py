@@ -119,6 +119,27 @@ async def test_who_is_refused_because_there_may_be_a_lock_can_consent_to_go_on_w
 
 
 @scenario("two-carriers")
+async def test_what_waits_for_a_session_in_clear_is_decided_about_again_when_there_may_be_a_lock(stage: Stage) -> None:
+    """Something sealed comes while the INVITE is on its way."""
+    service = stage.sim.lab.carriers["blue"].key_service
+    assert service is not None
+    service.server.fault = KdsFault(is_down=True)
+    alice = await stage.phone("alice", ALICE, "strict-v3")
+    await stage.phone("bob", BOB)
+    await (await alice.chat(BOB).send("no secret")).delivered(within_s=10)
+    await asyncio.sleep(600)  # the session is over
+    conversation, watch = alice.chat(BOB)._conversation, mls_of(alice)._context.watch
+    focus_fault(stage, is_silent=True)
+    message = alice.chat(BOB).send("who can read this? " * 100)
+    await asyncio.sleep(0.01)
+    assert message.state is MessageState.SENDING
+    watch.suspect(conversation)
+    await asyncio.sleep(300)
+    assert message.state is MessageState.FAILED
+    assert readable(stage, "who can read this? " * 10) == []
+
+
+@scenario("two-carriers")
 async def test_a_phone_without_repairs_left_waits_for_the_focus_in_peace(stage: Stage) -> None:
     """It asked itself again and again without end, in no time."""
     _, bob = await pair_locked(stage)
