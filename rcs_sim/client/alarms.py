@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ims_core.transport.clock import Clock
 from ims_core.transport.deadlines import DeadlineHeap
 
-__all__ = ["Alarm", "Alarms"]
+__all__ = ["Alarm", "Alarms", "Calendar"]
 
 
 class Alarm:
@@ -37,11 +37,23 @@ class Alarm:
         self._ring(max(self._alarms.now(), self._at))
 
 
+class Calendar:
+    """What a phone takes for the time of day, as a clock."""
+
+    __slots__ = ("_alarms",)
+
+    def __init__(self, alarms: Alarms) -> None:
+        self._alarms = alarms
+
+    def now(self) -> float:
+        return self._alarms.wall()
+
+
 class Alarms:
     """All alarms of a phone. While it is switched off none rings; those that were due ring when it is on again.
 
-    *skew_s* is how much the phone's own clock is ahead of the true one. A change leaves alarms that are set at the true
-    time for which they were set."""
+    `now` is time as it passes, by which all pauses and bounds are measured: it knows no jump. *skew_s* is how much the
+    phone's calendar is ahead of the true one; what is stamped, and certificates, go by that (`wall`)."""
 
     __slots__ = ("_clock", "_heap", "is_frozen", "missed", "skew_s")
 
@@ -53,7 +65,19 @@ class Alarms:
         self.missed: list[Alarm] = []
 
     def now(self) -> float:
+        return self._clock.now()
+
+    def wall(self) -> float:
+        """Seconds since the epoch by the phone's calendar."""
         return self._clock.now() + self.skew_s
+
+    def when(self, wall_s: float) -> float:
+        """The time of `now` at which the calendar, as it goes for the moment, says *wall_s*."""
+        return wall_s - self.skew_s
+
+    @property
+    def calendar(self) -> Calendar:
+        return Calendar(self)
 
     def new(self, ring: Callable[[float], None]) -> Alarm:
         return Alarm(self, ring)

@@ -101,7 +101,7 @@ class ChangeSender:
         if not isinstance(target, SentMessage):
             return _R.NOT_AUTHOR
         written = epoch_of(target.date_time)
-        if written is not None and self._messenger.alarms.now() - written > self._policy.change_within_s:
+        if written is not None and self._messenger.alarms.wall() - written > self._policy.change_within_s:
             return _R.TOO_LATE
         return _POSSIBLE
 
@@ -151,7 +151,7 @@ class ChangeSender:
         message.change = Change(kind, target_id, key, emoji, text if kind is ReferenceType.EDIT else "")
         message.was_locked |= target.scheme is not None
         if target_id and not is_text:
-            at_ms = round(message.created_at * 1000)
+            at_ms = round(self._messenger.alarms.wall() * 1000)
             reference = MessageReference(target_id, kind)
             message.about = reference_headers(reference, self._policy.dialects, at_ms=at_ms)
         self._messenger.send(message, refusal=refusal)

@@ -89,7 +89,7 @@ class ImsService:
             trace=trace,
             names=names,
         )
-        self.ua.wall_clock = messenger.alarms
+        self.ua.wall_clock = messenger.alarms.calendar
         self._features = feature_params(policy, configuration)
         self.ua.features = self._features + ("" if encryption is None else encryption.contact_params)
         self.registration = self._new_registration(configuration_stale)

@@ -479,7 +479,7 @@ class Inbox:
             is_active=is_active,
             refresh_s=refresh_s,
             message_id=ua.tokens.uuid(),
-            date_time=date_time_of(messenger.alarms.now()),
+            date_time=date_time_of(messenger.alarms.wall()),
         )
         headers = message_headers(conversation.id, ua.tokens.uuid())
         request = ua.new_request("MESSAGE", messenger.pager.target(conversation.peer), headers, cpim, CPIM_CONTENT_TYPE)

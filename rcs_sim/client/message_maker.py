@@ -50,7 +50,7 @@ class MessageMaker:
             self.new_id(),
             tokens.uuid(),
             text,
-            date_time_of(now),
+            date_time_of(self._alarms.wall()),
             Delivery(self.rules, tokens.uniform, now, may_fall_back=may_leave),
             self._consented,
             has_report=self._policy.sms.requests_status_report,

@@ -112,6 +112,8 @@ class Phone:
     @clock_skew_s.setter
     def clock_skew_s(self, skew_s: float) -> None:
         self._alarms.skew_s = skew_s
+        if self.encryption is not None:
+            self.encryption.clock_set()
 
     @property
     def watchers(self) -> list[Callable[[ShownEvent], None]]:
@@ -291,7 +293,8 @@ class Phone:
         http = self._http
         if http is None:
             return
-        self._driver = ProvisioningDriver(core, http, self._alarms, self._errands, self._provisioned, name=self.name)
+        calendar = self._alarms.calendar
+        self._driver = ProvisioningDriver(core, http, calendar, self._errands, self._provisioned, name=self.name)
         self._driver.boot()
         is_waiting = self._wanted is not None or core.next_deadline() is not None
         if not is_waiting and core.state is not ServiceState.ACTIVE:

@@ -148,7 +148,7 @@ class SessionService:
         session = self._chats.get(peer)
         if session is None or not session.carries_receipts or not self.rules.policy.types_in_session:
             return False
-        now = date_time_of(self.alarms.now())
+        now = date_time_of(self.alarms.wall())
         message = typing_message(self.new_word(), is_active=is_active, refresh_s=refresh_s, date_time=now)
         session.send_unanswered(message)
         return True

@@ -44,7 +44,7 @@ class BringingIn:
         """The same for who still asks when nothing else is left to be done for him, whatever he asks about: it changes
         nothing for those who are in, so that it is bounded in time alone (choice)."""
         kept = self._kept(thread)
-        if kept is not None and thread.asked.take(self._context.now_s()):
+        if kept is not None and thread.asked.take(self._context.passed_s()):
             self._give(thread, kept, lambda: None)
 
     def _kept(self, thread: EncryptedThread) -> KeptWelcome | None:

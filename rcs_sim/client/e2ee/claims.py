@@ -79,13 +79,13 @@ class Claims:
 
     async def _asked(self, kds: KdsClient, request: ClaimRequest) -> ClaimResult:
         """The answer; none is asked for as long as that directory wants to be left alone."""
-        left_s = self._not_before.get(request.kds, 0.0) - self.credentials.now_s()
+        left_s = self._not_before.get(request.kds, 0.0) - self.credentials.passed_s()
         if left_s > 0:
             detail = f"the directory asked to wait, {left_s:.0f} s are left"
             return ClaimResult(ClaimOutcome.NOT_ATTEMPTED, detail=detail)
         result = await kds.claim(request)
         if result.retry_after_s:
-            self._not_before[request.kds] = self.credentials.now_s() + result.retry_after_s
+            self._not_before[request.kds] = self.credentials.passed_s() + result.retry_after_s
         return result
 
     def _verified(self, result: ClaimResult, msisdn: str) -> tuple[VerifiedKeyPackage, ...]:

@@ -69,7 +69,11 @@ class E2eeContext:
         return thread is not None and thread.engine.group is not None
 
     def now_s(self) -> int:
-        """Unix seconds."""
+        """Unix seconds by the phone's calendar: certificates are judged by it."""
+        return int(self.messenger.alarms.wall())
+
+    def passed_s(self) -> int:
+        """Seconds as they pass: budgets and deadlines go by them, whatever becomes of the calendar."""
         return int(self.messenger.alarms.now())
 
     def new_id(self) -> str:

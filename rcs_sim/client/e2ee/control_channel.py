@@ -176,7 +176,7 @@ class ControlChannel:
             sender=request.sender,
             recipient=request.recipient,
             message_id=request.control_id,
-            date_time=date_time_of(self._messenger.alarms.now()),
+            date_time=date_time_of(self._messenger.alarms.wall()),
             body=request.body,
             content_type=request.content_type,
             disposition_notification=("negative-delivery",),

@@ -156,8 +156,12 @@ class Credentials:
         return None if self.setting is None else self.setting.trust.validator
 
     def now_s(self) -> int:
-        """Unix seconds."""
-        return int(self._alarms.now())
+        """Unix seconds by the phone's calendar."""
+        return int(self._alarms.wall())
+
+    def passed_s(self) -> float:
+        """Seconds as they pass, whatever becomes of the calendar."""
+        return self._alarms.now()
 
     def complain(self, what: str, octets: bytes = b"") -> None:
         """Something of the directory goes into the trace."""
@@ -190,8 +194,14 @@ class Credentials:
 
     def welcome_came(self) -> None:
         """A key package was used, or should have been: the pool is filled again if it is time."""
-        now_s = int(self._alarms.now())
+        now_s = int(self._alarms.wall())
         if self.setting is not None and self.pool.needs_refill(self.setting, now_s):
+            self._begin()
+
+    def clock_set(self) -> None:
+        """The calendar has jumped: what was made by the other one may be of no use."""
+        self._is_outdated = self._is_working
+        if self.setting is not None:
             self._begin()
 
     def enrol_anew(self) -> None:
@@ -217,7 +227,7 @@ class Credentials:
     def is_certificate_valid(self) -> bool:
         """Whether there is one, and it has neither run out nor been revoked, nor lost its root."""
         setting = self.setting
-        if setting is None or self._alarms.now() >= setting.identity.ends_s:
+        if setting is None or self._alarms.wall() >= setting.identity.ends_s:
             return False
         if self._judged is None or self._judged[0] is not setting:
             self._judged = setting, setting.trust.validator.is_revoked(setting.identity.chain)
@@ -265,7 +275,7 @@ class Credentials:
                 self.setting = MemberSetting.of(identity, self.profile, trust, self._random, self._key_log)
             if self.roots.held is not None:  # whatever becomes of the packages: a list may tell why they are refused
                 self._revocations.watch(kds, self.roots.held.trust(), self.kds_number)
-            if is_new or self._owes_packages or self.pool.needs_refill(self.setting, int(self._alarms.now())):
+            if is_new or self._owes_packages or self.pool.needs_refill(self.setting, int(self._alarms.wall())):
                 await self._publish(kds, self.setting)
         except (TransportError, RemoteProtocolError) as error:
             self._failed(str(error), getattr(error, "retry_after_s", None))
@@ -273,7 +283,7 @@ class Credentials:
                 self._ask_for_proof()
         else:
             self._succeeded()
-        if self._is_outdated:  # it began with an earlier configuration
+        if self._is_outdated:  # it began with an earlier configuration, or calendar
             self._is_outdated = False
             self._alarm.set(self._alarms.now())
 
@@ -294,7 +304,7 @@ class Credentials:
         )
 
     async def _certify(self, kds: KdsClient, trust: X509Identity) -> DeviceIdentity:
-        now_s = int(self._alarms.now())
+        now_s = int(self._alarms.wall())
         held = None if self.setting is None else self.setting.identity
         is_good = held is not None and now_s < _renewal_s(held) and not trust.validator.is_revoked(held.chain)
         if held is not None and is_good and not self._is_doubted:
@@ -315,7 +325,7 @@ class Credentials:
             )
         proof = b"" if self._parameters is None else self._parameters.identity_proof
         response = await kds.enrol(enrolment.certificate_request(proof))
-        identity = enrolment.accept(response.leaf, response.chain, trust, int(self._alarms.now()))
+        identity = enrolment.accept(response.leaf, response.chain, trust, int(self._alarms.wall()))
         self._is_doubted = False
         self.kds_number = self.profile.kds if response.kds is None else response.kds
         self._display.state("encryption", "certified", reason="renewed" if held is not None else "enrolled")
@@ -329,7 +339,7 @@ class Credentials:
 
     async def _publish(self, kds: KdsClient, setting: MemberSetting) -> None:
         self._owes_packages = True
-        upload = self.pool.mint(setting, int(self._alarms.now()))
+        upload = self.pool.mint(setting, int(self._alarms.wall()))
         await kds.upload(
             UploadRequest(
                 msisdn=setting.identity.msisdn,
@@ -372,7 +382,7 @@ class Credentials:
         publish_at = (self.pool.minted_s or 0) + PUBLISH_EVERY_S
         renew_at = 0 if self.setting is None else _renewal_s(self.setting.identity)
         now = self._alarms.now()
-        next_at = max(min(publish_at, renew_at), now + _LONG_S)
+        next_at = max(self._alarms.when(min(publish_at, renew_at)), now + _LONG_S)
         return float(min(next_at, now + RETRY_S) if self.roots.is_behind else next_at)
 
     def _rang(self, now: float) -> None:

@@ -324,7 +324,7 @@ class Failures:
             self._context.note(thread, "failure ignored", shown, imdn.message_id)
             return False
         token = imdn.client_failure_reason or ""
-        return not thread.failures.is_repeated(imdn.message_id, token, self._context.now_s())
+        return not thread.failures.is_repeated(imdn.message_id, token, self._context.passed_s())
 
     # --- a client could not read -------------------------------------------------------------------------------------
 
@@ -338,7 +338,9 @@ class Failures:
             if token == ClientFailureReason.CONTROL_MESSAGE_FAILED_DUE_TO_DOWNGRADE:
                 self._healing.heal(thread, "a peer says that encryption has ended")
             return
-        verdict = thread.failures.on_report(True, message.id, token or "", context.now_s(), report_of=imdn.message_id)
+        verdict = thread.failures.on_report(
+            True, message.id, token or "", context.passed_s(), report_of=imdn.message_id
+        )
         context.note(thread, "peer could not read", f"{token or 'no reason'}: {verdict.name.lower()}", message.id)
         match verdict:
             case ReportVerdict.RESEND:

@@ -125,7 +125,7 @@ class Healing:
     def _claim(self, thread: EncryptedThread, then: _THEN, failed: Callable[[str], None]) -> None:
         context = self._context
         kds = context.messenger.capabilities.entry(thread.conversation.peer).tags.mls.kds
-        if not thread.claims.take(context.now_s()):
+        if not thread.claims.take(context.passed_s()):
             failed("no key packages: the budget of claims is used up")
             return
 
@@ -158,7 +158,7 @@ class Healing:
             return
         if context.watch.is_waived(thread.conversation.peer):
             return  # the user goes on without
-        if not thread.heals.take(context.now_s()):
+        if not thread.heals.take(context.passed_s()):
             self._not_begun(thread)
             return
         context.note(thread, "repair", why)
@@ -170,7 +170,7 @@ class Healing:
     def _not_begun(self, thread: EncryptedThread) -> None:
         """Told once for each time that the budget is used up: what waits is looked at again because of it, and may want
         a repair again."""
-        free_s = thread.heals.next_free_s(self._context.now_s())
+        free_s = thread.heals.next_free_s(self._context.passed_s())
         if thread.heals_free_at_s != free_s:
             thread.heals_free_at_s = free_s
             self._context.note(thread, "no repair", "the budget of today is used up")
@@ -217,11 +217,11 @@ class Healing:
         """The phone is switched off, or the conversation ends."""
         thread.is_setting_up = False
         if thread.heal.is_running:
-            thread.heal.feed(HealInput.CANCEL, self._context.now_s())
+            thread.heal.feed(HealInput.CANCEL, self._context.passed_s())
 
     def _feed(self, thread: EncryptedThread, happened: HealInput) -> None:
         before = thread.heal.phase
-        step = thread.heal.feed(happened, self._context.now_s())
+        step = thread.heal.feed(happened, self._context.passed_s())
         deadline_s = thread.heal.next_deadline_s()
         if thread.alarm is None:
             thread.alarm = self._context.messenger.alarms.new(lambda now: self._rang(thread))
@@ -272,7 +272,7 @@ class Healing:
             self._after(SET_UP_PAUSE_S, partial(self._context.moved, thread))
         self._over(thread)
         is_failure = happened is not HealInput.CANCEL and thread.is_encrypted
-        if is_failure and thread.heal_failed(self._context.now_s()):
+        if is_failure and thread.heal_failed(self._context.passed_s()):
             self.advance_era(thread, "three repairs came to nothing", is_urgent=True)
 
     def _ask(self, thread: EncryptedThread) -> None:
@@ -300,7 +300,7 @@ class Healing:
 
     def _rang(self, thread: EncryptedThread) -> None:
         deadline_s = thread.heal.next_deadline_s()
-        if deadline_s is not None and self._context.now_s() >= deadline_s:
+        if deadline_s is not None and self._context.passed_s() >= deadline_s:
             self._feed(thread, HealInput.DEADLINE)
 
     def _over(self, thread: EncryptedThread) -> None:
@@ -387,7 +387,7 @@ class Healing:
         info = None if server is None else server.group_info
         if (
             info is None
-            or not thread.rejoins.take(self._context.now_s())
+            or not thread.rejoins.take(self._context.passed_s())
             or not self._requests.submit(
                 thread,
                 lambda engine, control_id, now_s: engine.control.external_commit(info, control_id, now_s),
@@ -412,7 +412,7 @@ class Healing:
         self._feed(thread, fallback_input(nothing, is_member=True, is_elected=self._is_elected(thread)))
 
     def _advance(self, thread: EncryptedThread) -> None:
-        if not thread.has_era_left(self._context.now_s()):
+        if not thread.has_era_left(self._context.passed_s()):
             self._context.note(thread, "no new era", "the budget is used up")
             self._feed(thread, HealInput.FAILED)
             return
@@ -430,7 +430,7 @@ class Healing:
         server = self._servers.get(thread) or ServerState()
         is_sent = self._requests.submit(thread, _new_era(server, packages, kind), partial(self._advanced, thread))
         if is_sent:
-            thread.take_era(self._context.now_s())
+            thread.take_era(self._context.passed_s())
         else:
             self._feed(thread, HealInput.FAILED)
 
@@ -483,9 +483,9 @@ class Healing:
 
     def _is_within_budgets(self, thread: EncryptedThread) -> bool:
         """Whether there is a new era left, and the claim and the read that it takes."""
-        now_s, peer = self._context.now_s(), thread.conversation.peer
+        passed_s, peer = self._context.passed_s(), thread.conversation.peer
         can_read = self._context.watch.has_reads_left(peer) or not self._context.is_arbitrated(thread)
-        return can_read and thread.has_era_left(now_s) and thread.claims.is_left(now_s)
+        return can_read and thread.has_era_left(passed_s) and thread.claims.is_left(passed_s)
 
     def renew_leaf(self, thread: EncryptedThread) -> bool:
         """Our new certificate for the group, if it has an older one: by a commit of ours alone, which nobody else's old
@@ -545,7 +545,7 @@ class Healing:
         if not self._requests.submit(thread, _new_era(server, packages, wish.kind), partial(self._created, thread)):
             self._set_up_failed(thread, "no new era could be made")
         elif wish.kind is AdvanceKind.NORMAL:
-            thread.take_era(self._context.now_s())
+            thread.take_era(self._context.passed_s())
 
     def phoenix(self, thread: EncryptedThread, reason: DowngradeReason, ended: Ended) -> None:
         """A new era that is born downgraded, by ourselves alone: it needs nobody's key packages."""

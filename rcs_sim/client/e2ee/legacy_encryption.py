@@ -361,7 +361,7 @@ class LegacyEncryption:
         if refused.refusal is LegacyRefusal.REPLAYED or not message_id or message_id in thread.reported:
             return
         _remember(thread.reported, message_id, None)
-        now = date_time_of(self._messenger.alarms.now())
+        now = date_time_of(self._messenger.alarms.wall())
         imdn = Imdn(message_id, now, ImdnKind.DELIVERY, ImdnStatus.FAILED)
         self._channel.notify(thread.conversation, compose_receipt(imdn, self._messenger.tokens.uuid(), now))
 

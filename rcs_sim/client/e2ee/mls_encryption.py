@@ -277,7 +277,7 @@ class MlsEncryption:
             if may_wait:
                 self._ask_what_became(thread)
             hold = thread.engine.control.hold
-            return _P.CONVERGING if hold is not None and self._context.now_s() < hold.until_s else _P.BUSY
+            return _P.CONVERGING if hold is not None and hold.lasts(self._context.now_s()) else _P.BUSY
         return _P.NO_STATE
 
     def _ask_what_became(self, thread: EncryptedThread) -> bool:
@@ -309,7 +309,7 @@ class MlsEncryption:
         until_s = getattr(hold, "until_s", None)
         if until_s is not None:
             alarm = self._messenger.alarms.new(lambda now: self._moved(thread))
-            alarm.set(float(until_s) + 1.0)
+            alarm.set(self._messenger.alarms.when(until_s) + 1.0)
 
     def _power_to_begin(self, thread: EncryptedThread, *, may_wait: bool) -> SealingPower:
         """Without a group: one that a focus holds is got into, another is set up if both sides are capable."""

@@ -130,6 +130,11 @@ class PhoneEncryption:
         if self._legacy is not None:
             self._legacy.power_lost()
 
+    def clock_set(self) -> None:
+        """The calendar has jumped."""
+        if self.mls is not None:
+            self.mls.credentials.clock_set()
+
     def registered(self) -> None:
         """The phone can be reached again."""
         if self.mls is not None:

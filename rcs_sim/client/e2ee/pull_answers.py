@@ -43,7 +43,7 @@ class PullAnswers:
             return False
         control_id = found.cpim.message_id
         budget = self._asked.setdefault(conversation.peer, RollingBudget(SERVER_READS))
-        if control_id and budget.take(self._context.now_s()):
+        if control_id and budget.take(self._context.passed_s()):
             self._answer(conversation, control_id)
         return True
 
@@ -72,7 +72,7 @@ class PullAnswers:
         self, conversation: Conversation, control_id: str, reason: Reason, engine: EncryptedConversation | None
     ) -> None:
         context = self._context
-        now = date_time_of(context.messenger.alarms.now())
+        now = date_time_of(context.messenger.alarms.wall())
         imdn = Imdn(control_id, now, ImdnKind.DELIVERY, ImdnStatus.FAILED, server_failure_reason=reason)
         headers = FocusHeaders(in_reply_to=control_id) if engine is None else _headers_of(engine, control_id)
         context.messenger.display.state(

@@ -45,7 +45,7 @@ class Readmission:
             return False
         if thread is not None:
             return self._answer(thread, stamp)
-        if self._is_for_us(sender) and self._strangers.take(self._context.now_s()):
+        if self._is_for_us(sender) and self._strangers.take(self._context.passed_s()):
             self._ask_focus(sender, stamp)
             return True
         return False
@@ -57,7 +57,7 @@ class Readmission:
             return False
         if thread.engine.state not in (ConversationState.ENCRYPTED, ConversationState.NONE):
             return False
-        if context.messenger.alarms.now() < thread.blocked_until or not thread.asked.take(context.now_s()):
+        if context.messenger.alarms.now() < thread.blocked_until or not thread.asked.take(context.passed_s()):
             context.note(thread, "request for a Welcome ignored", "not so soon again")
             return False
         return self._healing.advance_era(thread, "a participant asks for a Welcome", asked_at=stamp)

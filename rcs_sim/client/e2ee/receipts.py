@@ -69,7 +69,7 @@ class SignedReceipts:
         """The CPIM that tells the sender of a message why it was not read: signed where there is a group; else bare,
         with the reason only where it asks for a Welcome (digest RCC.16 §6.4)."""
         context = self._context
-        now = date_time_of(context.messenger.alarms.now())
+        now = date_time_of(context.messenger.alarms.wall())
         receipt_id = context.new_id()
         imdn = Imdn(due.message_id, now, ImdnKind.DELIVERY, ImdnStatus.FAILED, client_failure_reason=due.reason)
         headers = self.sign(thread, receipt_id, imdn)

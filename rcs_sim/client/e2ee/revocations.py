@@ -88,7 +88,7 @@ class Revocations:
         self._take(whose, found)
         if found.is_stale(self._now_s()):
             self._tell(whose, "stale", f"the next one was due at {found.next_s}")
-        return min(self._alarms.now() + REFRESH_S, float(found.next_s))
+        return min(self._alarms.now() + REFRESH_S, self._alarms.when(found.next_s))
 
     def _take(self, whose: int | None, found: RevocationList) -> None:
         before, self._held[whose] = self.revoked, found
@@ -110,4 +110,4 @@ class Revocations:
         self._display.state("revocation list", state, reason=f"{place}{why}")
 
     def _now_s(self) -> int:
-        return int(self._alarms.now())
+        return int(self._alarms.wall())

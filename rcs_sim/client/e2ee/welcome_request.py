@@ -29,7 +29,7 @@ class WelcomeRequests:
         context, state = self._context, self._context.watch.state(thread.conversation.peer)
         if not context.is_arbitrated(thread) or state is None:
             return False
-        if not thread.asks.take(context.now_s()):
+        if not thread.asks.take(context.passed_s()):
             context.note(thread, "no request for a Welcome", "the budget is used up")
             return False
         context.note(thread, "Welcome asked for", f"era {state.era_id}")
@@ -39,7 +39,7 @@ class WelcomeRequests:
     def _compose(self, state: EpochIdentifier) -> bytes:
         """About no message: the id is one that nobody has used."""
         context = self._context
-        now = date_time_of(context.messenger.alarms.now())
+        now = date_time_of(context.messenger.alarms.wall())
         reason = ClientFailureReason.CONTROL_MESSAGE_FAILED
         imdn = Imdn(context.new_id(), now, ImdnKind.DELIVERY, ImdnStatus.FAILED, client_failure_reason=reason)
         stamp = MlsHeaders(era_id=state.era_id, epoch_authenticator=state.epoch_authenticator)

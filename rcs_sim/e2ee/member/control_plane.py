@@ -104,6 +104,10 @@ class Hold:
     control_id: str
     until_s: int
 
+    def lasts(self, now_s: int) -> bool:
+        """Not so if it began in the future: the clock has been put back since."""
+        return now_s < self.until_s <= now_s + CONVERGENCE_WAIT_S
+
 
 class ControlPlane:
     """*group* is the one of the present era, None without. The pool is the device's. *is_arbitrated*: a focus decides

@@ -146,7 +146,10 @@ class EncryptedConversation:
         return self._unexcused(self.group.roster.missing(self.participants), now_s)
 
     def _unexcused(self, numbers: frozenset[str], now_s: int) -> frozenset[str]:
-        return frozenset(each for each in numbers if self._excused.get(each, now_s) <= now_s) if numbers else numbers
+        return frozenset(each for each in numbers if not self._is_excused(each, now_s)) if numbers else numbers
+
+    def _is_excused(self, number: str, now_s: int) -> bool:
+        return now_s < self._excused.get(number, now_s) <= now_s + EXCUSED_S
 
     def excuse(self, numbers: Iterable[str], now_s: int) -> None:
         """An accepted add or remove explains for a while that these are in one roster only."""
@@ -203,7 +206,7 @@ class EncryptedConversation:
                 return SealGate(SealRefusal.MISSING_MEMBER, missing)
         if revoked := group.revoked:
             return SealGate(SealRefusal.REVOKED_MEMBER, frozenset(revoked.values()))
-        is_held = control.course.state in _HELD_IN or (control.hold is not None and now_s < control.hold.until_s)
+        is_held = control.course.state in _HELD_IN or (control.hold is not None and control.hold.lasts(now_s))
         return SealGate(SealRefusal.HELD) if is_held else _OPEN
 
     def seal(self, entity: EncryptedEntity, message_id: str, now_s: int) -> Sealed:

@@ -175,7 +175,7 @@ class MessageExchange(TlsStruct):
             each.envelope
             for _, each in self.parked
             if not each.is_control
-            and now_s - each.parked_s >= GROUP_WAIT_S
+            and not 0 <= now_s - each.parked_s < GROUP_WAIT_S  # or the clock has been put back since
             and each.envelope.message_id not in self._overdue_told
         ]
         self._overdue_told |= {each.message_id for each in late}

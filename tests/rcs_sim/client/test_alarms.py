@@ -66,3 +66,17 @@ def test_what_a_phone_had_before_a_reset_never_rings() -> None:
         return rang, fresh.skew_s
 
     assert run(main(), clock="virtual") == (["fresh"], 60.0)
+
+
+def test_a_calendar_that_jumps_moves_no_alarm_and_no_time_that_passes() -> None:
+    async def main() -> tuple[list[float], float, float]:
+        clock, rang = VirtualClock(), list[float]()
+        alarms = Alarms(clock)
+        start = alarms.now()
+        alarms.skew_s = 86_400.0
+        alarms.new(lambda now: rang.append(round(now - start, 6))).set(alarms.when(alarms.calendar.now() + 2))
+        alarms.skew_s = -5.0
+        await asyncio.sleep(10)
+        return rang, alarms.now() - start, alarms.wall() - start
+
+    assert run(main(), clock="virtual") == ([2.0], 10.0, 5.0)

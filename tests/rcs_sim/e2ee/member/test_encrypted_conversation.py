@@ -13,6 +13,7 @@ from rcs_sim.e2ee.extension_bodies import DowngradeReason
 from rcs_sim.e2ee.member.application_opening import Envelope, OpenRefusal, RefusalKind
 from rcs_sim.e2ee.member.commit_verdict import FocusRefusal
 from rcs_sim.e2ee.member.control_outcome import Advanced, Joined
+from rcs_sim.e2ee.member.control_plane import CONVERGENCE_WAIT_S, Hold
 from rcs_sim.e2ee.member.encrypted_conversation import ConversationState
 from rcs_sim.e2ee.member.message_exchange import Parked
 from rcs_sim.e2ee.member.moment import Moment
@@ -191,11 +192,23 @@ def test_a_message_before_its_welcome_waits_three_seconds_until_it_is_told_of() 
     assert isinstance(parked, Parked)
     assert parked.has_no_group
     assert bob.conversation.exchange.next_overdue_s() == NOW_S + 3
-    assert bob.conversation.exchange.overdue(NOW_S + 2) == []
+    assert bob.conversation.exchange.overdue(NOW_S) == bob.conversation.exchange.overdue(NOW_S + 2) == []
     assert [each.message_id for each in bob.conversation.exchange.overdue(NOW_S + 3)] == [sealed.message_id]
     assert bob.conversation.exchange.overdue(NOW_S + 9) == []
     talk.fan_out(alice)
     assert [_text(result) for _, result in bob.conversation.drain(NOW_S)] == ["hello"]
+
+
+def test_what_was_noted_by_a_clock_that_has_been_put_back_since_holds_up_nothing() -> None:
+    alice, bob = make_member(ALICE), make_member(BOB)
+    talk = Talk([alice, bob])
+    talk.answer(alice, talk.create(alice))
+    sealed = alice.seal("hello")
+    bob.open(sealed, ALICE, NOW_S)
+    assert [each.message_id for each in bob.conversation.exchange.overdue(NOW_S - 1)] == [sealed.message_id]
+    hold = Hold("c1", NOW_S + CONVERGENCE_WAIT_S)
+    lasts = [hold.lasts(NOW_S + at_s) for at_s in (-1, 0, CONVERGENCE_WAIT_S - 1, CONVERGENCE_WAIT_S)]
+    assert lasts == [False, True, True, False]
 
 
 def test_a_past_epoch_is_read_as_long_as_the_profile_keeps_it() -> None:
@@ -219,6 +232,7 @@ def test_a_ghost_or_a_missing_member_stops_all_sealing() -> None:
     assert (gate.refusal, gate.numbers) == (SealRefusal.MISSING_MEMBER, frozenset({CAROL}))
     alice.conversation.excuse([CAROL], NOW_S)
     assert alice.conversation.gate(NOW_S + 9).is_open
+    assert not alice.conversation.gate(NOW_S - 1).is_open  # the clock has been put back since
     assert not alice.conversation.gate(NOW_S + 10).is_open
     alice.conversation.set_participants([ALICE, CAROL])
     gate = alice.conversation.gate(NOW_S + 10)

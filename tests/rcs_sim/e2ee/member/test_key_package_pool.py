@@ -65,6 +65,12 @@ def test_the_last_resort_is_used_again_and_calls_for_a_new_pool() -> None:
     assert not device.pool.needs_refill(device.setting, NOW_S + 60)
 
 
+def test_a_pool_that_was_made_by_a_clock_that_was_ahead_is_made_anew() -> None:
+    device = make_member(ALICE)
+    device.mint(NOW_S + 60)
+    assert device.pool.needs_refill(device.setting, NOW_S + 59)
+
+
 def test_a_pool_is_refilled_daily_when_few_are_left_and_with_a_new_certificate() -> None:
     device = make_member(ALICE)
     assert KeyPackagePool().needs_refill(device.setting, NOW_S)

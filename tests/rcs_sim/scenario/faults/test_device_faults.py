@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 
 from rcs_sim.client.encryption import Scheme
+from rcs_sim.client.message_state import MessageTransport
 from rcs_sim.client.phone import Phone
 from rcs_sim.scenario.faults.device_faults import DEVICE_FAULTS
 from rcs_sim.scenario.faults.fault_kind import FaultError
@@ -207,3 +208,19 @@ async def test_a_wrong_clock_stamps_messages_and_a_right_one_does_not(stage: Sta
     assert count < 1000  # no alarm rings without end
     await (await bob.chat("+12025550101").send("now again")).delivered(within_s=60)
     assert marks(stage.sink.records, "device.clock_skew") == ["begins", "acts", "ends"]
+
+
+@scenario("two-carriers-plain")
+async def test_a_phone_that_was_just_back_when_its_clock_was_put_back_is_not_just_back_for_days(stage: Stage) -> None:
+    _alice, bob = await stage.alice_and_bob()
+    async with stage.sim.fault("device.clock_skew", of="bob", skew_s=30 * 86_400):
+        await stage.sim.cut("blue.pcscf")
+        await asyncio.sleep(3600)
+        await stage.sim.restore("blue.pcscf")
+        await asyncio.sleep(3600)
+        assert bob.is_registered
+    await asyncio.sleep(1800)
+    assert bob.chat("+12025550101").label == "RCS"
+    message = await bob.chat("+12025550101").send("by RCS")
+    await message.delivered(within_s=60)
+    assert message.transport is MessageTransport.RCS
