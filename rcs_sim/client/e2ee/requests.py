@@ -164,7 +164,7 @@ class Requests:
         ended(NextStep.STOP if refused is None else refused.next_step)
         if refusal.reason == ServerFailureReason.MLS_GROUP_HAS_END_MLS:
             self.end_told(thread)
-        elif server_remedy(refusal.reason) is ServerRemedy.SELF_HEAL:
+        elif server_remedy(refusal.reason) is ServerRemedy.SELF_HEAL and thread.engine.identifier != refusal.server:
             self.elsewhere_told(thread)
         context.moved(thread)
 

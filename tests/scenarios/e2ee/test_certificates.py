@@ -205,3 +205,14 @@ async def test_who_lost_a_race_to_a_commit_that_never_came_looks_what_it_was(sta
     await asyncio.sleep(60)
     assert any(one.startswith("refused: incorrect-epoch") for one in notes(stage, alice)), notes(stage, alice)
     assert engine_of(alice, BOB).identifier == engine_of(bob, ALICE).identifier, notes(stage, alice)
+
+
+@scenario(_google, is_read_by_others=False)
+async def test_who_lost_a_race_and_has_what_won_does_not_ask_for_it(stage: Stage) -> None:
+    alice, bob = await locked(stage)
+    for phone, peer in ((alice, BOB), (bob, ALICE)):
+        rekey(phone, peer)
+    await asyncio.sleep(60)
+    both = [*notes(stage, alice), *notes(stage, bob)]
+    assert any(one.startswith("refused: incorrect-epoch") for one in both), both
+    assert not any(one.startswith("repair") for one in both), both
