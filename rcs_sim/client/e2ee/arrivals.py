@@ -157,6 +157,7 @@ class Arrivals:
             del self._waiting[next(iter(self._waiting))]
         self._context.note(thread, "parked", f"for {parked.moment}", envelope.message_id)
         if parked.has_no_group:
+            self._context.ask_who_arbitrates(thread)
             self._context.watch.suspect(thread.conversation)
             alarms = self._context.messenger.alarms
             alarm = alarms.new(lambda now: self._overdue(thread))
@@ -295,6 +296,7 @@ class Arrivals:
                 self._context.watch.suspect(thread.conversation)
                 self._healing.heal(thread, "removed from the group")
             case Ignored(IgnoredWhy.NOT_OURS) if thread.engine.group is None and isinstance(arm, CommitBundle):
+                self._context.ask_who_arbitrates(thread)
                 self._context.watch.suspect(thread.conversation)
                 self._context.watch.look(thread.conversation)
             case Ignored(IgnoredWhy.LOST_RACE):

@@ -84,13 +84,14 @@ class E2eeContext:
     def server_of(self, peer: ContactKey) -> MlsServerProperties:
         """What the focus of the conversation with *peer* does: the messaging server of the lower number (digest RCC.16
         §14.1). Another carrier's says by the tags of its phones that it arbitrates nothing (choice); what else it does
-        is taken to be as deployed ones do it. Before the tags are known it is taken to be like our own; a phone that
-        cannot encrypt for now says nothing of it, and what it said last holds (choice)."""
+        is taken to be as deployed ones do it. Before the tags are known it is taken to be like our own, unless a focus
+        has given out its state; a phone that cannot encrypt for now says nothing of it, and what it said last holds
+        (choice)."""
         own = self.credentials.server
         if self.credentials.msisdn <= peer.lstrip("+"):
             return own
         tags = self.messenger.capabilities.entry(peer).tags
-        if not tags.services:
+        if not tags.services and not self.watch.has_told_state(peer):
             return own
         if tags.mls.kds is not None:
             self._without_focus[peer] = tags.mls.has_no_focus
@@ -99,8 +100,8 @@ class E2eeContext:
         return own if own.arbitrates_era else _AS_DEPLOYED
 
     def ask_who_arbitrates(self, thread: EncryptedThread) -> None:
-        """The tags of a peer of the lower number tell whether his server does; of who has written first they may not be
-        known, and our own server says nothing about his."""
+        """The tags of a peer of the lower number tell whether his server does; of who has written first, or was known
+        to the handset before, they may not be known, and our own server says nothing about his."""
         messenger, peer = self.messenger, thread.conversation.peer
         is_his = self.own_number > thread.peer_number
         if is_his and not messenger.capabilities.entry(peer).tags.services and messenger.discovery is not None:

@@ -65,6 +65,7 @@ class FocusWatch:
         "_new_id",
         "_reads",
         "_server_of",
+        "_told_state",
         "_unanswered",
         "_waived",
     )
@@ -83,6 +84,7 @@ class FocusWatch:
         self._held: dict[ContactKey, Held] = {}
         self._reads: dict[ContactKey, RollingBudget] = {}
         self._looking: set[ContactKey] = set()
+        self._told_state: set[ContactKey] = set()
         self._unanswered: dict[ContactKey, float] = {}
         self._waived: set[ContactKey] = set()
 
@@ -111,6 +113,10 @@ class FocusWatch:
         held = self._held.get(peer)
         return held is not None and not held.is_held and held.is_fresh(self._messenger.alarms.now())
 
+    def has_told_state(self, peer: ContactKey) -> bool:
+        """Whether the state of the group was ever given out on a pull, which a focus does and no phone."""
+        return peer in self._told_state
+
     def is_waived(self, peer: ContactKey) -> bool:
         """Whether the user goes on without encryption although the focus holds a group."""
         return peer in self._waived and not self._has_group(peer)
@@ -135,6 +141,7 @@ class FocusWatch:
             case FocusRefusal():
                 held = Held(answer.server is not None, answer.server, _has_ended(answer, before), now)
             case _:
+                self._told_state.add(peer)
                 server = read_answer(answer)
                 held = Held(True, server.latest, None if server.latest is None else server.has_end_mls, now)
         self._held[peer] = held
