@@ -56,6 +56,7 @@ COMMIT_WAIT_S = 60.0  # before a commit is asked for that a message waits for (c
 MAX_WAITING = 1024  # wrappers of messages that are parked; the oldest go first
 MAX_UNDECIDED = 64  # messages that wait for what a focus says about a Welcome, of a conversation; further ones do not
 _FULL = range(MAX_UNDECIDED)
+_NOT_READ = ClientFailureReason.FAILED_TO_DECRYPT
 _HEALING_REASONS = frozenset(
     (
         RefusalKind.NO_GROUP,
@@ -108,6 +109,14 @@ class Arrivals:
                 self._server_plane(thread, found)  # the carrier leg of the reference; a request waits for a focus
             case kind:
                 self._context.note(thread, "dropped", f"{kind or found.cpim.content_type} is nothing for a phone")
+        self._tell_anew(thread)
+
+    def _tell_anew(self, thread: EncryptedThread) -> None:
+        """The peer is there again, and hears of what he could not be told: with a group it is only to be sent anew."""
+        has_group = thread.engine.group is not None
+        reason = _NOT_READ if has_group else ClientFailureReason.CONTROL_MESSAGE_FAILED
+        if thread.reports.tell_anew(reason):
+            self._context.moved(thread)
 
     def is_answer(self, found: EncryptedArrival) -> bool:
         """Whether it is the answer to a question of a phone that has nothing to open anything else with."""

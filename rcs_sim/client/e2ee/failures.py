@@ -153,6 +153,7 @@ class Failures:
     def _tell_again(self, thread: EncryptedThread, due: DueReport) -> None:
         """The network did not take it: who has sent the message would never learn of it."""
         context = self._context
+        thread.reports.not_taken(due)
 
         def rang(_now: float) -> None:
             if due.message_id not in thread.engine.exchange.seen:

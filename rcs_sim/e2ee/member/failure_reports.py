@@ -21,6 +21,7 @@ _V = TypeVar("_V")
 
 MAX_REPORTS_PER_MESSAGE = 5
 MAX_QUEUED = 512  # messages of one conversation that wait to be reported
+MAX_NOT_TAKEN = 64  # of those whose last report the network did not take; the oldest go first
 SAME_REPORT_S = 30  # identical reports within so many seconds are one
 REPEATS_UNTIL_REPAIR = 2
 REPEAT_WINDOW_S = 3600
@@ -40,12 +41,14 @@ class DueReport:
 
 
 class FailureReports:
-    """What could not be read. It is reported once no repair is under way, and not if it became readable."""
+    """What could not be read. It is reported once no repair is under way, and not if it became readable. A last report
+    that nobody has taken is kept for when the peer is there again: he would never learn of it (choice)."""
 
-    __slots__ = ("_queued", "_told")
+    __slots__ = ("_not_taken", "_queued", "_told")
 
     def __init__(self) -> None:
         self._queued: dict[str, tuple[str, ClientFailureReason]] = {}
+        self._not_taken: dict[str, str] = {}
         self._told: dict[str, int] = {}
 
     def add(self, message_id: str, sender: str, reason: ClientFailureReason) -> None:
@@ -57,6 +60,23 @@ class FailureReports:
         """The message was read after all."""
         self._queued.pop(message_id, None)
         self._told.pop(message_id, None)
+        self._not_taken.pop(message_id, None)
+
+    def not_taken(self, due: DueReport) -> None:
+        """The network did not deliver it."""
+        if due.attempt >= MAX_REPORTS_PER_MESSAGE:
+            self._not_taken[due.message_id] = due.sender
+            if len(self._not_taken) > MAX_NOT_TAKEN:
+                del self._not_taken[next(iter(self._not_taken))]
+
+    def tell_anew(self, reason: ClientFailureReason) -> bool:
+        """The peer is there again: what he was never told is queued once more, with the *reason* of now. Whether there
+        is any."""
+        kept, self._not_taken = self._not_taken, {}
+        for message_id, sender in kept.items():
+            self._told[message_id] = MAX_REPORTS_PER_MESSAGE - 1
+            self.add(message_id, sender, reason)
+        return bool(kept)
 
     def __len__(self) -> int:
         return len(self._queued)

@@ -28,6 +28,9 @@ from tests.support.encrypted_phones import (
     thread_of,
     tombstones,
 )
+from tests.support.lives.plan import LifePlan
+from tests.support.lives.verbs import Step
+from tests.support.lives.verdict import live
 
 
 @scenario("two-carriers")
@@ -213,3 +216,24 @@ async def test_what_is_refused_of_a_pager_message_is_said_in_pager_mode_and_not_
     for phone in (bob, twin):
         told = [each for each in stage.requests("MESSAGE", target=phone.name) if b"incorrect-era" in each.body]
         assert any(f"MxOfAnEraThatIsNot{phone.name}".encode() in each.body for each in told), phone.name
+
+
+def test_a_failure_that_the_network_took_to_nobody_is_told_when_the_peer_is_there_again() -> None:
+    """Found by a random life: nobody arbitrates, the peer's network is cut off and stores nothing. The five reports
+    were used up, and what could not be read stayed "sent" at the peer for ever."""
+    plan = LifePlan(
+        "usual",
+        53048,
+        {
+            "red": ("rcc16-strict", {"mls": {"arbitrates_era": False, "requires_convergence_ack": True}}),
+            "blue": ("rcc16-strict", {"store_and_forward": False}),
+        },
+        {"alice": "android", "ben": "strict-v4"},
+        (
+            Step("lose power", "alice", pause_s=70.0),
+            Step("send twice", "ben", "alice", "", (("number", 0),), 400.0),
+            Step("cut", "blue.pcscf", pause_s=4000.0),
+            Step("reinstall", "alice", pause_s=400.0),
+        ),
+    )
+    assert list(live(plan).violations) == []

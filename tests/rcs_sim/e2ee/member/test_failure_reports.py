@@ -29,6 +29,40 @@ def test_a_message_is_reported_five_times_at_most() -> None:
     assert attempts == [1, 2, 3, 4, 5]
 
 
+def test_what_nobody_has_taken_is_reported_once_more_when_the_peer_is_there_again() -> None:
+    reports = FailureReports()
+    assert not reports.tell_anew(_REASON)
+    for _ in range(5):
+        reports.add("m1", BOB, ClientFailureReason.CONTROL_MESSAGE_FAILED)
+        for due in reports.flush(is_healing=False):
+            reports.not_taken(due)
+    assert reports.tell_anew(_REASON)
+    assert list(reports.flush(is_healing=False)) == [DueReport("m1", BOB, _REASON, 5)]
+    assert not reports.tell_anew(_REASON)
+    reports.add("m1", BOB, _REASON)
+    assert len(reports) == 0
+
+
+def test_what_can_still_be_reported_or_was_read_meanwhile_is_not_reported_anew() -> None:
+    reports = FailureReports()
+    reports.add("m1", BOB, _REASON)
+    for due in reports.flush(is_healing=False):
+        reports.not_taken(due)
+    assert not reports.tell_anew(_REASON)
+    reports.not_taken(DueReport("m2", BOB, _REASON, 5))
+    reports.resolve("m2")
+    assert not reports.tell_anew(_REASON)
+
+
+def test_reports_that_nobody_has_taken_are_kept_within_bounds() -> None:
+    reports = FailureReports()
+    for number in range(200):
+        reports.not_taken(DueReport(f"m{number}", BOB, _REASON, 5))
+    assert reports.tell_anew(_REASON)
+    told = [each.message_id for each in reports.flush(is_healing=False)]
+    assert told == [f"m{number}" for number in range(136, 200)]
+
+
 def test_the_queue_is_bounded() -> None:
     reports = FailureReports()
     for number in range(2000):
