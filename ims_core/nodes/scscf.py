@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from ims_core.cx import Cx, DeregistrationReason, UserProfile
+from ims_core.nodes.application_servers import ApplicationServers
 from ims_core.nodes.deadlines import Alarm
 from ims_core.nodes.decision import Decision, Defer, Discard, Persist, Reject
 from ims_core.nodes.delivery import Delivery
@@ -19,7 +20,7 @@ from ims_core.nodes.scscf_config import ScscfConfig
 from ims_core.nodes.served_user import RegSubscription, ServedUser
 from ims_core.nodes.session_router import SessionRouter
 from ims_core.nodes.third_party_register import third_party_register
-from ims_core.service_profile import DefaultHandling, FilterCriteria
+from ims_core.service_profile import FilterCriteria
 from ims_core.store.bindings import BINDINGS, REG_SUBSCRIPTIONS, binding_record_key
 from ims_core.store.record_table import Store
 from ims_core.trace import RecordKind, Trace
@@ -66,6 +67,7 @@ class Scscf:
         self._third_party_tag = tokens.word()
         self._third_party_cseq = 0
         self._registrar: Registrar | None = None
+        self._servers = ApplicationServers(clock, self._tell, self._left_s, self._without_service)
         self._proxy = Proxy(
             StackConfig(name=config.name, listen=config.listen),
             self,
@@ -118,6 +120,7 @@ class Scscf:
         self._hss.forget_observer(self)
         self._alarm.close()
         await self._proxy.close()
+        self._servers.close()
 
     async def restore(self) -> None:
         """Takes in the bindings of an earlier run, and who watches them. Raises StoreError."""
@@ -155,7 +158,7 @@ class Scscf:
         for action in actions:
             match action:
                 case TellServers():
-                    self._tell(action)
+                    self._servers.tell(action)
                 case NotifyWatchers(user, changes, ended):
                     wait_s = self._config.probation_s
                     self.perform(self._reg_event.changed(user, changes, ended, now, wait_s), now)
@@ -201,33 +204,39 @@ class Scscf:
         self._proxy.write_later(Defer(writes, Discard()))
         self.perform(actions, self._clock.now())
 
-    def _tell(self, action: TellServers) -> None:
-        """Third-party REGISTER to each server. To is a SIP IMPU where there is one (TS 24.229 §5.4.1.7)."""
-        user = action.user
-        for criterion in action.criteria:
-            hop = self._names.hop(parse_uri(criterion.as_uri))
-            if hop is None:
-                _log.warning("%s: no address for %s", self._config.name, criterion.as_uri)
-                continue
-            self._third_party_cseq += 1
-            request = third_party_register(
-                criterion.as_uri.removesuffix(";lr"),
-                scscf_uri=self._own.uri(params=""),
-                impu=user.sip_impu() or user.default_impu,
-                expires_s=action.expires_s,
-                call_id=f"3p-{user.number:x}-{criterion.name}-{self._third_party_tag}",
-                cseq=self._third_party_cseq,
-                tag=self._third_party_tag,
-                register=action.register,
-                answer=action.answer,
-            )
-            self.stack.send_request(request, hop, _ThirdPartyAnswer(self, user, criterion))
+    def _tell(self, action: TellServers, criterion: FilterCriteria) -> None:
+        """Third-party REGISTER to one server. To is a SIP IMPU where there is one (TS 24.229 §5.4.1.7)."""
+        user, hop = action.user, self._names.hop(parse_uri(criterion.as_uri))
+        if hop is None:
+            _log.warning("%s: no address for %s", self._config.name, criterion.as_uri)
+            self._servers.answered(action, criterion, is_taken=True)  # there is nobody who could be told again
+            return
+        self._third_party_cseq += 1
+        request = third_party_register(
+            criterion.as_uri.removesuffix(";lr"),
+            scscf_uri=self._own.uri(params=""),
+            impu=user.sip_impu() or user.default_impu,
+            expires_s=action.expires_s,
+            call_id=f"3p-{user.number:x}-{criterion.name}-{self._third_party_tag}",
+            cseq=self._third_party_cseq,
+            tag=self._third_party_tag,
+            register=action.register,
+            answer=action.answer,
+        )
+        self.stack.send_request(request, hop, _ThirdPartyAnswer(self, action, criterion))
 
-    def third_party_failed(self, user: ServedUser, criterion: FilterCriteria) -> None:
-        """A server did not take a third-party REGISTER: without it there may be no service (TS 24.229 §5.4.1.7)."""
-        _log.info("%s: %s did not answer for %s", self._config.name, criterion.as_uri, user.default_impu)
-        if criterion.default_handling is DefaultHandling.SESSION_TERMINATED and user.is_registered:
-            self.registration_termination(user.default_impu, DeregistrationReason.DEACTIVATED)
+    def third_party_answered(self, action: TellServers, criterion: FilterCriteria, *, is_taken: bool) -> None:
+        """The final answer of a server to a third-party REGISTER, or that there was none (TS 24.229 §5.4.1.7)."""
+        if not is_taken:
+            user = action.user
+            _log.info("%s: %s did not answer for %s", self._config.name, criterion.as_uri, user.default_impu)
+        self._servers.answered(action, criterion, is_taken=is_taken)
+
+    def _left_s(self, user: ServedUser) -> int:
+        return self.registrar.remaining_s(user, self._clock.now())
+
+    def _without_service(self, user: ServedUser) -> None:
+        self.registration_termination(user.default_impu, DeregistrationReason.DEACTIVATED)
 
     def _send_notify(self, subscription: RegSubscription, request: Request) -> None:
         hop = self._names.hop(top_route(request) or request.request_uri)
@@ -262,14 +271,12 @@ class Scscf:
 class _ThirdPartyAnswer:
     """Takes the answer to one third-party REGISTER."""
 
-    __slots__ = ("_criterion", "_scscf", "_user")
+    __slots__ = ("_action", "_criterion", "_scscf")
 
-    def __init__(self, scscf: Scscf, user: ServedUser, criterion: FilterCriteria) -> None:
-        self._scscf = scscf
-        self._user = user
-        self._criterion = criterion
+    def __init__(self, scscf: Scscf, action: TellServers, criterion: FilterCriteria) -> None:
+        self._scscf, self._action, self._criterion = scscf, action, criterion
 
     def __call__(self, outcome: Outcome) -> None:
-        is_fine = isinstance(outcome, Response) and outcome.status < 300
-        if not is_fine:
-            self._scscf.third_party_failed(self._user, self._criterion)
+        if not isinstance(outcome, Response) or outcome.status >= 200:
+            is_taken = isinstance(outcome, Response) and outcome.status < 300
+            self._scscf.third_party_answered(self._action, self._criterion, is_taken=is_taken)

@@ -41,6 +41,7 @@ class SmscConfig:
     zone_quarters: int = 0
     retry_min: tuple[float, ...] = (1, 5, 30, 60, 360)
     default_validity_h: float = 24
+    report_validity_h: float = 14 * 24  # longer than a phone is usually off: else nobody tells its user (choice)
     gateway_answer_s: float = 90  # SIP timer F (32 s) and TR1N (40 s) of the IP-SM-GW, and a margin
     cs_answer_s: float = 40
     nni_answer_s: float = 32

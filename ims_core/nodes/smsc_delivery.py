@@ -305,7 +305,7 @@ class Delivery:
             tpdu=report.encode(),
             submitted_at=record.submitted_at,
             accepted_at=now,
-            expires_at=now + 3600 * self._book.config.default_validity_h,
+            expires_at=now + 3600 * self._book.config.report_validity_h,
             source=record.source,
             source_name=record.source_name,
             report_to=record.report_to,

@@ -77,6 +77,17 @@ def test_an_expired_message_is_reported_with_status_46(bench: Bench) -> None:
     assert bench.now == NOW + 300
 
 
+def test_a_report_waits_for_whoever_asked_for_it_longer_than_messages_do(bench: Bench) -> None:
+    bench.submit(status_report=True, validity=RelativeValidity(0))
+    bench.receive(GATEWAY, Failure(bench.forward().reference, SmError.ABSENT_SUBSCRIBER))
+    while bench.now < NOW + 10 * 86_400:
+        bench.sleep_until_deadline()
+        for forward in bench.take(Forward):
+            bench.receive(GATEWAY, Failure(forward.reference, SmError.ABSENT_SUBSCRIBER))
+    bench.receive(GATEWAY, SmAlert(Party.msisdn(ALICE), AlertReason.PRESENT))
+    assert report_of(bench.forward().rpdu)[1].status == DeliveryStatus.VALIDITY_EXPIRED
+
+
 def test_an_alert_delivers_at_once(bench: Bench) -> None:
     bench.submit("one")
     bench.receive(GATEWAY, Failure(bench.forward().reference, SmError.ABSENT_SUBSCRIBER))
