@@ -258,6 +258,7 @@ class Inbox:
             wishes=content.wishes,
             receipts_to=receipt_target(self._messenger.policy, arrival.sender, content.cpim_from, home),
         )
+        message.about_id = "" if content.reference is None else content.reference.target_id
         message.thread_id = arrival.thread_id or conversation.id
         message.session = arrival.session
         return message
@@ -514,8 +515,7 @@ def _says(message: ReceivedMessage, content: Content) -> bool:
     """Whether both are the same words, about the same earlier message."""
     if (message.text, message.content_type, message.body) != _words_of(content):
         return False
-    about = message.reply_to if message.change is None else message.change.target_id
-    return content.reference is None or content.reference.target_id == about
+    return content.reference is None or content.reference.target_id == message.about_id
 
 
 def _words_of(content: Content) -> tuple[str | None, str, bytes]:

@@ -281,11 +281,13 @@ class SentMessage(_Shown):
 class ReceivedMessage(_Shown):
     """A message of the peer. *text* is None for content that is kept but not rendered; *sent_at* is what the sender or
     the service centre says, None if it cannot be read. *shown_count* never exceeds 1. *change* and *reply_to* as in
-    `SentMessage`; where receipts go is *receipts_to*, a URI."""
+    `SentMessage`; *about_id* is what its reference names, whether this device knows such references or not. Where
+    receipts go is *receipts_to*, a URI."""
 
     direction: ClassVar[str] = "in"
 
     __slots__ = (
+        "about_id",
         "body",
         "change",
         "content_type",
@@ -337,6 +339,7 @@ class ReceivedMessage(_Shown):
         self.wishes = wishes
         self.receipts_to = receipts_to
         self.reply_to = reply_to
+        self.about_id = ""
         self.change: Change | None = None
         self.scheme: Scheme | None = None  # how it was sealed
         self.is_bare = False  # it came in clear under a lock

@@ -9,15 +9,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+from dataclasses import replace
 
 import pytest
 
+from rcs_sim.client.content import Content
+from rcs_sim.client.display import Shown
+from rcs_sim.client.encryption import Scheme
+from rcs_sim.client.identity import ContactKey
+from rcs_sim.client.inbox import Arrival
 from rcs_sim.client.phone import Phone
 from rcs_sim.e2ee.encrypted_entity import text_entity
 from rcs_sim.e2ee.mls_headers import MLS_NAMESPACE
 from rcs_sim.wire.cpim import CpimMessage
 from rcs_sim.wire.cpim_header import CpimHeader
-from tests.scenarios.stage import BOB, Stage, scenario, texts
+from rcs_sim.wire.message_reference import MessageReference, ReferenceType
+from tests.scenarios.stage import ALICE, BOB, Stage, scenario, texts
 from tests.support.encrypted_phones import (
     hand_in,
     headers_of_state,
@@ -115,3 +122,22 @@ async def test_a_component_that_cannot_be_read_is_noted_and_stops_nothing(stage:
     shown = await _handed(stage, ("one", _X, b"\x00", ""), ("two", _Y, resent, ""), ("two", _Z, resent, _Y))
     assert shown == ["one", "two"]
     assert any("resent component" in note for note in notes(stage, stage.sim.phones["bob"]))
+
+
+@pytest.mark.parametrize("device", ["android", "lineage-like"])
+@pytest.mark.parametrize("kind", [ReferenceType.EDIT, ReferenceType.ADD_REACTION, ReferenceType.REPLY])
+@scenario("two-carriers")
+async def test_a_copy_of_what_a_device_knows_or_not_is_shown_once_if_it_names_the_same(
+    stage: Stage, device: str, kind: ReferenceType
+) -> None:
+    """Sealed anew for another device of the user: only what is about the same message is a copy."""
+    alice = await stage.phone("alice", ALICE, device)
+    arrival = Arrival(ContactKey(BOB), "thread", "contribution")
+    first = Content("👍", "text/plain", b"", "m1", reference=MessageReference("t1", kind))
+    another = replace(first, message_id="m3", reference=MessageReference("t2", kind))
+    times = []
+    for content, replaces in ((first, ""), (replace(first, message_id="m2"), "m1"), (another, "m1")):
+        alice._inbox.content_received(arrival, content, Scheme.MLS, replaces=replaces)
+        await asyncio.sleep(60)
+        times.append(sum(len(stage.shown(alice, what)) for what in (Shown.MESSAGE, Shown.CHANGE)))
+    assert times == [1, 1, 2]
