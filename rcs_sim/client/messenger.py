@@ -10,12 +10,7 @@ from ims_core.transport.tokens import Tokens
 from ims_core.wire.sip.message import Response
 from rcs_sim.client.alarms import Alarms
 from rcs_sim.client.capabilities import CapabilityCache, Knowledge, Occasion, PeerTags
-from rcs_sim.client.chat_mode import (
-    ChatMode,
-    ModeDecision,
-    choose_mode,
-    possible_modes,
-)
+from rcs_sim.client.chat_mode import ChatMode, ModeDecision, choose_mode, possible_modes
 from rcs_sim.client.conversation import Conversation
 from rcs_sim.client.delivery import Do, Waiting
 from rcs_sim.client.discovery import Discovery, is_stored_nowhere, retry_after_of, tags_of
@@ -302,6 +297,10 @@ class Messenger:
     def find(self, message_id: str) -> SentMessage | None:
         """The message of ours that a receipt is about."""
         return self._outgoing.get(message_id)
+
+    def without_receipt(self, conversation: Conversation) -> list[SentMessage]:
+        """What the network has taken and nobody has receipted, the oldest first."""
+        return [each for each in self._active if each.conversation is conversation and each.state is MessageState.SENT]
 
     def _retried(self, message: SentMessage) -> None:
         if is_spent(message):

@@ -78,9 +78,20 @@ class _Wrapper:
 
 
 class Arrivals:
-    """Of one phone. *sweep* is called for proposals that wait to be committed, *told* with a sealed receipt."""
+    """Of one phone. *sweep* is called for proposals that wait to be committed, *told* with a sealed receipt,
+    *regrouped* when this device has come from one group into another where nobody arbitrates."""
 
-    __slots__ = ("_bringing_in", "_context", "_healing", "_inbox", "_sweep", "_told", "_undecided", "_waiting")
+    __slots__ = (
+        "_bringing_in",
+        "_context",
+        "_healing",
+        "_inbox",
+        "_regrouped",
+        "_sweep",
+        "_told",
+        "_undecided",
+        "_waiting",
+    )
 
     def __init__(
         self,
@@ -89,9 +100,10 @@ class Arrivals:
         inbox: Inbox,
         sweep: Callable[[EncryptedThread], None],
         told: Callable[[EncryptedThread, Imdn], None],
+        regrouped: Callable[[EncryptedThread], None],
         bringing_in: BringingIn,
     ) -> None:
-        self._bringing_in = bringing_in
+        self._bringing_in, self._regrouped = bringing_in, regrouped
         self._context, self._healing, self._inbox, self._sweep, self._told = context, healing, inbox, sweep, told
         self._waiting: dict[tuple[EncryptedThread, str], _Wrapper] = {}
         self._undecided: dict[EncryptedThread, list[EncryptedArrival]] = {}
@@ -278,10 +290,12 @@ class Arrivals:
         server: EpochIdentifier | None = None,
     ) -> ControlOutcome:
         """One message of the focus."""
-        context = self._context
+        context, before = self._context, thread.engine.identifier
         outcome = thread.engine.receive(arm, envelope, context.now_s(), server)
         context.note(thread, "control", _words(outcome), envelope.message_id)
         self._control_outcome(thread, arm, envelope, outcome)
+        if isinstance(outcome, Joined) and before is not None and not context.is_arbitrated(thread):
+            self._regrouped(thread)
         context.moved(thread)
         return outcome
 

@@ -15,6 +15,7 @@ from rcs_sim.client.e2ee.receipts import FIRST_ERA, SignedReceipts
 from rcs_sim.client.e2ee.requests import TRANSIENT_PAUSE_S, Requests, headers_of
 from rcs_sim.client.e2ee.thread import EncryptedThread
 from rcs_sim.client.e2ee.welcome_request import ASK_AGAIN_S
+from rcs_sim.client.encryption import Scheme
 from rcs_sim.client.fallback import FallbackReason
 from rcs_sim.client.identity import ContactKey
 from rcs_sim.client.inbox import Inbox
@@ -38,6 +39,7 @@ __all__ = ["Failures", "refusal_of"]
 MAX_ASKS = 3  # to be brought in, before a new era is made (choice)
 MAX_ATTEMPTS = 5  # of one message, the first included (choice)
 MAX_UNPROVEN = 3  # of them while its receipts cannot be verified (choice)
+MAX_REGROUPED = 16  # messages without a receipt that are sealed anew in another group (choice)
 MAX_UNVERIFIED = 64  # receipts of an epoch that has not come, kept per conversation
 _NOT_READ = ClientFailureReason.FAILED_TO_DECRYPT
 _READ = (MessageState.DELIVERED, MessageState.DISPLAYED)
@@ -385,6 +387,14 @@ class Failures:
             self._context.messenger.not_sealed(message, reason)
         else:
             self._context.messenger.seal_again(message, reason)
+
+    def regrouped(self, thread: EncryptedThread) -> None:
+        """Where nobody arbitrates this device was in another group until now, which the peer may never have had; he may
+        have said so to another device of ours alone. What has no receipt goes once more, as a copy of itself."""
+        for message in self._context.messenger.without_receipt(thread.conversation)[-MAX_REGROUPED:]:
+            if message.scheme is Scheme.MLS and thread.attempts.get(message.id, 1) < MAX_UNPROVEN:
+                self._context.note(thread, "sealed anew for another group", "", message.id)
+                self._again(thread, message, FallbackReason.NOT_DECRYPTED)
 
     # --- the focus refused -------------------------------------------------------------------------------------------
 

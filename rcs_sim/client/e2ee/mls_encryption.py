@@ -122,7 +122,8 @@ class MlsEncryption:
         self._failures = Failures(
             context, self._receipts, self._requests, self._healing, inbox, readmission, bringing_in
         )
-        self._arrivals = Arrivals(context, self._healing, inbox, self._sweep, self._failures.told_inside, bringing_in)
+        told, regrouped = self._failures.told_inside, self._failures.regrouped
+        self._arrivals = Arrivals(context, self._healing, inbox, self._sweep, told, regrouped, bringing_in)
 
     # --- what the phone tells ----------------------------------------------------------------------------------------
 

@@ -115,3 +115,30 @@ async def test_the_time_for_which_encryption_is_waited_for_stands_still_while_a_
     assert message.scheme is Scheme.MLS
     assert texts(bob) == ["written before the night"]
     assert readable(stage, "before the night") == []
+
+
+def _only_red_stores() -> NetworkFile:
+    return _network({}, {"store_and_forward": False})
+
+
+@scenario(_only_red_stores)
+async def test_what_was_sealed_in_a_group_that_is_no_more_goes_again_though_another_device_was_told(
+    stage: Stage,
+) -> None:
+    """The peer's new handset says that it cannot read while the phone that wrote is away."""
+    phones = await _phones(stage, ("alice", "bob", "bob2"), None)
+    bob, alice = phones["bob"][0], phones["alice"][0]
+    await (await bob.chat(ALICE).send("first")).delivered(within_s=60)
+    await alice.power_off()
+    message = await bob.chat(ALICE).send("for whoever comes")
+    await message.sent(within_s=60)
+    await bob.airplane(on=True)
+    await alice.wipe()
+    await alice.power_on()
+    await asyncio.sleep(3600)
+    assert message.state is MessageState.SENT
+    await bob.airplane(on=False)
+    await alice.chat(BOB).send("hello again")
+    await message.delivered(within_s=1800)
+    assert texts(alice).count("for whoever comes") == 1
+    assert readable(stage, "for whoever comes") == []
