@@ -172,8 +172,12 @@ def test_a_keyboard_interrupt_ends_a_busy_run() -> None:
         for _ in range(1_000_000):
             await asyncio.sleep(1)
 
-    with pytest.raises(KeyboardInterrupt):
-        run(main)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(main)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_ready_descriptor_comes_before_a_jump() -> None:
