@@ -55,11 +55,12 @@ class Alarms:
     `now` is time as it passes, by which all pauses and bounds are measured: it knows no jump. *skew_s* is how much the
     phone's calendar is ahead of the true one; what is stamped, and certificates, go by that (`wall`)."""
 
-    __slots__ = ("_clock", "_heap", "is_frozen", "missed", "skew_s")
+    __slots__ = ("_clock", "_heap", "calendar", "is_frozen", "missed", "skew_s")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heap = DeadlineHeap()
+        self.calendar = Calendar(self)
         self.is_frozen = False
         self.skew_s = 0.0
         self.missed: list[Alarm] = []
@@ -74,10 +75,6 @@ class Alarms:
     def when(self, wall_s: float) -> float:
         """The time of `now` at which the calendar, as it goes for the moment, says *wall_s*."""
         return wall_s - self.skew_s
-
-    @property
-    def calendar(self) -> Calendar:
-        return Calendar(self)
 
     def new(self, ring: Callable[[float], None]) -> Alarm:
         return Alarm(self, ring)

@@ -21,7 +21,8 @@ from rcs_sim.client.messages import Change, ReceivedMessage, SentMessage
 from rcs_sim.client.messenger import Messenger
 from rcs_sim.client.narration import change_details
 from rcs_sim.client.own_changes import apply_change
-from rcs_sim.devices.policy import ReferenceUse
+from rcs_sim.client.receipts import ReceiptSender
+from rcs_sim.devices.policy import ReferencePolicy, ReferenceUse
 from rcs_sim.wire.message_reference import ReferenceType, read_reaction
 from rcs_sim.wire.reaction_text import quotes, read_reaction_text
 
@@ -45,16 +46,19 @@ class _Kept:
 
 
 class ChangeReceiver:
-    """Of one phone. *seen* are the messages that came; *delivered* receipts a change that the user can see."""
+    """Of one phone. *seen* are the messages that came; of *receipts* a change that the user can see gets its own."""
 
-    __slots__ = ("_alarm", "_delivered", "_messenger", "_policy", "_queue", "_seen", "_waiting")
+    __slots__ = ("_alarm", "_messenger", "_queue", "_receipts", "_seen", "_waiting")
 
-    def __init__(self, messenger: Messenger, seen: SeenMessages, delivered: Callable[[ReceivedMessage], None]) -> None:
-        self._messenger, self._seen, self._delivered = messenger, seen, delivered
-        self._policy = messenger.policy.references
-        self._waiting: dict[tuple[ContactKey, str], list[_Kept]] = {}
+    def __init__(self, messenger: Messenger, seen: SeenMessages, receipts: ReceiptSender) -> None:
+        self._messenger, self._seen, self._receipts = messenger, seen, receipts
+        self._waiting: dict[tuple[ContactKey, str], list[_Kept]] | None = None  # of most phones never any
         self._queue: deque[_Kept] | None = None  # by when they are due
         self._alarm: Alarm | None = None
+
+    @property
+    def _policy(self) -> ReferencePolicy:
+        return self._messenger.policy.references
 
     # --- what it is --------------------------------------------------------------------------------------------------
 
@@ -105,7 +109,7 @@ class ChangeReceiver:
         change = message.change
         if change is None:
             self._messenger.display.state("change", "nothing to do", message_id=message.id)
-            self._delivered(message)
+            self._receipts.delivered(message)
             return
         target = self.find(sender, change.target_id)
         if target is None:
@@ -113,7 +117,7 @@ class ChangeReceiver:
         elif not self._is_refused(message, change, target):
             if self._apply(sender, message, change, target):
                 self._show(message, change)
-            self._delivered(message)
+            self._receipts.delivered(message)
 
     def find(self, sender: ContactKey, target_id: str) -> _Target | None:
         """The message that the peer *sender* knows by that id; None if it has not come, or is none of the
@@ -177,6 +181,8 @@ class ChangeReceiver:
     # --- before its target -------------------------------------------------------------------------------------------
 
     def _wait(self, sender: ContactKey, message: ReceivedMessage, change: Change) -> None:
+        if self._waiting is None:
+            self._waiting = {}
         waiting = self._waiting.setdefault((sender, change.target_id), [])
         kept = _Kept(message, self._messenger.alarms.now() + PLACED_WITHIN_S)
         waiting.append(kept)
@@ -208,12 +214,12 @@ class ChangeReceiver:
             return
         kept.is_shown = True
         self._show(kept.message, change, is_placed=False)
-        self._delivered(kept.message)
+        self._receipts.delivered(kept.message)
 
     def is_kept(self, sender: ContactKey, message: ReceivedMessage) -> bool:
         """Whether it waits, and its user has not seen it yet."""
         target_id = "" if message.change is None else message.change.target_id
-        waiting = self._waiting.get((sender, target_id), ())
+        waiting = () if self._waiting is None else self._waiting.get((sender, target_id), ())
         return any(each.message is message and not each.is_shown for each in waiting)
 
     def quote_of(self, sender: ContactKey, message: ReceivedMessage) -> str | None:
@@ -224,7 +230,8 @@ class ChangeReceiver:
     def target_came(self, sender: ContactKey, ids: Iterable[str], show: Callable[[], None]) -> None:
         """The message with one of *ids* has come, and *show* shows it: what waited for it is made. A recall is made
         first: nobody sees its text."""
-        waiting = [each for one in ids for each in self._waiting.pop((sender, one), ())] if self._waiting else []
+        found = self._waiting
+        waiting = [each for one in ids for each in found.pop((sender, one), ())] if found else []
         recalls = [each for each in waiting if each.message.change and each.message.change.kind is _T.RECALL]
         for each in recalls:
             self._place(sender, each)

@@ -74,7 +74,7 @@ class Inbox:
         self._messenger = messenger
         self._reads_after_s = reads_after_s
         self._seen = SeenMessages()
-        self.changes = ChangeReceiver(messenger, self._seen, receipts.delivered)
+        self.changes = ChangeReceiver(messenger, self._seen, receipts)
         self._merger = CopyMerger(messenger.policy.fallback.merge_window_s)
         self.receipts = receipts
         self.ua: UserAgent | None = None
